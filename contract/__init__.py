@@ -1,0 +1,1 @@
+"""What training and serving agree on. Imports nothing local; only `models` imports torch."""

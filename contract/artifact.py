@@ -1,0 +1,124 @@
+"""The model artifact: a folder (or SageMaker's model.tar.gz of it) that training writes and serving reads. No pickle.
+
+model.json          this module's Manifest: architecture, labels, preprocessing, metrics, provenance, checksums
+model.safetensors   the weights, for training on
+model.onnx          the network for serving: `pictures` float32 (N, 3, crop, crop) to `logits` (N, classes)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contract.preprocess import Preprocessing
+
+FORMAT_VERSION = 1
+MANIFEST, WEIGHTS, NETWORK = "model.json", "model.safetensors", "model.onnx"
+INPUT_NAME, OUTPUT_NAME = "pictures", "logits"
+
+
+class ArtifactError(ValueError):
+    """An artifact that this version does not understand or that is damaged; says where, what and the fix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a model came from. An unknown value is an empty string."""
+
+    created: str = ""
+    data_sha256: str = ""
+    image_digest: str = ""
+    git_revision: str = ""
+    job_name: str = ""
+    weights_source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """model.json. `metrics` are numbers by name, `files` maps a file's name to its sha256."""
+
+    architecture: str
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    metrics: dict[str, float] = field(default_factory=dict)
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+    files: dict[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+def write(folder: Path, manifest: Manifest) -> Manifest:
+    """Writes model.json beside the files already in `folder`, with their checksums; returns what was written.
+
+    Raises ArtifactError when a file of the format is missing.
+    """
+    sums = {}
+    for name in (WEIGHTS, NETWORK):
+        if not (folder / name).is_file():
+            raise ArtifactError(f"{folder / name} is missing: the artifact is not complete")
+        sums[name] = sha256(folder / name)
+    complete = Manifest(**{**manifest.__dict__, "files": sums})
+    (folder / MANIFEST).write_text(json.dumps(asdict(complete), indent=2) + "\n", encoding="utf-8")
+    return complete
+
+
+def read(folder: Path, *, verify: bool = True) -> Manifest:
+    """Reads and checks an artifact. With `verify`, the checksum of every file too. Raises ArtifactError."""
+    manifest = parse(_load(folder / MANIFEST), where=str(folder / MANIFEST))
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file():
+            raise ArtifactError(f"{path}: named in {MANIFEST} but not there; train again or copy the whole artifact")
+        if verify and sha256(path) != expected:
+            raise ArtifactError(f"{path}: checksum differs from {MANIFEST}; the file is damaged or was changed")
+    if NETWORK not in manifest.files:
+        raise ArtifactError(f"{folder / MANIFEST}: lists no {NETWORK}; there is nothing to serve")
+    return manifest
+
+
+def parse(values: Any, *, where: str = MANIFEST) -> Manifest:
+    """A Manifest from decoded JSON. Raises ArtifactError, saying which key is wrong."""
+    if not isinstance(values, dict):
+        raise ArtifactError(f"{where}: must hold an object, not {type(values).__name__}")
+    version = values.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{where}: artifact format {version!r}, but this image understands {FORMAT_VERSION}; "
+            "serve it with the image of the release that trained it, or train again"
+        )
+    unknown = sorted(set(values) - set(Manifest.__dataclass_fields__))
+    if unknown:
+        raise ArtifactError(f"{where}: unknown keys {unknown}; known are {sorted(Manifest.__dataclass_fields__)}")
+    labels = values.get("labels")
+    if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) and label for label in labels):
+        raise ArtifactError(f"{where}: labels must be a list of two or more names")
+    if len(set(labels)) != len(labels):
+        raise ArtifactError(f"{where}: labels are not unique")
+    try:
+        return Manifest(
+            **{
+                **values,
+                "labels": tuple(labels),
+                "preprocessing": Preprocessing.from_dict(values["preprocessing"]),
+                "provenance": Provenance(**values.get("provenance", {})),
+            }
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _load(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing: point at the folder that training wrote") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ArtifactError(f"{path}: cannot be read: {error}") from error

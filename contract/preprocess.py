@@ -1,0 +1,141 @@
+"""From the bytes of a picture to the array that the network sees: one path for training's evaluation and serving.
+
+Only Pillow and numpy are used, so that the serving image needs no torch and both sides compute the same bits.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+MAX_PIXELS = 100_000_000
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class PictureError(ValueError):
+    """A picture that cannot be used. `kind` is one of not-a-picture, truncated, too-many-pixels, empty."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How a picture becomes an input. `mean` and `std` are per RGB channel, on values scaled to 0..1."""
+
+    resize: int = 256
+    crop: int = 224
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.crop <= self.resize <= 4096:
+            sizes = f"crop {self.crop}, resize {self.resize}"
+            raise ValueError(f"preprocessing: 8 <= crop <= resize <= 4096 must hold, not {sizes}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError("preprocessing: mean and std are three numbers each, std above 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
+        unknown = sorted(set(values) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise ValueError(f"preprocessing: unknown keys {unknown}; known are {sorted(cls.__dataclass_fields__)}")
+        fields = dict(values)
+        for key in ("mean", "std"):
+            if key in fields:
+                fields[key] = tuple(float(number) for number in fields[key])
+        return cls(**fields)
+
+
+def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decodes a picture to RGB, upright by its EXIF orientation.
+
+    The pixel count is read from the header and checked before anything is decoded (CONTRACTS 30). A JPEG is decoded
+    at the smallest DCT scale whose shorter side still reaches `shorter_side` pixels.
+
+    Raises PictureError.
+    """
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of bombs; our own limit stands below
+            image = Image.open(stream, formats=FORMATS)
+            _check_size(image, max_pixels)
+            image.draft("RGB", _draft_size(image, shorter_side))
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError("too-many-pixels", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise PictureError("not-a-picture", f"not a picture that can be read ({', '.join(FORMATS)})") from error
+    except Exception as error:  # decoders raise nearly anything on broken input: OSError, SyntaxError, struct.error …
+        raise PictureError("truncated", f"broken picture: {error}") from error
+
+
+def to_array(image: Image.Image, preprocessing: Preprocessing) -> FloatArray:
+    """Resizes the shorter side, crops the centre and normalises. Returns float32, shape (3, crop, crop), RGB."""
+    pixels = np.asarray(center_crop(image, preprocessing), dtype=np.float32)
+    scale = np.asarray(preprocessing.std, dtype=np.float32) * np.float32(255.0)
+    offset = np.asarray(preprocessing.mean, dtype=np.float32) * np.float32(255.0)
+    return np.ascontiguousarray(((pixels - offset) / scale).transpose(2, 0, 1))
+
+
+def center_crop(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """The upright RGB picture, shorter side resized and centre cut out: size (crop, crop)."""
+    width, height = image.size
+    ratio = preprocessing.resize / min(width, height)
+    size = (max(preprocessing.crop, round(width * ratio)), max(preprocessing.crop, round(height * ratio)))
+    resized = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+    left, top = (size[0] - preprocessing.crop) // 2, (size[1] - preprocessing.crop) // 2
+    return resized.crop((left, top, left + preprocessing.crop, top + preprocessing.crop))
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PictureError("too-many-pixels", f"picture of {width}×{height} pixels; at most {max_pixels:,} are decoded")
+    if width * height == 0:
+        raise PictureError("empty", "picture without pixels")
+
+
+def _draft_size(image: Image.Image, shorter_side: int) -> tuple[int, int]:
+    """The size to ask of the JPEG decoder: it picks the smallest DCT scale that is not below it."""
+    width, height = image.size
+    factor = shorter_side / min(width, height)
+    return (max(1, int(width * factor)), max(1, int(height * factor)))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _to_eight_bits(image)
+    if image.mode in ("P", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode == "RGBA":  # what is transparent becomes white paper, not the black that hides beneath
+        paper = Image.new("RGBA", image.size, "white")
+        paper.alpha_composite(image)
+        image = paper
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit and float grey: Pillow's own conversion clips at 255, so scale by the depth instead."""
+    values = np.asarray(image, dtype=np.float64)
+    peak = values.max(initial=0.0)
+    depth = 1.0 if image.mode == "F" and peak <= 1.0 else 255.0 if image.mode == "F" and peak <= 255 else 65535.0
+    return Image.fromarray(np.clip(values * (255.0 / depth), 0, 255).astype(np.uint8), mode="L")
