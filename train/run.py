@@ -1,0 +1,59 @@
+"""What the supervisor hands to every rank: one JSON file, its path in the environment variable KENNEL_RUN."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from train import environment as place
+from train.config import Config
+from train.environment import Environment
+
+RUN_VARIABLE = "KENNEL_RUN"
+ERRORS_VARIABLE = "KENNEL_ERROR_DIR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One host's run. `index_path` is the scanned data's index: `train.data.read_index(run.index_path)`."""
+
+    config: Config
+    environment: Environment
+    index_path: Path
+
+    def to_json(self) -> str:
+        values = {
+            "config": self.config.to_dict(),
+            "environment": place.to_dict(self.environment),
+            "index_path": str(self.index_path),
+        }
+        return json.dumps(values, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Run:
+        values = json.loads(text)
+        return cls(
+            config=Config(**values["config"]),
+            environment=place.from_dict(values["environment"]),
+            index_path=Path(values["index_path"]),
+        )
+
+
+def read_run(environ: Mapping[str, str] = os.environ) -> Run:
+    """The Run that the supervisor wrote. Raises KeyError without KENNEL_RUN: ranks are started by `python -m train`."""
+    return Run.from_json(Path(environ[RUN_VARIABLE]).read_text(encoding="utf-8"))
+
+
+def write_error(error: BaseException, *, rank: int, environ: Mapping[str, str] = os.environ) -> None:
+    """Called by a rank that fails: the reason, in one or two lines, for /opt/ml/output/failure (CONTRACTS 13).
+
+    The supervisor takes the earliest one. Does nothing where no supervisor asks for it.
+    """
+    folder = environ.get(ERRORS_VARIABLE)
+    if folder:
+        text = str(error).strip() or "no message"
+        path = Path(folder) / f"rank-{rank}.txt"
+        path.write_text(f"{type(error).__name__}: {text}", encoding="utf-8")
