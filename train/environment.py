@@ -69,7 +69,7 @@ class Environment:
 def from_sagemaker(
     files: Mapping[str, Any], environ: Mapping[str, str], machine: Machine, *, root: Path = OPT_ML
 ) -> Environment:
-    """The Environment that SageMaker describes: `files` are the decoded JSON files of `root`/input/config (CONTRACTS 6-11).
+    """The Environment that SageMaker describes: `files` are the decoded files of `root`/input/config (CONTRACTS 6-11).
 
     A missing resourceconfig.json means one host. Raises PlaceError.
     """

@@ -1,0 +1,83 @@
+"""What a person reads after training: metrics.json, curves and confusion matrix, per-class accuracy, report.html."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from train.data import Skipped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A held-out picture (encoded JPEG or PNG bytes, a thumbnail of about 160 px will do) and what the model says."""
+
+    picture: bytes
+    truth: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What rank 0 knows at the end; it calls `write(results, environment.output_data_dir)`.
+
+    history: one dict per epoch with the names of contract.metrics (epoch, train_loss, valid_top1, …).
+    confusion: counts, shape (C, C), rows the truth and columns the prediction, on the split named `split`.
+    metrics: the closing numbers (test_top1 …); config: hyperparameters as used; provenance: text by name.
+    """
+
+    labels: tuple[str, ...]
+    history: tuple[dict[str, float], ...]
+    confusion: npt.NDArray[np.int64]
+    split: str = "test"
+    metrics: dict[str, float] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+def write(results: Results, folder: Path) -> None:
+    """Writes metrics.json, per_class.csv, skipped.csv, curves.png, confusion.png and report.html into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.json").write_text(json.dumps(summary(results), indent=2) + "\n", encoding="utf-8")
+    _table(folder / "per_class.csv", ("label", "pictures", "recall", "precision"), per_class(results))
+    _table(folder / "skipped.csv", ("name", "reason"), [tuple(asdict(row).values()) for row in results.skipped])
+
+
+def summary(results: Results) -> dict[str, Any]:
+    """metrics.json."""
+    return {
+        "metrics": results.metrics,
+        "history": list(results.history),
+        "split": results.split,
+        "labels": list(results.labels),
+        "confusion": results.confusion.tolist(),
+        "config": results.config,
+        "provenance": results.provenance,
+        "skipped": len(results.skipped),
+    }
+
+
+def per_class(results: Results) -> list[tuple[str, int, float, float]]:
+    """(label, pictures, recall, precision) of each class; a share of nothing is nan."""
+    hits = np.diag(results.confusion).astype(float)
+    truths, guesses = results.confusion.sum(axis=1), results.confusion.sum(axis=0)
+    recall = np.divide(hits, truths, out=np.full(hits.shape, np.nan), where=truths > 0)
+    precision = np.divide(hits, guesses, out=np.full(hits.shape, np.nan), where=guesses > 0)
+    rows = zip(results.labels, truths, recall, precision, strict=True)
+    return [(label, int(count), float(found), float(right)) for label, count, found, right in rows]
+
+
+def _table(path: Path, header: tuple[str, ...], rows: list[Any]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
