@@ -1,0 +1,126 @@
+"""The door into S3: what jobs read and write, through localcloud's own port like any other client."""
+
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+_THREADS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """An S3 bucket and key (or key prefix, as it stands: no slash is added)."""
+
+    bucket: str
+    key: str
+
+    def __truediv__(self, name: str) -> "Location":
+        joined = f"{self.key.rstrip('/')}/{name}" if self.key.strip("/") else name
+        return Location(bucket=self.bucket, key=joined)
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One object under a prefix."""
+
+    key: str
+    size: int
+    etag: str
+
+
+def location(uri: str) -> Location:
+    """`s3://bucket/key` (also S3's https addresses) as a Location. Raises ValueError for anything else."""
+    match = re.fullmatch(r"s3://([^/]+)/?(.*)", uri) or re.fullmatch(
+        r"https://s3[.-][a-z0-9-]*\.?amazonaws\.com/([^/]+)/?(.*)", uri
+    )
+    if not match:
+        raise ValueError(f"not an S3 address: {uri}")
+    return Location(bucket=match.group(1), key=match.group(2))
+
+
+class Objects(Protocol):
+    """What rooms need of S3; tests hold an in-memory one."""
+
+    def bucket_exists(self, bucket: str) -> bool: ...
+    def list(self, where: Location) -> list[Found]: ...
+    def get(self, where: Location) -> bytes | None: ...
+    def put(self, where: Location, content: bytes) -> None: ...
+    def delete(self, where: Location) -> None: ...
+    def download(self, where: Location, target: Path) -> None: ...
+    def upload(self, source: Path, where: Location) -> None: ...
+
+
+class S3Objects:
+    """S3 behind localcloud's port. `get` answers None for an absent key; the rest raises botocore's ClientError."""
+
+    def __init__(self, endpoint_url: str, region: str) -> None:
+        self._client = client("s3", endpoint_url, region)
+
+    def bucket_exists(self, bucket: str) -> bool:
+        try:
+            self._client.head_bucket(Bucket=bucket)
+        except ClientError:
+            return False
+        return True
+
+    def list(self, where: Location) -> list[Found]:
+        """Every object whose key starts with the location's key, "folder" markers left out, sorted by key."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=where.bucket, Prefix=where.key)
+        return [
+            Found(key=entry["Key"], size=entry["Size"], etag=entry["ETag"])
+            for page in pages
+            for entry in page.get("Contents", [])
+            if not entry["Key"].endswith("/")
+        ]
+
+    def get(self, where: Location) -> bytes | None:
+        try:
+            content: bytes = self._client.get_object(Bucket=where.bucket, Key=where.key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
+                return None
+            raise
+        return content
+
+    def put(self, where: Location, content: bytes) -> None:
+        self._client.put_object(Bucket=where.bucket, Key=where.key, Body=content)
+
+    def delete(self, where: Location) -> None:
+        self._client.delete_object(Bucket=where.bucket, Key=where.key)
+
+    def download(self, where: Location, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._client.download_file(where.bucket, where.key, str(target))
+
+    def upload(self, source: Path, where: Location) -> None:
+        self._client.upload_file(str(source), where.bucket, where.key)
+
+
+def client(service: str, endpoint_url: str, region: str) -> Any:
+    """A boto3 client of localcloud's own port, with dummy credentials and no leaning on the host's settings."""
+    session = boto3.session.Session(
+        aws_access_key_id="localcloud", aws_secret_access_key="localcloud", region_name=region
+    )  # noqa: S106
+    return session.client(
+        service,
+        endpoint_url=endpoint_url,
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3}, max_pool_connections=2 * _THREADS),
+    )
+
+
+def each(work: Callable[[Any], object], things: Iterable[Any]) -> None:
+    """Do `work` for all things, a few at a time; the first error is raised."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for _ in pool.map(work, things):
+            pass
