@@ -1,0 +1,42 @@
+"""Runs in the witness environment: the SageMaker SDK's own local mode trains with our image.
+
+    python sdk_train.py IMAGE HOSTS DATA OUTPUT
+
+ModelTrainer passes no `train` argument, mounts one /opt/ml/model for all hosts and stops every host when the first one
+leaves, so this holds the entry point, the artifact and the final barrier.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sagemaker.core.training.configs import Compute, InputData
+from sagemaker.train.model_trainer import Mode, ModelTrainer
+
+HYPERPARAMETERS = {
+    "model": "resnet18",
+    "weights": "none",
+    "epochs": 1,
+    "batch_size": 8,
+    "freeze_backbone": True,
+    "resize": 40,
+    "crop": 32,
+}
+
+
+def main(image: str, hosts: str, data: str, output: str) -> None:
+    trainer = ModelTrainer(
+        training_mode=Mode.LOCAL_CONTAINER,
+        training_image=image,
+        compute=Compute(instance_type="local_cpu", instance_count=int(hosts)),
+        hyperparameters=HYPERPARAMETERS,
+        local_container_root=output,
+        base_job_name="witness",
+    )
+    trainer.train(input_data_config=[InputData(channel_name="training", data_source=data)], wait=True)
+    print(sorted(path.name for path in Path(output).rglob("model.tar.gz")))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
