@@ -25,11 +25,12 @@ class PlaceError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What this host offers: GPUs that torch can use, CPUs within quota and affinity, a free TCP port."""
+    """What this host offers: GPUs that torch can use, CPUs within quota and affinity, a free TCP port, interfaces."""
 
     gpus: int = 0
     cpus: int = 1
     free_port: int = MASTER_PORT
+    interfaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,7 @@ def from_sagemaker(
     if len(set(hosts)) != len(hosts):
         raise PlaceError(f"{RESOURCES}: hosts {list(hosts)} name one host twice")
     channels = _mapping(files.get(CHANNELS) or {}, CHANNELS)
+    interface = str(resources.get("network_interface_name") or "")
     piped = [name for name, about in channels.items() if _mapping(about, CHANNELS).get("TrainingInputMode") == "Pipe"]
     if piped:
         raise PlaceError(f"channel {piped[0]!r} comes as Pipe: use TrainingInputMode File or FastFile (CONTRACTS 7)")
@@ -89,7 +91,9 @@ def from_sagemaker(
     return Environment(
         hosts=hosts,
         current_host=current,
-        network_interface=str(resources.get("network_interface_name") or ""),
+        network_interface=interface
+        if interface in machine.interfaces
+        else "",  # the SDK's local mode names one in vain
         instance_type=str(resources.get("current_instance_type") or ""),
         job_name=environ.get("TRAINING_JOB_NAME", ""),
         is_sagemaker=True,

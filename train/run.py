@@ -52,8 +52,25 @@ def write_error(error: BaseException, *, rank: int, environ: Mapping[str, str] =
 
     The supervisor takes the earliest one. Does nothing where no supervisor asks for it.
     """
+    _mark(f"rank-{rank}.error", f"{type(error).__name__}: {str(error).strip() or 'no message'}", environ)
+
+
+def write_stopped(*, rank: int, environ: Mapping[str, str] = os.environ) -> None:
+    """Called by a rank that leaves early because it, or another rank anywhere, was told to stop (SIGTERM).
+
+    The host's supervisor then exits as stopped, even if only another host got the signal.
+    """
+    _mark(f"rank-{rank}.stopped", "", environ)
+
+
+def write_done(*, rank: int, environ: Mapping[str, str] = os.environ) -> None:
+    """Called by a rank after the final barrier: a signal that comes later no longer makes the run a stopped one."""
+    _mark(f"rank-{rank}.done", "", environ)
+
+
+def _mark(name: str, text: str, environ: Mapping[str, str]) -> None:
     folder = environ.get(ERRORS_VARIABLE)
     if folder:
-        text = str(error).strip() or "no message"
-        path = Path(folder) / f"rank-{rank}.txt"
-        path.write_text(f"{type(error).__name__}: {text}", encoding="utf-8")
+        part = Path(folder) / f".{name}"
+        part.write_text(text, encoding="utf-8")
+        part.rename(Path(folder) / name)

@@ -1,0 +1,162 @@
+"""The training container's entry: `docker run IMAGE train` on SageMaker, or by hand with flags (CONTRACTS 1).
+
+Exit codes: 0 done · 1 failed · 2 wrong flags, hyperparameters, place or pictures · 3 weights unreachable ·
+143 (130) told to stop. Whatever fails leaves its reason in the failure file (CONTRACTS 12, 13).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from train import config as hyper
+from train import data, environment, launch, machine, run, supervise
+from train.config import Config, ConfigError
+from train.data import DataError
+from train.environment import Environment, PlaceError
+
+ROOT_VARIABLE = "KENNEL_OPT_ML"  # another place than /opt/ml, for tests outside a container
+FAILURE = Path("output", "failure")
+NOWHERE = (
+    "nothing to train on: {config} does not exist and --data is not given.\n"
+    "On SageMaker the platform mounts it; by hand: docker run -v /my/pictures:/data -v /my/out:/out IMAGE "
+    "--data /data --output /out (see --help)"
+)
+EPILOG = "DIR holds train/CLASS/*.jpg, valid/CLASS/*.jpg, test/CLASS/*.jpg, or a zip or tar of them."
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    words = list(argv)
+    if words[:1] == ["weights"]:
+        from train import download
+
+        return download.main(words[1:])
+    root = Path(environ.get(ROOT_VARIABLE) or environment.OPT_ML)
+    output = root
+    try:
+        chosen = _arguments(words[1:] if words[:1] == ["train"] else words)
+        output = Path(chosen.output) if chosen.data and chosen.output else root
+        (output / FAILURE).unlink(missing_ok=True)
+        verdict = _train(chosen, environ, root)
+    except (ConfigError, PlaceError, DataError) as error:
+        verdict = supervise.Verdict(code=2, reason=str(error))
+    except Exception as error:  # a bug keeps its traceback
+        traceback.print_exc()
+        verdict = supervise.Verdict(code=supervise.FAILED, reason=f"{type(error).__name__}: {error}")
+    if verdict.reason:
+        _say(f"training failed: {verdict.reason}")
+        if output != root or root.is_dir():  # a mistyped command by hand must not make /opt/ml
+            supervise.write_failure(output / FAILURE, verdict.reason)
+    return verdict.code
+
+
+def _train(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> supervise.Verdict:
+    place, config = _read(chosen, environ, root)
+    with tempfile.TemporaryDirectory(prefix="kennel-") as scratch:  # /tmp: CONTRACTS 22
+        folder = Path(scratch)
+        marks = folder / "marks"
+        marks.mkdir()
+        variables = {**environ, run.RUN_VARIABLE: str(folder / "run.json"), run.ERRORS_VARIABLE: str(marks)}
+        plan = launch.plan(place, config, variables)
+        _prepare(place, config, folder)
+        launch.wait_for_master(
+            place, lambda host: socket.getaddrinfo(host, None), clock=time.monotonic, sleep=time.sleep
+        )
+        _say(f"{plan.ranks} rank(s) here, {place.nnodes} host(s), {place.gpus} GPU(s), {place.cpus} CPU(s)")
+        return supervise.run(plan, variables, marks, memory_kills=machine.out_of_memory_kills)
+
+
+def _prepare(place: Environment, config: Config, folder: Path) -> None:
+    """Scans the pictures, so that their faults show before anything starts, and writes what the ranks read."""
+    started = time.monotonic()
+    index = data.scan(
+        place.data_channels,
+        extract_to=folder / "extracted",
+        max_bad_share=config.max_bad_share,
+        valid_share=config.valid_share,
+        seed=config.seed,
+        threads=place.cpus,
+        say=_say,
+    )
+    counts = f"{len(index.train)} train, {len(index.valid)} valid, {len(index.test)} test"
+    took = time.monotonic() - started
+    _say(f"{len(index.labels)} classes; {counts}; {len(index.skipped)} skipped; scanned in {took:.1f} s")
+    data.write_index(index, folder / "index.json")
+    for path in (place.model_dir, place.output_data_dir, place.checkpoint_dir):
+        path.mkdir(parents=True, exist_ok=True)
+    what = run.Run(config=config, environment=place, index_path=folder / "index.json")
+    (folder / "run.json").write_text(what.to_json(), encoding="utf-8")
+
+
+def _read(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> tuple[Environment, Config]:
+    """Place and hyperparameters; flags win over hyperparameters.json."""
+    given = {name: value for name, value in vars(chosen).items() if name in hyper.names()}
+    if chosen.data:
+        config = hyper.from_hyperparameters(given)
+        return environment.by_hand(Path(chosen.data), Path(chosen.output or root), machine.observe()), config
+    folder = root / "input" / "config"
+    if not folder.is_dir():
+        raise PlaceError(NOWHERE.format(config=folder))
+    names = (environment.HYPERPARAMETERS, environment.CHANNELS, environment.RESOURCES)
+    files = {name: _json(folder / name) for name in names}
+    values = files[environment.HYPERPARAMETERS] or {}
+    if not isinstance(values, dict):
+        raise PlaceError(f"{folder / environment.HYPERPARAMETERS}: must hold an object")
+    config = hyper.from_hyperparameters(
+        {key: value for key, value in values.items() if _name(key) not in given} | given
+    )
+    return environment.from_sagemaker(files, environ, machine.observe(), root=root), config
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises ConfigError, so that a wrong flag in ContainerArguments reaches the failure file too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message} (see --help)")
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        prog="kennel-train",
+        description="Trains a picture classifier. Flags are the hyperparameters that SageMaker passes by file.",
+        epilog=EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--data", metavar="DIR", help="pictures in class folders, or an archive of them")
+    parser.add_argument("--output", metavar="DIR", help="where model, checkpoints and output go (default /opt/ml)")
+    hyper.add_arguments(parser)
+    chosen, rest = parser.parse_known_args(argv)
+    if rest:
+        flag = rest[0].partition("=")[0]
+        raise ConfigError(hyper.unknown(flag) if flag.startswith("-") else f"unexpected argument {flag!r} (see --help)")
+    return chosen
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise PlaceError(f"{path}: cannot be read: {error}") from error
+
+
+def _name(key: str) -> str:
+    return key.strip().replace("-", "_")
+
+
+def _say(text: str) -> None:
+    print(f"kennel: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], dict(os.environ)))
