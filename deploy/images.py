@@ -1,0 +1,143 @@
+"""The project's images: what goes in, the tag that follows from it, and the build.
+
+An image's tag is the hash of everything that goes in, so an unchanged image is found again rather than built, on any
+machine. The build's context is a tar made here from exactly those files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from deploy import engine
+
+Kind = Literal["train", "serve", "lambda"]
+KINDS: tuple[Kind, ...] = ("train", "serve", "lambda")
+SOURCES: Mapping[Kind, tuple[str, ...]] = {
+    "train": ("contract", "train"),
+    "serve": ("contract", "serve"),
+    "lambda": ("lambda_container",),
+}
+FRAMEWORKS: Mapping[Kind, str] = {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}
+PLATFORM = "linux/amd64"
+
+
+class ImageError(RuntimeError):
+    """An image that cannot be made; says where, what and the fix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One file of a build's context."""
+
+    name: str
+    content: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Everything that decides one image. Two equal builds make the same image."""
+
+    kind: Kind
+    base: str
+    files: tuple[File, ...]
+    target: str = "runtime"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tag(self) -> str:
+        """Hash of all that goes in, 16 hexadecimal digits."""
+        total = hashlib.sha256(f"{self.kind} {self.target} {self.base} {PLATFORM}\n".encode())
+        for file in sorted(self.files, key=lambda each: each.name):
+            total.update(f"{file.name} {int(file.executable)} {hashlib.sha256(file.content).hexdigest()}\n".encode())
+        return total.hexdigest()[:16]
+
+    @property
+    def reference(self) -> str:
+        """The image's full name."""
+        suffix = "" if self.target == "runtime" else f"-{self.target}"
+        return f"kennel/{self.kind}{suffix}:{self.tag}"
+
+
+def inputs(repository: Path, kind: Kind, *, target: str = "runtime") -> tuple[File, ...]:
+    """The files that go into an image, in the context's names: sources as they stand, locks and tools under build/."""
+    docker = repository / "docker"
+    locks = [kind, "build", *(["test"] if target == "test" else [])]
+    files = [_file(docker / f"{kind}.Dockerfile", "Dockerfile"), _file(docker / "install.sh", "build/tool/install.sh")]
+    files += [_file(docker / f"{lock}.lock", f"build/{lock}.lock") for lock in locks]
+    for room in SOURCES[kind]:
+        files += [_file(path, path.relative_to(repository).as_posix()) for path in _sources(repository / room)]
+    return tuple(sorted(files, key=lambda file: file.name))
+
+
+def _sources(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _file(path: Path, name: str) -> File:
+    return File(name=name, content=path.read_bytes(), executable=bool(path.stat().st_mode & 0o100))
+
+
+def context(files: Iterable[File], extra: Iterable[File] = ()) -> bytes:
+    """The build's context as a tar that depends on names, contents and modes alone."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for file in sorted([*files, *extra], key=lambda each: each.name):
+            entry = tarfile.TarInfo(file.name)
+            entry.size, entry.mode = len(file.content), 0o755 if file.executable else 0o644
+            tar.addfile(entry, io.BytesIO(file.content))
+    return buffer.getvalue()
+
+
+def labels(
+    kind: Kind, lock: str, artifact: str, *, tag: str, source: str, revision: str, created: str
+) -> dict[str, str]:
+    """The image's labels: OCI's, the contract's version, the framework's and CUDA's.
+
+    `artifact` is the source of contract/artifact.py. `revision` and `created` belong to the last commit that changed
+    what goes in, so that they do not change with other commits.
+    """
+    found = {
+        "org.opencontainers.image.title": f"kennel {kind}",
+        "org.opencontainers.image.source": source,
+        "org.opencontainers.image.revision": revision,
+        "org.opencontainers.image.version": tag,
+        "org.opencontainers.image.created": created,
+        "kennel.framework": FRAMEWORKS[kind],
+        "kennel.framework.version": pinned(lock, FRAMEWORKS[kind]),
+    }
+    if version := re.search(r"^FORMAT_VERSION = (\d+)$", artifact, re.MULTILINE):
+        found["kennel.contract.version"] = version[1]
+    if kind == "train":
+        found["kennel.cuda.version"] = ".".join(pinned(lock, "cuda-toolkit").split(".")[:2])
+    return found
+
+
+def pinned(lock: str, package: str) -> str:
+    """The version that a lock pins. Raises ImageError."""
+    match = re.search(rf"^{re.escape(package)}(?:\[[^\]]*\])?==(\S+)", lock, re.MULTILINE)
+    if not match:
+        raise ImageError(f"{package} is not in the lock: run `./inv lock`")
+    return match[1]
+
+
+def command(build: Build, builder: engine.Builder, *, secrets: Mapping[str, Path], progress: str) -> list[str]:
+    """The argv that builds an image from a context on standard input."""
+    return [
+        *builder.command(),
+        f"--progress={progress}",
+        f"--platform={PLATFORM}",
+        f"--target={build.target}",
+        f"--tag={build.reference}",
+        f"--build-arg=BASE={build.base}",
+        *(f"--label={name}={value}" for name, value in sorted(build.labels.items())),
+        *(f"--secret=id={name},src={path}" for name, path in sorted(secrets.items())),
+        "-",
+    ]

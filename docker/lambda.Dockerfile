@@ -1,0 +1,16 @@
+# The Lambda function's image: the runtime client and one handler. It runs as any user on a read-only root (CONTRACTS 62).
+ARG BASE
+FROM ${BASE} AS runtime
+RUN --mount=type=cache,id=kennel-uv,target=/var/cache/uv,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=index \
+    --mount=type=bind,source=build/tool,target=/build/tool \
+    --mount=type=bind,source=build/lambda.lock,target=/build/lambda.lock \
+    sh /build/tool/install.sh /build/lambda.lock
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+WORKDIR /opt/kennel
+COPY lambda_container lambda_container
+LABEL kennel.writable="/tmp"
+USER 65534:65534
+ENTRYPOINT ["python3", "-m", "awslambdaric"]
+CMD ["lambda_container.handler.handler"]

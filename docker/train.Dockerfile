@@ -1,0 +1,26 @@
+# The training image: torch with CUDA, the contract and the trainer. No driver (CONTRACTS 3), build tools or caches.
+ARG BASE
+FROM ${BASE} AS runtime
+RUN --mount=type=cache,id=kennel-uv,target=/var/cache/uv,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=index \
+    --mount=type=bind,source=build/tool,target=/build/tool \
+    --mount=type=bind,source=build/train.lock,target=/build/train.lock \
+    sh /build/tool/install.sh /build/train.lock
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
+WORKDIR /opt/kennel
+COPY contract contract
+COPY train train
+# Root, because SageMaker writes /opt/ml as root and asks for it (CONTRACTS 22). The root file system may be read-only:
+# what is written is under the declared paths.
+LABEL kennel.writable="/opt/ml /tmp"
+ENTRYPOINT ["python3", "-m", "train"]
+
+# What the tests add, never shipped: `./inv test` mounts the tests and runs them with the versions above.
+FROM runtime AS test
+RUN --mount=type=cache,id=kennel-uv,target=/var/cache/uv,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=index \
+    --mount=type=bind,source=build/tool,target=/build/tool \
+    --mount=type=bind,source=build/test.lock,target=/build/test.lock \
+    sh /build/tool/install.sh /build/test.lock
+ENTRYPOINT ["python3", "-m", "pytest"]
