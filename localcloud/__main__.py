@@ -1,0 +1,114 @@
+"""`python -m localcloud`: serve in the foreground until SIGTERM or Ctrl-C, then leave nothing behind."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from localcloud.containers import DockerEngine, connect, gateway_address
+from localcloud.errors import LocalcloudError
+from localcloud.logs import CloudWatchLogs
+from localcloud.objects import S3Objects
+from localcloud.server import Application, Listener, bind
+from localcloud.service import Cloud, Service
+from localcloud.services import services
+from localcloud.state import StateDir
+from localcloud.tags import Tags
+
+ACCOUNT = "123456789012"
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m localcloud", description="AWS on one machine, for real, in Docker.")
+    made.add_argument("--port", type=int, default=4566, help="the port for everything (0: any free one)")
+    made.add_argument("--state-dir", type=Path, default=Path(".kennel/localcloud"), help="lock, log and work folders")
+    made.add_argument("--region", default="us-east-1")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    state = StateDir(options.state_dir)
+    try:
+        state.acquire()
+    except LocalcloudError as error:
+        return _complain(error)
+    try:
+        serve(state, port=options.port, region=options.region, stop=stop)
+    except LocalcloudError as error:
+        return _complain(error)
+    finally:
+        state.release()
+    return 0
+
+
+def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> None:
+    """Clean what an earlier run left, serve until `stop`, then remove every container and network of ours."""
+    client = connect()
+    engine = DockerEngine(state.instance, client)
+    engine.cleanup()
+    state.clear_work()
+    gateway = gateway_address(client)
+    sockets = bind(port, ["127.0.0.1", *([gateway] if gateway else [])])
+    port = sockets[0].getsockname()[1]
+    # A Docker Desktop's gateway is inside its own machine: there, containers know this host by name.
+    host = gateway if len(sockets) > 1 else "host.docker.internal"
+    endpoint_url = f"http://127.0.0.1:{port}"
+    cloud = Cloud(
+        instance=state.instance, account=ACCOUNT, region=region, state_dir=state.path, endpoint_url=endpoint_url,
+        container_url=f"http://{host}:{port}", engine=engine, objects=S3Objects(endpoint_url, region),
+        logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
+    )  # fmt: skip
+    rooms = services(cloud)
+    info = _info(cloud, port)
+    listener = Listener(sockets, Application(rooms, region=region, health=lambda: info))
+    listener.start()
+    state.write_info(info)
+    print(f"localcloud {cloud.instance} answers at {endpoint_url} (containers: {cloud.container_url})", flush=True)  # noqa: T201
+    try:
+        stop.wait()
+    finally:
+        print("localcloud stops: removing its containers and networks", flush=True)  # noqa: T201
+        _close(rooms, listener, engine)
+        state.clear_work()
+
+
+def _close(rooms: Sequence[Service], listener: Listener, engine: DockerEngine) -> None:
+    try:
+        for room in rooms:
+            room.close()
+    finally:
+        listener.stop()
+        engine.cleanup()
+
+
+def _info(cloud: Cloud, port: int) -> dict[str, Any]:
+    return {
+        "instance": cloud.instance,
+        "region": cloud.region,
+        "account": cloud.account,
+        "pid": os.getpid(),
+        "port": port,
+        "endpoint_url": cloud.endpoint_url,
+        "container_url": cloud.container_url,
+        "version": f"moto {version('moto')}",
+        "state": "AWS state lives in memory: a restart begins empty",
+    }
+
+
+def _complain(error: Exception) -> int:
+    print(f"localcloud: {error}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

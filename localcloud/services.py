@@ -1,0 +1,12 @@
+"""Which rooms answer for which service: the one list that the server is made from."""
+
+from localcloud import training
+from localcloud.service import Cloud, Service
+
+
+def services(cloud: Cloud) -> list[Service]:
+    """Every room's Service, in the order in which they are closed."""
+    return [
+        training.service(cloud),
+        cloud.tags.service(),
+    ]
