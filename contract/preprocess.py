@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 100_000_000
+MAX_ASPECT = 16  # beyond it only the middle is kept, or a 1×100000 picture would be resized to billions of pixels
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -98,12 +99,23 @@ def to_array(image: Image.Image, preprocessing: Preprocessing) -> FloatArray:
 
 def center_crop(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     """The upright RGB picture, shorter side resized and centre cut out: size (crop, crop)."""
+    image = _middle(image)
     width, height = image.size
     ratio = preprocessing.resize / min(width, height)
     size = (max(preprocessing.crop, round(width * ratio)), max(preprocessing.crop, round(height * ratio)))
     resized = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
     left, top = (size[0] - preprocessing.crop) // 2, (size[1] - preprocessing.crop) // 2
     return resized.crop((left, top, left + preprocessing.crop, top + preprocessing.crop))
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    """The picture itself or, of a strip longer than MAX_ASPECT times its width, the middle that the crop can see."""
+    width, height = image.size
+    wide, high = min(width, height * MAX_ASPECT), min(height, width * MAX_ASPECT)
+    if (wide, high) == (width, height):
+        return image
+    left, top = (width - wide) // 2, (height - high) // 2
+    return image.crop((left, top, left + wide, top + high))
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

@@ -1,0 +1,96 @@
+"""What a caller asked to get back: the type from Accept with q-values, the form and top-k from parameters. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
+TYPES = (JSON, CSV, NPY)  # in our order of preference
+FORMS = ("labels", "logits", "probabilities")
+
+
+class NotAcceptableError(ValueError):
+    """Nothing in Accept is something that we can write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """The answer's media type, its form (one of FORMS) and how many labels it names."""
+
+    media_type: str
+    form: str
+    top_k: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Range:
+    media_type: str
+    quality: float
+    parameters: Mapping[str, str]
+
+    def covers(self, media_type: str) -> bool:
+        return self.media_type in (media_type, "*/*", media_type.partition("/")[0] + "/*")
+
+
+def wanted(accept: str, attributes: str, query: Mapping[str, str], top_k: int) -> Wanted:
+    """From the Accept header, X-Amzn-SageMaker-Custom-Attributes and the query string, the later ones weaker.
+
+    Raises NotAcceptableError, and ValueError for a form or top_k that does not exist.
+    """
+    media_type, parameters = _choose(accept)
+    options = dict(query) | _pairs(attributes) | dict(parameters)
+    default = "labels" if media_type != NPY else "probabilities"
+    form = options.get("form", default)
+    if form not in FORMS:
+        raise ValueError(f"form={form!r}: must be one of {', '.join(FORMS)}")
+    chosen = Wanted(media_type=media_type, form=form, top_k=_top_k(options.get("top_k", str(top_k))))
+    # An array holds numbers only, so labels become the probabilities behind them.
+    return replace(chosen, form="probabilities") if (media_type, form) == (NPY, "labels") else chosen
+
+
+def _choose(accept: str) -> tuple[str, Mapping[str, str]]:
+    ranges = list(_ranges(accept)) or [_Range(media_type="*/*", quality=1.0, parameters={})]
+    best: tuple[float, str, Mapping[str, str]] = (0.0, "", {})
+    for media_type in TYPES:
+        covering = [entry for entry in ranges if entry.covers(media_type)]
+        if covering:  # the most specific range decides (RFC 9110, 12.5.1)
+            entry = max(covering, key=lambda entry: (_specificity(entry), entry.quality))
+            if entry.quality > best[0]:
+                best = (entry.quality, media_type, entry.parameters)
+    if not best[1]:
+        raise NotAcceptableError(f"Accept {accept!r}: can answer {', '.join(TYPES)}")
+    return best[1], best[2]
+
+
+def _specificity(entry: _Range) -> int:
+    return 0 if entry.media_type == "*/*" else 1 if entry.media_type.endswith("/*") else 2 + len(entry.parameters)
+
+
+def _ranges(accept: str) -> Iterator[_Range]:
+    for part in accept.split(","):
+        media_type, *rest = (piece.strip() for piece in part.split(";"))
+        if media_type:
+            parameters = _pairs(";".join(rest))
+            yield _Range(
+                media_type=media_type.lower(), quality=_quality(parameters.pop("q", "1")), parameters=parameters
+            )
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 0.0
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """`a=b;c=d` or `a=b,c=d`. Attributes that are not ours pass unread: they belong to the caller."""
+    pairs = (piece.partition("=") for piece in text.replace(",", ";").split(";"))
+    return {key.strip().lower(): value.strip().strip('"') for key, sign, value in pairs if sign}
+
+
+def _top_k(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 100_000):
+        raise ValueError(f"top_k={text[:20]!r}: must be a whole number from 1 to 100,000")
+    return int(text)

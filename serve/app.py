@@ -1,0 +1,276 @@
+"""The HTTP surface: thin routes over the codec, the batcher and the loader (CONTRACTS 28–32, 39, 43)."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from flask import Flask, Request, Response, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from contract.preprocess import FloatArray
+from serve import codec, page
+from serve.answers import JSON, NotAcceptableError, Wanted, wanted
+from serve.batcher import QueueFullError
+from serve.codec import BadRequestError
+from serve.environment import Settings
+from serve.loader import Loaded, Loader
+from serve.metrics import CONTENT_TYPE, Metrics
+
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+_BUSY = {"Retry-After": "1"}
+log = logging.getLogger("kennel.serve")
+
+
+class UnavailableError(RuntimeError):
+    """The server cannot take the request now; the caller may try again (503 with Retry-After)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """All that the routes need. `decoding` holds at most as many decoders as CPUs, which bounds memory too."""
+
+    settings: Settings
+    loader: Loader
+    metrics: Metrics
+    decoding: threading.Semaphore = field(init=False)
+    admitted: threading.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decoding", threading.BoundedSemaphore(self.settings.cpus))
+        object.__setattr__(self, "admitted", threading.BoundedSemaphore(self.settings.max_requests))
+        self.metrics.watch(waiting=self._waiting, ready=lambda: self.loader.loaded is not None)
+
+    def _waiting(self) -> int:
+        loaded = self.loader.loaded
+        return loaded.batcher.waiting() if loaded else 0
+
+
+class InMemoryRequest(Request):
+    """Uploads stay in memory (the body is bounded anyway): the root file system may be read-only."""
+
+    max_form_parts = 1000
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> Any:
+        return io.BytesIO()
+
+
+class KennelFlask(Flask):
+    request_class = InMemoryRequest
+
+
+def create_app(service: Service) -> Flask:
+    """The Flask application over a service that may still be loading."""
+    app = KennelFlask("kennel.serve", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = service.settings.max_body_bytes
+    _add_operations(app, service)
+    _add_people(app, service)
+    _add_errors(app, service)
+    _add_observation(app, service)
+    return app
+
+
+def _add_operations(app: Flask, service: Service) -> None:
+    @app.get("/ping")
+    def ping() -> Response:
+        if service.loader.loaded is None:
+            raise UnavailableError("loading", "the model is being loaded")
+        return Response(b"", 200, mimetype=JSON)
+
+    @app.post("/invocations")
+    def invocations() -> Response:
+        with _admitted(service):
+            return _invoke(service, _loaded(service))
+
+    @app.get("/execution-parameters")
+    def execution_parameters() -> dict[str, Any]:
+        mib = max(1, service.settings.max_body_bytes // (1024 * 1024))
+        return {
+            "MaxConcurrentTransforms": service.settings.transform_concurrency,
+            "BatchStrategy": "SINGLE_RECORD",  # pictures cannot be joined into one body
+            "MaxPayloadInMB": mib,
+        }
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(service.metrics.text(), 200, content_type=CONTENT_TYPE)
+
+
+def _add_people(app: Flask, service: Service) -> None:
+    html, policy = page.load()
+
+    @app.get("/")
+    def index() -> Response:
+        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
+        return Response(html, 200, headers, mimetype="text/html")
+
+    @app.get("/model")
+    def model() -> dict[str, Any]:
+        settings = service.settings
+        limits = {
+            "body_bytes": settings.max_body_bytes,
+            "pictures": settings.max_pictures,
+            "pixels": settings.max_pixels,
+        }
+        return {**_loaded(service).predictor.card(), "limits": limits}
+
+
+def _add_errors(app: Flask, service: Service) -> None:
+    def answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+        service.metrics.refused(code)
+        g.error = code
+        return Response(codec.error_body(code, message), status, headers or {}, mimetype=JSON)
+
+    @app.errorhandler(BadRequestError)
+    def bad_request(error: BadRequestError) -> Response:
+        return answer(error.status, error.code, str(error))
+
+    @app.errorhandler(UnavailableError)
+    def unavailable(error: UnavailableError) -> Response:
+        return answer(503, error.code, str(error), _BUSY)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_large(_: RequestEntityTooLarge) -> Response:
+        limit = service.settings.max_body_bytes
+        return answer(413, "body-too-large", f"the body is larger than {limit:,} bytes, or has too many parts")
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        code = (error.name or "error").lower().replace(" ", "-")
+        headers = {key: value for key, value in error.get_headers() if key == "Allow"}
+        return answer(error.code or 500, code, error.description or code, headers)
+
+    @app.errorhandler(Exception)
+    def bug(error: Exception) -> Response:
+        log.exception("%s %s failed", request.method, request.path)
+        return answer(500, "internal", f"{type(error).__name__} in the server; its log tells more")
+
+
+def _add_observation(app: Flask, service: Service) -> None:
+    @app.before_request
+    def start() -> None:
+        g.started, g.pictures = time.perf_counter(), 0
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        seconds = time.perf_counter() - g.started
+        service.metrics.answered(request.path, response.status_code, seconds)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        attributes = request.headers.get(ATTRIBUTES, "")
+        if 0 < len(attributes) <= 1024 and attributes.isascii() and attributes.isprintable():
+            response.headers[ATTRIBUTES] = attributes  # it returns only if the container sets it (CONTRACTS 31)
+        quiet = request.path in ("/ping", "/metrics") and response.status_code == 200
+        log.log(
+            logging.DEBUG if quiet else logging.INFO,
+            "%s %s %d %.1f ms pictures=%d%s",
+            request.method,
+            request.path,
+            response.status_code,
+            seconds * 1000,
+            g.pictures,
+            f" error={g.error}" if "error" in g else "",
+        )
+        return response
+
+
+def _invoke(service: Service, loaded: Loaded) -> Response:
+    choice = _wanted(service.settings)
+    pictures = _pictures(service.settings)
+    g.pictures = len(pictures)
+    logits = _logits(service, loaded, _decode(service, loaded, pictures))
+    predictor = loaded.predictor
+    body = codec.encode(logits, predictor.labels, choice, predictor.name())
+    return Response(
+        body, 200, content_type=choice.media_type + ("; charset=utf-8" if "csv" in choice.media_type else "")
+    )
+
+
+def _wanted(settings: Settings) -> Wanted:
+    accept = ",".join(request.headers.getlist("Accept"))
+    try:
+        return wanted(accept, request.headers.get(ATTRIBUTES, ""), request.args.to_dict(), settings.top_k)
+    except NotAcceptableError as error:
+        raise BadRequestError(406, "not-acceptable", str(error)) from error
+    except ValueError as error:
+        raise BadRequestError(400, "bad-option", str(error)) from error
+
+
+def _pictures(settings: Settings) -> list[bytes]:
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise BadRequestError(
+            415, "unsupported-encoding", f"Content-Encoding {encoding[:50]!r}: send the body as it is"
+        )
+    if request.mimetype == codec.FORM_TYPE:
+        files = [upload.read() for _, upload in request.files.items(multi=True)]
+        return codec.checked_count(files, settings.max_pictures)
+    return codec.body_pictures(request.mimetype, request.get_data(cache=False), max_pictures=settings.max_pictures)
+
+
+def _decode(service: Service, loaded: Loaded, pictures: list[bytes]) -> list[FloatArray]:
+    """Decoded here in the request's thread, one slot a CPU: the network never waits for a decoder it does not need."""
+    decoded = []
+    for index, picture in enumerate(pictures):
+        position = f"picture {index + 1} of {len(pictures)}: " if len(pictures) > 1 else ""
+        with service.decoding:
+            started = time.perf_counter()
+            decoded.append(
+                codec.decode(
+                    picture,
+                    loaded.predictor.preprocessing,
+                    max_pixels=service.settings.max_pixels,
+                    position=position,
+                )
+            )
+            service.metrics.decoded(time.perf_counter() - started)
+    return decoded
+
+
+def _logits(service: Service, loaded: Loaded, pictures: list[FloatArray]) -> FloatArray:
+    try:
+        futures = loaded.batcher.submit(pictures)
+    except QueueFullError as error:
+        raise UnavailableError("queue-full", str(error)) from error
+    try:
+        return np.stack(_results(futures, service.settings.answer_timeout))
+    except FutureTimeoutError as error:
+        for future in futures:
+            future.cancel()
+        raise UnavailableError("too-slow", f"no answer within {service.settings.answer_timeout:g} s") from error
+
+
+def _results(futures: list[Future[FloatArray]], timeout: float) -> list[FloatArray]:
+    deadline = time.monotonic() + timeout
+    return [future.result(max(0.0, deadline - time.monotonic())) for future in futures]
+
+
+def _loaded(service: Service) -> Loaded:
+    loaded = service.loader.loaded
+    if loaded is None:
+        raise UnavailableError("loading", "the model is being loaded")
+    return loaded
+
+
+@contextmanager
+def _admitted(service: Service) -> Iterator[None]:
+    """Bounds the requests at work, so that some threads always stay free for /ping."""
+    if not service.admitted.acquire(blocking=False):
+        raise UnavailableError("busy", f"{service.settings.max_requests} requests are at work already")
+    try:
+        yield
+    finally:
+        service.admitted.release()

@@ -1,0 +1,69 @@
+"""What the container may use: CPUs (CPU affinity, cgroup v1 and v2) and memory. Pure but for `read_text`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+Reader = Callable[[str], str | None]
+ROOT = "/sys/fs/cgroup"
+_UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a huge number
+
+
+def read_text(path: str) -> str | None:
+    """The file's text, or None where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def usable_cpus(read: Reader = read_text, affinity: int | None = None) -> int:
+    """Threads that compute at once without being throttled: at least 1.
+
+    A limit of 1.5 CPUs gives 1: a second busy thread would make the kernel pause both for part of each period.
+    """
+    count = affinity if affinity is not None else len(os.sched_getaffinity(0))
+    limits = [count, *(int(quota) for quota in _cpu_quotas(read))]
+    return max(1, min(limits))
+
+
+def memory_limit(read: Reader = read_text) -> int | None:
+    """The smallest memory limit in bytes, or None without one."""
+    limits = []
+    for folder in (*_folders(read, ""), *_folders(read, "memory")):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            text = (read(f"{folder}/{name}") or "").strip()
+            if text.isdigit() and 0 < int(text) < _UNLIMITED_BYTES:
+                limits.append(int(text))
+    return min(limits, default=None)
+
+
+def _cpu_quotas(read: Reader) -> Iterator[float]:
+    for folder in _folders(read, ""):
+        quota, _, period = (read(f"{folder}/cpu.max") or "").strip().partition(" ")
+        yield from _ratio(quota, period)
+    for controller in ("cpu", "cpu,cpuacct"):
+        for folder in _folders(read, controller):
+            yield from _ratio(read(f"{folder}/cpu.cfs_quota_us"), read(f"{folder}/cpu.cfs_period_us"))
+
+
+def _ratio(quota: str | None, period: str | None) -> Iterator[float]:
+    try:
+        amount, length = int(quota or ""), int(period or "")
+    except ValueError:  # "max", empty, or no such file
+        return
+    if amount > 0 and length > 0:
+        yield amount / length
+
+
+def _folders(read: Reader, controller: str) -> Iterator[str]:
+    """The controller's root (a container sees its own limits there) and, outside a container, our group below it."""
+    base = f"{ROOT}/{controller}" if controller else ROOT
+    yield base
+    for line in (read("/proc/self/cgroup") or "").splitlines():
+        _, _, rest = line.partition(":")
+        names, _, path = rest.partition(":")
+        if names == controller and path not in ("", "/"):
+            yield base + path

@@ -1,0 +1,105 @@
+"""The server's settings, from environment variables (CONTRACTS 27, 30, 38, 43). Pure: no file is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1024 * 1024
+MAX_BODY_BYTES = 6_291_456  # CONTRACTS 30: the sources disagree, this is the stricter
+MAX_BATCH_MIB = 100  # CONTRACTS 43
+BYTES_PER_PIXEL = 24  # the most that decoding holds at once: a palette picture made RGBA, laid on paper, made RGB
+RESERVED_THREADS = 8  # so that /ping and /metrics are answered while every other thread works
+
+
+class SettingsError(ValueError):
+    """An environment variable that cannot be used; names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that may be set. Sizes are in bytes, pixels and pictures; times in seconds."""
+
+    model_dir: Path = Path("/opt/ml/model")
+    port: int = 8080
+    cpus: int = 1
+    top_k: int = 5
+    max_body_bytes: int = MAX_BODY_BYTES
+    max_pixels: int = 100_000_000
+    max_pictures: int = 64
+    max_batch: int = 16
+    max_waiting: int = 256
+    max_requests: int = 64
+    answer_timeout: float = 55.0  # CONTRACTS 30: the caller gives up after 60
+    drain_timeout: int = 25  # CONTRACTS 36: SIGKILL comes after 30
+    transform_concurrency: int = 1
+    log_level: str = "info"
+
+
+def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = None) -> Settings:
+    """Settings from the environment and from what the container may use. Raises SettingsError."""
+    batch = _flag(environ, "SAGEMAKER_BATCH")
+    known = {name for name in environ if name.startswith("KENNEL_")} - set(_KENNEL)
+    if known:
+        raise SettingsError(f"unknown variables {sorted(known)}; known are {sorted(_KENNEL)}")
+    threads = _number(environ, "KENNEL_THREADS", cpus, 1, 1024)
+    level = environ.get("KENNEL_LOG_LEVEL", "info").lower()
+    if level not in ("debug", "info", "warning", "error"):
+        raise SettingsError(f"KENNEL_LOG_LEVEL={level!r}: must be debug, info, warning or error")
+    return Settings(
+        model_dir=Path(environ.get("KENNEL_MODEL_DIR") or Settings.model_dir),
+        port=_number(environ, "SAGEMAKER_BIND_TO_PORT", Settings.port, 1, 65535),
+        cpus=threads,
+        top_k=_number(environ, "KENNEL_TOP_K", Settings.top_k, 1, 100_000),
+        max_body_bytes=_number(environ, "KENNEL_MAX_BODY_BYTES", _body_bytes(environ, batch), 1, MAX_BATCH_MIB * MIB),
+        max_pixels=_number(environ, "KENNEL_MAX_PIXELS", _pixels(threads, memory), 1, 1_000_000_000),
+        max_pictures=_number(environ, "KENNEL_MAX_PICTURES", Settings.max_pictures, 1, 10_000),
+        max_batch=_number(environ, "KENNEL_MAX_BATCH", Settings.max_batch, 1, 1024),
+        max_waiting=_number(environ, "KENNEL_MAX_WAITING", Settings.max_waiting, 1, 100_000),
+        max_requests=_number(environ, "KENNEL_MAX_REQUESTS", Settings.max_requests, 1, 500),
+        transform_concurrency=_number(environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", max(2, 2 * threads), 0, 10_000)
+        or max(2, 2 * threads),
+        log_level=level,
+    )
+
+
+_KENNEL = (
+    "KENNEL_LOG_LEVEL",
+    "KENNEL_MAX_BATCH",
+    "KENNEL_MAX_BODY_BYTES",
+    "KENNEL_MAX_PICTURES",
+    "KENNEL_MAX_PIXELS",
+    "KENNEL_MAX_REQUESTS",
+    "KENNEL_MAX_WAITING",
+    "KENNEL_MODEL_DIR",
+    "KENNEL_THREADS",
+    "KENNEL_TOP_K",
+)
+
+
+def _body_bytes(environ: Mapping[str, str], batch: bool) -> int:
+    """A transform job says how large a payload may be; 0 means that it sets no limit (CONTRACTS 43)."""
+    if not batch:
+        return MAX_BODY_BYTES
+    return MIB * (_number(environ, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, 0, MAX_BATCH_MIB) or MAX_BATCH_MIB)
+
+
+def _pixels(threads: int, memory: int | None) -> int:
+    """As many pixels as all decoding threads may hold in half of the container's memory, within reason."""
+    if memory is None:
+        return Settings.max_pixels
+    return min(Settings.max_pixels, max(16_000_000, memory // 2 // (threads * BYTES_PER_PIXEL)))
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise SettingsError(f"{name}={text!r}: must be a whole number from {low} to {high:,}")
+    return int(text)
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").strip().lower() in ("1", "true", "yes")

@@ -1,0 +1,70 @@
+"""Loads the model behind the listening socket: the port answers at once, /ping says 200 only when the model is warm.
+
+CONTRACTS 28 wants a connection accepted within 250 ms, and a large model takes longer to read (CONTRACTS 29).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contract.artifact import ArtifactError
+from serve.batcher import Batcher
+from serve.predictor import Predictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A warm model with the batcher that feeds it, and the seconds that it took to get there."""
+
+    predictor: Predictor
+    batcher: Batcher
+    seconds: float
+
+
+class Loader:
+    """Runs `load` in a thread. `on_refused` is told in one line why a model cannot be served."""
+
+    def __init__(
+        self,
+        load: Callable[[], Predictor],
+        serve: Callable[[Predictor], Batcher],
+        *,
+        on_ready: Callable[[Loaded], None] = lambda _: None,
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self._load, self._serve = load, serve
+        self._on_ready, self._on_refused = on_ready, on_refused
+        self._loaded: Loaded | None = None
+        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+
+    def start(self) -> Loader:
+        self._thread.start()
+        return self
+
+    def wait(self, timeout: float | None = None) -> Loader:
+        self._thread.join(timeout)
+        return self
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The model when it can answer, else None."""
+        loaded = self._loaded
+        return loaded if loaded and loaded.batcher.alive() else None
+
+    def _run(self) -> None:
+        started = time.perf_counter()
+        try:
+            predictor = self._load()
+            predictor.warm()
+            batcher = self._serve(predictor).start()
+        except ArtifactError as error:
+            self._on_refused(f"the model is refused: {error}")
+            return
+        except Exception as error:  # a thread's traceback would not stop the container, so say it and let it end
+            self._on_refused(f"the model cannot be loaded: {type(error).__name__}: {error}")
+            return
+        self._loaded = Loaded(predictor=predictor, batcher=batcher, seconds=time.perf_counter() - started)
+        self._on_ready(self._loaded)
