@@ -1,0 +1,56 @@
+"""What goes back: the origin projects' answer to direct invocations, a proxy response to HTTP events. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lambda_container.endpoint import Inference
+from lambda_container.event import METHODS
+from lambda_container.errors import RequestError
+
+ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
+Answer = dict[str, Any]
+
+
+def direct_answer(inference: Inference, context: object) -> Answer:
+    """Callers of the origin projects parse `body`, a string; the odd keys are theirs and stay as they were."""
+    body = json.dumps(inference.logits)
+    return {
+        "statusCode": 200,
+        "headers": {"Content-Type": "text/plain", **ANY_ORIGIN},
+        "type-result": str(type(body)),
+        "COntent-Type-In": str(context),
+        "body": body,
+        "predictions": inference.predictions,
+        "model": inference.model,
+    }
+
+
+def http_answer(inference: Inference) -> Answer:
+    return _proxy(200, {"model": inference.model, "predictions": inference.predictions})
+
+
+def error_answer(error: RequestError, *, http: bool) -> Answer:
+    """The same for both, but that a direct caller need not parse the body: an API refuses keys it does not know."""
+    fields = error.fields()
+    answer = _proxy(error.status, {"error": fields})
+    if error.retry_after is not None:
+        answer["headers"]["Retry-After"] = error.retry_after
+    if error.status == 405:
+        answer["headers"]["Allow"] = METHODS
+    return answer if http else {**answer, "error": fields}
+
+
+def preflight_answer() -> Answer:
+    allowed = {"Access-Control-Allow-Methods": METHODS, "Access-Control-Allow-Headers": "Content-Type"}
+    return {"statusCode": 204, "headers": {**ANY_ORIGIN, **allowed}, "body": "", "isBase64Encoded": False}
+
+
+def _proxy(status: int, body: object) -> Answer:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json", **ANY_ORIGIN},
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,93 @@
+"""A picture from a URL that a stranger gave: see `address` for what is refused.
+
+The name is resolved once per hop, its addresses are checked, and the connection goes to a checked address, so an answer
+that changes in between (rebinding) gains nothing. TLS is verified against the name.
+"""
+
+from __future__ import annotations
+
+import http.client
+from urllib.parse import urljoin
+
+from lambda_container.address import Policy, Target, bad_url, check_addresses, check_target, parse_url
+from lambda_container.deadline import Deadline
+from lambda_container.exchange import Request, Response, TooLargeError, exchange
+from lambda_container.network import Network, connect_any
+from lambda_container.errors import RequestError
+
+MAX_REDIRECTS = 3
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def fetch(url: str, *, policy: Policy, network: Network, deadline: Deadline, limit: int) -> bytes:
+    """The body at `url`, at most `limit` bytes, by `deadline`.
+
+    Raises RequestError: 400 not a URL; 403 an address not allowed; 413 too large; 502 its server failed; 504 too slow.
+    """
+    target = parse_url(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        response = _get(target, policy, network, deadline, limit)
+        if response.status not in REDIRECTS:
+            return _body(target, response)
+        target = _next(target, response)
+    raise RequestError(502, "too-many-redirects", f"more than {MAX_REDIRECTS} redirects")
+
+
+def _get(target: Target, policy: Policy, network: Network, deadline: Deadline, limit: int) -> Response:
+    check_target(target, policy)
+    try:
+        addresses = [target.host] if target.literal else network.resolve(target.host, target.port, deadline)
+        check_addresses(target, addresses, policy)
+        name = target.host if target.scheme == "https" else None
+        stream = connect_any(network, addresses, target.port, name, deadline)
+        try:
+            return exchange(stream, _request(target), deadline, limit)
+        finally:
+            stream.close()
+    except TimeoutError:
+        raise RequestError(504, "fetch-timeout", f"{target.host} did not send the picture in time") from None
+    except TooLargeError:
+        raise RequestError(413, "picture-too-large", f"the picture is over {limit} bytes") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise RequestError(502, "fetch-failed", f"{target.host} could not be read: {_reason(error)}") from error
+
+
+def _request(target: Target) -> Request:
+    return Request(
+        "GET",
+        target.path,
+        {
+            "Host": target.host_header,
+            "User-Agent": "kennel",
+            "Accept": "image/*",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        },
+    )
+
+
+def _body(target: Target, response: Response) -> bytes:
+    if response.status != 200:
+        message = f"{target.host} answered {response.status} for the picture"
+        raise RequestError(502, "fetch-failed", message, original_status=response.status)
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise RequestError(502, "fetch-failed", f"{target.host} sent the picture compressed, which was not asked for")
+    return response.body
+
+
+def _next(target: Target, response: Response) -> Target:
+    location = response.headers.get("location", "")
+    if not location:
+        raise RequestError(502, "fetch-failed", f"{target.host} redirects to nowhere", original_status=response.status)
+    try:
+        location = urljoin(target.url, location.encode("latin-1").decode("utf-8", "replace"))
+    except ValueError:
+        raise bad_url("it redirects to something that is no URL") from None
+    found = parse_url(location)
+    if target.scheme == "https" and found.scheme != "https":
+        raise RequestError(403, "scheme-not-allowed", "an https:// address may not redirect to http://")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,88 @@
+"""The one door to sockets: names to addresses, addresses to connections."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from lambda_container.deadline import Deadline
+from lambda_container.exchange import Stream
+
+Lookup = Callable[[str, int], Sequence[tuple[Any, ...]]]
+
+
+class Network(Protocol):
+    """What fetching needs of the world; tests bring their own."""
+
+    def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
+        """The addresses of a name. Raises OSError, TimeoutError."""
+
+    def connect(self, address: str, port: int, server_name: str | None, deadline: Deadline) -> Stream:
+        """A connection to an IP address, under TLS for `server_name` unless that is None. Raises OSError."""
+
+
+def system_lookup(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+class SystemNetwork:
+    """The machine's network. The TLS context is made at the first use: loading the authorities takes 20 ms of CPU."""
+
+    def __init__(
+        self, *, tls: Callable[[], ssl.SSLContext] = ssl.create_default_context, lookup: Lookup = system_lookup
+    ) -> None:
+        self._make_tls = tls
+        self._lookup = lookup
+        self._tls: ssl.SSLContext | None = None
+
+    def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
+        """Resolves in a thread, because the resolver knows no time limit."""
+        found: list[str] = []
+        failed: list[OSError] = []
+
+        def work() -> None:
+            try:
+                answers = self._lookup(host, port)
+            except OSError as error:
+                failed.append(error)
+            else:
+                found.extend(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(deadline.remaining())
+        if thread.is_alive():
+            raise TimeoutError(f"the name {host} was not resolved in time")
+        if failed:
+            raise failed[0]
+        return found
+
+    def connect(self, address: str, port: int, server_name: str | None, deadline: Deadline) -> socket.socket:
+        plain = socket.create_connection((address, port), timeout=deadline.remaining())
+        try:
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if server_name is None:
+                return plain
+            self._tls = self._tls or self._make_tls()
+            plain.settimeout(deadline.remaining())
+            return self._tls.wrap_socket(plain, server_hostname=server_name)
+        except BaseException:
+            plain.close()
+            raise
+
+
+def connect_any(
+    network: Network, addresses: Sequence[str], port: int, server_name: str | None, deadline: Deadline
+) -> Stream:
+    """Connects to the first address that answers, each given its share of the time. Raises OSError of the last."""
+    failure: OSError = OSError("the name has no address")
+    for place, address in enumerate(addresses):
+        share = deadline.remaining() / (len(addresses) - place)
+        try:
+            return network.connect(address, port, server_name, deadline.within(share))
+        except OSError as error:
+            failure = error
+    raise failure

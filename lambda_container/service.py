@@ -1,0 +1,71 @@
+"""A connection to an AWS service that is kept from one call to the next."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from lambda_container.deadline import Deadline
+from lambda_container.exchange import Request, Response, Stream, UnansweredError, exchange
+from lambda_container.network import Network, connect_any
+from lambda_container.settings import ServiceAddress
+
+# A frozen function does not see its connections die, and a dead one answers nothing at all. So an older one is not
+# tried. Wall time, because the monotonic clock may stand still while the function is frozen.
+MAX_IDLE_SECONDS = 20.0
+
+
+class Service:
+    def __init__(self, address: ServiceAddress, network: Network, clock: Callable[[], float] = time.time) -> None:
+        self.address = address
+        self._network = network
+        self._clock = clock
+        self._idle: tuple[Stream, float] | None = None
+
+    def send(self, request: Request, deadline: Deadline, limit: int) -> Response:
+        """Sends over the kept connection, or a new one when that has gone stale meanwhile.
+
+        Only what a kept connection left wholly unanswered is sent again, once: reading and classifying change nothing.
+        Raises what `exchange` raises.
+        """
+        kept = self._take()
+        if kept is not None:
+            try:
+                return self._exchange(kept, request, deadline, limit)
+            except UnansweredError:
+                pass
+        return self._exchange(self._connect(deadline), request, deadline, limit)
+
+    def _exchange(self, stream: Stream, request: Request, deadline: Deadline, limit: int) -> Response:
+        try:
+            response = exchange(stream, request, deadline, limit)
+        except BaseException:
+            stream.close()
+            raise
+        if response.reusable:
+            self._idle = (stream, self._clock())
+        else:
+            stream.close()
+        return response
+
+    def _take(self) -> Stream | None:
+        if self._idle is None:
+            return None
+        (stream, since), self._idle = self._idle, None
+        if 0 <= self._clock() - since <= MAX_IDLE_SECONDS and not _ended(stream):
+            return stream
+        stream.close()
+        return None
+
+    def _connect(self, deadline: Deadline) -> Stream:
+        address = self.address
+        found = self._network.resolve(address.host, address.port, deadline)
+        name = address.host if address.scheme == "https" else None
+        return connect_any(self._network, found, address.port, name, deadline)
+
+
+def _ended(stream: Stream) -> bool:
+    """Whether the other side has closed: an idle connection is readable only then."""
+    return isinstance(stream, socket.socket) and bool(select.select([stream], [], [], 0)[0])
