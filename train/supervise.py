@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,8 @@ _FALLOUT = re.compile(  # what a rank says when another one has gone
     re.IGNORECASE,
 )
 _DEATH = re.compile(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", re.DOTALL)  # torchrun's summary
-_NOISE = re.compile(r"^\s*(=+|-+|Traceback.*|File \".*|raise .*)$|torch/distributed|torchrun|elastic|[Rr]oot [Cc]ause")
+_SUMMARY = re.compile(r"torch/distributed/elastic/multiprocessing/api\.py")  # torchrun's log line of a failed rank
+_EXCEPTION = re.compile(r"(\[rank\d+\]: *)?[\w.]*(Error|Exception|Exit|Interrupt)(:|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +172,7 @@ class _Signals:
 class _Tail:
     """Passes a child's stderr through as it comes (progress bars too) and keeps the last lines."""
 
-    def __init__(self, child: subprocess.Popen[bytes], keep: int = 8192) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], keep: int = 32768) -> None:
         self._bytes: deque[bytes] = deque(maxlen=64)
         self._keep = keep
         self._thread = threading.Thread(target=self._pump, args=(child.stderr,), daemon=True)
@@ -203,8 +204,15 @@ def _reason(ending: Ending, errors: Mapping[str, str]) -> str:
         return causes[0]
     if errors:
         return f"{next(iter(errors.values()))} (probably another host or rank ended first: see its log)"
-    last = [line for line in ending.tail if not _NOISE.search(line)][-5:]
-    return f"training ended with exit code {ending.code}: " + (" | ".join(last) or "nothing on stderr")
+    return f"training ended with exit code {ending.code}: {_last_words(ending.tail)}"
+
+
+def _last_words(tail: Sequence[str]) -> str:
+    """What a rank said last, before torchrun's own summary begins: its exception, else a few lines."""
+    start = next((at for at, line in enumerate(tail) if _SUMMARY.search(line)), len(tail))
+    own = tail[:start] or tail
+    exceptions = [line.strip() for line in own if _EXCEPTION.match(line)]
+    return exceptions[-1] if exceptions else " | ".join(line.strip() for line in own[-3:]) or "nothing on stderr"
 
 
 def _death(rank: str, number: int, out_of_memory: bool) -> str:

@@ -1,0 +1,28 @@
+"""Runs the supervisor over two tiny ranks, as a process of its own so that tests can send it signals."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from train import launch, run, supervise
+from train.config import Config
+from train.environment import Environment
+from train.machine import observe, out_of_memory_kills
+
+
+def main(folder: Path) -> int:
+    marks = folder / "marks"
+    marks.mkdir()
+    place = Environment(master_port=observe().free_port, failure_file=folder / "failure")
+    plan = launch.plan(place, Config(ranks=2), os.environ, worker="tests.functional.train.tiny_worker")
+    variables = {**os.environ, run.ERRORS_VARIABLE: str(marks)}
+    verdict = supervise.run(plan, variables, marks, memory_kills=out_of_memory_kills)
+    if verdict.reason:
+        supervise.write_failure(place.failure_file, verdict.reason)
+    return verdict.code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(os.environ["TINY_FOLDER"])))
