@@ -5,7 +5,9 @@
 set -eu
 if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi
 if [ -s /run/secrets/index ]; then UV_DEFAULT_INDEX=$(cat /run/secrets/index) && export UV_DEFAULT_INDEX; fi
-export UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
+# A read-only root can keep no bytecode: compiled here, torch is there in 2.5 s instead of 5.7, ONNX Runtime in 0.25
+# instead of 0.7.
+export UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
 [ -d /opt/venv ] || python3 -m venv --without-pip /opt/venv
 /build/tool/uv pip install --python /opt/venv/bin/python3 --require-hashes --no-deps --requirement "$1"
 # An official Python image brings pip, which nothing needs once this is done.

@@ -10,6 +10,7 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 WORKDIR /opt/kennel
 COPY lambda_container lambda_container
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
 LABEL kennel.writable="/tmp"
 USER 65534:65534
 ENTRYPOINT ["python3", "-m", "awslambdaric"]

@@ -11,6 +11,7 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 WORKDIR /opt/kennel
 COPY contract contract
 COPY train train
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
 # Root, because SageMaker writes /opt/ml as root and asks for it (CONTRACTS 22). The root file system may be read-only:
 # what is written is under the declared paths.
 LABEL kennel.writable="/opt/ml /tmp"
