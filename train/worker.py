@@ -1,0 +1,391 @@
+"""One rank: joins the others, builds, trains, evaluates; rank 0 exports. Started by torchrun, once per process.
+
+Exit codes: 0 done, 143 told to stop (a checkpoint is written), 1 failed (the reason is left for the supervisor).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+import torch
+from torch import nn
+
+from contract import metrics, models
+from contract.artifact import Manifest, Provenance
+from contract.preprocess import Preprocessing
+from train import distributed, evaluate, examples, export, features, loader, precision, report, schedule, weights
+from train.checkpoint import Store
+from train.config import Config
+from train.data import Index, Sample, read_index
+from train.distributed import Ranks
+from train.environment import WEIGHTS_CHANNEL
+from train.evaluate import Evaluation
+from train.loop import Loop, Progressed, Step, Stopped, Task
+from train.precision import Precision
+from train.progress import Progress
+from train.run import Run, read_run, write_done, write_error, write_stopped
+
+STOPPED, FAILED = 143, 1
+
+
+class StopSignal:
+    """Remembers SIGTERM until the step in progress is done (CONTRACTS 16)."""
+
+    def __init__(self) -> None:
+        self.received = False
+
+    def __call__(self) -> bool:
+        return self.received
+
+    def install(self) -> None:
+        signal.signal(signal.SIGTERM, self._receive)
+
+    def _receive(self, _number: int, _frame: object) -> None:
+        self.received = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A network ready to be trained, the same on every rank."""
+
+    model: nn.Module
+    preprocessing: Preprocessing
+    variant: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every part of a rank's work needs to know."""
+
+    config: Config
+    run: Run
+    index: Index
+    ranks: Ranks
+    start: Start
+    store: Store
+    stop: StopSignal
+
+    @property
+    def classes(self) -> int:
+        return len(self.index.labels)
+
+    @property
+    def workers(self) -> int:
+        """Decoding threads of this rank. One more than cores would only take turns with the network's own."""
+        if self.config.workers is not None:
+            return max(1, self.config.workers)
+        return max(1, min(16, int(torch.get_num_threads())))
+
+    def progress(self, what: str, pictures: int) -> Progress:
+        return Progress(what, pictures, shown=self.ranks.is_first)
+
+
+def main(environ: Mapping[str, str]) -> int:
+    stop = StopSignal()
+    stop.install()
+    ranks = distributed.from_environment(environ)
+    try:
+        with distributed.group(ranks):
+            work(read_run(environ), ranks, stop, environ)
+            distributed.barrier()  # the first to leave ends the others (SDK's local mode): leave together
+    except Stopped as reason:
+        say(ranks, f"stopped {reason}; the same command goes on from the checkpoint")
+        write_stopped(rank=ranks.rank, environ=environ)
+        return STOPPED
+    except Exception as error:
+        traceback.print_exc()
+        write_error(error, rank=ranks.rank, environ=environ)
+        return FAILED
+    write_done(rank=ranks.rank, environ=environ)
+    return 0
+
+
+def work(run: Run, ranks: Ranks, stop: StopSignal, environ: Mapping[str, str]) -> None:
+    """Everything between the first barrier and the last."""
+    index = distributed.together(lambda: read_index(run.index_path))
+    distributed.check_equal("the pictures' sha256", index.sha256)
+    start = prepare(run, index, ranks)
+    marks = fingerprint(run.config, index, distributed.from_first(distributed.digest(start.model)))
+    store = Store(run.environment.checkpoint_dir, marks)
+    job = Job(config=run.config, run=run, index=index, ranks=ranks, start=start, store=store, stop=stop)
+    progressed, used = train(job)
+    finish(job, progressed, used, environ)
+
+
+def prepare(run: Run, index: Index, ranks: Ranks) -> Start:
+    """Builds the network; rank 0's initial weights go to all."""
+    config = run.config
+    channel = run.environment.channels.get(WEIGHTS_CHANNEL)
+
+    def load() -> Start:
+        found = weights.resolve(config.weights, config.model, channel)
+        torch.manual_seed(config.seed)
+        variant = found.variant if found else ""
+        model = models.build(config.model, len(index.labels), variant)
+        normal = {"mean": found.mean, "std": found.std} if found else {}
+        source = found.source if found else f"chance, seed {config.seed}"
+        if found:
+            models.load(model, found, labels=index.labels)
+        scale = Preprocessing(resize=config.resize, crop=config.crop, **normal)
+        return Start(model=model, preprocessing=scale, variant=variant, source=source)
+
+    if ranks.local_rank == 0:  # one download per host; the others then find it
+        start = distributed.together(load)
+        distributed.together(lambda: None)
+    else:
+        distributed.together(lambda: None)
+        start = distributed.together(load)
+    distributed.broadcast_module(start.model)
+    say(ranks, f"{config.model} from {start.source}, {len(index.labels)} classes")
+    return start
+
+
+def fingerprint(config: Config, index: Index, initial: str) -> dict[str, str]:
+    """What a checkpoint must have in common with the run that resumes it."""
+    machine = (
+        "precision",
+        "channels_last",
+        "workers",
+        "ranks",
+        "checkpoint_interval_steps",
+        "max_bad_share",
+        "weights",
+    )
+    settings = {name: str(value) for name, value in config.to_dict().items() if name not in machine}
+    return {
+        "pictures": index.sha256,
+        "classes": features.key(*index.labels),
+        "starting weights": initial,
+        **settings,
+    }
+
+
+def train(job: Job) -> tuple[Progressed, Precision]:
+    """Trains head or network; afterwards job.start.model holds the best weights."""
+    resumed = job.store.latest()
+    if resumed is not None:
+        used = Precision(name=resumed["precision"][0], channels_last=resumed["precision"][1])
+        say(job.ranks, f"resuming after step {resumed['step']} (epoch {resumed['epoch']} done)")
+    else:
+        choose = lambda: precision.choose(job.config, job.start.model, job.ranks.device)  # noqa: E731
+        used = distributed.from_first(distributed.together(choose))
+    layout = "channels_last" if used.channels_last else "contiguous"
+    say(job.ranks, f"{job.ranks.world_size} rank(s) on {job.ranks.device.type}, {used.name}, {layout}")
+    job.start.model.to(job.ranks.device, memory_format=used.memory_format)
+    if job.config.freeze_backbone:
+        return train_head(job, used, resumed), used
+    return train_network(job, used, resumed), used
+
+
+def train_head(job: Job, used: Precision, resumed: Mapping[str, object] | None) -> Progressed:
+    """Every picture through the frozen backbone once, then all epochs on what it made of them."""
+    model, place = job.start.model, models.head_name(job.start.model)
+    head = models.head_of(model)
+    models.attach_head(model, nn.Identity(), place)
+    train_split, valid_split = extract(job, used)
+    small = features.Standard(head.cpu(), train_split.values)
+    plan = loader.epoch_batches(len(job.index.train), job.config.batch_size, seed=0, epoch=0)
+
+    def steps(epoch: int, first: int) -> list[Step]:
+        return features.steps(train_split, job.config.batch_size, seed=job.config.seed, epoch=epoch, first=first)
+
+    def validate() -> Evaluation:
+        return features.evaluate(small, valid_split, classes=job.classes)
+
+    task = Task(
+        model=small,
+        forward=small,
+        steps=steps,
+        steps_per_epoch=len(plan),
+        validate=validate,
+        recorded=used,
+    )
+    here = replace(job.ranks, device=torch.device("cpu"))  # every rank trains the whole head and gets the same
+    progressed = Loop(task, job.config, here, job.store, stop=job.stop, report=reporter(job.ranks)).fit(resumed)
+    models.attach_head(model, small.plain().to(job.ranks.device), place)
+    return progressed
+
+
+def extract(job: Job, used: Precision) -> tuple[features.Features, features.Features]:
+    """Features of the training and the validation pictures."""
+    config, scale = job.config, job.start.preprocessing
+    views = features.views(scale, config.views, augment=config.augment, seed=config.seed)
+    extractor = features.Extractor(
+        backbone=job.start.model,
+        ranks=job.ranks,
+        precision=used,
+        workers=job.workers,
+        folder=job.run.environment.checkpoint_dir,
+        key=features.key(
+            *(job.index.sha256, str(scale), distributed.from_first(distributed.digest(job.start.model))),
+            *(str(used), str(config.seed), job.start.variant, config.model),
+        ),
+        stop=job.stop,
+    )
+    bar = job.progress("features", len(job.index.train) * len(views) + len(job.index.valid))
+    train_split = extractor.split("train", job.index.train, views, bar.advance)
+    valid_split = extractor.split("valid", job.index.valid, views[:1], bar.advance)
+    bar.close()
+    return train_split, valid_split
+
+
+def train_network(job: Job, used: Precision, resumed: Mapping[str, object] | None) -> Progressed:
+    """Full fine-tuning. On several GPUs BatchNorm sees the whole batch; on CPUs each rank its own share of it."""
+    config, ranks, index = job.config, job.ranks, job.index
+    loader.check_batches(len(index.train), config.batch_size, ranks.world_size)
+    model: nn.Module = job.start.model
+    if ranks.device.type == "cuda" and ranks.world_size > 1:
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    forward = nn.parallel.DistributedDataParallel(model) if ranks.world_size > 1 else model
+    task = Task(
+        model=model,
+        forward=forward,
+        steps=lambda epoch, first: picture_steps(job, used, epoch, first),
+        steps_per_epoch=len(loader.epoch_batches(len(index.train), config.batch_size, seed=0, epoch=0)),
+        validate=lambda: assess(job, model, index.valid, used, what="validation"),
+        shares=ranks.world_size,
+        precision=used,
+        recorded=used,
+    )
+    return Loop(task, config, ranks, job.store, stop=job.stop, report=reporter(ranks)).fit(resumed)
+
+
+def picture_steps(job: Job, used: Precision, epoch: int, first: int) -> Iterator[Step]:
+    """This rank's share of each global batch of an epoch, from step `first` on."""
+    config, ranks, samples = job.config, job.ranks, job.index.train
+    scale = job.start.preprocessing
+    if config.augment:
+        transform = loader.augmentation(scale, seed=config.seed, epoch=epoch)
+    else:
+        transform = loader.evaluation(scale)
+    whole = loader.epoch_batches(len(samples), config.batch_size, seed=config.seed, epoch=epoch)[first:]
+    mine = [loader.share_of(batch, ranks.rank, ranks.world_size) for batch in whole]
+    bar = job.progress(f"epoch {epoch + 1}/{config.epochs}", sum(len(batch) for batch in whole))
+    for batch, everybody in zip(loader.batches(samples, mine, transform, workers=job.workers), whole, strict=True):
+        yield Step(
+            inputs=batch.pictures.to(ranks.device, memory_format=used.memory_format, non_blocking=True),
+            labels=batch.labels.to(ranks.device, non_blocking=True),
+            whole=len(everybody),
+        )
+        bar.advance(len(everybody))
+    bar.close()
+
+
+def assess(job: Job, model: nn.Module, samples: Sequence[Sample], used: Precision, *, what: str) -> Evaluation:
+    """The network on a split as serving would see it, each picture once over all ranks."""
+    bar = job.progress(what, len(samples))
+    result = evaluate.evaluate(
+        model,
+        samples,
+        loader.evaluation(job.start.preprocessing),
+        classes=job.classes,
+        ranks=job.ranks,
+        precision=used,
+        batch_size=features.BATCH,
+        workers=job.workers,
+        advance=bar.advance,
+    )
+    bar.close()
+    return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closing:
+    """What is known of the trained network when only writing is left; `evaluation` is of the split named `split`."""
+
+    progressed: Progressed
+    precision: Precision
+    split: str
+    samples: tuple[Sample, ...]
+    evaluation: Evaluation
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The metrics of model.json: those of the epoch that was kept, then the closing ones."""
+        kept = self.progressed.history[self.progressed.best.epoch]
+        epoch = {name: value for name, value in kept.items() if name.startswith(("epoch", "train_", "valid_"))}
+        return epoch | self.closing
+
+    @property
+    def closing(self) -> dict[str, float]:
+        found = self.evaluation
+        return {f"{self.split}_loss": found.loss, f"{self.split}_top1": found.top1, f"{self.split}_top5": found.top5}
+
+
+def finish(job: Job, progressed: Progressed, used: Precision, environ: Mapping[str, str]) -> None:
+    """The closing evaluation in float32, as it is served; then rank 0 writes artifact and report."""
+    split, samples = ("test", job.index.test) if job.index.test else ("valid", job.index.valid)
+    exact = Precision(name="fp32", channels_last=used.channels_last)
+    final = assess(job, job.start.model, samples, exact, what=split)
+    closing = Closing(progressed=progressed, precision=used, split=split, samples=samples, evaluation=final)
+    if split == "test":
+        show(job.ranks, metrics.line(closing.closing))
+    distributed.together(lambda: write(job, closing, environ) if job.ranks.is_first else None)
+
+
+def write(job: Job, closing: Closing, environ: Mapping[str, str]) -> None:
+    """Rank 0's alone: the artifact in model_dir, the report in output_data_dir (CONTRACTS 14)."""
+    place, manifest = job.run.environment, describe(job, closing, environ)
+    shown = examples.choose(closing.samples)
+    pictures = examples.pictures(shown, job.start.preprocessing, workers=job.workers)
+    export.export(job.start.model, manifest, pictures, place.model_dir, variant=job.start.variant)
+    results = report.Results(
+        labels=job.index.labels,
+        history=tuple(closing.progressed.history),
+        confusion=closing.evaluation.confusion,
+        split=closing.split,
+        metrics=manifest.metrics,
+        config=manifest.hyperparameters,
+        provenance=asdict(manifest.provenance),
+        skipped=job.index.skipped,
+        examples=examples.answers(job.start.model, shown, pictures, job.index.labels),
+    )
+    report.write(results, place.output_data_dir)
+    say(job.ranks, f"model in {place.model_dir}, report in {place.output_data_dir}")
+
+
+def describe(job: Job, closing: Closing, environ: Mapping[str, str]) -> Manifest:
+    config = job.config
+    settings = {"learning_rate": schedule.peak(config), "precision": closing.precision.name}
+    origin = Provenance(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        data_sha256=job.index.sha256,
+        image_digest=environ.get("KENNEL_IMAGE_DIGEST", ""),
+        git_revision=environ.get("KENNEL_GIT_REVISION", ""),
+        job_name=job.run.environment.job_name,
+        weights_source=job.start.source,
+    )
+    return Manifest(
+        architecture=config.model,
+        labels=job.index.labels,
+        preprocessing=job.start.preprocessing,
+        metrics=closing.numbers,
+        hyperparameters=config.to_dict() | settings,
+        provenance=origin,
+    )
+
+
+def reporter(ranks: Ranks) -> Callable[[Mapping[str, float]], None]:
+    """Prints an epoch's line, on rank 0 (CONTRACTS 18)."""
+    return lambda values: show(ranks, metrics.line(values))
+
+
+def show(ranks: Ranks, text: str) -> None:
+    if ranks.is_first:
+        print(text, flush=True)  # noqa: T201
+
+
+def say(ranks: Ranks, text: str) -> None:
+    if ranks.is_first:
+        print(f"kennel: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))
