@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, Protocol
 
 import docker
@@ -269,10 +270,13 @@ def connect() -> docker.DockerClient:
 def gateway_address(client: docker.DockerClient) -> str | None:
     """The host's address on the default bridge, by which containers of any bridge network reach this host."""
     try:
-        config = client.networks.get("bridge").attrs["IPAM"]["Config"] or [{}]
+        config = (client.networks.get("bridge").attrs["IPAM"]["Config"] or [{}])[0]
     except (docker.errors.APIError, KeyError):
         return None
-    return config[0].get("Gateway")
+    if config.get("Gateway"):
+        return str(config["Gateway"])
+    # Engine 20.10 does not say it; it takes the subnet's first address.
+    return str(next(ip_network(config["Subnet"]).hosts())) if config.get("Subnet") else None
 
 
 def _explained(error: docker.errors.APIError) -> EngineError:

@@ -58,7 +58,17 @@ def start_background(*, port: int, state_dir: Path, region: str = "us-east-1") -
     state.path.mkdir(parents=True, exist_ok=True)
     root = str(Path(__file__).resolve().parent.parent)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
-    command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state-dir", str(state.path), "--region", region]
+    command = [
+        sys.executable,
+        "-m",
+        "localcloud",
+        "--port",
+        str(port),
+        "--state-dir",
+        str(state.path),
+        "--region",
+        region,
+    ]
     with state.log.open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True

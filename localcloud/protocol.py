@@ -261,7 +261,8 @@ def _structure_faults(value: Mapping[str, Any], shape: Shape, path: str) -> Iter
         else:
             yield from _faults(inner, shape.members[name], at(name))
     if getattr(shape, "is_tagged_union", False) and len(value) != 1:
-        yield f"Value at '{path}' failed to satisfy constraint: Exactly one member must be set of: {', '.join(shape.members)}"
+        names = ", ".join(shape.members)
+        yield f"Value at '{path}' failed to satisfy constraint: Exactly one member must be set of: {names}"
 
 
 def _broken(value: Any, shape: Shape) -> Iterable[str]:

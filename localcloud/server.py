@@ -1,5 +1,6 @@
-"""One port for all of AWS: what localcloud does itself goes to its handlers, everything else to moto, in this process."""
+"""One port for all of AWS: what localcloud does itself goes to its handlers, the rest to moto in this process."""
 
+import errno
 import json
 import logging
 import re
@@ -143,7 +144,7 @@ def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
 class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped
     disable_nagle_algorithm = True
 
-    def log(self, type: str, message: str, *args: Any) -> None:
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: ARG002
         logging.getLogger("localcloud.access").debug(message, *args)
 
 
@@ -170,7 +171,7 @@ class Listener:
 
 
 def bind(port: int, addresses: Sequence[str]) -> list[socket.socket]:
-    """Listening sockets on `port` (0: any free one) of every address; the first must succeed, others may be absent here.
+    """Listening sockets on `port` (0: any free one) of every address; the first must be had, others if they are here.
 
     Raises LocalcloudError when the port is taken.
     """
@@ -183,7 +184,7 @@ def bind(port: int, addresses: Sequence[str]) -> list[socket.socket]:
             made.listen(128)
         except OSError as error:
             made.close()
-            if sockets and error.errno == 99:  # EADDRNOTAVAIL: a Docker Desktop's gateway is in its own machine
+            if sockets and error.errno == errno.EADDRNOTAVAIL:  # a Docker Desktop's gateway is in its own machine
                 continue
             for other in sockets:
                 other.close()

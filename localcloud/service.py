@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from localcloud.tags import Tags
 
 
-class PassOn(Exception):
+class PassOn(Exception):  # noqa: N818 (no error: the request goes another way)
     """Raised by a handler for a resource that is moto's after all: the request goes on to moto as it came."""
 
 

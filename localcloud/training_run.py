@@ -1,0 +1,468 @@
+"""One training job as it really runs: N containers on a private network, from Starting to its end, in its own thread."""
+
+import hashlib
+import math
+import os
+import queue
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from localcloud import training_plan as plan
+from localcloud.containers import ContainerSpec, EngineError, ImageMissing, Mount
+from localcloud.errors import ApiError
+from localcloud.logs import LogPump
+from localcloud.objects import location
+from localcloud.service import Cloud
+from localcloud.training_data import Checkpoints, Source, download, folders_of, locate, merged, upload_artifacts
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+STOP_GRACE = 120.0  # CONTRACTS 16
+_PEER_GRACE = 10.0  # for the other hosts, once one has failed
+_SYNC_SECONDS = 2.0
+_ENDED = ("Completed", "Failed", "Stopped")
+
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Interrupted": "The spot instance was interrupted; training will be resumed from the last checkpoint",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job exceeded MaxWaitTimeInSeconds provided",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One entry of SecondaryStatusTransitions."""
+
+    status: str
+    start: datetime
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What Describe knows of a job's progress."""
+
+    created: datetime
+    modified: datetime
+    status: str = "InProgress"
+    secondary: str = "Starting"
+    transitions: tuple[Transition, ...] = ()
+    failure: str | None = None
+    artifacts: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    metrics: tuple[tuple[str, float, datetime], ...] = ()
+
+    def entered(self, secondary: str, now: datetime, *, status: str | None = None) -> "Record":
+        """The record after moving to another secondary status (and maybe status)."""
+        past = self.transitions
+        if past and past[-1].end is None:
+            past = (*past[:-1], replace(past[-1], end=now))
+        ends = now if status in _ENDED else None
+        return replace(
+            self,
+            status=status or self.status,
+            secondary=secondary,
+            modified=now,
+            transitions=(*past, Transition(status=secondary, start=now, end=ends)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How an attempt ended: status and secondary status to take, and why. `interrupted` means: run it again."""
+
+    status: str
+    secondary: str
+    failure: str | None = None
+    interrupted: bool = False
+
+
+COMPLETED = Outcome(status="Completed", secondary="Completed")
+STOPPED = Outcome(status="Stopped", secondary="Stopped")
+INTERRUPTED = Outcome(status="InProgress", secondary="Interrupted", interrupted=True)
+
+
+class _ClosingError(Exception):
+    """localcloud itself goes down."""
+
+
+class TrainingRun:
+    """A job and the thread that runs it. `stop`, `interrupt` and `close` may be called from any thread."""
+
+    def __init__(self, cloud: Cloud, request: Mapping[str, Any], arn: str, *, grace: float = STOP_GRACE) -> None:
+        self.request, self.arn = request, arn
+        self.name: str = request["TrainingJobName"]
+        self._cloud, self._grace = cloud, grace
+        now = cloud.now()
+        self._record = Record(created=now, modified=now).entered("Starting", now)
+        self._lock = threading.Lock()
+        self._events: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
+        self._wanted: str | None = None  # "stop", "interrupt" or "close": what somebody asked for
+        self._scanner = plan.MetricScanner(request["AlgorithmSpecification"].get("MetricDefinitions", ()))
+        self._trained = 0.0
+        self._hosts = plan.hosts(request)
+        self._folder = cloud.state_dir / "work" / f"training-{self.name}"
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"training-{self.name}")
+
+    @property
+    def record(self) -> Record:
+        with self._lock:
+            return self._record
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout: float | None = None) -> None:
+        self._thread.join(timeout)
+
+    def stop(self) -> None:
+        """StopTrainingJob. Raises ApiError when the job has ended."""
+        with self._lock:
+            if self._record.status in _ENDED:
+                raise ApiError(
+                    "ValidationException",
+                    f"The request was rejected because the training job is in status {self._record.status}.",
+                )
+            if self._record.status != "Stopping":
+                self._record = self._record.entered("Stopping", self._cloud.now(), status="Stopping")
+        self._ask("stop")
+
+    def interrupt(self) -> None:
+        """What spot capacity does when it is taken back: SIGTERM now, the job starts again from its checkpoints."""
+        if not self.request.get("EnableManagedSpotTraining"):
+            raise ApiError("ValidationException", f"{self.name} is no spot job: EnableManagedSpotTraining is not set.")
+        if self.record.secondary != "Training":
+            raise ApiError("ValidationException", f"{self.name} is {self.record.secondary}, not Training.")
+        self._ask("interrupt")
+
+    def close(self) -> None:
+        """localcloud goes down: containers are killed, nothing is uploaded. Returns when the thread has ended."""
+        self._ask("close")
+        if self._thread.is_alive():
+            self._thread.join(30)
+
+    def _ask(self, wanted: str) -> None:
+        with self._lock:
+            if self._wanted is None or wanted == "close" or self._wanted == "interrupt":
+                self._wanted = wanted
+        self._events.put(None)
+
+    # ------------------------------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        try:
+            outcome = self._attempt(1)
+            number = 1
+            while outcome.interrupted:
+                self._enter("Interrupted")
+                with self._lock:
+                    self._wanted = None if self._wanted == "interrupt" else self._wanted
+                number += 1
+                outcome = self._attempt(number)
+            self._finish(outcome)
+        except _ClosingError:
+            self._finish(Outcome(status="Failed", secondary="Failed", failure="ClientError: localcloud went down"))
+        except Exception as error:
+            traceback.print_exc()
+            why = f"InternalServerError: localcloud has a bug: {type(error).__name__}: {error}"
+            self._finish(Outcome(status="Failed", secondary="Failed", failure=why[:1024]))
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _attempt(self, number: int) -> Outcome:
+        """One run from empty instances to their end."""
+        if number > 1:
+            self._enter("Starting")
+        roots = self._prepare(self._folder / str(number))
+        try:
+            self._change(started=self.record.started or self._cloud.now())
+            self._enter("Downloading")
+            sources = self._sources()
+            download(sources, roots, self._cloud.objects)
+            checkpoints = self._checkpoints(roots)
+            if checkpoints:
+                checkpoints.restore()
+            if early := self._asked():
+                return early
+            self._enter("Training")
+            outcome = self._train(roots, sources, checkpoints)
+            self._open_up(self._folder / str(number))
+            if checkpoints:
+                checkpoints.sync()
+            if not outcome.interrupted:
+                self._upload(roots, outcome)
+            return outcome
+        except ApiError as error:
+            return _failed(f"ClientError: {error.message}")
+        except ImageMissing:
+            image = self.request["AlgorithmSpecification"]["TrainingImage"]
+            return _failed(
+                f"ClientError: Cannot find image {image} in the local Docker engine. Build or pull it first."
+            )
+        except EngineError as error:
+            return _failed(
+                "ClientError: CannotStartContainerError. Please make sure the container can be run with "
+                f"'docker run <image> train'. {error}"
+            )
+        finally:
+            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+
+    def _sources(self) -> list[Source]:
+        where = {"region": self._cloud.region, "role": self.request["RoleArn"]}
+        return [locate(channel, self._cloud.objects, **where) for channel in plan.channels(self.request)]
+
+    def _prepare(self, folder: Path) -> list[Path]:
+        """A fresh /opt/ml tree for every host."""
+        roots = [folder / host.name for host in self._hosts]
+        for root, host in zip(roots, self._hosts, strict=True):
+            for part in ("input/config", "input/data", "model", "output/data", "checkpoints"):
+                (root / part).mkdir(parents=True)
+            for name, text in plan.config_files(self.request, host).items():
+                (root / "input" / "config" / name).write_text(text)
+        return roots
+
+    def _checkpoints(self, roots: list[Path]) -> Checkpoints | None:
+        config = self.request.get("CheckpointConfig")
+        if not config:
+            return None
+        return Checkpoints(location(config["S3Uri"]), folders_of(roots, "checkpoints"), self._cloud.objects)
+
+    def _asked(self) -> Outcome | None:
+        """What somebody asked for meanwhile, as the outcome that it means."""
+        with self._lock:
+            wanted = self._wanted
+        if wanted == "close":
+            raise _ClosingError
+        return {"stop": STOPPED, "interrupt": INTERRUPTED}.get(wanted or "")
+
+    def _train(self, roots: list[Path], sources: list[Source], checkpoints: Checkpoints | None) -> Outcome:
+        """Run the containers to their end. Nothing of them stays, however this ends."""
+        engine = self._cloud.engine
+        began = time.monotonic()
+        containers: dict[str, str] = {}
+        pumps: list[LogPump] = []
+        network = engine.create_network(self._unique("net"), internal=self._isolated)
+        try:
+            for root, host in zip(roots, self._hosts, strict=True):
+                containers[host.name] = engine.run(self._spec(root, host, sources, network)).id
+                pumps.append(self._pump(host.name, containers[host.name]))
+                threading.Thread(target=self._await, args=(host.name, containers[host.name]), daemon=True).start()
+            outcome, exits = self._supervise(containers, checkpoints)
+            if outcome.status == "Failed":
+                outcome = _failed(self._reason(roots, exits, containers))
+            return outcome
+        finally:
+            self._trained += time.monotonic() - began
+            for pump in pumps:
+                pump.join(10 if self._wanted != "close" else 0)
+            for container in containers.values():
+                engine.remove(container)
+            engine.remove_network(network)
+
+    @property
+    def _isolated(self) -> bool:
+        return bool(self.request.get("EnableNetworkIsolation"))
+
+    def _unique(self, what: str) -> str:
+        """A name for Docker: readable, and unique however long the job's name is."""
+        digest = hashlib.sha256(self.arn.encode()).hexdigest()[:6]
+        return f"{self._cloud.instance}-{self.name[:40]}-{digest}-{what}"
+
+    def _spec(self, root: Path, host: plan.Host, sources: list[Source], network: str) -> ContainerSpec:
+        entrypoint, command = plan.command(self.request)
+        mounts = [Mount(source=str(root), target="/opt/ml")]
+        for source in sources:
+            folder = f"/opt/ml/input/data/{source.channel.name}"
+            if source.channel.local:
+                mounts.append(Mount(source=source.channel.local, target=folder, read_only=True))
+            elif source.channel.mode == "FastFile":  # CONTRACTS 7
+                mounts.append(
+                    Mount(source=str(root / "input/data" / source.channel.name), target=folder, read_only=True)
+                )
+        checkpoints = self.request.get("CheckpointConfig", {}).get("LocalPath", plan.CHECKPOINTS)
+        if checkpoints.rstrip("/") != plan.CHECKPOINTS:
+            mounts.append(Mount(source=str(root / "checkpoints"), target=checkpoints))
+        gpus = plan.gpu_count(host.instance_type)
+        many = len(self._hosts)
+        return ContainerSpec(
+            image=self.request["AlgorithmSpecification"]["TrainingImage"],
+            name=self._unique(host.name),
+            hostname=host.name,
+            entrypoint=entrypoint,
+            command=command,
+            environment=plan.environment(
+                self.request,
+                arn=self.arn,
+                region=self._cloud.region,
+                container_url=self._cloud.container_url,
+                isolated=self._isolated,
+            ),  # fmt: skip
+            mounts=tuple(mounts),
+            network=network,
+            # Several hosts share this machine: each believes in its part, or they would start too many processes.
+            cpus=max(1.0, (os.cpu_count() or 1) / many) if many > 1 else None,
+            gpus=gpus if gpus and self._cloud.engine.has_gpus() else 0,
+            labels={"kennel.localcloud.training-job": self.name},
+        )
+
+    def _pump(self, host: str, container: str) -> LogPump:
+        epoch = int(self.record.created.timestamp() * 1000)
+        pump = LogPump(
+            self._cloud.engine.logs(container, follow=True), self._cloud.logs, LOG_GROUP,
+            f"{self.name}/{host}-{epoch}", now=self._cloud.now, seen=self._read,
+        )  # fmt: skip
+        pump.start()
+        return pump
+
+    def _read(self, line: str) -> None:
+        with self._lock:
+            now = self._cloud.now()
+            found = self._scanner.scan(line)
+            if found:
+                known = {name: (name, value, when) for name, value, when in self._record.metrics}
+                known |= {name: (name, value, now) for name, value in found.items()}
+                self._record = replace(self._record, metrics=tuple(known.values()))
+
+    def _await(self, host: str, container: str) -> None:
+        code = None
+        while code is None:
+            code = self._cloud.engine.wait(container)
+            if code is None:
+                state = self._cloud.engine.inspect(container)
+                code = None if state and state.running else (state.exit_code if state else 137)
+        self._events.put((host, code))
+
+    def _supervise(
+        self, containers: Mapping[str, str], checkpoints: Checkpoints | None
+    ) -> tuple[Outcome, dict[str, int]]:
+        """Until every container has ended: pass on what is asked, hold the time limits, sync checkpoints."""
+        exits: dict[str, int] = {}
+        outcome: Outcome | None = None
+        limit, over = self._time_limit()
+        kill_at = math.inf
+        next_sync = time.monotonic() + _SYNC_SECONDS
+        while len(exits) < len(containers):
+            self._note_exit(min(limit, kill_at, next_sync) if checkpoints else min(limit, kill_at), exits)
+            now = time.monotonic()
+            before = outcome
+            outcome = outcome or self._verdict(exits, over if now >= limit else None)
+            if before is None and outcome is not None:
+                kill_at = now + (_PEER_GRACE if outcome.status == "Failed" else self._grace)
+                limit = math.inf
+                self._signal(containers, exits, "SIGTERM")
+            elif now >= kill_at:
+                kill_at = math.inf
+                self._signal(containers, exits, "SIGKILL")
+            if self._wanted == "close":
+                raise _ClosingError
+            if checkpoints and now >= next_sync:
+                checkpoints.sync()
+                next_sync = time.monotonic() + _SYNC_SECONDS
+        return outcome or COMPLETED, exits
+
+    def _time_limit(self) -> tuple[float, Outcome]:
+        """When this attempt must end, on the monotonic clock, and as what."""
+        left = plan.runtime_limit(self.request) - self._trained
+        wait = self.request["StoppingCondition"].get("MaxWaitTimeInSeconds")
+        over = Outcome(status="Stopped", secondary="MaxRuntimeExceeded")
+        if wait is not None:
+            waited = wait - (self._cloud.now() - self.record.created).total_seconds()
+            if waited < left:
+                left, over = waited, Outcome(status="Stopped", secondary="MaxWaitTimeExceeded")
+        return time.monotonic() + left, over
+
+    def _note_exit(self, until: float, exits: dict[str, int]) -> None:
+        try:
+            event = self._events.get(timeout=max(0.0, min(until - time.monotonic(), 3600.0)))
+        except queue.Empty:
+            return
+        if event is not None:
+            exits[event[0]] = event[1]
+
+    def _verdict(self, exits: Mapping[str, int], over: Outcome | None) -> Outcome | None:
+        if any(exits.values()):
+            return _failed("")
+        return self._asked() or over
+
+    def _signal(self, containers: Mapping[str, str], exits: Mapping[str, int], signal: str) -> None:
+        for host, container in containers.items():
+            if host not in exits:
+                self._cloud.engine.signal(container, signal)
+
+    def _reason(self, roots: list[Path], exits: Mapping[str, int], containers: Mapping[str, str]) -> str:
+        """The first failed host's own words, else any other's (CONTRACTS 12, 13)."""
+        first = next(host for host, code in exits.items() if code)
+        texts = {}
+        for root in roots:
+            path = root / "output" / "failure"
+            texts[root.name] = path.read_text(errors="replace").strip() if path.is_file() else ""
+        text = texts[first] or next((text for text in texts.values() if text), "")
+        state = self._cloud.engine.inspect(containers[first])
+        return plan.failure_reason(text, exits[first], out_of_memory=bool(state and state.oom_killed))
+
+    def _open_up(self, folder: Path) -> None:
+        """Let this process read and delete what the containers' root wrote, when it is not root itself."""
+        if os.geteuid() == 0:
+            return
+        spec = ContainerSpec(
+            image=self.request["AlgorithmSpecification"]["TrainingImage"], name=self._unique("chmod"), user="0",
+            entrypoint=("chmod",), command=("-R", "a+rwX", "/work"), mounts=(Mount(source=str(folder), target="/work"),),
+        )  # fmt: skip
+        container = self._cloud.engine.run(spec).id
+        self._cloud.engine.wait(container, 60)
+        self._cloud.engine.remove(container)
+
+    def _upload(self, roots: list[Path], outcome: Outcome) -> None:
+        output = self.request["OutputDataConfig"]
+        where = location(output["S3OutputPath"]) / self.name / "output"
+        compress = output.get("CompressionType", "GZIP") == "GZIP"
+        common = {"compress": compress, "scratch": roots[0].parent, "objects": self._cloud.objects}
+        if outcome.status == "Completed":
+            self._enter("Uploading")
+        extra = merged(folders_of(roots, "output", "data"))
+        if extra:
+            upload_artifacts(extra, where, name="output", **common)
+        model = merged(folders_of(roots, "model"))
+        if outcome.status == "Completed" or (outcome.status == "Stopped" and model):
+            self._change(artifacts=upload_artifacts(model, where, name="model", **common))
+
+    # ------------------------------------------------------------------------------------------ the record
+
+    def _enter(self, secondary: str) -> None:
+        with self._lock:
+            if self._record.status == "InProgress":
+                self._record = self._record.entered(secondary, self._cloud.now())
+
+    def _change(self, **changes: Any) -> None:
+        with self._lock:
+            self._record = replace(self._record, **changes)
+
+    def _finish(self, outcome: Outcome) -> None:
+        now = self._cloud.now()
+        with self._lock:
+            ended = self._record.entered(outcome.secondary, now, status=outcome.status)
+            self._record = replace(ended, failure=outcome.failure, ended=now)
+
+
+def _failed(reason: str) -> Outcome:
+    return Outcome(status="Failed", secondary="Failed", failure=reason[:1024])
+
+
+def message(transition: Transition) -> str:
+    """AWS's sentence for a secondary status."""
+    return _MESSAGES.get(transition.status, transition.status)
