@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from lambda_container.endpoint import Inference
-from lambda_container.event import METHODS
 from lambda_container.errors import RequestError
+from lambda_container.event import METHODS
 
 ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 Answer = dict[str, Any]

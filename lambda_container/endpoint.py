@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from lambda_container.deadline import Deadline
-from lambda_container.exchange import Request, Response, TooLargeError
 from lambda_container.errors import RequestError
+from lambda_container.exchange import Request, Response, TooLargeError
 from lambda_container.service import Service
 from lambda_container.settings import Settings
 from lambda_container.sigv4 import Credentials, sign

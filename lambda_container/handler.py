@@ -15,15 +15,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from lambda_container.answer import Answer, direct_answer, http_answer, preflight_answer, error_answer
+from lambda_container.answer import Answer, direct_answer, error_answer, http_answer, preflight_answer
 from lambda_container.deadline import Deadline
 from lambda_container.endpoint import Inference, infer
+from lambda_container.errors import RequestError
 from lambda_container.event import Source, StoredObject, Url, is_http, is_preflight, read_event
 from lambda_container.fetch import fetch
 from lambda_container.network import Network, SystemNetwork
 from lambda_container.objects import read_object
 from lambda_container.picture import check_size, media_type
-from lambda_container.errors import RequestError
 from lambda_container.service import Service
 from lambda_container.settings import read_credentials, read_settings
 
