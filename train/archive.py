@@ -26,7 +26,7 @@ class ArchiveError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A member as its archive names it. `kind` is file, link or other."""
+    """A member as its archive names it. `kind` is file, link or special file."""
 
     name: str
     kind: str
@@ -99,7 +99,7 @@ def _tar_entries(tar: tarfile.TarFile) -> Iterator[Entry]:
     for member in tar:
         if member.isdir():
             continue
-        kind = "file" if member.isreg() else "link" if member.issym() or member.islnk() else "other"
+        kind = "file" if member.isreg() else "link" if member.issym() or member.islnk() else "special file"
         yield Entry(name=member.name, kind=kind, stream=tar.extractfile(member) if kind == "file" else None)
 
 
@@ -112,7 +112,7 @@ def _parts(name: str, archive: Path) -> tuple[str, ...]:
 
 def _refusal(entry: Entry) -> str:
     if entry.kind != "file":
-        return f"a {entry.kind}, not a file"
+        return f"no plain file but a {entry.kind}"
     return "" if entry.name.lower().endswith(PICTURES) else "not a picture by its name"
 
 

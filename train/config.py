@@ -185,7 +185,7 @@ def _convert(name: str, text: str, kind: Any) -> Any:
 
 def _whole(text: str) -> int:
     number = float(text)
-    if number != int(number):
+    if not number.is_integer():  # nor nan, nor inf
         raise ValueError(text)
     return int(number)
 

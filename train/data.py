@@ -17,7 +17,7 @@ from train import archive
 from train.archive import ArchiveError
 
 ALIASES = {
-    "train": ("train", "training", "data"),
+    "train": ("train", "training"),
     "valid": ("valid", "val", "validation"),
     "test": ("test", "testing"),
 }
@@ -148,7 +148,7 @@ def locate(sources: Mapping[str, Path], extract_to: Path) -> tuple[dict[str, Pat
     if "train" not in found:
         where = ", ".join(map(str, found.values()))
         raise DataError(f"no training pictures: only {', '.join(sorted(found))} in {where}; a train folder is needed")
-    return {split: _unwrap(found[split]) for split in SPLITS if split in found}, left_out
+    return {split: _unwrap(found[split], in_split=True) for split in SPLITS if split in found}, left_out
 
 
 def divide(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
@@ -201,20 +201,20 @@ def _split_folders(folder: Path) -> dict[str, Path]:
 
 def _split_of(channel: str) -> str:
     for split, names in ALIASES.items():
-        if channel in names:
+        if channel in names or (channel == "data" and split == "train"):
             return split
-    valid = ", ".join(name for names in ALIASES.values() for name in names)
+    valid = ", ".join(["data", *(name for names in ALIASES.values() for name in names)])
     raise DataError(f"channel {channel!r} is none that is known: {valid}, weights")
 
 
-def _unwrap(folder: Path) -> Path:
+def _unwrap(folder: Path, *, in_split: bool = False) -> Path:
     """Goes down through folders that hold nothing but one folder of folders, as archives like to have."""
     while True:
         inside = _visible(folder)
         if len(inside) != 1 or not inside[0].is_dir() or not any(path.is_dir() for path in _visible(inside[0])):
             return folder
-        if inside[0].name.lower() in ALIASES["train"]:
-            return folder
+        if not in_split and inside[0].name.lower() in ALIASES["train"] and not _split_folders(inside[0]):
+            return folder  # the train split itself
         folder = inside[0]
 
 

@@ -32,9 +32,9 @@ def usable_cpus(affinity: int, read: Callable[[str], str | None]) -> int:
     `read` gives a file's text, or None where there is no such file.
     """
     quota, period = "max", "100000"
-    unified = read("/sys/fs/cgroup/cpu.max")
-    if unified:
-        quota, period = (*unified.split(), period)[:2]
+    unified = (read("/sys/fs/cgroup/cpu.max") or "").split()
+    if len(unified) == 2:
+        quota, period = unified
     else:
         quota = (read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") or "-1").strip()
         period = (read("/sys/fs/cgroup/cpu/cpu.cfs_period_us") or period).strip()
