@@ -1,6 +1,6 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import training
+from localcloud import invoke, training
 from localcloud.service import Cloud, Service
 
 
@@ -8,5 +8,6 @@ def services(cloud: Cloud) -> list[Service]:
     """Every room's Service, in the order in which they are closed."""
     return [
         training.service(cloud),
+        *invoke.services(cloud),
         cloud.tags.service(),
     ]

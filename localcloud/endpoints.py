@@ -1,0 +1,412 @@
+"""Endpoints: their states, blue/green updates, scaling and how they end. The containers are hosting.py's."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from localcloud.endpoint_configs import Catalogue, Params, invalid, page
+from localcloud.hosting import Host, Recipe, StartError, Variant, each_at_once
+from localcloud.objects import client
+from localcloud.service import Cloud
+from localcloud.variants import Share, choose_variant, initial_share, traffic_steps, updated_shares
+
+WATCH_SECONDS = 3.0
+IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+
+
+@dataclass(kw_only=True, eq=False)
+class Fleet:
+    """All variants of one endpoint configuration, running."""
+
+    config: str
+    variants: dict[str, Variant]
+
+    def close(self) -> None:
+        each_at_once(Variant.close, list(self.variants.values()))
+
+
+@dataclass(kw_only=True, eq=False)
+class Endpoint:
+    """One endpoint. `green` takes `green_share` of the traffic while an update moves it."""
+
+    name: str
+    arn: str
+    config: str
+    created: datetime
+    modified: datetime
+    status: str = "Creating"
+    reason: str | None = None
+    fleet: Fleet | None = None
+    green: Fleet | None = None
+    green_share: float = 0.0
+    deployment: Params | None = None
+    pending: Params | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    wake: threading.Event = field(default_factory=threading.Event)
+
+    def fleet_at(self, point: float) -> Fleet | None:
+        """Return the fleet that owns `point` in [0, 1) of the traffic; None before anything runs."""
+        with self.lock:
+            return self.green if self.green is not None and point < self.green_share else self.fleet
+
+    def route(self, target: str | None, points: tuple[float, float]) -> Variant | None:
+        """Return the variant for a request: the target, else by weights. Raises KeyError for an unknown target."""
+        fleet = self.fleet_at(points[0])
+        if fleet is None:
+            return None
+        if target is None:
+            weights = {name: variant.share.weight for name, variant in fleet.variants.items()}
+            target = choose_variant(weights, points[1])
+        return fleet.variants[target]
+
+
+class RollbackError(Exception):
+    """An alarm ended an update; the message is the endpoint's FailureReason."""
+
+
+@dataclass(kw_only=True)
+class Endpoints:
+    """The operations on endpoints. `alarmed` returns which of the named CloudWatch alarms ring."""
+
+    cloud: Cloud
+    catalogue: Catalogue
+    host: Host
+    alarmed: Callable[[Sequence[str]], list[str]]
+    threads: list[threading.Thread] = field(default_factory=list)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def handlers(self) -> dict[str, Callable[[Params], Params]]:
+        """Return the operations served here, by their API names."""
+        return {
+            "CreateEndpoint": self.create,
+            "DescribeEndpoint": self.describe,
+            "UpdateEndpoint": self.update,
+            "UpdateEndpointWeightsAndCapacities": self.update_shares,
+            "DeleteEndpoint": self.delete,
+            "ListEndpoints": self.list,
+        }
+
+    def spawn(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do work in a thread of its own, that `close` waits for."""
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        with self.lock:
+            self.threads = [other for other in self.threads if other.is_alive()] + [thread]
+        thread.start()
+
+    def close(self) -> None:
+        """End every wait and change; the containers themselves are taken by the engine's clean-up."""
+        self.host.closing.set()
+        for endpoint in list(self.endpoints.values()):
+            endpoint.wake.set()
+        for thread in list(self.threads):
+            thread.join(timeout=10)
+
+    def find(self, name: str) -> Endpoint | None:
+        """Return the endpoint, whatever the case of its name, or None."""
+        with self.lock:
+            return self.endpoints.get(name.lower())
+
+    def get(self, name: str) -> Endpoint:
+        """Return the endpoint, or raise as DescribeEndpoint does."""
+        found = self.find(name)
+        if found is None:
+            raise invalid(f'Could not find endpoint "{self._arn(name)}".')
+        return found
+
+    def _arn(self, name: str) -> str:
+        return self.cloud.arn("sagemaker", f"endpoint/{name.lower()}")
+
+    # ------------------------------------------------------------------------------------------ create, delete
+
+    def create(self, params: Params) -> Params:
+        """Start an endpoint; it is Creating until every instance answers /ping."""
+        name, arn = params["EndpointName"], self._arn(params["EndpointName"])
+        config = self.catalogue.configs.get(params["EndpointConfigName"])
+        recipes = self._recipes(name, config)
+        now = self.cloud.now()
+        with self.lock:
+            if name.lower() in self.endpoints:
+                raise invalid(f'Cannot create already existing endpoint "{arn}".')
+            endpoint = Endpoint(
+                name=name, arn=arn, config=config["EndpointConfigName"], created=now, modified=now,
+                deployment=params.get("DeploymentConfig"),
+            )  # fmt: skip
+            self.endpoints[name.lower()] = endpoint
+        self.cloud.tags.put(arn, params.get("Tags"))
+        shares = {variant["VariantName"]: initial_share(variant) for variant in config["ProductionVariants"]}
+        self.spawn(self._bring_up, endpoint, recipes, shares)
+        return {"EndpointArn": arn}
+
+    def _bring_up(self, endpoint: Endpoint, recipes: list[Recipe], shares: Mapping[str, Share]) -> None:
+        try:
+            fleet = self._raise_fleet(endpoint.config, recipes, shares)
+        except StartError as error:
+            self._settle(endpoint, status="Failed", reason=str(error))
+            return
+        endpoint.fleet = fleet
+        self._settle(endpoint, status="InService")
+        self.spawn(self._watch, endpoint)
+
+    def delete(self, params: Params) -> Params:
+        """Delete once nothing is in progress; Describe finds it until its containers are gone."""
+        endpoint = self.get(params["EndpointName"])
+        self._begin(endpoint, "Deleting", anyway=("Failed",))
+        self.spawn(self._take_down, endpoint)
+        return {}
+
+    def _take_down(self, endpoint: Endpoint) -> None:
+        with endpoint.lock:
+            fleet, endpoint.fleet = endpoint.fleet, None
+        endpoint.wake.set()
+        if fleet is not None:
+            fleet.close()
+        self.cloud.tags.forget(endpoint.arn)
+        with self.lock:
+            self.endpoints.pop(endpoint.name.lower(), None)
+
+    # ------------------------------------------------------------------------------------------ change
+
+    def update(self, params: Params) -> Params:
+        """Blue/green: new containers first, then traffic moves, then the old ones drain (CONTRACTS 53, 55, 59)."""
+        endpoint = self.get(params["EndpointName"])
+        deployment = params.get("DeploymentConfig") or {}
+        if params.get("RetainDeploymentConfig") and not deployment:
+            deployment = endpoint.deployment or {}
+        if "RollingUpdatePolicy" in deployment:
+            raise invalid("localcloud has no rolling updates yet: use BlueGreenUpdatePolicy.")
+        config = self.catalogue.configs.get(params["EndpointConfigName"])
+        recipes = self._recipes(endpoint.name, config)
+        self._begin(endpoint, "Updating")
+        shares = updated_shares(
+            config["ProductionVariants"],
+            {name: variant.share for name, variant in endpoint.fleet.variants.items()} if endpoint.fleet else {},
+            retain=params.get("RetainAllVariantProperties", False),
+            exclude=[entry["VariantPropertyType"] for entry in params.get("ExcludeRetainedVariantProperties", [])],
+        )
+        endpoint.pending = {"EndpointConfigName": config["EndpointConfigName"], "StartTime": self.cloud.now()}
+        self.spawn(self._replace_fleet, endpoint, config["EndpointConfigName"], recipes, shares, deployment)
+        return {"EndpointArn": endpoint.arn}
+
+    def _replace_fleet(
+        self, endpoint: Endpoint, config: str, recipes: list[Recipe], shares: Mapping[str, Share], deployment: Params
+    ) -> None:
+        try:
+            green = self._raise_fleet(config, recipes, shares)
+        except StartError as error:
+            self._settle(endpoint, status="InService", reason=str(error))
+            return
+        try:
+            self._shift(endpoint, green, deployment)
+        except RollbackError as error:
+            self._retire(green)
+            self._settle(endpoint, status="InService", reason=str(error))
+            return
+        self._settle(endpoint, status="InService", config=config, deployment=deployment)
+
+    def _shift(self, endpoint: Endpoint, green: Fleet, deployment: Params) -> None:
+        """Move traffic step by step, then retire the old fleet. Raises RollbackError with the traffic back on it."""
+        policy = deployment.get("BlueGreenUpdatePolicy", {})
+        alarms = [a["AlarmName"] for a in deployment.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
+        count = sum(variant.share.count for variant in green.variants.values())
+        blue = endpoint.fleet
+        with endpoint.lock:
+            endpoint.green, endpoint.green_share = green, 0.0
+        try:
+            for step in traffic_steps(deployment, count):
+                endpoint.green_share = step.green
+                self._bake(step.wait, alarms)
+            self._bake(float(policy.get("TerminationWaitInSeconds", 0)), alarms)
+        except RollbackError:
+            with endpoint.lock:
+                endpoint.status, endpoint.green, endpoint.green_share = "RollingBack", None, 0.0
+            raise
+        with endpoint.lock:
+            endpoint.fleet, endpoint.green, endpoint.green_share = green, None, 0.0
+        if blue is not None:
+            self._retire(blue)
+
+    def _bake(self, seconds: float, alarms: Sequence[str]) -> None:
+        """Wait, looking at the alarms every second. Raises RollbackError."""
+        until = self.host.clock() + seconds
+        while True:
+            if alarms and (ringing := self.alarmed(alarms)):
+                raise RollbackError(f"One or more configured alarms are in ALARM state: {', '.join(ringing)}.")
+            left = until - self.host.clock()
+            if left <= 0 or self.host.closing.wait(min(left, 1.0)):
+                return
+
+    def _retire(self, fleet: Fleet) -> None:
+        if not self.host.closing.is_set():
+            fleet.close()
+
+    def update_shares(self, params: Params) -> Params:
+        """Change weights and counts of what runs; containers are started or drained to match."""
+        endpoint = self.get(params["EndpointName"])
+        fleet = endpoint.fleet
+        wanted: dict[str, Share] = {}
+        for entry in params["DesiredWeightsAndCapacities"]:
+            variant = fleet.variants.get(entry["VariantName"]) if fleet else None
+            if fleet and variant is None:
+                raise invalid(f'Could not find variant "{entry["VariantName"]}" of endpoint "{endpoint.arn}".')
+            if variant is not None:
+                wanted[entry["VariantName"]] = _asked(variant, entry)
+        self._begin(endpoint, "Updating")
+        self.spawn(self._rescale, endpoint, wanted)
+        return {"EndpointArn": endpoint.arn}
+
+    def _rescale(self, endpoint: Endpoint, wanted: Mapping[str, Share]) -> None:
+        reason = None
+        for name, share in wanted.items():
+            variant = endpoint.fleet.variants[name] if endpoint.fleet else None
+            if variant is None:
+                continue
+            before, variant.share = variant.share, share
+            try:
+                variant.scale(share.count)
+            except StartError as error:
+                variant.share, reason = replace(share, count=before.count), str(error)
+        self._settle(endpoint, status="InService", reason=reason)
+
+    def _begin(self, endpoint: Endpoint, status: str, anyway: Sequence[str] = ()) -> None:
+        """Enter a state of change, unless another is under way (CONTRACTS 59)."""
+        with endpoint.lock:
+            if endpoint.status in IN_PROGRESS:
+                raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+            if endpoint.status != "InService" and endpoint.status not in anyway:
+                raise invalid(
+                    f'Cannot update endpoint "{endpoint.arn}" in status {endpoint.status}: '
+                    "delete it and create it again."
+                )
+            endpoint.status, endpoint.modified = status, self.cloud.now()
+
+    def _settle(
+        self, endpoint: Endpoint, *, status: str, reason: str | None = None, config: str = "",
+        deployment: Params | None = None,
+    ) -> None:  # fmt: skip
+        with endpoint.lock:
+            endpoint.status, endpoint.reason, endpoint.pending = status, reason, None
+            endpoint.config, endpoint.deployment = config or endpoint.config, deployment or endpoint.deployment
+            endpoint.modified = self.cloud.now()
+
+    # ------------------------------------------------------------------------------------------ containers
+
+    def _recipes(self, endpoint: str, config: Params) -> list[Recipe]:
+        """Freeze what to run now, so that deleting the model or the configuration later changes nothing."""
+        work = self.cloud.state_dir / "work" / "endpoints"
+        return [
+            Recipe(
+                endpoint=endpoint,
+                variant=variant,
+                model=dict(self.catalogue.models.get(variant["ModelName"])),
+                folder=work / f"{endpoint}-{variant['VariantName']}-{uuid.uuid4().hex[:8]}",
+            )
+            for variant in config["ProductionVariants"]
+        ]
+
+    def _raise_fleet(self, config: str, recipes: list[Recipe], shares: Mapping[str, Share]) -> Fleet:
+        """Start every instance of every variant. Raises StartError with nothing left running."""
+        variants = {r.name: Variant(recipe=r, host=self.host, share=shares[r.name]) for r in recipes}
+
+        def bring(variant: Variant) -> StartError | None:
+            try:
+                variant.image = self.host.prepare(variant.recipe)
+                variant.scale(variant.share.count)
+            except StartError as error:
+                return error
+            except Exception as error:
+                logging.getLogger(__name__).exception("an instance of %s did not start", variant.recipe.endpoint)
+                return StartError(f"localcloud has a bug: {type(error).__name__}: {error}")
+            return None
+
+        failed = [error for error in each_at_once(bring, list(variants.values())) if error is not None]
+        fleet = Fleet(config=config, variants=variants)
+        if failed:
+            fleet.close()
+            raise failed[0]
+        return fleet
+
+    def _watch(self, endpoint: Endpoint) -> None:
+        """Replace instances that die, until the endpoint is gone."""
+        while not self.host.closing.is_set():
+            endpoint.wake.wait(WATCH_SECONDS)
+            endpoint.wake.clear()
+            fleet = endpoint.fleet
+            if fleet is None:
+                return
+            for variant in fleet.variants.values():
+                variant.replace_dead()
+
+    # ------------------------------------------------------------------------------------------ look
+
+    def describe(self, params: Params) -> Params:
+        """Answer DescribeEndpoint."""
+        endpoint = self.get(params["EndpointName"])
+        with endpoint.lock:
+            answer = {**self._summary(endpoint), "EndpointConfigName": endpoint.config}
+            if endpoint.reason:
+                answer["FailureReason"] = endpoint.reason[:1024]
+            if endpoint.fleet is not None:
+                answer["ProductionVariants"] = [_described(v) for v in endpoint.fleet.variants.values()]
+            if endpoint.deployment:
+                answer["LastDeploymentConfig"] = endpoint.deployment
+            if endpoint.pending:
+                answer["PendingDeploymentSummary"] = endpoint.pending
+        return answer
+
+    def list(self, params: Params) -> Params:
+        """Answer ListEndpoints with its filters."""
+        rows = [self._summary(endpoint) for endpoint in list(self.endpoints.values())]
+        return page(rows, params, name="EndpointName", out="Endpoints")
+
+    def _summary(self, endpoint: Endpoint) -> Params:
+        return {
+            "EndpointName": endpoint.name,
+            "EndpointArn": endpoint.arn,
+            "EndpointStatus": endpoint.status,
+            "CreationTime": endpoint.created,
+            "LastModifiedTime": endpoint.modified,
+        }
+
+
+def _asked(variant: Variant, entry: Mapping[str, Any]) -> Share:
+    """Return the share that one entry of UpdateEndpointWeightsAndCapacities asks for (CONTRACTS 50)."""
+    count = int(entry.get("DesiredInstanceCount", variant.share.count))
+    if count < 1:
+        raise invalid(f"Variant {variant.recipe.name}: DesiredInstanceCount must be at least 1.")
+    if "ServerlessConfig" in variant.recipe.variant and count != 1:
+        raise invalid(f"Variant {variant.recipe.name} is serverless and has no instances to count.")
+    return Share(weight=float(entry.get("DesiredWeight", variant.share.weight)), count=count)
+
+
+def _described(variant: Variant) -> Params:
+    """Return a ProductionVariantSummary."""
+    container = variant.recipe.model.get("PrimaryContainer") or variant.recipe.model["Containers"][0]
+    summary: Params = {
+        "VariantName": variant.recipe.name,
+        "DeployedImages": [{"SpecifiedImage": container["Image"], "ResolvedImage": variant.image}],
+        "CurrentWeight": variant.share.weight,
+        "DesiredWeight": variant.share.weight,
+    }
+    serverless = variant.recipe.variant.get("ServerlessConfig")
+    if serverless:
+        return summary | {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
+    return summary | {
+        "CurrentInstanceCount": len(variant.instances),
+        "DesiredInstanceCount": variant.share.count,
+    }
+
+
+def cloudwatch_alarms(cloud: Cloud) -> Callable[[Sequence[str]], list[str]]:
+    """Return the function that asks localcloud's own CloudWatch which of these alarms ring."""
+
+    def alarmed(names: Sequence[str]) -> list[str]:
+        cloudwatch = client("cloudwatch", cloud.endpoint_url, cloud.region)
+        found = cloudwatch.describe_alarms(AlarmNames=list(names), StateValue="ALARM")["MetricAlarms"]
+        return [alarm["AlarmName"] for alarm in found]
+
+    return alarmed

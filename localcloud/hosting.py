@@ -1,0 +1,314 @@
+"""Runs a model's containers on this host: one per instance. What an endpoint is lives in endpoints.py."""
+
+import itertools
+import shutil
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from localcloud.containers import ContainerSpec, ContainerState, EngineError, ImageMissing, Mount
+from localcloud.endpoint_configs import model_container
+from localcloud.logs import LogPump, lines
+from localcloud.model_data import ModelDataError, fill
+from localcloud.service import Cloud
+from localcloud.variants import Share, choose_instance
+from localcloud.wire import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
+PORT = 8080
+STARTUP_SECONDS = 480  # CONTRACTS 29: ContainerStartupHealthCheckTimeoutInSeconds's default
+PING_SECONDS = 2.0
+PING_EVERY = 0.1
+STOP_SECONDS = 30  # CONTRACTS 36
+
+
+class StartError(Exception):
+    """An instance does not come into service; the message is the endpoint's FailureReason."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Instance:
+    """One container behind an endpoint, reached through `wire`."""
+
+    container: str
+    stream: str
+    wire: Wire
+    outstanding: int = 0
+    misses: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that one variant's instances are started from."""
+
+    endpoint: str
+    variant: Mapping[str, Any]
+    model: Mapping[str, Any]
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.variant["VariantName"])
+
+    @property
+    def group(self) -> str:
+        return f"/aws/sagemaker/Endpoints/{self.endpoint}"
+
+    @property
+    def startup(self) -> float:
+        return float(self.variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_SECONDS))
+
+
+def port_of(container: Mapping[str, Any]) -> int:
+    """Return the port that the container listens on (CONTRACTS 27)."""
+    return int(container.get("Environment", {}).get("SAGEMAKER_BIND_TO_PORT", PORT))
+
+
+def container_spec(recipe: Recipe, cloud: Cloud, mark: str) -> ContainerSpec:
+    """Return one instance's container: `docker run IMAGE serve` as SageMaker does (CONTRACTS 25, 37, 38)."""
+    container = model_container(recipe.model)
+    memory = recipe.variant.get("ServerlessConfig", {}).get("MemorySizeInMB")
+    environment = {
+        "AWS_REGION": cloud.region,
+        "AWS_DEFAULT_REGION": cloud.region,
+        "AWS_ACCESS_KEY_ID": "localcloud",
+        "AWS_SECRET_ACCESS_KEY": "localcloud",
+        "AWS_ENDPOINT_URL": cloud.container_url,
+    }
+    return ContainerSpec(
+        image=container["Image"],
+        name=f"{cloud.instance}-endpoint-{recipe.endpoint}-{recipe.name}-{mark}",
+        command=("serve",),
+        environment=environment | container.get("Environment", {}),
+        mounts=(Mount(source=str(recipe.folder), target="/opt/ml/model", read_only=True),),
+        publish=(port_of(container),),
+        memory=memory * 1024 * 1024 if memory else None,
+        gpus=gpus_of(recipe.variant.get("InstanceType", "")) if cloud.engine.has_gpus() else 0,
+        labels={"kennel.endpoint": recipe.endpoint, "kennel.variant": recipe.name},
+    )
+
+
+def gpus_of(instance_type: str) -> int:
+    """Return -1 (every GPU of this host) for an instance type that has GPUs, else 0."""
+    family = instance_type.removeprefix("ml.").partition(".")[0]
+    return -1 if family.startswith(("g4", "g5", "g6", "g7", "p2", "p3", "p4", "p5", "p6")) else 0
+
+
+@dataclass(kw_only=True)
+class Host:
+    """Starts and stops instances. `connect` opens a wire; `closing` ends every wait at once."""
+
+    cloud: Cloud
+    connect: Callable[[str, int], Wire] = PooledWire
+    clock: Callable[[], float] = time.monotonic
+    closing: threading.Event = field(default_factory=threading.Event)
+    direct: bool = sys.platform == "linux"  # container addresses can be reached without the published port
+
+    def prepare(self, recipe: Recipe) -> str:
+        """Fill the model folder; return the image's id. Raises StartError."""
+        container = model_container(recipe.model)
+        image = self.cloud.engine.image(container["Image"])
+        if image is None:
+            raise StartError(
+                f"CannotStartContainerError. The image {container['Image']} of production variant {recipe.name} is no "
+                "longer held by the local Docker engine. Build it again, or docker pull it."
+            )
+        try:
+            fill(container, self.cloud.objects, recipe.folder)
+        except ModelDataError as error:
+            raise StartError(str(error)) from None
+        return image.id
+
+    def start(self, recipe: Recipe) -> Instance:
+        """Run one container and wait until it answers /ping. Raises StartError; then nothing is left."""
+        if self.closing.is_set():
+            raise StartError("localcloud is being taken down.")
+        mark = uuid.uuid4().hex[:17]
+        try:
+            state = self.cloud.engine.run(container_spec(recipe, self.cloud, mark))
+        except ImageMissing as error:
+            raise StartError(f"CannotStartContainerError. {error}") from None
+        except EngineError as error:
+            image = model_container(recipe.model)["Image"]
+            raise StartError(
+                f"CannotStartContainerError. Please ensure the model container for variant {recipe.name} starts "
+                f"correctly when invoked with 'docker run {image} serve'. ({error})"
+            ) from None
+        stream = f"{recipe.name}/i-{mark}"
+        LogPump(
+            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, recipe.group, stream, now=self.cloud.now
+        ).start()
+        try:
+            wire = self._await_ping(recipe, state)
+        except StartError:
+            self.cloud.engine.remove(state.id)
+            raise
+        return Instance(container=state.id, stream=stream, wire=wire)
+
+    def _await_ping(self, recipe: Recipe, state: ContainerState) -> Wire:
+        port = port_of(model_container(recipe.model))
+        wires = [self.connect(host, number) for host, number in self._addresses(state, port)]
+        until = self.clock() + recipe.startup
+        for attempt in itertools.count():
+            for wire in wires:
+                if ping(wire):
+                    return wire
+            # The engine is asked now and then only: each question costs more than a ping.
+            if attempt % 5 == 4 and not _runs(self.cloud.engine.inspect(state.id)):
+                raise StartError(self._unhealthy(recipe, state.id, "the container ended"))
+            if self.clock() >= until:
+                raise StartError(self._unhealthy(recipe, state.id, f"no 200 within {recipe.startup:g} s"))
+            if self.closing.wait(min(PING_EVERY * (1 + attempt / 10), 1.0)):
+                break
+        raise StartError("localcloud is being taken down.")
+
+    def _addresses(self, state: ContainerState, port: int) -> list[tuple[str, int]]:
+        found = [(state.address, port)] if self.direct and state.address else []
+        return found + ([("127.0.0.1", state.ports[port])] if port in state.ports else [])
+
+    def _unhealthy(self, recipe: Recipe, container: str, why: str) -> str:
+        """Return SageMaker's sentence, and what it leaves out: the container's last words."""
+        said = list(lines(self.cloud.engine.logs(container, tail=5)))
+        words = " | ".join(line.strip() for line in said if line.strip())
+        return (
+            f"The primary container for production variant {recipe.name} did not pass the ping health check. "
+            f"Please check CloudWatch logs for this endpoint. (localcloud: {why}; it last said: {words or 'nothing'})"
+        )[:1024]
+
+    def alive(self, instance: Instance) -> bool:
+        """Ping once; False after three misses in a row, or at once when the container has ended."""
+        if ping(instance.wire):
+            instance.misses = 0
+            return True
+        instance.misses += 1
+        return instance.misses < 3 and _runs(self.cloud.engine.inspect(instance.container))
+
+    def stop(self, instances: Sequence[Instance], *, grace: int = STOP_SECONDS) -> None:
+        """SIGTERM, grace, SIGKILL (CONTRACTS 36), then remove; all at the same time."""
+
+        def end(instance: Instance) -> None:
+            try:
+                self.cloud.engine.stop(instance.container, grace)
+            finally:
+                self.cloud.engine.remove(instance.container)
+                instance.wire.close()
+
+        each_at_once(end, instances)
+
+
+def ping(wire: Wire) -> bool:
+    """Tell whether /ping answers 200 within 2 s (CONTRACTS 29)."""
+    try:
+        return wire.request("GET", "/ping", body=None, headers={}, timeout=PING_SECONDS).status == 200
+    except (UnreachableError, TimedOutError, BrokenError):
+        return False
+
+
+def _runs(state: ContainerState | None) -> bool:
+    return state is not None and state.running
+
+
+def each_at_once(work: Callable[[Thing], Result], things: Sequence[Thing]) -> list[Result]:
+    """Do `work` for all things at the same time; when all ended, return the results or raise the first error."""
+    if not things:
+        return []
+    with ThreadPoolExecutor(len(things)) as pool:
+        futures = [pool.submit(work, thing) for thing in things]
+    return [future.result() for future in futures]
+
+
+@dataclass(kw_only=True)
+class Variant:
+    """A production variant that runs: its instances and how traffic is spread over them. Thread-safe."""
+
+    recipe: Recipe
+    host: Host
+    share: Share
+    image: str = ""
+    instances: list[Instance] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    changing: threading.Lock = field(default_factory=threading.Lock)  # one change of the instances at a time
+    turns: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    @property
+    def outstanding(self) -> int:
+        with self.lock:
+            return sum(instance.outstanding for instance in self.instances)
+
+    def take(self, *, avoid: Sequence[Instance] = ()) -> Instance | None:
+        """Reserve the least busy instance for one request; None when there is none left. Give it back."""
+        with self.lock:
+            able = [instance for instance in self.instances if instance not in avoid]
+            if not able:
+                return None
+            chosen = able[choose_instance([instance.outstanding for instance in able], next(self.turns))]
+            chosen.outstanding += 1
+            return chosen
+
+    def give_back(self, instance: Instance) -> None:
+        with self.lock:
+            instance.outstanding -= 1
+
+    def scale(self, count: int) -> None:
+        """Bring the number of instances to `count`. Raises StartError; then those that started are stopped again."""
+        with self.changing:
+            missing = count - len(self.instances)
+            if missing > 0:
+                self._add(missing)
+            elif missing < 0:
+                with self.lock:
+                    leaving, self.instances = self.instances[count:], self.instances[:count]
+                self._drain(leaving)
+
+    def _add(self, count: int) -> None:
+        def attempt(_: int) -> Instance | StartError:
+            try:
+                return self.host.start(self.recipe)
+            except StartError as error:
+                return error
+
+        results = each_at_once(attempt, range(count))
+        started = [result for result in results if isinstance(result, Instance)]
+        failed = [result for result in results if isinstance(result, StartError)]
+        if failed:
+            self.host.stop(started)
+            raise failed[0]
+        with self.lock:
+            self.instances.extend(started)
+
+    def _drain(self, leaving: Sequence[Instance]) -> None:
+        """Let taken requests end (60 s at most: CONTRACTS 30), then stop."""
+        until = self.host.clock() + 65
+        while any(instance.outstanding for instance in leaving) and self.host.clock() < until:
+            if self.host.closing.wait(0.02):
+                return
+        self.host.stop(leaving)
+
+    def replace_dead(self) -> None:
+        """Take instances that do not answer out of traffic and start others in their place."""
+        with self.changing:
+            dead = [instance for instance in list(self.instances) if not self.host.alive(instance)]
+            missing = self.share.count - len(self.instances) + len(dead)
+            if missing <= 0 or self.host.closing.is_set():
+                return
+            with self.lock:
+                self.instances = [instance for instance in self.instances if instance not in dead]
+            self.host.stop(dead, grace=0)
+            try:
+                self._add(missing)
+            except StartError:
+                return  # the next round tries again
+
+    def close(self) -> None:
+        """Drain and stop every instance, and forget the model's files."""
+        self.share = replace(self.share, count=0)
+        self.scale(0)
+        shutil.rmtree(self.recipe.folder, ignore_errors=True)

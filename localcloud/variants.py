@@ -1,0 +1,109 @@
+"""Which variant and which instance answers a request, and what an update keeps: pure values, no I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What a variant is asked to have: its traffic weight and how many instances."""
+
+    weight: float
+    count: int
+
+
+def choose_variant(weights: Mapping[str, float], point: float) -> str:
+    """Return the variant that owns `point` in [0, 1) when the unit line is cut in proportion to the weights.
+
+    Raises ValueError when every weight is 0: then no variant takes traffic unless it is targeted.
+    """
+    total = sum(weights.values())
+    if total <= 0:
+        raise ValueError("every variant has weight 0")
+    mark = point * total
+    last = ""
+    for name, weight in weights.items():
+        if weight <= 0:
+            continue
+        last = name
+        if mark < weight:
+            return name
+        mark -= weight
+    return last
+
+
+def choose_instance(outstanding: Sequence[int], turn: int) -> int:
+    """Return the index of the instance with the fewest outstanding requests; equal ones take turns.
+
+    Raises ValueError when there is none.
+    """
+    if not outstanding:
+        raise ValueError("no instance is in service")
+    least = min(outstanding)
+    idle = [index for index, count in enumerate(outstanding) if count == least]
+    return idle[turn % len(idle)]
+
+
+def initial_share(variant: Mapping[str, Any]) -> Share:
+    """Return what a production variant of an endpoint configuration asks for; serverless counts as one container."""
+    serverless = "ServerlessConfig" in variant
+    return Share(
+        weight=float(variant.get("InitialVariantWeight", 1.0)),
+        count=1 if serverless else int(variant.get("InitialInstanceCount", 1)),
+    )
+
+
+def updated_shares(
+    variants: Sequence[Mapping[str, Any]],
+    current: Mapping[str, Share],
+    *,
+    retain: bool,
+    exclude: Sequence[str] = (),
+) -> dict[str, Share]:
+    """Return each variant's share after UpdateEndpoint (CONTRACTS 53).
+
+    Without RetainAllVariantProperties a scaled-out variant falls back to InitialInstanceCount; with it the
+    running counts and weights of variants that stay are kept, but for the excluded property types.
+    """
+    shares = {}
+    for variant in variants:
+        name, share = variant["VariantName"], initial_share(variant)
+        kept = current.get(name) if retain else None
+        if kept is not None:
+            share = Share(
+                weight=share.weight if "DesiredWeight" in exclude else kept.weight,
+                count=share.count if "DesiredInstanceCount" in exclude else kept.count,
+            )
+        shares[name] = share
+    return shares
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One move of a blue/green update: wait so many seconds at this share of traffic on the new fleet."""
+
+    green: float
+    wait: float
+
+
+def traffic_steps(deployment: Mapping[str, Any], instances: int) -> list[Step]:
+    """Return the traffic shifts that a DeploymentConfig asks for, ending with all on the new fleet (CONTRACTS 55, 56).
+
+    `instances` is the size of the new fleet, which turns INSTANCE_COUNT into a share.
+    """
+    routing = deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
+    wait, kind = float(routing.get("WaitIntervalInSeconds", 0)), routing.get("Type", "ALL_AT_ONCE")
+    if kind == "CANARY":
+        return [Step(green=_share(routing["CanarySize"], instances), wait=wait), Step(green=1.0, wait=wait)]
+    if kind == "LINEAR":
+        size = _share(routing["LinearStepSize"], instances)
+        count = max(1, -(-1_000_000 // max(1, round(size * 1_000_000))))
+        return [Step(green=min(1.0, size * (index + 1)), wait=wait) for index in range(count)]
+    return [Step(green=1.0, wait=wait)]
+
+
+def _share(size: Mapping[str, Any], instances: int) -> float:
+    """Turn a CapacitySize into a share of the new fleet, at most the whole of it."""
+    value = float(size["Value"])
+    return min(1.0, value / 100 if size["Type"] == "CAPACITY_PERCENT" else value / max(1, instances))
