@@ -1,16 +1,17 @@
 """The one door to Docker. Every container and network made here carries `kennel.localcloud=<instance>`."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, Protocol
 
-import docker
 import docker.errors
 import requests
 from docker.types import DeviceRequest, LogConfig
 from docker.types import Mount as DockerMount
 
+import docker
 from localcloud.errors import LocalcloudError
 
 LABEL = "kennel.localcloud"
@@ -20,7 +21,7 @@ class EngineError(LocalcloudError):
     """Docker refused; the message is Docker's own."""
 
 
-class ImageMissing(EngineError):
+class ImageMissing(EngineError):  # noqa: N818 (the noun people search for)
     """The local engine holds no such image."""
 
 
@@ -107,7 +108,7 @@ class Engine(Protocol):
 
 
 class DockerEngine:
-    """The real engine, through its SDK. Raises EngineError with Docker's explanation, ImageMissing for an absent image."""
+    """The real engine, through its SDK. Raises EngineError with Docker's words, ImageMissing for an absent image."""
 
     def __init__(self, instance: str, client: docker.DockerClient | None = None) -> None:
         self.instance = instance
@@ -188,7 +189,7 @@ class DockerEngine:
     def wait(self, container: str, timeout: float | None = None) -> int | None:
         """The exit code, or None when the container still runs after `timeout` seconds or is gone."""
         try:
-            return int(self._client.api.wait(container, timeout=timeout or 10**7)["StatusCode"])
+            return int(self._client.api.wait(container, timeout=math.ceil(timeout or 10**7))["StatusCode"])
         except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError, docker.errors.NotFound):
             return None
 

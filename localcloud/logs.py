@@ -21,7 +21,7 @@ class LogSink(Protocol):
 
 
 class CloudWatchLogs:
-    """moto's CloudWatch Logs behind localcloud's port. A line that cannot be written is lost, never an error of the job."""
+    """moto's CloudWatch Logs behind localcloud's port. A line that cannot be written is lost; the job goes on."""
 
     def __init__(self, endpoint_url: str, region: str) -> None:
         self._client = client("logs", endpoint_url, region)
@@ -63,11 +63,11 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
 
 
 class LogPump(threading.Thread):
-    """Follows one container's output into one log stream; `seen` is told each line too. `join()` it after the container."""
+    """Follows one container's output into one log stream and tells `seen` each line. Join it after the container."""
 
     def __init__(
         self, chunks: Iterable[bytes], sink: LogSink, group: str, stream: str, *,
-        now: Callable[[], datetime], seen: Callable[[str], None] = lambda line: None,
+        now: Callable[[], datetime], seen: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         super().__init__(daemon=True, name=f"logs-{stream}")
         self._chunks, self._sink, self._group, self._stream = chunks, sink, group, stream

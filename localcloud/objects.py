@@ -109,9 +109,11 @@ class S3Objects:
 
 def client(service: str, endpoint_url: str, region: str) -> Any:
     """A boto3 client of localcloud's own port, with dummy credentials and no leaning on the host's settings."""
-    session = boto3.session.Session(
-        aws_access_key_id="localcloud", aws_secret_access_key="localcloud", region_name=region
-    )  # noqa: S106
+    session: Any = boto3.session.Session(
+        aws_access_key_id="localcloud",
+        aws_secret_access_key="localcloud",  # noqa: S106
+        region_name=region,
+    )
     return session.client(
         service,
         endpoint_url=endpoint_url,

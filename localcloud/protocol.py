@@ -1,4 +1,4 @@
-"""botocore's models, read from the server's side: HTTP request → operation and parameters; result or error → HTTP answer.
+"""botocore's models from the server's side: HTTP request → operation, parameters; result or error → HTTP answer.
 
 Pure: no sockets, no state. Knows the protocols that localcloud answers itself: json 1.1 (sagemaker,
 application-autoscaling, ecr …) and rest-json (sagemaker-runtime, lambda). The rest goes to moto untouched.
@@ -8,7 +8,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -17,10 +17,13 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import botocore.session
-from botocore.model import OperationModel, ServiceModel, Shape
+from botocore.model import OperationModel, ServiceModel
 from botocore.utils import parse_to_aware_datetime
 
 from localcloud.errors import ApiError
+
+# botocore's StructureShape, ListShape, MapShape or scalar Shape: its members are told apart by `type_name`.
+Shape = Any
 
 # The services whose requests localcloud reads and validates, whether it or moto answers them.
 SERVICES = ("sagemaker", "sagemaker-runtime", "lambda", "application-autoscaling")
@@ -121,9 +124,9 @@ def parse(call: Call, *, query: str, headers: Mapping[str, str], body: bytes) ->
     payload = shape.serialization.get("payload")
     params: dict[str, Any] = {}
     if payload is None:
-        params = _read(_json(body), shape, "body")
+        params = _read(_json(body), shape)
     elif shape.members[payload].type_name == "structure":
-        params[payload] = _read(_json(body), shape.members[payload], "body")
+        params[payload] = _read(_json(body), shape.members[payload])
     elif body:
         params[payload] = body if shape.members[payload].type_name == "blob" else body.decode()
     if model(call.service).metadata["protocol"] == "rest-json":
@@ -151,21 +154,18 @@ def _located(shape: Shape, labels: Mapping[str, str], query: str, headers: Mappi
     return found
 
 
+_SCALARS: Mapping[str, Callable[[str], Any]] = {
+    "integer": int, "long": int, "float": float, "double": float,
+    "timestamp": parse_to_aware_datetime,
+    "boolean": lambda text: text.lower() == "true",
+}  # fmt: skip
+
+
 def _scalar(text: str, shape: Shape) -> Any:
     try:
-        if shape.type_name in ("integer", "long"):
-            return int(text)
-        if shape.type_name in ("float", "double"):
-            return float(text)
-        if shape.type_name == "timestamp":
-            return parse_to_aware_datetime(text)
+        return _SCALARS.get(shape.type_name, str)(text)
     except ValueError:
         return text  # validation names it
-    if shape.type_name == "boolean":
-        return text.lower() == "true"
-    if shape.serialization.get("jsonvalue"):
-        return json.loads(base64.b64decode(text))
-    return text
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -178,22 +178,26 @@ def _json(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _read(value: Any, shape: Shape, where: str) -> Any:
+def _read(value: Any, shape: Shape) -> Any:
     """A JSON value as the shape's Python value. What does not fit is left as it is, for `validate` to name."""
     if isinstance(value, dict) and shape.type_name == "structure" and not shape.is_document_type:
         names = {member.serialization.get("name", name): name for name, member in shape.members.items()}
         return {
-            names.get(key, key): _read(inner, shape.members[names[key]], where) if key in names else inner
+            names.get(key, key): _read(inner, shape.members[names[key]]) if key in names else inner
             for key, inner in value.items()
             if inner is not None
         }
     if isinstance(value, dict) and shape.type_name == "map":
-        return {key: _read(inner, shape.value, where) for key, inner in value.items()}
+        return {key: _read(inner, shape.value) for key, inner in value.items()}
     if isinstance(value, list) and shape.type_name == "list":
-        return [_read(inner, shape.member, where) for inner in value]
+        return [_read(inner, shape.member) for inner in value]
+    return _read_scalar(value, shape)
+
+
+def _read_scalar(value: Any, shape: Shape) -> Any:
     if shape.type_name == "timestamp" and isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
-            return parse_to_aware_datetime(value)
+            return parse_to_aware_datetime(value)  # type: ignore[arg-type]  # takes numbers too
         except ValueError:
             return value
     if shape.type_name == "blob" and isinstance(value, str):
@@ -202,115 +206,6 @@ def _read(value: Any, shape: Shape, where: str) -> Any:
         except ValueError:
             raise ApiError("SerializationException", "A blob in the request is not base64") from None
     return value
-
-
-# ---------------------------------------------------------------------------------------------- validation
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,), "character": (str,), "integer": (int,), "long": (int,), "float": (int, float), "double": (int, float),
-    "boolean": (bool,), "blob": (bytes, bytearray), "timestamp": (datetime,), "structure": (dict,), "map": (dict,), "list": (list,),
-}  # fmt: skip
-
-
-def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:
-    """Hold parameters against botocore's model as AWS does: required, types, lengths, ranges, patterns, enums.
-
-    Raises ApiError ValidationException (ValidationError for sagemaker-runtime) that lists every fault in AWS's words.
-    """
-    shape = model(service).operation_model(operation).input_shape
-    faults = list(_faults(params, shape, "")) if shape is not None else []
-    if not faults:
-        return
-    number = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: "
-    code = "ValidationError" if service == "sagemaker-runtime" else "ValidationException"
-    raise ApiError(code, number + "; ".join(faults), 400)
-
-
-def _faults(value: Any, shape: Shape, path: str) -> Iterable[str]:
-    kind = shape.type_name
-    if kind == "structure" and getattr(shape, "is_document_type", False):
-        return
-    if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
-        yield f"Value {_shown(value)} at '{path}' failed to satisfy constraint: Member must be a {kind}"
-        return
-    yield from (
-        f"Value {_shown(value)} at '{path}' failed to satisfy constraint: {rule}" for rule in _broken(value, shape)
-    )
-    if kind == "structure":
-        yield from _structure_faults(value, shape, path)
-    elif kind == "list":
-        for number, inner in enumerate(value, start=1):
-            yield from _faults(inner, shape.member, f"{path}.{number}.member")
-    elif kind == "map":
-        for key, inner in value.items():
-            yield from _faults(key, shape.key, f"{path}.{key}.key")
-            yield from _faults(inner, shape.value, f"{path}.{key}.value")
-
-
-def _structure_faults(value: Mapping[str, Any], shape: Shape, path: str) -> Iterable[str]:
-    def at(name: str) -> str:
-        return f"{path}.{_camel(name)}" if path else _camel(name)
-
-    for name in shape.required_members:
-        if name not in value:
-            yield f"Value null at '{at(name)}' failed to satisfy constraint: Member must not be null"
-    for name, inner in value.items():
-        if name not in shape.members:
-            known = ", ".join(shape.members)
-            yield f"Value at '{at(name)}' failed to satisfy constraint: Unknown member, must be one of: {known}"
-        else:
-            yield from _faults(inner, shape.members[name], at(name))
-    if getattr(shape, "is_tagged_union", False) and len(value) != 1:
-        names = ", ".join(shape.members)
-        yield f"Value at '{path}' failed to satisfy constraint: Exactly one member must be set of: {names}"
-
-
-def _broken(value: Any, shape: Shape) -> Iterable[str]:
-    rules = shape.metadata
-    if shape.type_name in ("string", "list", "map", "blob"):
-        size, what = len(value), "length"
-    elif shape.type_name in ("integer", "long", "float", "double"):
-        size, what = value, "value"
-    else:
-        return
-    if "min" in rules and size < rules["min"]:
-        yield f"Member must have {what} greater than or equal to {rules['min']}"
-    if "max" in rules and size > rules["max"]:
-        yield f"Member must have {what} less than or equal to {rules['max']}"
-    if shape.type_name != "string":
-        return
-    if "enum" in rules and value not in rules["enum"]:
-        yield f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
-    pattern = _pattern(rules["pattern"]) if "pattern" in rules else None
-    # The local stage's own extension: a channel may be a folder of this machine.
-    if (
-        pattern is not None
-        and not pattern.fullmatch(value)
-        and not (shape.name == "S3Uri" and value.startswith("file:///"))
-    ):
-        yield f"Member must satisfy regular expression pattern: {rules['pattern']}"
-
-
-@cache
-def _pattern(text: str) -> re.Pattern[str] | None:
-    """A model's (Java) pattern as Python's; None for one that Python cannot read."""
-    for java, python in ((r"\p{L}", r"\w"), (r"\p{N}", r"\d"), (r"\p{Z}", r"\s"), (r"\p{M}", r"\w"), ("[[", r"[\[")):
-        text = text.replace(java, python)
-    try:
-        return re.compile(text, re.DOTALL)
-    except re.error:
-        return None
-
-
-def _camel(name: str) -> str:
-    return name[:1].lower() + name[1:]
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "null"
-    text = str(value) if not isinstance(value, bytes) else f"<{len(value)} bytes>"
-    return f"'{text}'" if len(text) <= 1000 else f"'{text[:1000]}...'"
 
 
 # ---------------------------------------------------------------------------------------------- answers
@@ -370,7 +265,7 @@ def _header(value: Any, shape: Shape) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
-        return _time(value, shape, "rfc822")
+        return str(_time(value, shape, "rfc822"))
     return str(value)
 
 
@@ -406,7 +301,7 @@ def serialize_error(service: str, error: ApiError) -> Answer:
 
     A modelled error's message goes under its member's own name (`Message`, `message`), for clients take either.
     """
-    shape = model(service).shape_for_error_code(error.code)
+    shape: Shape = model(service).shape_for_error_code(error.code)  # type: ignore[arg-type]  # the stub says int
     members = shape.members if shape is not None else {}
     key = next((name for name in members if name.lower() == "message"), "message")
     status = error.status or (shape.metadata.get("error", {}).get("httpStatusCode", 400) if shape is not None else 400)

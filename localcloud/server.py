@@ -20,6 +20,7 @@ from localcloud import protocol
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.protocol import Answer, Call
 from localcloud.service import Handler, PassOn, Service
+from localcloud.validation import validate
 
 StartResponse = Callable[..., Any]
 WSGI = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -72,7 +73,7 @@ class Application:
                     f"set AWS_REGION={self._region}, or start it with --region {call.region}",
                 )
             params = protocol.parse(call, query=query, headers=headers, body=body)
-            protocol.validate(call.service, call.operation, params)
+            validate(call.service, call.operation, params)
             if handler is None:
                 return None
             return protocol.serialize(call.service, call.operation, handler(params))
@@ -141,7 +142,7 @@ def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
     return [answer.body] if isinstance(answer.body, bytes) else answer.body
 
 
-class _RequestHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped
+class _RequestHandler(MotoRequestHandler):
     disable_nagle_algorithm = True
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: ARG002
@@ -154,8 +155,8 @@ class Listener:
     def __init__(self, sockets: Sequence[socket.socket], app: WSGI) -> None:
         self._sockets = sockets
         self._servers: list[BaseWSGIServer] = [
-            make_server(*s.getsockname()[:2], app, threaded=True, request_handler=_RequestHandler, fd=s.fileno())
-            for s in sockets
+            make_server(host, port, app, threaded=True, request_handler=_RequestHandler, fd=bound.fileno())
+            for bound, (host, port) in ((bound, bound.getsockname()) for bound in sockets)
         ]
 
     def start(self) -> None:

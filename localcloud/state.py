@@ -18,7 +18,7 @@ from localcloud.errors import LocalcloudError
 
 
 class StateDir:
-    """A state folder. Its instance id follows from its path, so leftovers can be found even when the folder was deleted."""
+    """A state folder. Its instance id follows from its path, so leftovers are found even when the folder is gone."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -43,7 +43,8 @@ class StateDir:
             handle.close()
             info = self.info()
             raise LocalcloudError(
-                f"localcloud already runs from {self.path} (process {info.get('pid', '?')}, port {info.get('port', '?')}); "
+                f"localcloud already runs from {self.path} "
+                f"(process {info.get('pid', '?')}, port {info.get('port', '?')}); "
                 "stop it first: ./inv down"
             ) from None
         self._lock = handle

@@ -10,14 +10,15 @@ from localcloud.errors import ApiError
 from localcloud.objects import location
 from localcloud.service import Cloud, Service
 from localcloud.training_data import locate
-from localcloud.training_run import TrainingRun, message
+from localcloud.training_record import message
+from localcloud.training_run import TrainingRun
 
 # Members that Describe gives back as Create got them.
 _ECHOED = (
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
-    "ResourceConfig", "VpcConfig", "StoppingCondition", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption",
-    "EnableManagedSpotTraining", "CheckpointConfig", "Environment", "RetryStrategy", "ExperimentConfig",
-    "DebugHookConfig", "TensorBoardOutputConfig", "ProfilerConfig", "RemoteDebugConfig", "InfraCheckConfig",
+    "ResourceConfig", "VpcConfig", "StoppingCondition", "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig", "Environment", "RetryStrategy",
+    "ExperimentConfig", "DebugHookConfig", "TensorBoardOutputConfig", "ProfilerConfig", "RemoteDebugConfig", "InfraCheckConfig",
 )  # fmt: skip
 
 
@@ -179,7 +180,7 @@ _ORDERS: dict[str, Callable[[TrainingRun], Any]] = {
 
 def _matches(run: TrainingRun, params: Mapping[str, Any]) -> bool:
     record = run.record
-    tests = {
+    tests: dict[str, Callable[[Any], bool]] = {
         "StatusEquals": lambda wanted: record.status == wanted,
         "NameContains": lambda wanted: wanted.lower() in run.name.lower(),
         "CreationTimeAfter": lambda wanted: record.created >= wanted,

@@ -5,7 +5,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcloud.errors import ApiError
@@ -22,7 +22,7 @@ class Source:
 
 
 def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Source:
-    """A channel with its S3 objects resolved. Raises ApiError ValidationException, in AWS's words, when there are none."""
+    """A channel with its S3 objects resolved. Raises ApiError, in AWS's words, when there are none."""
     if channel.source is None:
         if not Path(channel.local or "").is_dir():
             raise ApiError("ValidationException", f"Channel {channel.name}: no folder {channel.local} on this machine")
@@ -36,8 +36,8 @@ def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Sou
         return Source(channel=channel, found=found)
     raise ApiError(
         "ValidationException",
-        f'No S3 objects found under S3 URL "{where.uri}" given in input data source. Please ensure that the bucket exists '
-        f'in the selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}" has '
+        f'No S3 objects found under S3 URL "{where.uri}" given in input data source. Please ensure that the bucket '
+        f'exists in the selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}" has '
         f'"s3:ListBucket" permissions on bucket "{where.bucket}".'
         + (f" Error message from S3: {problem}" if problem else ""),
     )
@@ -50,8 +50,6 @@ def _manifest(channel: Channel, objects: Objects) -> Source:
     if text is None:
         raise ApiError("ValidationException", f"Channel {channel.name}: no manifest at {channel.source.uri}")
     prefix, names = manifest_keys(text, channel.name)
-    from dataclasses import replace
-
     known = tuple(Found(key=prefix.key + name, size=0, etag="") for name in names)
     return Source(channel=replace(channel, source=prefix), found=known)
 
@@ -104,7 +102,7 @@ class Checkpoints:
         return len(found)
 
     def sync(self) -> None:
-        """Upload what changed since the last time and delete what went. A file that goes meanwhile is left for later."""
+        """Upload what changed since the last time and delete what went. A file that goes meanwhile waits."""
         current = [_snapshot(folder) for folder in self._folders]
         everywhere = {path for files in current for path in files}
         for number, files in enumerate(current):
@@ -139,7 +137,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def merged(folders: Sequence[Path]) -> dict[str, Path]:
-    """Path inside → file, over all hosts' folders (CONTRACTS 14). Where two hosts wrote the same name the first host's stays."""
+    """Path inside → file, over all hosts' folders (CONTRACTS 14). Of equal names the first host's stays."""
     found: dict[str, Path] = {}
     for folder in folders:
         for path in _files(folder):

@@ -218,7 +218,7 @@ def environment(
 
 
 def command(request: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(entrypoint, command): the image's own ENTRYPOINT with `train`, or what the request puts there (CONTRACTS 1, 2)."""
+    """(entrypoint, command): the image's own ENTRYPOINT with `train`, or what the request says (CONTRACTS 1, 2)."""
     algorithm = request["AlgorithmSpecification"]
     entrypoint = tuple(algorithm.get("ContainerEntrypoint", ()))
     return entrypoint, tuple(algorithm.get("ContainerArguments", ())) if entrypoint else ("train",)
@@ -265,7 +265,10 @@ def manifest_keys(text: bytes, channel: str) -> tuple[Location, list[str]]:
 def failure_reason(text: str, exit_code: int, *, out_of_memory: bool = False) -> str:
     """FailureReason as SageMaker words it (CONTRACTS 12, 13), within 1024 characters."""
     if out_of_memory and not text:
-        text = "Please use an instance type with more memory, or reduce the size of training data processed on an instance."
+        text = (
+            "Please use an instance type with more memory, "
+            "or reduce the size of training data processed on an instance."
+        )
     ending = f", exit code: {exit_code}"
     return "AlgorithmError: " + text[: _FAILURE_LIMIT - len("AlgorithmError: ") - len(ending)] + ending
 

@@ -1,4 +1,4 @@
-"""One training job as it really runs: N containers on a private network, from Starting to its end, in its own thread."""
+"""One training job as it really runs: N containers on a private network, from Starting to the end, in a thread."""
 
 import hashlib
 import math
@@ -9,8 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,80 +20,12 @@ from localcloud.logs import LogPump
 from localcloud.objects import location
 from localcloud.service import Cloud
 from localcloud.training_data import Checkpoints, Source, download, folders_of, locate, merged, upload_artifacts
+from localcloud.training_record import COMPLETED, ENDED, INTERRUPTED, STOPPED, Outcome, Record, failed
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_GRACE = 120.0  # CONTRACTS 16
 _PEER_GRACE = 10.0  # for the other hosts, once one has failed
 _SYNC_SECONDS = 2.0
-_ENDED = ("Completed", "Failed", "Stopped")
-
-_MESSAGES = {
-    "Starting": "Preparing the instances for training",
-    "Downloading": "Downloading input data",
-    "Training": "Training image download completed. Training in progress.",
-    "Uploading": "Uploading generated training model",
-    "Stopping": "Stopping the training job",
-    "Interrupted": "The spot instance was interrupted; training will be resumed from the last checkpoint",
-    "Completed": "Training job completed",
-    "Failed": "Training job failed",
-    "Stopped": "Training job stopped",
-    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
-    "MaxWaitTimeExceeded": "Training job exceeded MaxWaitTimeInSeconds provided",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Transition:
-    """One entry of SecondaryStatusTransitions."""
-
-    status: str
-    start: datetime
-    end: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What Describe knows of a job's progress."""
-
-    created: datetime
-    modified: datetime
-    status: str = "InProgress"
-    secondary: str = "Starting"
-    transitions: tuple[Transition, ...] = ()
-    failure: str | None = None
-    artifacts: str | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    metrics: tuple[tuple[str, float, datetime], ...] = ()
-
-    def entered(self, secondary: str, now: datetime, *, status: str | None = None) -> "Record":
-        """The record after moving to another secondary status (and maybe status)."""
-        past = self.transitions
-        if past and past[-1].end is None:
-            past = (*past[:-1], replace(past[-1], end=now))
-        ends = now if status in _ENDED else None
-        return replace(
-            self,
-            status=status or self.status,
-            secondary=secondary,
-            modified=now,
-            transitions=(*past, Transition(status=secondary, start=now, end=ends)),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How an attempt ended: status and secondary status to take, and why. `interrupted` means: run it again."""
-
-    status: str
-    secondary: str
-    failure: str | None = None
-    interrupted: bool = False
-
-
-COMPLETED = Outcome(status="Completed", secondary="Completed")
-STOPPED = Outcome(status="Stopped", secondary="Stopped")
-INTERRUPTED = Outcome(status="InProgress", secondary="Interrupted", interrupted=True)
 
 
 class _ClosingError(Exception):
@@ -133,7 +64,7 @@ class TrainingRun:
     def stop(self) -> None:
         """StopTrainingJob. Raises ApiError when the job has ended."""
         with self._lock:
-            if self._record.status in _ENDED:
+            if self._record.status in ENDED:
                 raise ApiError(
                     "ValidationException",
                     f"The request was rejected because the training job is in status {self._record.status}.",
@@ -208,14 +139,12 @@ class TrainingRun:
                 self._upload(roots, outcome)
             return outcome
         except ApiError as error:
-            return _failed(f"ClientError: {error.message}")
+            return failed(f"ClientError: {error.message}")
         except ImageMissing:
             image = self.request["AlgorithmSpecification"]["TrainingImage"]
-            return _failed(
-                f"ClientError: Cannot find image {image} in the local Docker engine. Build or pull it first."
-            )
+            return failed(f"ClientError: Cannot find image {image} in the local Docker engine. Build or pull it first.")
         except EngineError as error:
-            return _failed(
+            return failed(
                 "ClientError: CannotStartContainerError. Please make sure the container can be run with "
                 f"'docker run <image> train'. {error}"
             )
@@ -264,7 +193,7 @@ class TrainingRun:
                 threading.Thread(target=self._await, args=(host.name, containers[host.name]), daemon=True).start()
             outcome, exits = self._supervise(containers, checkpoints)
             if outcome.status == "Failed":
-                outcome = _failed(self._reason(roots, exits, containers))
+                outcome = failed(self._reason(roots, exits, containers))
             return outcome
         finally:
             self._trained += time.monotonic() - began
@@ -311,7 +240,7 @@ class TrainingRun:
                 region=self._cloud.region,
                 container_url=self._cloud.container_url,
                 isolated=self._isolated,
-            ),  # fmt: skip
+            ),
             mounts=tuple(mounts),
             network=network,
             # Several hosts share this machine: each believes in its part, or they would start too many processes.
@@ -396,7 +325,7 @@ class TrainingRun:
 
     def _verdict(self, exits: Mapping[str, int], over: Outcome | None) -> Outcome | None:
         if any(exits.values()):
-            return _failed("")
+            return failed("")
         return self._asked() or over
 
     def _signal(self, containers: Mapping[str, str], exits: Mapping[str, int], signal: str) -> None:
@@ -421,7 +350,8 @@ class TrainingRun:
             return
         spec = ContainerSpec(
             image=self.request["AlgorithmSpecification"]["TrainingImage"], name=self._unique("chmod"), user="0",
-            entrypoint=("chmod",), command=("-R", "a+rwX", "/work"), mounts=(Mount(source=str(folder), target="/work"),),
+            entrypoint=("chmod",), command=("-R", "a+rwX", "/work"),
+            mounts=(Mount(source=str(folder), target="/work"),),
         )  # fmt: skip
         container = self._cloud.engine.run(spec).id
         self._cloud.engine.wait(container, 60)
@@ -457,12 +387,3 @@ class TrainingRun:
         with self._lock:
             ended = self._record.entered(outcome.secondary, now, status=outcome.status)
             self._record = replace(ended, failure=outcome.failure, ended=now)
-
-
-def _failed(reason: str) -> Outcome:
-    return Outcome(status="Failed", secondary="Failed", failure=reason[:1024])
-
-
-def message(transition: Transition) -> str:
-    """AWS's sentence for a secondary status."""
-    return _MESSAGES.get(transition.status, transition.status)
