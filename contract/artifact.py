@@ -92,6 +92,7 @@ def parse(values: Any, *, where: str = MANIFEST) -> Manifest:
     unknown = sorted(set(values) - set(Manifest.__dataclass_fields__))
     if unknown:
         raise ArtifactError(f"{where}: unknown keys {unknown}; known are {sorted(Manifest.__dataclass_fields__)}")
+    _check_kinds(values, where)
     labels = values.get("labels")
     if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) and label for label in labels):
         raise ArtifactError(f"{where}: labels must be a list of two or more names")
@@ -108,6 +109,28 @@ def parse(values: Any, *, where: str = MANIFEST) -> Manifest:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{where}: {type(error).__name__}: {error}") from error
+
+
+_KINDS: dict[str, type] = {
+    "architecture": str,
+    "preprocessing": dict,
+    "metrics": dict,
+    "hyperparameters": dict,
+    "provenance": dict,
+    "files": dict,
+}
+
+
+def _check_kinds(values: dict[str, Any], where: str) -> None:
+    for key, kind in _KINDS.items():
+        if key in values and not isinstance(values[key], kind):
+            raise ArtifactError(f"{where}: {key} must be {kind.__name__}, not {type(values[key]).__name__}")
+    for name, text in values.get("files", {}).items():
+        if not isinstance(text, str) or len(text) != 64:
+            raise ArtifactError(f"{where}: files.{name} must be a sha256 in hexadecimal")
+    missing = sorted({"architecture", "labels", "preprocessing"} - set(values))
+    if missing:
+        raise ArtifactError(f"{where}: lacks {', '.join(missing)}")
 
 
 def sha256(path: Path) -> str:

@@ -24,7 +24,7 @@ NAMES = (
     "test_top1",
     "test_top5",
 )
-_NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?|nan|inf)"
+_NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?|[-+]?(?:nan|inf))"
 
 
 def line(values: Mapping[str, float]) -> str:

@@ -20,6 +20,8 @@ MAX_ASPECT = 16  # beyond it only the middle is kept, or a 1×100000 picture wou
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
+
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -41,7 +43,8 @@ class Preprocessing:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        if not 8 <= self.crop <= self.resize <= 4096:
+        whole = isinstance(self.crop, int) and isinstance(self.resize, int)
+        if not whole or not 8 <= self.crop <= self.resize <= 4096:
             sizes = f"crop {self.crop}, resize {self.resize}"
             raise ValueError(f"preprocessing: 8 <= crop <= resize <= 4096 must hold, not {sizes}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
@@ -63,7 +66,7 @@ class Preprocessing:
 
 
 def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decodes a picture to RGB, upright by its EXIF orientation.
+    """Decodes a picture (the first frame of an animation) to RGB, upright by its EXIF orientation.
 
     The pixel count is read from the header and checked before anything is decoded (CONTRACTS 30). A JPEG is decoded
     at the smallest DCT scale whose shorter side still reaches `shorter_side` pixels.
@@ -71,6 +74,10 @@ def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixel
     Raises PictureError.
     """
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    head = stream.read(16)
+    stream.seek(0)
+    if not head:
+        raise PictureError("empty", "no bytes at all")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of bombs; our own limit stands below
@@ -78,12 +85,14 @@ def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixel
             _check_size(image, max_pixels)
             image.draft("RGB", _draft_size(image, shorter_side))
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(_upright(image))
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
         raise PictureError("too-many-pixels", str(error)) from error
     except UnidentifiedImageError as error:
+        if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+            raise PictureError("truncated", "broken picture: its header cannot be read to the end") from error
         raise PictureError("not-a-picture", f"not a picture that can be read ({', '.join(FORMATS)})") from error
     except Exception as error:  # decoders raise nearly anything on broken input: OSError, SyntaxError, struct.error …
         raise PictureError("truncated", f"broken picture: {error}") from error
@@ -98,24 +107,29 @@ def to_array(image: Image.Image, preprocessing: Preprocessing) -> FloatArray:
 
 
 def center_crop(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The upright RGB picture, shorter side resized and centre cut out: size (crop, crop)."""
-    image = _middle(image)
+    """The upright RGB picture, shorter side resized and centre cut out: size (crop, crop).
+
+    Only what the crop shows is resized: a picture of 100,000×2 pixels must not become one of millions.
+    """
     width, height = image.size
-    ratio = preprocessing.resize / min(width, height)
-    size = (max(preprocessing.crop, round(width * ratio)), max(preprocessing.crop, round(height * ratio)))
-    resized = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
-    left, top = (size[0] - preprocessing.crop) // 2, (size[1] - preprocessing.crop) // 2
-    return resized.crop((left, top, left + preprocessing.crop, top + preprocessing.crop))
+    crop, ratio = preprocessing.crop, preprocessing.resize / min(width, height)
+    columns, rows = max(crop, round(width * ratio)), max(crop, round(height * ratio))
+    left, top = (columns - crop) // 2, (rows - crop) // 2
+    box = (
+        left * width / columns,
+        top * height / rows,
+        min(float(width), (left + crop) * width / columns),
+        min(float(height), (top + crop) * height / rows),
+    )
+    return image.resize((crop, crop), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
 
 
-def _middle(image: Image.Image) -> Image.Image:
-    """The picture itself or, of a strip longer than MAX_ASPECT times its width, the middle that the crop can see."""
-    width, height = image.size
-    wide, high = min(width, height * MAX_ASPECT), min(height, width * MAX_ASPECT)
-    if (wide, high) == (width, height):
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as EXIF says; a picture with broken EXIF is still a picture."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
         return image
-    left, top = (width - wide) // 2, (height - high) // 2
-    return image.crop((left, top, left + wide, top + high))
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
@@ -127,10 +141,10 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 
 def _draft_size(image: Image.Image, shorter_side: int) -> tuple[int, int]:
-    """The size to ask of the JPEG decoder: it picks the smallest DCT scale that is not below it."""
+    """The size to ask of the JPEG decoder: it picks the smallest DCT scale that is not below it on either side."""
     width, height = image.size
-    factor = shorter_side / min(width, height)
-    return (max(1, int(width * factor)), max(1, int(height * factor)))
+    shorter = min(width, height)
+    return (max(1, width * shorter_side // shorter), max(1, height * shorter_side // shorter))
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -147,7 +161,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     """16-bit and float grey: Pillow's own conversion clips at 255, so scale by the depth instead."""
-    values = np.asarray(image, dtype=np.float64)
-    peak = values.max(initial=0.0)
-    depth = 1.0 if image.mode == "F" and peak <= 1.0 else 255.0 if image.mode == "F" and peak <= 255 else 65535.0
-    return Image.fromarray(np.clip(values * (255.0 / depth), 0, 255).astype(np.uint8), mode="L")
+    values = np.asarray(image)
+    if values.dtype.itemsize == 2:  # the high byte, as Pillow does for 16-bit colour
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    values = np.nan_to_num(values.astype(np.float32))
+    peak = float(values.max(initial=0.0))
+    depth = (
+        255.0 if image.mode == "F" and 1.0 < peak <= 255.0 else 1.0 if image.mode == "F" and peak <= 1.0 else 65535.0
+    )
+    return Image.fromarray(np.clip(values * np.float32(255.0 / depth), 0, 255).astype(np.uint8))
