@@ -69,6 +69,7 @@ def parse_url(text: str) -> Target:
     try:
         parts = urlsplit(text)
         port = parts.port
+        text.encode()
     except ValueError as error:
         raise bad_url(str(error)) from None
     if parts.scheme not in PORTS:

@@ -23,7 +23,7 @@ class RequestError(Exception):
         super().__init__(message)
         self.status = status
         self.code = code
-        self.message = message
+        self.message = message.encode("utf-8", "replace").decode()  # JSON in an event can hold halves of characters
         self.original_status = original_status
         self.retry_after = retry_after
 

@@ -81,7 +81,7 @@ def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
     if answer.length is not None and answer.length > limit:
         raise TooLargeError
     body = bytearray()
-    while chunk := answer.read(CHUNK):
+    while chunk := answer.read(min(CHUNK, limit + 1 - len(body))):
         body += chunk
         if len(body) > limit:
             raise TooLargeError

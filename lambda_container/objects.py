@@ -33,14 +33,17 @@ def read_object(
     """The object's bytes, at most `settings.max_bytes`. Raises RequestError: 400, 413, 424, 502, 503, 504."""
     address, request = download(bucket, key, settings.storage)
     request = sign(request, service="s3", region=settings.region, credentials=credentials, now=now)
+    service = Service(address, network)
     try:
-        response = Service(address, network).send(request, deadline, settings.max_bytes)
+        response = service.send(request, deadline, settings.max_bytes)
     except TimeoutError:
         raise RequestError(504, "storage-timeout", "S3 did not send the picture in time") from None
     except TooLargeError:
         raise RequestError(413, "picture-too-large", f"the picture is over {settings.max_bytes} bytes") from None
     except (OSError, http.client.HTTPException) as error:
         raise RequestError(502, "storage-unreachable", f"S3 could not be reached: {error}") from error
+    finally:
+        service.close()
     if response.status != 200:
         raise refusal(bucket, key, response)
     return response.body
@@ -53,9 +56,13 @@ def download(bucket: str, key: str, storage: ServiceAddress) -> tuple[ServiceAdd
     """
     if not BUCKET.fullmatch(bucket) or ".." in bucket:
         raise RequestError(400, "bad-event", f"{bucket[:80]!r} is not the name of a bucket")
-    if not 0 < len(key.encode("utf-8", "replace")) <= MAX_KEY:
-        raise RequestError(400, "bad-event", f"the key must have 1 to {MAX_KEY} bytes")
-    path = "/" + quote(key, safe="/~", errors="replace")
+    try:
+        path = "/" + quote(key, safe="/~")
+        size = len(key.encode())
+    except UnicodeEncodeError:  # JSON can hold halves of characters
+        size = 0
+    if not 0 < size <= MAX_KEY:
+        raise RequestError(400, "bad-event", f"the key must be text of 1 to {MAX_KEY} bytes")
     if storage.custom or "." in bucket:
         path = f"{storage.prefix}/{bucket}{path}"
     else:

@@ -38,6 +38,11 @@ class Service:
                 pass
         return self._exchange(self._connect(deadline), request, deadline, limit)
 
+    def close(self) -> None:
+        if self._idle is not None:
+            self._idle[0].close()
+            self._idle = None
+
     def _exchange(self, stream: Stream, request: Request, deadline: Deadline, limit: int) -> Response:
         try:
             response = exchange(stream, request, deadline, limit)

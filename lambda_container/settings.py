@@ -81,10 +81,13 @@ def _address(environment: Mapping[str, str], service: str, regional: str) -> Ser
     url = environment.get(f"AWS_ENDPOINT_URL_{service}") or environment.get("AWS_ENDPOINT_URL")
     if not url:
         return ServiceAddress("https", regional, 443)
-    parts = urlsplit(url)
-    if parts.scheme not in PORTS or not parts.hostname:
-        raise SettingsError(f"the endpoint URL for {service} is {url!r}: write http(s)://host:port")
-    port = parts.port or PORTS[parts.scheme]
+    try:
+        parts = urlsplit(url)
+        port = (parts.port or PORTS[parts.scheme]) if parts.scheme in PORTS else None
+    except ValueError:
+        port = None
+    if port is None or not parts.hostname:
+        raise SettingsError(f"AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_{service} is {url!r}: write http(s)://host:port")
     return ServiceAddress(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), custom=True)
 
 

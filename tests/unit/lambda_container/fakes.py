@@ -1,0 +1,112 @@
+"""A network in memory: names, what answers at which address, and a record of who was connected to."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from lambda_container.deadline import Deadline
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeStream:
+    """Answers everything with `reply`; every read takes `slow` seconds, or as long as may be waited."""
+
+    def __init__(self, reply: bytes, clock: FakeClock, slow: float) -> None:
+        self.sent = b""
+        self.hung_up = False
+        self._reply = io.BytesIO(reply)
+        self._clock = clock
+        self._slow = slow
+        self._patience = math.inf
+
+    def settimeout(self, value: float | None, /) -> None:
+        if value is not None and value <= 0:
+            raise ValueError("a wait must be more than nothing")
+        self._patience = math.inf if value is None else value
+
+    def sendall(self, data: bytes, /) -> None:
+        self.sent += data
+
+    def makefile(self, mode: str, buffering: int) -> _Reader:
+        return _Reader(self)
+
+    def close(self) -> None:
+        self.hung_up = True
+
+    def receive(self, buffer: bytearray) -> int:
+        self._clock.now += min(self._slow, self._patience)
+        if self._slow > self._patience:
+            raise TimeoutError("timed out")
+        return self._reply.readinto(buffer)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, stream: FakeStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        return self._stream.receive(buffer)
+
+
+class FakeNetwork:
+    """`names` gives the answers of successive look-ups of a name (the last one again and again)."""
+
+    def __init__(
+        self,
+        names: Mapping[str, Sequence[Sequence[str]]],
+        replies: Sequence[bytes | OSError],
+        *,
+        clock: FakeClock | None = None,
+        slow: float = 0,
+    ) -> None:
+        self._names: dict[str, Iterator[Sequence[str]]] = {name: _repeat(answers) for name, answers in names.items()}
+        self._replies = iter(replies)
+        self._clock = clock or FakeClock()
+        self._slow = slow
+        self.looked_up: list[str] = []
+        self.connected: list[tuple[str, int, str | None]] = []
+        self.streams: list[FakeStream] = []
+
+    def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
+        self.looked_up.append(host)
+        if host not in self._names:
+            raise OSError(f"no such name: {host}")
+        return list(next(self._names[host]))
+
+    def connect(self, address: str, port: int, server_name: str | None, deadline: Deadline) -> FakeStream:
+        self.connected.append((address, port, server_name))
+        reply = next(self._replies)
+        if isinstance(reply, OSError):
+            raise reply
+        stream = FakeStream(reply, self._clock, self._slow)
+        self.streams.append(stream)
+        return stream
+
+
+def _repeat(answers: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    yield from answers
+    while True:
+        yield answers[-1]
+
+
+def http_reply(
+    body: bytes = JPEG, *, status: str = "200 OK", headers: Mapping[str, str] | None = None, length: int | None = None
+) -> bytes:
+    fields = {"Content-Length": str(len(body) if length is None else length), **(headers or {})}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{lines}\r\n".encode() + body
