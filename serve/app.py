@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from contract.preprocess import FloatArray
 from serve import codec, page
-from serve.answers import JSON, NotAcceptableError, Wanted, wanted
+from serve.answers import CSV, JSON, NotAcceptableError, Wanted, wanted
 from serve.batcher import QueueFullError
 from serve.codec import BadRequestError
 from serve.environment import Settings
@@ -191,12 +191,15 @@ def _invoke(service: Service, loaded: Loaded) -> Response:
     choice = _wanted(service.settings)
     pictures = _pictures(service.settings)
     g.pictures = len(pictures)
-    logits = _logits(service, loaded, _decode(service, loaded, pictures))
+    started = time.perf_counter()
+    inputs = _decode(service, loaded, pictures)
+    decoded = time.perf_counter()
+    logits = _logits(service, loaded, inputs)
+    timing = f"decoding;dur={(decoded - started) * 1000:.1f}, network;dur={(time.perf_counter() - decoded) * 1000:.1f}"
     predictor = loaded.predictor
     body = codec.encode(logits, predictor.labels, choice, predictor.name())
-    return Response(
-        body, 200, content_type=choice.media_type + ("; charset=utf-8" if "csv" in choice.media_type else "")
-    )
+    content_type = "text/csv; charset=utf-8" if choice.media_type == CSV else choice.media_type
+    return Response(body, 200, {"Server-Timing": timing}, content_type=content_type)
 
 
 def _wanted(settings: Settings) -> Wanted:

@@ -109,6 +109,8 @@ class Batcher:
         started = self._clock()
         try:
             logits = self._infer(np.stack([item.picture for item in live]))
+            if len(logits) != len(live):
+                raise ValueError(f"the network gave {len(logits)} answers for {len(live)} pictures")
         except Exception as error:  # whatever the network raises is the answer to those who asked, not our end
             for item in live:
                 item.answer.set_exception(error)

@@ -40,9 +40,9 @@ class Settings:
 def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = None) -> Settings:
     """Settings from the environment and from what the container may use. Raises SettingsError."""
     batch = _flag(environ, "SAGEMAKER_BATCH")
-    known = {name for name in environ if name.startswith("KENNEL_")} - set(_KENNEL)
+    known = {name for name in environ if name.startswith("KENNEL_")} - set(KNOWN)
     if known:
-        raise SettingsError(f"unknown variables {sorted(known)}; known are {sorted(_KENNEL)}")
+        raise SettingsError(f"unknown variables {sorted(known)}; known are {sorted(KNOWN)}")
     threads = _number(environ, "KENNEL_THREADS", cpus, 1, 1024)
     level = environ.get("KENNEL_LOG_LEVEL", "info").lower()
     if level not in ("debug", "info", "warning", "error"):
@@ -64,7 +64,7 @@ def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = 
     )
 
 
-_KENNEL = (
+KNOWN = (
     "KENNEL_LOG_LEVEL",
     "KENNEL_MAX_BATCH",
     "KENNEL_MAX_BODY_BYTES",

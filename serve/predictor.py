@@ -5,15 +5,17 @@ The serving image ships ONNX Runtime for CPU only.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from contract import artifact
 from contract.artifact import ArtifactError, Manifest
-from contract.preprocess import FloatArray, Preprocessing
+from contract.preprocess import FloatArray, Preprocessing, open_picture, to_array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,12 @@ class Predictor:
         return np.asarray(values, dtype=np.float32)
 
     def warm(self, batch: int = 2) -> None:
-        """Runs the network on grey pictures, so that the first caller does not pay. Raises ArtifactError."""
+        """Runs decoder and network once, so that the first caller does not pay. Raises ArtifactError."""
         crop = self.preprocessing.crop
+        for kind in ("JPEG", "PNG", "WEBP"):
+            stream = io.BytesIO()
+            Image.new("RGB", (crop, crop)).save(stream, kind)
+            to_array(open_picture(stream.getvalue(), shorter_side=crop), self.preprocessing)
         for count in (1, batch):
             values = self.logits(np.zeros((count, 3, crop, crop), dtype=np.float32))
             if values.shape != (count, len(self.labels)):

@@ -1,0 +1,56 @@
+"""A whole service in memory for tests: the colour network in a real ONNX Runtime session, no disk and no sockets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contract.artifact import Manifest, Provenance
+from contract.preprocess import Preprocessing
+from serve.app import Service, create_app
+from serve.batcher import Batcher
+from serve.environment import Settings
+from serve.loader import Loader
+from serve.metrics import Metrics
+from serve.predictor import Predictor, open_session
+from tests.unit.serve.onnx_bytes import network
+
+CROP = 32
+LABELS = ("red", "green", "blue")
+
+
+def manifest(labels: tuple[str, ...] = LABELS, crop: int = CROP) -> Manifest:
+    return Manifest(
+        architecture="colours",
+        labels=labels,
+        preprocessing=Preprocessing(resize=crop, crop=crop),
+        metrics={"valid_top1": 0.75},
+        provenance=Provenance(created="2026-01-01T00:00:00Z"),
+        files={"model.onnx": "ab" * 32},
+    )
+
+
+def predictor(**network_options: Any) -> Predictor:
+    return Predictor(manifest=manifest(), session=open_session(network(CROP, **network_options), threads=1))
+
+
+def service(settings: Settings | None = None, *, loaded: bool = True, model: Any = None) -> Service:
+    """A service whose model is ready (or, with loaded=False, never will be)."""
+    chosen, metrics = settings or Settings(), Metrics()
+    refused: list[str] = []
+
+    def batcher(found: Predictor) -> Batcher:
+        return Batcher(found.logits, max_batch=chosen.max_batch, max_waiting=chosen.max_waiting, observe=metrics.batch)
+
+    loader = Loader(lambda: model or predictor(), batcher, on_refused=refused.append)
+    if loaded:
+        loader.start().wait(10)
+        if refused:
+            raise RuntimeError(refused[0])
+    return Service(settings=chosen, loader=loader, metrics=metrics)
+
+
+def client(settings: Settings | None = None, **options: Any) -> Any:
+    """Flask's test client on such a service. An exception in a route is a 500, as it would be when deployed."""
+    app = create_app(service(settings, **options))
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    return app.test_client()

@@ -1,0 +1,210 @@
+"""The HTTP contract, through Flask's own client: statuses, bodies, headers; each bad input its one clear 4xx."""
+
+import base64
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serve.environment import Settings
+from tests.unit.serve.pictures import encoded, png_header
+from tests.unit.serve.services import client, predictor
+
+RED, GREEN, BLUE = encoded("red"), encoded((0, 255, 0), kind="PNG"), encoded("blue", kind="WEBP")
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+@pytest.fixture(scope="module")
+def web() -> Any:
+    return client(Settings(max_pictures=3, max_body_bytes=100_000, max_pixels=1_000_000))
+
+
+def post(web: Any, data: Any, content_type: str = "image/jpeg", path: str = "/invocations", **headers: str) -> Any:
+    return web.post(
+        path, data=data, content_type=content_type, headers={k.replace("_", "-"): v for k, v in headers.items()}
+    )
+
+
+def refusal(response: Any) -> tuple[int, str]:
+    assert response.mimetype == "application/json"
+    error = response.get_json()["error"]
+    assert sorted(error) == ["code", "message"]
+    assert error["message"]
+    return response.status_code, error["code"]
+
+
+def labels(response: Any) -> list[str]:
+    assert response.status_code == 200, response.get_data()
+    return [entry["label"] for entry in response.get_json()["predictions"]]
+
+
+def test_ping_is_200_with_an_empty_body_when_the_model_is_warm(web: Any) -> None:
+    response = web.get("/ping")
+    assert (response.status_code, response.get_data()) == (200, b"")
+
+
+def test_before_the_model_is_loaded_everything_that_needs_it_says_503_and_the_rest_answers() -> None:
+    loading = client(loaded=False)
+    assert loading.get("/ping").status_code == 503
+    assert refusal(post(loading, RED)) == (503, "loading")
+    assert refusal(loading.get("/model")) == (503, "loading")
+    assert loading.get("/").status_code == 200
+    assert loading.get("/metrics").status_code == 200
+    assert loading.get("/execution-parameters").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "label"),
+    [
+        (RED, "image/jpeg", "red"),
+        (GREEN, "image/png", "green"),
+        (BLUE, "image/webp", "blue"),
+        (BLUE, "application/x-image", "blue"),
+    ],
+)
+def test_a_picture_is_classified(web: Any, body: bytes, content_type: str, label: str) -> None:
+    response = post(web, body, content_type)
+    assert labels(response) == [label]
+    value = response.get_json()
+    assert value["model"]["architecture"] == "colours"
+    assert len(value["predictions"][0]["top"]) == 3
+    assert "network;dur=" in response.headers["Server-Timing"]
+
+
+def test_many_pictures_in_json_are_answered_in_order(web: Any) -> None:
+    images = [base64.b64encode(picture).decode() for picture in (BLUE, RED, GREEN)]
+    assert labels(post(web, json.dumps({"images": images}), "application/json")) == ["blue", "red", "green"]
+
+
+def test_a_multipart_form_holds_one_picture_a_file(web: Any) -> None:
+    files = {"a": (io.BytesIO(GREEN), "a.png"), "b": (io.BytesIO(RED), "b.jpg")}
+    assert labels(web.post("/invocations", data=files)) == ["green", "red"]
+
+
+def test_the_logits_form_is_the_bare_list_of_the_origin_projects(web: Any) -> None:
+    by_accept = post(web, RED, Accept="application/json;form=logits")
+    by_attribute = post(web, RED, X_Amzn_SageMaker_Custom_Attributes="form=logits")
+    assert by_accept.get_json() == by_attribute.get_json()
+    assert np.argmax(by_accept.get_json()[0]) == 0
+    assert len(by_accept.get_json()[0]) == 3
+
+
+def test_csv_and_npy_come_by_accept(web: Any) -> None:
+    table = post(web, RED, Accept="text/csv", path="/invocations?top_k=1")
+    assert (table.mimetype, table.get_data(as_text=True)) == ("text/csv", "red,1.000000\n")
+    array = post(web, RED, Accept="application/x-npy")
+    assert array.mimetype == "application/x-npy"
+    assert np.load(io.BytesIO(array.get_data())).shape == (1, 3)
+
+
+def test_top_k_comes_from_the_environment_or_the_query() -> None:
+    found = client(Settings(top_k=2))
+    assert len(post(found, RED).get_json()["predictions"][0]["top"]) == 2
+    assert len(post(found, RED, path="/invocations?top_k=1").get_json()["predictions"][0]["top"]) == 1
+
+
+MULTIPART = "multipart/form-data; boundary=x"
+BAD = [
+    (b"", "image/jpeg", 400, "empty"),
+    (b"hello", "image/jpeg", 422, "not-a-picture"),
+    (RED[:-200], "image/jpeg", 422, "truncated"),
+    (png_header(40_000, 40_000), "image/png", 422, "too-many-pixels"),
+    (b"x" * 100_001, "image/jpeg", 413, "body-too-large"),
+    (RED, "video/mp4", 415, "unsupported-type"),
+    (RED, "text/plain", 415, "unsupported-type"),
+    (b"{", "application/json", 400, "bad-json"),
+    (b'{"image": "%%%"}', "application/json", 400, "bad-base64"),
+    (json.dumps({"images": ["QQ=="] * 4}).encode(), "application/json", 413, "too-many-pictures"),
+    (b'{"image": ""}', "application/json", 400, "empty"),
+    (b"no parts", MULTIPART, 400, "empty"),
+    (b"no boundary", "multipart/form-data", 400, "empty"),
+    (b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\ntext\r\n--x--\r\n', MULTIPART, 400, "empty"),
+]
+
+
+@pytest.mark.parametrize(("body", "content_type", "status", "code"), BAD)
+def test_each_bad_input_has_its_one_clear_4xx(web: Any, body: bytes, content_type: str, status: int, code: str) -> None:
+    assert refusal(post(web, body, content_type)) == (status, code)
+
+
+def test_a_form_of_many_small_fields_is_refused_too(web: Any) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
+    assert refusal(post(web, part * 1500 + b"--x--\r\n", MULTIPART)) == (413, "body-too-large")
+
+
+def test_what_cannot_be_answered_is_refused(web: Any) -> None:
+    assert refusal(post(web, RED, Accept="text/html")) == (406, "not-acceptable")
+    assert refusal(post(web, RED, path="/invocations?top_k=none")) == (400, "bad-option")
+    assert refusal(post(web, RED, Content_Encoding="gzip")) == (415, "unsupported-encoding")
+
+
+def test_an_unknown_path_and_a_wrong_method_are_json_too(web: Any) -> None:
+    assert refusal(web.get("/nope")) == (404, "not-found")
+    response = web.get("/invocations")
+    assert refusal(response) == (405, "method-not-allowed")
+    assert "POST" in response.headers["Allow"]
+
+
+def test_custom_attributes_return_and_other_headers_are_ignored(web: Any) -> None:
+    odd = {"X_Amzn_SageMaker_Inference_Id": "1", "X_Anything": "else", "X_Amzn_SageMaker_Target_Variant": "v"}
+    assert post(web, RED, X_Amzn_SageMaker_Custom_Attributes="trace=7", **odd).headers[ATTRIBUTES] == "trace=7"
+    assert post(web, b"", X_Amzn_SageMaker_Custom_Attributes="trace=7").headers[ATTRIBUTES] == "trace=7"
+    assert ATTRIBUTES not in post(web, RED, X_Amzn_SageMaker_Custom_Attributes="a" * 1025).headers
+    assert ATTRIBUTES not in post(web, RED).headers
+
+
+def test_execution_parameters_have_the_platforms_names() -> None:
+    found = client(Settings(max_body_bytes=20 << 20, transform_concurrency=4)).get("/execution-parameters")
+    assert found.get_json() == {"MaxConcurrentTransforms": 4, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 20}
+
+
+def test_metrics_count_requests_refusals_pictures_and_batches() -> None:
+    found = client()
+    post(found, RED)
+    post(found, b"x")
+    found.get("/made/up")
+    text = found.get("/metrics").get_data(as_text=True)
+    for line in (
+        'kennel_requests_total{code="200",path="/invocations"} 1.0',
+        'kennel_requests_total{code="422",path="/invocations"} 1.0',
+        'kennel_requests_total{code="404",path="other"} 1.0',
+        'kennel_refused_total{kind="not-a-picture"} 1.0',
+        "kennel_pictures_total 1.0",
+        'kennel_batch_pictures_bucket{le="1.0"} 1.0',
+        "kennel_queue_pictures 0.0",
+        "kennel_ready 1.0",
+        'kennel_request_seconds_count{path="/invocations"} 2.0',
+    ):
+        assert line in text, line
+    assert "made" not in text
+
+
+def test_a_failing_network_is_a_500_that_hides_its_insides_and_the_server_lives_on() -> None:
+    found = predictor()
+
+    class Once:
+        failed = False
+
+        def run(self, *arguments: Any) -> Any:
+            if not self.failed:
+                self.failed = True
+                raise RuntimeError("secret inside")
+            return found.session.run(*arguments)
+
+    once = Once()
+    model = type(found)(manifest=found.manifest, session=once)
+    once.failed = True  # not while it warms up
+    web = client(model=model)
+    once.failed = False
+    response = post(web, RED)
+    assert refusal(response) == (500, "internal")
+    assert b"secret" not in response.get_data()
+    assert labels(post(web, RED)) == ["red"]
+
+
+def test_the_model_card_tells_labels_metrics_and_limits(web: Any) -> None:
+    card = web.get("/model").get_json()
+    assert card["labels"] == ["red", "green", "blue"]
+    assert card["limits"] == {"body_bytes": 100_000, "pictures": 3, "pixels": 1_000_000}

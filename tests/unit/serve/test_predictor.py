@@ -1,0 +1,64 @@
+"""The network is held against model.json before anything is served; what does not fit is refused, saying why."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contract.artifact import ArtifactError
+from serve.predictor import Predictor, check_shapes, open_session
+from tests.unit.serve.onnx_bytes import network
+from tests.unit.serve.services import CROP, manifest, predictor
+
+
+def with_network(crop: int = CROP, labels: tuple[str, ...] = ("r", "g", "b"), **options: Any) -> Predictor:
+    return Predictor(manifest=manifest(labels), session=open_session(network(crop, **options), threads=1))
+
+
+def test_a_network_that_fits_is_served_for_any_number_of_pictures() -> None:
+    found = predictor()
+    check_shapes(found)
+    found.warm()
+    pictures = np.stack([np.full((3, CROP, CROP), 0.5, dtype=np.float32)] * 3)
+    assert np.allclose(found.logits(pictures), np.full((3, 3), 5.0), atol=1e-5)
+
+
+def test_identity_work_in_front_changes_no_answer() -> None:
+    pictures = np.random.default_rng(1).normal(size=(2, 3, CROP, CROP)).astype(np.float32)
+    assert np.allclose(predictor().logits(pictures), predictor(work=2).logits(pictures), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"crop": CROP + 1}, "preprocessing's crop"),
+        ({"labels": ("a", "b")}, "number of labels"),
+        ({"names": ("input", "logits")}, "pictures float"),
+        ({"names": ("pictures", "output")}, "logits float"),
+        ({"batch": 1}, "exactly 1 pictures"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_refused_saying_why(options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ArtifactError, match=reason):
+        check_shapes(with_network(**options))
+
+
+def test_bytes_that_are_no_network_are_refused_in_one_line() -> None:
+    with pytest.raises(ArtifactError, match="ONNX Runtime refuses it") as caught:
+        open_session(b"not a network", threads=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_gives_no_numbers_is_refused_when_warmed() -> None:
+    broken = with_network(rows=[(float("nan"), 0, 0), (0, 1, 0), (0, 0, 1)])
+    check_shapes(broken)
+    with pytest.raises(ArtifactError, match="not finite"):
+        broken.warm()
+
+
+def test_the_card_tells_what_the_page_shows() -> None:
+    card = predictor().card()
+    assert card["labels"] == ["red", "green", "blue"]
+    assert card["metrics"] == {"valid_top1": 0.75}
+    assert card["provenance"]["created"] == "2026-01-01T00:00:00Z"
+    assert (card["architecture"], card["format_version"]) == ("colours", 1)
