@@ -6,11 +6,16 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-Run = Callable[[Sequence[str]], tuple[int, str]]
+
+class Run(Protocol):
+    """The door for short commands: exit status and all it said. 127: no such program. 124: too slow."""
+
+    def __call__(self, command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]: ...
 
 
 class EngineError(RuntimeError):
@@ -53,6 +58,15 @@ def clients(path: str) -> list[str]:
     """Every docker client on PATH, in order."""
     found = [shutil.which("docker", path=folder) for folder in path.split(os.pathsep) if folder]
     return list(dict.fromkeys(str(Path(client)) for client in found if client))
+
+
+def version(candidates: Sequence[str], run: Run = answer) -> str:
+    """The version of the engine that answers, or an empty string."""
+    for client in candidates:
+        status, said = run([client, "version", "--format={{.Server.Version}}"])
+        if status == 0 and said.strip():
+            return said.strip().splitlines()[-1]
+    return ""
 
 
 def builder(candidates: Sequence[str], run: Run = answer) -> Builder:

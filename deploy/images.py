@@ -18,7 +18,7 @@ from typing import Literal
 from deploy import engine
 
 Kind = Literal["train", "serve", "lambda"]
-KINDS: tuple[Kind, ...] = ("train", "serve", "lambda")
+KINDS: tuple[Kind, ...] = ("serve", "lambda", "train")  # the quickest to build first
 SOURCES: Mapping[Kind, tuple[str, ...]] = {
     "train": ("contract", "train"),
     "serve": ("contract", "serve"),
@@ -30,6 +30,14 @@ PLATFORM = "linux/amd64"
 
 class ImageError(RuntimeError):
     """An image that cannot be made; says where, what and the fix."""
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of image that a person named. Raises ImageError."""
+    for kind in KINDS:
+        if kind == name:
+            return kind
+    raise ImageError(f"no image is called {name!r}: choose from {', '.join(KINDS)}")
 
 
 @dataclass(frozen=True, kw_only=True)

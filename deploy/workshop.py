@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy import engine
-from deploy.images import KINDS, PLATFORM, Build, File, ImageError, Kind, command, context, inputs, labels
+from deploy.images import PLATFORM, Build, File, ImageError, Kind, command, context, inputs, labels
 
 OFFICIAL_BASE = "python:3.13-slim"
 CA_VARIABLES = ("KENNEL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -43,8 +43,6 @@ class Workshop:
 
     def plan(self, kind: Kind, *, target: str = "runtime") -> Build:
         """What `kind` would be built from now."""
-        if kind not in KINDS:
-            raise ImageError(f"no image is called {kind!r}: choose from {', '.join(KINDS)}")
         files = inputs(self.repository, kind, target=target)
         build = Build(kind=kind, target=target, base=self.base(), files=files)
         revision, created = self._history(files)
@@ -74,18 +72,33 @@ class Workshop:
         return build.reference
 
     def base(self) -> str:
-        """The base image, made or pulled when it is not there yet."""
-        recipe = self.repository / "docker" / "base" / "make.sh"
-        made = f"kennel/base:{hashlib.sha256(recipe.read_bytes()).hexdigest()[:16]}"
-        for reference in (made, OFFICIAL_BASE):
-            if self._has(reference):
-                return reference
-        if self.run(["docker", "manifest", "inspect", OFFICIAL_BASE])[0] == 0:
+        """The base image, pulled or made when it is not there yet. Raises ImageError."""
+        recipe, made = self._recipe()
+        if self._has(made):
+            return made
+        if not self._identity(OFFICIAL_BASE) and self._registry():
             self.say(f"{OFFICIAL_BASE} pulling")
-            if subprocess.run(["docker", "pull", f"--platform={PLATFORM}", OFFICIAL_BASE], check=False).returncode == 0:
-                return OFFICIAL_BASE
+            subprocess.run(["docker", "pull", f"--platform={PLATFORM}", OFFICIAL_BASE], check=False)
+        if identity := self._identity(OFFICIAL_BASE):
+            # A name of ours that follows from its content: builds neither ask a registry nor change with its tags.
+            pulled = f"kennel/base:{identity.removeprefix('sha256:')[:16]}"
+            self.run(["docker", "tag", OFFICIAL_BASE, pulled])
+            return pulled
         self._make_base(recipe, made)
         return made
+
+    def lacks_base_maker(self) -> bool:
+        """Whether a base image is neither here nor to be had by pulling, and mmdebstrap is missing to make one."""
+        _, made = self._recipe()
+        here = self._has(made) or self._has(OFFICIAL_BASE)
+        return not here and not shutil.which("mmdebstrap", path=self.environment.get("PATH")) and not self._registry()
+
+    def _recipe(self) -> tuple[Path, str]:
+        recipe = self.repository / "docker" / "base" / "make.sh"
+        return recipe, f"kennel/base:{hashlib.sha256(recipe.read_bytes()).hexdigest()[:16]}"
+
+    def _registry(self) -> bool:
+        return self.run(["docker", "manifest", "inspect", OFFICIAL_BASE], timeout=10)[0] == 0
 
     def _make_base(self, recipe: Path, reference: str) -> None:
         if not shutil.which("mmdebstrap", path=self.environment.get("PATH")):
@@ -172,7 +185,11 @@ class Workshop:
         return last
 
     def _has(self, reference: str) -> bool:
-        return self.run(["docker", "image", "inspect", "--format={{.Id}}", reference])[0] == 0
+        return bool(self._identity(reference))
+
+    def _identity(self, reference: str) -> str:
+        status, said = self.run(["docker", "image", "inspect", "--format={{.Id}}", reference])
+        return said.strip() if status == 0 else ""
 
     def _git(self, *arguments: str) -> str:
         status, said = self.run(["git", "-C", str(self.repository), *arguments])

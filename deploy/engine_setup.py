@@ -1,0 +1,173 @@
+"""`./inv engine`: a Docker engine that answers, installed and started where we may. A look, then a plan, then acts.
+
+A second dockerd on one host takes the first one's bridge away, so one is started only when no dockerd process lives.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from deploy import engine
+from deploy.engine import EngineError
+
+PID_FILE = Path("/var/run/docker.pid")
+PROC = Path("/proc")
+PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "iptables", "ca-certificates")
+Act = Literal["install", "forget stale pid file", "start", "wait"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What decides what to do: all that was looked at."""
+
+    version: str = ""
+    remote: str = ""
+    can_build: bool = True
+    apt: bool = False
+    root: bool = False
+    daemon_installed: bool = False
+    daemon_pid: int | None = None
+    stale_pid: int | None = None
+
+
+def plan(host: Host) -> tuple[Act, ...]:
+    """The acts that lead to an engine that answers and a client that builds; none when both are there.
+
+    Raises EngineError where only a person can act.
+    """
+    if host.version and host.can_build:
+        return ()
+    if host.remote and not host.version:
+        raise EngineError(f"DOCKER_HOST={host.remote} does not answer: start that engine, or unset DOCKER_HOST")
+    missing = not host.daemon_installed or not host.can_build
+    if not host.version and host.daemon_pid is None and not host.root and host.daemon_installed:
+        raise EngineError("Docker is installed but not running: start it (sudo systemctl start docker), then try again")
+    if missing and not (host.apt and host.root):
+        what = "no client here builds with BuildKit" if host.version else "no Docker engine answers"
+        how = "run `./inv engine` as root" if host.apt else "install Docker with its buildx plugin and start it"
+        raise EngineError(f"{what}: {how}, then try again")
+    acts: list[Act] = ["install"] if not host.can_build or (missing and host.daemon_pid is None) else []
+    if host.version:
+        return tuple(acts)
+    if host.daemon_pid is not None:
+        return (*acts, "wait")
+    if host.stale_pid is not None:
+        acts.append("forget stale pid file")
+    return (*acts, "start")
+
+
+def look(environment: dict[str, str], *, run: engine.Run = engine.answer, proc: Path = PROC) -> Host:
+    """Looks at this machine and changes nothing."""
+    path = environment.get("PATH", os.defpath)
+    version = engine.version(engine.clients(path), run)
+    pid = _read_pid(PID_FILE)
+    living = daemon(proc)
+    return Host(
+        version=version,
+        remote=environment.get("DOCKER_HOST", ""),
+        can_build=not version or _can_build(path, run),
+        apt=bool(shutil.which("apt-get", path=path)),
+        root=os.geteuid() == 0,
+        daemon_installed=bool(shutil.which("dockerd", path=path)),
+        daemon_pid=living,
+        stale_pid=pid if pid is not None and living is None else None,
+    )
+
+
+def daemon(proc: Path = PROC) -> int | None:
+    """The process id of a dockerd that lives here, whether it answers or not."""
+    for name in proc.glob("[0-9]*/comm"):
+        try:
+            if name.read_text(encoding="utf-8").strip() == "dockerd":
+                return int(name.parent.name)
+        except OSError:
+            continue  # it ended while we looked
+    return None
+
+
+def _read_pid(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="utf-8").strip())
+    except (OSError, ValueError):
+        return None
+
+
+def _can_build(path: str, run: engine.Run) -> bool:
+    try:
+        engine.builder(engine.clients(path), run)
+    except EngineError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acts:
+    """Carries a plan out on this machine."""
+
+    log: Path
+    say: Callable[[str], None]
+    run: engine.Run = engine.answer
+
+    def do(self, act: Act) -> None:
+        """One act. Raises EngineError."""
+        if act == "install":
+            install(PACKAGES, say=self.say, run=self.run)
+        elif act == "forget stale pid file":
+            self.say(f"{PID_FILE} names a daemon that no longer lives: removing it")
+            PID_FILE.unlink(missing_ok=True)
+        elif act == "start":
+            self._start()
+        else:
+            self._wait(None)
+
+    def _start(self) -> None:
+        if engine.version(engine.clients(os.environ.get("PATH", os.defpath)), self.run):
+            return  # the package's own service has started it
+        if Path("/run/systemd/system").is_dir():
+            self.say("starting the docker service")
+            status, said = self.run(["systemctl", "start", "docker"])
+            if status:
+                raise EngineError(f"systemctl start docker failed: {said.strip()[-500:]}")
+            self._wait(None)
+            return
+        if daemon() is not None:
+            self._wait(None)
+            return
+        self.say(f"starting dockerd; its log is {self.log}")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            # Its own session: it outlives this command and its terminal.
+            process = subprocess.Popen(
+                ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+            )
+        self._wait(process)
+
+    def _wait(self, process: subprocess.Popen[bytes] | None, seconds: float = 60) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if version := engine.version(engine.clients(os.environ.get("PATH", os.defpath)), self.run):
+                self.say(f"Docker engine {version} answers")
+                return
+            if process is not None and process.poll() is not None:
+                break
+            time.sleep(0.3)
+        last = self.log.read_text(errors="replace")[-1500:] if self.log.exists() else ""
+        raise EngineError(f"the Docker engine does not answer; the end of {self.log}:\n{last}")
+
+
+def install(packages: Sequence[str], *, say: Callable[[str], None], run: engine.Run = engine.answer) -> None:
+    """Installs those of `packages` that this distribution has, saying which. Raises EngineError."""
+    run(["apt-get", "update", "--quiet=2"], timeout=300)
+    known = [name for name in packages if run(["apt-cache", "show", "--no-all-versions", name])[0] == 0]
+    say(f"installing {' '.join(known or packages)} with apt-get")
+    wanted = ["--yes", "--quiet=2", "--no-install-recommends", *(known or packages)]
+    status, said = run(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", *wanted], timeout=900)
+    if status:
+        raise EngineError(f"apt-get install {' '.join(packages)} failed:\n{said[-1500:]}")

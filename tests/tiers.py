@@ -1,0 +1,165 @@
+"""How the tests run: tiers by what they touch, each room in the world that it ships with. Used by `./inv test`.
+
+What ships is what is tested: unit and functional tests of `train`, `serve` and `contract` run inside the images' test
+stages; all others on the host. A suite that cannot run has failed, and so has a skipped test, unless its reason is one
+of EXCUSED.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Tier = Literal["unit", "functional", "container", "e2e"]
+ImageWhere = Literal["train", "serve"]
+Where = Literal["host"] | ImageWhere
+TIERS: tuple[Tier, ...] = ("unit", "functional", "container", "e2e")
+WHERES: tuple[Where, ...] = ("host", "serve", "train")
+ROOM_HOMES: Mapping[str, tuple[Where, ...]] = {"train": ("train",), "serve": ("serve",), "contract": ("serve", "train")}
+TIMEOUTS: Mapping[Tier, int] = {"unit": 30, "functional": 180, "container": 1200, "e2e": 2400}  # seconds, one test
+EXCUSED: Mapping[str, str] = {"needs a GPU": "most machines have none; the images are also tried by hand on one"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """One pytest run: `where` is the host or the image whose test stage it runs in."""
+
+    tier: Tier
+    where: Where
+    paths: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The suite's name, for people and for its result file."""
+        return f"{self.tier}-{self.where}"
+
+    def arguments(self, results: str) -> list[str]:
+        """pytest's arguments. `results`: the folder for the JUnit file, as the suite sees it."""
+        chosen = [f"--timeout={TIMEOUTS[self.tier]}", f"--junitxml={results}/{self.name}.xml"]
+        if self.where == "serve":
+            chosen.append("--ignore-glob=*/contract/test_models*")  # networks by name need torch
+        return [*chosen, *self.paths]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a suite came to. `problems` are lines for a person."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    problems: tuple[str, ...] = field(default_factory=tuple)
+
+
+def suites(files: Iterable[str], *, tier: str = "", room: str = "") -> list[Suite]:
+    """The suites that these test files make up, cheapest tier first. `files`: paths like tests/unit/train/test_x.py."""
+    placed = [(path, *_place(path)) for path in sorted(files)]
+    found = []
+    for level in TIERS:
+        for where in WHERES:
+            paths = [
+                f"tests/{level}/{owner}" if owner else path
+                for path, at, owner in placed
+                if at == level and where in homes(level, owner) and tier in ("", level) and room in ("", owner)
+            ]
+            if paths:
+                found.append(Suite(tier=level, where=where, paths=tuple(dict.fromkeys(paths))))
+    return found
+
+
+def _place(path: str) -> tuple[str, str]:
+    """A test file's tier and room (empty for one that stands in the tier's own folder)."""
+    _, tier, *rest = path.split("/")
+    return tier, rest[0] if len(rest) > 1 else ""
+
+
+def homes(tier: Tier, room: str) -> tuple[Where, ...]:
+    """Where a room's tests run."""
+    if tier in ("unit", "functional"):
+        return ROOM_HOMES.get(room, ("host",))
+    return ("host",)
+
+
+def in_image(reference: str, suite: Suite, repository: Path, results: Path) -> list[str]:
+    """The argv that runs a suite in an image: all is read-only but /tmp and /opt/ml, no network but loopback."""
+    mounts = {repository / "tests": "tests", repository / "pyproject.toml": "pyproject.toml"}
+    return [
+        *("docker", "run", "--rm", "--label=kennel.test", "--network=none", "--read-only"),
+        *("--tmpfs=/tmp:exec,mode=1777", "--tmpfs=/opt/ml"),
+        *(f"--volume={path}:/opt/kennel/{name}:ro" for path, name in mounts.items()),
+        f"--volume={results}:/results",
+        "--env=HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis",
+        reference,
+        *("-c", "/opt/kennel/pyproject.toml", "-p", "no:cacheprovider", *suite.arguments("/results")),
+    ]
+
+
+def on_host(suite: Suite, results: Path) -> list[str]:
+    """The argv that runs a suite here."""
+    return [sys.executable, "-m", "pytest", *suite.arguments(str(results))]
+
+
+def outcome(report: Path, status: int) -> Outcome:
+    """Reads a suite's JUnit file; without one, or with a failing status and no failed test, the suite has failed."""
+    if not report.is_file():
+        return Outcome(failed=1, problems=(f"{report.stem}: could not run (exit status {status})",))
+    passed = failed = skipped = 0
+    problems = []
+    for case in ET.parse(report).getroot().iter("testcase"):
+        name = f"{case.get('classname')}::{case.get('name')}"
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif skip is None:
+            passed += 1
+        elif any((skip.get("message") or "").startswith(reason) for reason in EXCUSED):
+            skipped += 1
+        else:
+            failed += 1
+            problems.append(f"{name}: skipped ({skip.get('message')}); a test that cannot run has failed")
+    if status and not failed:
+        failed, problems = 1, [*problems, f"{report.stem}: pytest ended with exit status {status}"]
+    return Outcome(passed=passed, failed=failed, skipped=skipped, problems=tuple(problems))
+
+
+def total(outcomes: Sequence[Outcome]) -> str:
+    """The closing line."""
+    line = f"{sum(each.passed for each in outcomes)} passed, {sum(each.failed for each in outcomes)} failed"
+    skipped = sum(each.skipped for each in outcomes)
+    return f"{line}, {skipped} skipped" if skipped else line
+
+
+def test_files(repository: Path) -> list[str]:
+    """Every test file, relative to the repository."""
+    return [path.relative_to(repository).as_posix() for path in (repository / "tests").rglob("test_*.py")]
+
+
+def run(
+    chosen: Sequence[Suite], *, repository: Path, image: Callable[[ImageWhere], str], say: Callable[[str], None]
+) -> list[Outcome]:
+    """Runs suites one after another; `image` gives the reference of an image's test stage. Never raises for a suite."""
+    results = repository / ".kennel" / "tests"
+    results.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    for suite in chosen:
+        say(f"== {suite.tier} tests, {'on the host' if suite.where == 'host' else f'in the {suite.where} image'}")
+        report = results / f"{suite.name}.xml"
+        report.unlink(missing_ok=True)
+        try:
+            if suite.where == "host":
+                argv = on_host(suite, results)
+            else:
+                argv = in_image(image(suite.where), suite, repository, results)
+            status = subprocess.run(argv, cwd=repository, stdin=subprocess.DEVNULL, check=False).returncode
+        except (RuntimeError, OSError) as error:
+            outcomes.append(Outcome(failed=1, problems=(f"{suite.name}: could not run: {error}",)))
+        else:
+            outcomes.append(outcome(report, status))
+        for problem in outcomes[-1].problems:
+            say(problem)
+    return outcomes
