@@ -74,6 +74,10 @@ class Application:
         self._log(json.dumps({"status": answer["statusCode"], "code": code, "milliseconds": milliseconds}))
         return answer
 
+    def close(self) -> None:
+        """Ends the kept connection. Lambda itself never asks for it."""
+        self._endpoint.close()
+
     def _infer(self, event: object, context: Context) -> Inference:
         deadline = Deadline(context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS, self._clock)
         picture = self._picture(read_event(event), deadline)
