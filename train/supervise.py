@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 from train.launch import Launch
 
@@ -91,15 +90,17 @@ def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills
     kills_before = memory_kills()
     _prctl(_SET_CHILD_SUBREAPER, 1)  # ranks whose torchrun died become ours, so that we can end them
     with _Signals() as signals:
+        ours, theirs = os.openpty() if sys.stderr.isatty() else os.pipe()  # ranks show progress on a terminal only
         child = subprocess.Popen(
             launch.argv,
             env={**environ, **launch.variables},
-            stderr=subprocess.PIPE,
+            stderr=theirs,
             start_new_session=True,  # a terminal's Ctrl-C comes through us, once, as SIGTERM
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
         )
+        os.close(theirs)
         signals.child = child
-        tail = _Tail(child)
+        tail = _Tail(ours)
         _wait(child, signals, marks)
         end_descendants(os.getpid())
         tail.join()
@@ -172,10 +173,10 @@ class _Signals:
 class _Tail:
     """Passes a child's stderr through as it comes (progress bars too) and keeps the last lines."""
 
-    def __init__(self, child: subprocess.Popen[bytes], keep: int = 32768) -> None:
+    def __init__(self, source: int, keep: int = 32768) -> None:
         self._bytes: deque[bytes] = deque(maxlen=64)
         self._keep = keep
-        self._thread = threading.Thread(target=self._pump, args=(child.stderr,), daemon=True)
+        self._thread = threading.Thread(target=self._pump, args=(source,), daemon=True)
         self._thread.start()
 
     def lines(self) -> tuple[str, ...]:
@@ -185,12 +186,13 @@ class _Tail:
     def join(self) -> None:
         self._thread.join(timeout=5.0)
 
-    def _pump(self, stream: IO[bytes]) -> None:
-        with stream:
-            while block := os.read(stream.fileno(), 65536):
+    def _pump(self, source: int) -> None:
+        with suppress(OSError):  # how a terminal's end of file looks
+            while block := os.read(source, 65536):
                 self._bytes.append(block)
                 sys.stderr.buffer.write(block)
                 sys.stderr.buffer.flush()
+        os.close(source)
 
 
 def _reason(ending: Ending, errors: Mapping[str, str]) -> str:
@@ -200,8 +202,8 @@ def _reason(ending: Ending, errors: Mapping[str, str]) -> str:
         rank, number = (found.group(1), -int(found.group(2))) if found else ("?", signal.SIGKILL)
         return _death(rank, number, ending.out_of_memory)
     causes = [text for text in errors.values() if not _FALLOUT.search(text)]
-    if causes:
-        return causes[0]
+    if causes:  # a rank's own words go before what another rank tells of it
+        return min(causes, key=lambda text: text.startswith("RankError: rank "))
     if errors:
         return f"{next(iter(errors.values()))} (probably another host or rank ended first: see its log)"
     return f"training ended with exit code {ending.code}: {_last_words(ending.tail)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-Start = Callable[[str], subprocess.Popen[bytes]]
+Start = Callable[..., subprocess.Popen[bytes]]
 PATIENCE = 60.0
 
 
@@ -19,10 +19,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a supervisor over two tiny ranks in the given mode; ends it with the test."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def begin(mode: str) -> subprocess.Popen[bytes]:
+    def begin(mode: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         environ = {**os.environ, "TINY": mode, "TINY_FOLDER": str(tmp_path)}
         command = [sys.executable, "-m", "tests.functional.train.drive"]
-        running.append(subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL))
+        running.append(subprocess.Popen(command, env=environ, stderr=stderr))
         return running[-1]
 
     yield begin
@@ -53,8 +53,15 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_a_run_whose_ranks_are_done_exits_with_0_and_leaves_no_failure(start: Start, tmp_path: Path) -> None:
-    assert start("done").wait(PATIENCE) == 0
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_that_is_done_exits_with_0_and_its_ranks_saw_a_terminal_where_there_is_one(
+    start: Start, tmp_path: Path, terminal: bool
+) -> None:
+    ours, theirs = os.openpty() if terminal else os.pipe()
+    assert start("done", stderr=theirs).wait(PATIENCE) == 0
+    os.close(theirs)
+    os.close(ours)
+    assert (tmp_path / "terminal-0").read_text() == str(terminal)
     assert not (tmp_path / "failure").exists()
 
 

@@ -18,6 +18,7 @@ FOLDER = Path(os.environ["TINY_FOLDER"])
 def main(mode: str) -> int:
     (FOLDER / f"pid-{RANK}").write_text(str(os.getpid()))
     if mode == "done":
+        (FOLDER / f"terminal-{RANK}").write_text(str(sys.stderr.isatty()))
         run.write_done(rank=RANK)
         return 0
     if mode == "stopped-elsewhere":

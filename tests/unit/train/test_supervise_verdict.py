@@ -51,6 +51,11 @@ def test_the_first_error_is_the_reason_not_the_echo_of_a_lost_peer() -> None:
     assert verdict(Ending(code=1, marks=marks, ranks=2)).reason == "ValueError: bad picture"
 
 
+def test_a_rank_s_own_words_go_before_what_others_tell_of_it() -> None:
+    marks = {"rank-0.error": "RankError: rank 1: ValueError: bad picture", "rank-1.error": "ValueError: bad picture"}
+    assert verdict(Ending(code=1, marks=marks, ranks=2)).reason == "ValueError: bad picture"
+
+
 def test_the_loss_of_a_peer_on_another_host_says_where_to_look() -> None:
     found = verdict(Ending(code=1, marks={"rank-0.error": "RuntimeError: Connection closed by peer [10.0.0.2]:1"}))
     assert found.reason.endswith("(probably another host or rank ended first: see its log)")
