@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
 TYPES = (JSON, CSV, NPY)  # in our order of preference
-FORMS = ("labels", "logits", "probabilities")
+FORMS = ("labels", "logits", "probabilities", "full")  # full: labels and logits in one answer, JSON only
 
 
 class NotAcceptableError(ValueError):
@@ -44,6 +44,8 @@ def wanted(accept: str, attributes: str, query: Mapping[str, str], top_k: int) -
     form = options.get("form", default)
     if form not in FORMS:
         raise ValueError(f"form={form!r}: must be one of {', '.join(FORMS)}")
+    if form == "full" and media_type != JSON:
+        raise ValueError(f"form='full' exists as {JSON} only")
     chosen = Wanted(media_type=media_type, form=form, top_k=_top_k(options.get("top_k", str(top_k))))
     # An array holds numbers only, so labels become the probabilities behind them.
     return replace(chosen, form="probabilities") if (media_type, form) == (NPY, "labels") else chosen

@@ -83,8 +83,11 @@ def encode(logits: FloatArray, labels: Sequence[str], wanted: Wanted, model: dic
     """The answer's body for logits of shape (pictures, labels)."""
     numbers = logits if wanted.form == "logits" else softmax(logits)
     if wanted.media_type == JSON:
-        rows = _predictions(numbers, labels, wanted.top_k) if wanted.form == "labels" else None
-        value = numbers.tolist() if rows is None else {"model": model, "predictions": rows}
+        if wanted.form not in ("labels", "full"):
+            return json.dumps(numbers.tolist()).encode()
+        value = {"model": model, "predictions": _predictions(numbers, labels, wanted.top_k)}
+        if wanted.form == "full":
+            value["logits"] = logits.tolist()
         return json.dumps(value, ensure_ascii=False).encode()
     if wanted.media_type == CSV:
         return _csv(numbers, labels, wanted)

@@ -48,6 +48,12 @@ def test_an_array_holds_probabilities_where_labels_were_asked_for() -> None:
     assert wanted(NPY, "form=logits", {}, 5).form == "logits"
 
 
+def test_labels_and_logits_together_are_json_alone() -> None:
+    assert wanted("application/json;form=full", "", {}, 5).form == "full"
+    with pytest.raises(ValueError, match="full"):
+        wanted("text/csv;form=full", "", {}, 5)
+
+
 @pytest.mark.parametrize("query", [{"form": "poem"}, {"top_k": "0"}, {"top_k": "-3"}, {"top_k": "x"}, {"top_k": ""}])
 def test_an_option_that_does_not_exist_is_named(query: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(query))):

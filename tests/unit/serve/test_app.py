@@ -91,6 +91,13 @@ def test_the_logits_form_is_the_bare_list_of_the_origin_projects(web: Any) -> No
     assert len(by_accept.get_json()[0]) == 3
 
 
+def test_the_full_form_holds_labels_and_logits_of_one_pass(web: Any) -> None:
+    full = post(web, RED, Accept="application/json;form=full").get_json()
+    assert full["predictions"] == post(web, RED).get_json()["predictions"]
+    assert full["logits"] == post(web, RED, Accept="application/json;form=logits").get_json()
+    assert "model" in full
+
+
 def test_csv_and_npy_come_by_accept(web: Any) -> None:
     table = post(web, RED, Accept="text/csv", path="/invocations?top_k=1")
     assert (table.mimetype, table.get_data(as_text=True)) == ("text/csv", "red,1.000000\n")
