@@ -17,8 +17,9 @@ from localcloud.training_run import TrainingRun
 _ECHOED = (
     "TrainingJobName", "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig",
     "ResourceConfig", "VpcConfig", "StoppingCondition", "EnableNetworkIsolation",
-    "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig", "Environment", "RetryStrategy",
-    "ExperimentConfig", "DebugHookConfig", "TensorBoardOutputConfig", "ProfilerConfig", "RemoteDebugConfig", "InfraCheckConfig",
+    "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig", "Environment",
+    "RetryStrategy", "ExperimentConfig", "DebugHookConfig", "TensorBoardOutputConfig", "ProfilerConfig",
+    "RemoteDebugConfig", "InfraCheckConfig",
 )  # fmt: skip
 
 

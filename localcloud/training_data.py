@@ -36,9 +36,9 @@ def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Sou
         return Source(channel=channel, found=found)
     raise ApiError(
         "ValidationException",
-        f'No S3 objects found under S3 URL "{where.uri}" given in input data source. Please ensure that the bucket '
-        f'exists in the selected region ({region}), that objects exist under that S3 prefix, and that the role "{role}" has '
-        f'"s3:ListBucket" permissions on bucket "{where.bucket}".'
+        f'No S3 objects found under S3 URL "{where.uri}" given in input data source. Please ensure that '
+        f'the bucket exists in the selected region ({region}), that objects exist under that S3 prefix, '
+        f'and that the role "{role}" has "s3:ListBucket" permissions on bucket "{where.bucket}".'
         + (f" Error message from S3: {problem}" if problem else ""),
     )
 
