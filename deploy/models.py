@@ -1,0 +1,169 @@
+"""The values that flow from settings to AWS: requests, observed states, steps, plans. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Action = Literal["create", "update", "replace", "delete", "none"]
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ref:
+    """A value known only after a step, such as a new role's ARN: apply puts it in."""
+
+    address: str
+    attribute: str
+
+    def __str__(self) -> str:
+        return f"${{{self.address}.{self.attribute}}}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One call of an AWS API, named as in its reference. `params` may hold Refs. `gives` are attributes that later
+    Refs may name, each with its dotted place in the answer."""
+
+    service: str
+    operation: str
+    params: Params = field(default_factory=dict)
+    gives: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.service}.{self.operation} {json.dumps(printable(self.params), sort_keys=True)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """Ask `request` until the value at `path` is `until`. A value in `failed` raises with the text at `reason`.
+
+    `expect` are places in the last answer and what they must hold then: an update that was rolled back ends in service
+    too. With `gone`, wait until what is asked for is no longer there. Times are seconds.
+    """
+
+    request: Request
+    path: str = ""
+    until: str = ""
+    failed: tuple[str, ...] = ()
+    reason: str = ""
+    expect: Mapping[str, str] = field(default_factory=dict)
+    gone: bool = False
+    every: float = 5.0
+    timeout: float = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Empty:
+    """Delete every version of every object of a bucket."""
+
+    bucket: str
+
+
+Act = Request | Wait | Empty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One field of a resource, as it is and as it will be (JSON-like values; None is absent)."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What AWS says of a resource: the fields that a plan compares, the attributes that Refs name, its tags."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a plan does to one resource, and why. `touches` says which traffic, capacity or rights it moves."""
+
+    action: Action
+    address: str
+    reason: str
+    acts: tuple[Act, ...] = ()
+    changes: tuple[Change, ...] = ()
+    touches: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.address.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.address.partition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Steps in the order in which they run. `known` seeds the Refs: address → attributes of what exists already."""
+
+    steps: tuple[Step, ...]
+    known: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.action != "none")
+
+    def to_json(self) -> str:
+        return json.dumps({"steps": [_step(step) for step in self.steps]}, indent=2)
+
+
+Snapshot = Mapping[str, State | None]
+Call = Callable[[Request], dict[str, Any]]
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The fields of `after` that `before` does not hold with the same value."""
+    return tuple(
+        Change(field=name, before=before.get(name), after=value)
+        for name, value in after.items()
+        if printable(before.get(name)) != printable(value)
+    )
+
+
+def content_hash(*parts: Any, length: int = 10) -> str:
+    """A short name for values: the same values give the same name (hexadecimal, `length` characters)."""
+    text = json.dumps([printable(part) for part in parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def printable(value: Any) -> Any:
+    """`value` as JSON can hold it: Refs by name, bytes by their size, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): printable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(inner) for inner in value]
+    if isinstance(value, bytes | bytearray):
+        return f"<{len(value)} bytes>"
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "action": step.action,
+        "resource": step.address,
+        "reason": step.reason,
+        "touches": step.touches,
+        "changes": [printable(vars(change)) for change in step.changes],
+        "requests": [_act(act) for act in step.acts],
+    }
+
+
+def _act(act: Act) -> dict[str, Any]:
+    if isinstance(act, Request):
+        return {"service": act.service, "operation": act.operation, "params": printable(act.params)}
+    if isinstance(act, Wait):
+        return {"wait": act.path or "existence", "until": act.until or "gone", "operation": act.request.operation}
+    return {"empty": act.bucket}

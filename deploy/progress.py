@@ -1,0 +1,81 @@
+"""What a person sees: stages with their times, bars and tables on a terminal, plain lines when piped."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+
+@dataclass(kw_only=True)
+class Screen:
+    """Where words for people go. `now` is a clock in seconds."""
+
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    now: Callable[[], float] = time.monotonic
+    times: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.out.isatty()
+
+    def say(self, text: str = "") -> None:
+        self.out.write(f"{text}\n")
+        self.out.flush()
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[None]:
+        """Announces a stage, and says at its end how long it took."""
+        began = self.now()
+        self.say(f"\n── {title}")
+        yield
+        seconds = self.now() - began
+        self.times.append((title, seconds))
+        self.say(f"   ({seconds:.1f} s)")
+
+    @contextmanager
+    def bar(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        """A function that hears (done, of how many). When piped, a line at each tenth."""
+        if not self.is_terminal:
+            yield self._tenths(title)
+            return
+        from rich.progress import Progress
+
+        with Progress(console=self._console(), transient=True) as progress:
+            task = progress.add_task(title, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+
+    def table(self, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Columns under headings: ruled on a terminal, aligned when piped."""
+        cells = [[str(cell) for cell in row] for row in rows]
+        if self.is_terminal:
+            from rich.table import Table
+
+            table = Table(*headings)
+            for row in cells:
+                table.add_row(*row)
+            self._console().print(table)
+            return
+        widths = [max(len(line[index]) for line in [list(headings), *cells]) for index in range(len(headings))]
+        for line in [list(headings), *cells]:
+            self.say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+    def _console(self) -> Any:
+        from rich.console import Console
+
+        return Console(file=self.out)
+
+    def _tenths(self, title: str) -> Callable[[int, int], None]:
+        last = -1
+
+        def hear(done: int, total: int) -> None:
+            nonlocal last
+            tenth = 10 * done // max(1, total)
+            if tenth != last and done:
+                last = tenth
+                self.say(f"   {title} {done} of {total}")
+
+        return hear

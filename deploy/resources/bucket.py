@@ -1,0 +1,114 @@
+"""The S3 bucket of a stage: data, weights, checkpoints, models. Private, encrypted, versioned, TLS only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.aws import lookup
+from deploy.models import Act, Call, Empty, Request, State, Step, differences
+from deploy.resources.base import delete, require_ours, tag_list, tags_of, unchanged
+
+BLOCK = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """A bucket that should be."""
+
+    name: str
+    region: str
+    tags: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"bucket/{self.name}"
+
+    def desired(self) -> dict[str, Any]:
+        return {"public_access_block": BLOCK, "encryption": "AES256", "versioning": "Enabled", "policy": self._policy()}
+
+    def read(self, call: Call) -> State | None:
+        if lookup(call, self._s3("HeadBucket")) is None:
+            return None
+        rules = self._ask(call, "GetBucketEncryption").get("ServerSideEncryptionConfiguration", {}).get("Rules", [{}])
+        policy = self._ask(call, "GetBucketPolicy").get("Policy")
+        return State(
+            fields={
+                "public_access_block": self._ask(call, "GetPublicAccessBlock").get("PublicAccessBlockConfiguration"),
+                "encryption": rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm"),
+                "versioning": self._ask(call, "GetBucketVersioning").get("Status"),
+                "policy": json.loads(policy) if policy else None,
+            },
+            tags=tags_of(self._ask(call, "GetBucketTagging").get("TagSet", ())),
+        )
+
+    def plan(self, seen: State | None) -> Step:
+        if seen is None:
+            acts = (self._create(), *self._settle(self.desired()))
+            return Step(action="create", address=self.address, reason="does not exist", acts=acts)
+        # A bucket that was made but not tagged yet is ours: the name holds the account, and only its owner can make it.
+        if seen.tags:
+            require_ours(self.address, seen, self.tags)
+        changes = differences(seen.fields, self.desired())
+        if not changes and seen.tags:
+            return unchanged(self.address)
+        acts = self._settle({change.field for change in changes})
+        return Step(action="update", address=self.address, reason="differs", acts=acts, changes=changes)
+
+    def remove(self) -> Step:
+        return delete(
+            self.address, Empty(bucket=self.name), self._s3("DeleteBucket"), touches="all data and models in it"
+        )
+
+    def _create(self) -> Request:
+        elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        return self._s3("CreateBucket", **({} if self.region == "us-east-1" else elsewhere))
+
+    def _settle(self, names: Any) -> tuple[Act, ...]:
+        """The requests for the fields in `names`; the tags first, so that a half-made bucket is known as ours."""
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+        requests = {
+            "public_access_block": self._s3("PutPublicAccessBlock", PublicAccessBlockConfiguration=BLOCK),
+            "encryption": self._s3("PutBucketEncryption", ServerSideEncryptionConfiguration={"Rules": [rule]}),
+            "versioning": self._s3("PutBucketVersioning", VersioningConfiguration={"Status": "Enabled"}),
+            "policy": self._s3("PutBucketPolicy", Policy=json.dumps(self._policy())),
+        }
+        tagging = self._s3("PutBucketTagging", Tagging={"TagSet": tag_list(self.tags)})
+        return (tagging, *(request for name, request in requests.items() if name in names))
+
+    def _policy(self) -> dict[str, Any]:
+        arn = f"arn:aws:s3:::{self.name}"
+        return {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "TlsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": [arn, f"{arn}/*"],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                }
+            ],
+        }
+
+    def _s3(self, operation: str, **params: Any) -> Request:
+        return Request(service="s3", operation=operation, params={"Bucket": self.name, **params})
+
+    def _ask(self, call: Call, operation: str) -> dict[str, Any]:
+        """The answer, or nothing where that side of the bucket was never set (each has its own NoSuch… code)."""
+        from deploy.errors import AwsError
+
+        try:
+            return call(self._s3(operation))
+        except AwsError as error:
+            if error.code.startswith(("NoSuch", "ServerSideEncryptionConfigurationNotFound")):
+                return {}
+            raise

@@ -1,0 +1,216 @@
+"""Plans: tables from what is there and what should be to what is done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deploy.errors import DeployError
+from deploy.models import Plan, Ref, Request, State
+from deploy.observe import LISTS
+from deploy.plan import foundation, plan, serving, summary, teardown
+from deploy.resources.base import Resource
+from deploy.resources.bucket import Bucket
+from deploy.resources.endpoint import Endpoint, EndpointConfig, Model
+from deploy.resources.function import Function
+from deploy.resources.role import Role
+from deploy.settings import Settings
+from localcloud.validation import validate
+
+ARTIFACT = "s3://kennel-local-123456789012-us-east-1/jobs/j/output/model.tar.gz"
+TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
+
+
+def everything(settings: Settings, **changed: str) -> tuple[Resource, ...]:
+    images = {"serve_image": "kennel/serve:1", "lambda_image": "kennel/lambda:1", "artifact": ARTIFACT, **changed}
+    return (*foundation(settings), *serving(settings, **images))
+
+
+def there(resource: Resource) -> State:
+    """The state of a resource that is as it should be."""
+    if isinstance(resource, Bucket | Role | Function):
+        return State(
+            fields=resource.desired(), attributes={"arn": f"arn:{resource.address}"}, tags=TAGS, status="Active"
+        )
+    fields = {"config": resource.config} if isinstance(resource, Endpoint) else {}
+    return State(fields=fields, attributes={"arn": f"arn:{resource.address}"}, tags=TAGS, status="InService")
+
+
+def of(found: tuple[Resource, ...], kind: type) -> Any:
+    return next(each for each in found if isinstance(each, kind))
+
+
+def test_from_nothing_all_is_created_users_after_what_they_use(settings: Settings) -> None:
+    resources = everything(settings)
+    made = plan(resources, {})
+    assert [step.action for step in made.steps] == ["create"] * len(resources)
+    assert [step.kind for step in made.steps] == [
+        "bucket", "role", "role", "role", "model", "endpoint-config", "endpoint", "function",
+    ]  # fmt: skip
+
+
+def test_when_all_is_as_it_should_be_nothing_is_done(settings: Settings) -> None:
+    resources = everything(settings)
+    made = plan(resources, {each.address: there(each) for each in resources})
+    assert made.changes == ()
+    assert summary(made.steps) == "nothing to do"
+
+
+def test_every_request_of_a_plan_is_one_that_aws_takes(settings: Settings) -> None:
+    resources = everything(settings)
+    new = plan(resources, {})
+    old = {each.address: there(each) for each in everything(settings, serve_image="kennel/serve:0", artifact=ARTIFACT)}
+    gone = teardown(settings, {each.address: there(each) for each in resources})
+    for step in (*new.steps, *plan(resources, old).steps, *gone.steps):
+        for act in step.acts:
+            if isinstance(act, Request):
+                validate(act.service, act.operation, resolved(act.params))
+
+
+def resolved(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return "arn:aws:iam::123456789012:role/kennel-local"
+    return {key: resolved(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+def test_a_new_serving_image_makes_a_new_model_and_moves_the_endpoint_keeping_its_capacity(settings: Settings) -> None:
+    before = everything(settings)
+    after = everything(settings, serve_image="kennel/serve:2")
+    made = plan(
+        after,
+        {each.address: there(each) for each in before} | {of(after, Endpoint).address: there(of(before, Endpoint))},
+    )
+    assert [(step.action, step.kind) for step in made.changes] == [
+        ("create", "model"), ("create", "endpoint-config"), ("update", "endpoint"),
+    ]  # fmt: skip
+    update = next(act for act in made.changes[2].acts if isinstance(act, Request))
+    assert update.operation == "UpdateEndpoint"
+    assert update.params["RetainAllVariantProperties"] is True
+
+
+def test_the_same_model_keeps_its_name_and_another_artifact_changes_it(settings: Settings) -> None:
+    first, same, other = (
+        of(everything(settings, artifact=uri), Model).name for uri in (ARTIFACT, ARTIFACT, ARTIFACT + "2")
+    )
+    assert first == same != other
+
+
+@pytest.mark.parametrize(
+    ("status", "is_same", "action", "operations"),
+    [
+        ("InService", True, "none", []),
+        ("InService", False, "update", ["UpdateEndpoint", "DescribeEndpoint"]),
+        ("Creating", True, "update", ["DescribeEndpoint"]),
+        ("Updating", False, "update", ["DescribeEndpoint", "UpdateEndpoint", "DescribeEndpoint"]),
+        ("Failed", True, "replace", ["DeleteEndpoint", "DescribeEndpoint", "CreateEndpoint", "DescribeEndpoint"]),
+    ],
+)
+def test_an_endpoint_is_met_as_it_is(
+    settings: Settings, status: str, is_same: bool, action: str, operations: list[str]
+) -> None:
+    wanted: Endpoint = of(everything(settings), Endpoint)
+    step = wanted.plan(State(fields={"config": wanted.config if is_same else "old"}, tags=TAGS, status=status))
+    assert step.action == action
+    assert [act.operation if isinstance(act, Request) else act.request.operation for act in step.acts] == operations  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "operations"),
+    [
+        ("image", "kennel/lambda:0", ["UpdateFunctionCode"]),
+        ("memory_mb", 128, ["UpdateFunctionConfiguration"]),
+        ("environment", {}, ["UpdateFunctionConfiguration"]),
+        ("concurrency", None, ["PutFunctionConcurrency"]),
+    ],
+)
+def test_a_function_is_updated_by_what_differs_only(
+    settings: Settings, field: str, value: Any, operations: list[str]
+) -> None:
+    wanted: Function = of(everything(settings), Function)
+    state = there(wanted)
+    step = wanted.plan(replace(state, fields={**state.fields, field: value}))
+    assert [act.operation for act in step.acts if isinstance(act, Request)] == operations
+    assert [(change.field, change.before) for change in step.changes] == [(field, value)]
+
+
+@pytest.mark.parametrize("kind", [Role, Model, EndpointConfig, Endpoint, Function])
+def test_what_is_not_tagged_ours_is_never_touched(settings: Settings, kind: type) -> None:
+    wanted = of(everything(settings), kind)
+    with pytest.raises(DeployError, match="does not carry the tags kennel:project=kennel, kennel:stage=local"):
+        wanted.plan(replace(there(wanted), tags={"kennel:project": "kennel", "kennel:stage": "prod"}))
+
+
+def test_a_bucket_of_others_is_never_touched(settings: Settings) -> None:
+    wanted: Bucket = of(everything(settings), Bucket)
+    with pytest.raises(DeployError, match="does not carry the tags"):
+        wanted.plan(replace(there(wanted), tags={"team": "other"}))
+
+
+def test_a_bucket_half_made_is_finished(settings: Settings) -> None:
+    wanted: Bucket = of(everything(settings), Bucket)
+    step = wanted.plan(State(fields={"versioning": "Enabled"}))
+    assert [act.operation for act in step.acts if isinstance(act, Request)] == [
+        "PutBucketTagging", "PutPublicAccessBlock", "PutBucketEncryption", "PutBucketPolicy",
+    ]  # fmt: skip
+
+
+def test_a_role_without_its_policy_gets_it_back_and_the_plan_says_which_rights(settings: Settings) -> None:
+    wanted: Role = of(everything(settings), Role)
+    state = there(wanted)
+    step = wanted.plan(replace(state, fields={**state.fields, "policy": None}))
+    assert [act.operation for act in step.acts if isinstance(act, Request)] == ["PutRolePolicy"]
+    assert "adds" in step.touches
+    assert "s3:GetObject" in step.touches
+
+
+def test_the_lambda_may_invoke_that_one_endpoint_named_in_lower_case(settings: Settings) -> None:
+    role: Role = next(each for each in everything(settings) if isinstance(each, Role) and each.name.endswith("-lambda"))
+    statement = next(each for each in role.policy["Statement"] if "sagemaker:InvokeEndpoint" in each["Action"])
+    assert statement["Resource"] == ["arn:aws:sagemaker:us-east-1:123456789012:endpoint/kennel-local"]
+
+
+def test_only_what_has_no_resource_of_its_own_is_allowed_on_everything(settings: Settings) -> None:
+    for role in (each for each in everything(settings) if isinstance(each, Role)):
+        for statement in role.policy["Statement"]:
+            if "*" in statement["Resource"]:
+                allowed = ("ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "logs:")
+                assert all(action.startswith(allowed) for action in statement["Action"])
+
+
+def test_the_endpoint_role_cannot_write(settings: Settings) -> None:
+    role = next(each for each in everything(settings) if isinstance(each, Role) and each.name.endswith("-endpoint"))
+    assert not [
+        action for each in role.policy["Statement"] for action in each["Action"] if "Put" in action and "s3" in action
+    ]
+
+
+def test_inference_may_be_assumed_from_our_account_only(settings: Settings) -> None:
+    role = next(each for each in everything(settings) if isinstance(each, Role) and each.name.endswith("-endpoint"))
+    condition = role.trust["Statement"][0]["Condition"]
+    assert condition["ArnLike"] == {"aws:SourceArn": "arn:aws:sagemaker:us-east-1:123456789012:*"}  # CONTRACTS 82
+
+
+def test_a_teardown_deletes_users_before_what_they_use(settings: Settings) -> None:
+    found = {f"{kind}/kennel-local": State(tags=TAGS) for kind in LISTS}
+    steps = teardown(settings, found).steps
+    kinds = [step.kind for step in steps]
+    assert {step.action for step in steps} == {"delete"}
+    assert kinds.index("endpoint") < kinds.index("endpoint-config") < kinds.index("model") < kinds.index("role")
+    assert kinds.index("function") < kinds.index("role")
+    assert kinds[-1] == "bucket"
+
+
+def test_a_plan_can_be_printed_as_json(settings: Settings) -> None:
+    printed = json.loads(plan(everything(settings), {}).to_json())
+    model = next(step for step in printed["steps"] if step["resource"].startswith("model/"))
+    assert model["requests"][0]["params"]["ExecutionRoleArn"] == "${role/kennel-local-endpoint.arn}"
+
+
+def test_a_plan_knows_what_exists_so_that_later_steps_can_name_it(settings: Settings) -> None:
+    resources = everything(settings)
+    role = of(resources, Role)
+    made: Plan = plan(resources, {role.address: there(role)})
+    assert made.known[role.address]["arn"] == f"arn:{role.address}"
