@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -181,7 +182,7 @@ class Workshop:
             line = raw.decode(errors="replace").rstrip()
             last.append(line)
             if line.startswith("#") and "] " in line and " [" in line and "[internal]" not in line:
-                self.say("  " + line.split(" ", 1)[1][:140])
+                self.say("  " + re.sub(r"--mount=\S+ +", "", line.split(" ", 1)[1])[:120])
         return last
 
     def _has(self, reference: str) -> bool:

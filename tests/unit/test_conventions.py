@@ -1,0 +1,65 @@
+"""House rules that a reader would otherwise have to check by hand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ROOMS = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter")
+PRODUCT = sorted(
+    path.relative_to(REPOSITORY).as_posix()
+    for room in ROOMS
+    for path in (REPOSITORY / room).rglob("*.py")
+    if "__pycache__" not in path.parts
+)
+TESTS = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "tests").rglob("*.py"))
+LOCKS = ("requirements.lock", *(f"docker/{name}.lock" for name in ("build", "train", "serve", "lambda", "test")))
+
+
+@pytest.mark.parametrize("module", PRODUCT)
+def test_a_module_has_at_most_400_lines(module: str) -> None:
+    assert len((REPOSITORY / module).read_text(encoding="utf-8").splitlines()) <= 400
+
+
+@pytest.mark.parametrize("module", PRODUCT)
+def test_the_product_raises_and_never_asserts(module: str) -> None:
+    tree = ast.parse((REPOSITORY / module).read_text(encoding="utf-8"))
+    assert [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Assert)] == []
+
+
+@pytest.mark.parametrize("module", PRODUCT)
+def test_no_module_changes_the_working_folder(module: str) -> None:
+    assert "os.chdir(" not in (REPOSITORY / module).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("module", TESTS)
+def test_tests_use_fakes_and_not_patches(module: str) -> None:
+    patches = ("mock" + ".patch", "unittest" + ".mock", "monkeypatch" + ".setattr")
+    text = (REPOSITORY / module).read_text(encoding="utf-8")
+    assert [patch for patch in patches if patch in text] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_hashes_and_no_address(lock: str) -> None:
+    text = (REPOSITORY / lock).read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "://" not in text
+
+
+def test_every_package_folder_of_tests_can_hold_files_of_the_same_name() -> None:
+    folders = {(REPOSITORY / path).parent for path in TESTS}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_the_images_start_nothing_through_a_shell() -> None:
+    for path in sorted((REPOSITORY / "docker").glob("*.Dockerfile")):
+        lines = [
+            line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(("ENTRYPOINT", "CMD"))
+        ]
+        assert lines
+        assert all(re.fullmatch(r'(ENTRYPOINT|CMD) \["[^$]*"\]', line) for line in lines)
