@@ -87,8 +87,8 @@ class FakeEngine:
         return self._state(self.containers[container]) if container in self.containers else None
 
     def wait(self, container: str, timeout: float | None = None) -> int | None:
-        found = self.containers[container]
-        return found.exit_code if found.ended.wait(timeout) else None
+        found = self.containers.get(container)
+        return found.exit_code if found and found.ended.wait(timeout) else None
 
     def signal(self, container: str, signal: str) -> None:
         found = self.containers[container]
@@ -107,9 +107,8 @@ class FakeEngine:
             del self.containers[container]
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
-        found = self.containers[container]
-        while (chunk := found.output.get()) is not None:
-            yield chunk
+        output = self.containers[container].output
+        return iter(output.get, None)  # type: ignore[arg-type]  # None ends it and is never given
 
     def create_network(self, name: str, *, internal: bool = False) -> str:
         self.networks.add(name)
