@@ -1,6 +1,6 @@
 """Runs in the witness environment: the SageMaker SDK's LocalSession serves with our image and asks it for an answer.
 
-    python sdk_serve.py IMAGE MODEL_TAR_GZ PICTURE PORT
+python sdk_serve.py IMAGE MODEL_TAR_GZ PICTURE PORT
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ def main(image: str, model: str, picture: str, port: str) -> None:
     client.create_endpoint(EndpointName=NAME, EndpointConfigName=NAME)
     try:
         body = Path(picture).read_bytes()
-        answer = runtime.invoke_endpoint(EndpointName=NAME, Body=body, ContentType="image/jpeg", Accept="application/json")
-        print("ANSWER " + answer["Body"].read().decode())
+        answer = runtime.invoke_endpoint(
+            EndpointName=NAME, Body=body, ContentType="image/jpeg", Accept="application/json"
+        )
+        sys.stdout.write("ANSWER " + answer["Body"].read().decode() + "\n")
     finally:
         client.delete_endpoint(NAME)
 

@@ -9,7 +9,6 @@ leaves, so this holds the entry point, the artifact and the final barrier.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from sagemaker.core.training.configs import Compute, InputData
 from sagemaker.train.model_trainer import Mode, ModelTrainer
@@ -35,7 +34,6 @@ def main(image: str, hosts: str, data: str, output: str) -> None:
         base_job_name="witness",
     )
     trainer.train(input_data_config=[InputData(channel_name="training", data_source=data)], wait=True)
-    print(sorted(path.name for path in Path(output).rglob("model.tar.gz")))
 
 
 if __name__ == "__main__":
