@@ -154,19 +154,19 @@ class Workshop:
         builder = self.builder
         argv = command(build, builder, secrets=self.secrets(), progress="auto" if self.progress else "plain")
         output = None if self.progress else subprocess.PIPE
-        process = subprocess.Popen(
+        with subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
             env=builder.environment(self.environment),
-        )
-        try:
-            last = self._feed(process, packed)
-        except BaseException:
-            process.kill()
-            raise
-        if process.wait():
+        ) as process:
+            try:
+                last = self._feed(process, packed)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
             raise ImageError(f"docker/{build.kind}.Dockerfile: the build failed\n" + "\n".join(last))
 
     def _feed(self, process: subprocess.Popen[bytes], packed: bytes) -> Sequence[str]:
