@@ -65,7 +65,12 @@ def _train(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -
         folder = Path(scratch)
         marks = folder / "marks"
         marks.mkdir()
-        variables = {**environ, run.RUN_VARIABLE: str(folder / "run.json"), run.ERRORS_VARIABLE: str(marks)}
+        variables = {
+            "MPLCONFIGDIR": str(folder / "matplotlib"),  # the root may be read-only
+            **environ,
+            run.RUN_VARIABLE: str(folder / "run.json"),
+            run.ERRORS_VARIABLE: str(marks),
+        }
         plan = launch.plan(place, config, variables)
         _prepare(place, config, folder)
         launch.wait_for_master(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from train import page, plots
 from train.data import Skipped
 
 
@@ -47,9 +49,13 @@ class Results:
 def write(results: Results, folder: Path) -> None:
     """Writes metrics.json, per_class.csv, skipped.csv, curves.png, confusion.png and report.html into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "metrics.json").write_text(json.dumps(summary(results), indent=2) + "\n", encoding="utf-8")
-    _table(folder / "per_class.csv", ("label", "pictures", "recall", "precision"), per_class(results))
+    (folder / "metrics.json").write_text(json.dumps(_finite(summary(results)), indent=2) + "\n", encoding="utf-8")
+    rows = per_class(results)
+    _table(folder / "per_class.csv", ("label", "pictures", "recall", "precision"), rows)
     _table(folder / "skipped.csv", ("name", "reason"), [tuple(asdict(row).values()) for row in results.skipped])
+    (folder / "curves.png").write_bytes(plots.curves(results.history))
+    (folder / "confusion.png").write_bytes(plots.confusion(results.confusion, results.labels))
+    (folder / "report.html").write_text(page.render(results, rows), encoding="utf-8")
 
 
 def summary(results: Results) -> dict[str, Any]:
@@ -81,3 +87,12 @@ def _table(path: Path, header: tuple[str, ...], rows: list[Any]) -> None:
         writer = csv.writer(stream)
         writer.writerow(header)
         writer.writerows([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no nan or infinity: null stands for them."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
