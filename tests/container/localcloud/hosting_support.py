@@ -135,7 +135,7 @@ class Running:
     docker: docker.DockerClient
 
     def client(self, service: str, **config: Any) -> Any:
-        session = boto3.session.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1")
+        session: Any = boto3.session.Session(aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1")
         settings = Config(retries={"total_max_attempts": 1}, max_pool_connections=64, **config)
         return session.client(service, endpoint_url=self.endpoint_url, config=settings)
 

@@ -155,7 +155,7 @@ def test_a_containers_errors_become_model_errors_with_the_original_status(user: 
     for status, side in ((400, "client"), (503, "server")):
         with pytest.raises(ClientError) as caught:
             user.ask("errors", {"status": status})
-        error = caught.value.response
+        error: Any = caught.value.response
         assert error["Error"]["Code"] == "ModelError"
         assert error["ResponseMetadata"]["HTTPStatusCode"] == 424
         assert error["OriginalStatusCode"] == status

@@ -1,0 +1,165 @@
+"""Invoke: one event to one execution environment, with Lambda's limits, and the room as the server takes it."""
+
+import base64
+import json
+import random
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.errors import ApiError
+from localcloud.function_settings import Settings
+from localcloud.functions import Function, Functions, Params, Release, not_now
+from localcloud.rie import Outcome, Sandboxes
+from localcloud.service import Cloud, Service
+from localcloud.variants import choose_variant
+
+SYNC_LIMIT = 6_291_456
+ASYNC_LIMIT = 1_048_576
+REAP_EVERY = 30.0
+RETRY_SECONDS = (1.0, 2.0)  # Lambda retries an asynchronous event twice, after one and two minutes: too long to watch
+
+
+@dataclass(kw_only=True)
+class Invoker:
+    """Runs events. `pause` waits and tells whether everything is closing; `point` gives a number in [0, 1)."""
+
+    functions: Functions
+    pause: Callable[[float], bool]
+    point: Callable[[], float] = random.random
+
+    def handlers(self) -> dict[str, Callable[[Params], Params]]:
+        return {"Invoke": self.invoke, "InvokeWithResponseStream": _no_streams, "InvokeAsync": _no_streams}
+
+    def invoke(self, params: Params) -> Params:
+        """Answer Invoke: RequestResponse, Event or DryRun."""
+        function, qualifier = self.functions.find(params)
+        release = self.release(function, qualifier)
+        if release.config["State"] != "Active":
+            raise not_now(release.config)
+        kind, payload = params.get("InvocationType", "RequestResponse"), params.get("Payload") or b"{}"
+        check_payload(payload, SYNC_LIMIT if kind == "RequestResponse" else ASYNC_LIMIT)
+        version = release.config["Version"]
+        if kind == "DryRun":
+            return {"StatusCode": 204, "ExecutedVersion": version}
+        if kind == "Event":
+            self.functions.spawn(self._later, function, release, payload)
+            return {"StatusCode": 202}
+        want_log = params.get("LogType") == "Tail"
+        result, tail = self.run(function, release, payload, want_log=want_log)
+        answer: Params = {"StatusCode": 200, "ExecutedVersion": version, "Payload": result.payload}
+        if result.error:
+            answer["FunctionError"] = result.error
+        if want_log:
+            answer["LogResult"] = base64.b64encode(tail[-4096:].encode()).decode()
+        return answer
+
+    def release(self, function: Function, qualifier: str | None) -> Release:
+        """Return the release to run; an alias with RoutingConfig splits its traffic."""
+        extra = function.aliases.get(qualifier or "", {}).get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        if not extra:
+            return function.at(qualifier)
+        main = function.aliases[str(qualifier)]["FunctionVersion"]
+        weights = {main: 1.0 - sum(extra.values()), **extra}
+        return function.at(choose_variant(weights, self.point()))
+
+    def run(
+        self, function: Function, release: Release, payload: bytes, *, want_log: bool = False
+    ) -> tuple[Outcome, str]:
+        """Run one event within the function's concurrency; return what came of it and the log's tail."""
+        function.gate.enter()
+        try:
+            sandbox = release.pool.take()
+            result: Outcome | None = None
+            try:
+                result = sandbox.invoke(payload, float(release.config["Timeout"]))
+                if want_log:
+                    sandbox.reported.wait(1.0)  # the output comes by another way than the answer
+                tail = "\n".join(list(sandbox.tail)) if want_log else ""
+            finally:
+                release.pool.give_back(sandbox, usable=result is not None)
+        finally:
+            function.gate.leave()
+        return result or killed(), tail
+
+    def _later(self, function: Function, release: Release, payload: bytes) -> None:
+        """Run an asynchronous event: again while throttled, twice again when it fails."""
+        tries = list(RETRY_SECONDS)
+        while True:
+            try:
+                result, _ = self.run(function, release, payload)
+                if not result.error or not tries:
+                    return
+                wait = tries.pop(0)
+            except ApiError as error:
+                if error.status != 429:
+                    return
+                wait = 1.0
+            if self.pause(wait):
+                return
+
+
+def check_payload(payload: bytes, limit: int) -> None:
+    """Refuse an event that is too large or no JSON (CONTRACTS 65)."""
+    if len(payload) > limit:
+        raise ApiError(
+            "RequestTooLargeException",
+            f"Request must be smaller than {limit} bytes for the InvokeFunction operation", 413, Type="User",
+        )  # fmt: skip
+    try:
+        json.loads(payload)
+    except ValueError as error:
+        raise ApiError(
+            "InvalidRequestContentException", f"Could not parse request body into json: {error}", 400, Type="User"
+        ) from None
+
+
+def killed() -> Outcome:
+    """Return what Lambda says of an environment that died, as for lack of memory."""
+    told = f"RequestId: {uuid.uuid4()} Error: Runtime exited with error: signal: killed"
+    return Outcome(
+        payload=json.dumps({"errorType": "Runtime.ExitError", "errorMessage": told}).encode(), error="Unhandled"
+    )
+
+
+def _no_streams(_: Params) -> Params:
+    raise ApiError("InvalidParameterValueException", "localcloud does not have this yet: use Invoke.", 400)
+
+
+@dataclass(kw_only=True)
+class Threads:
+    """Threads that are waited for at the end."""
+
+    closing: threading.Event = field(default_factory=threading.Event)
+    running: list[threading.Thread] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def spawn(self, work: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        with self.lock:
+            self.running = [other for other in self.running if other.is_alive()] + [thread]
+        thread.start()
+
+    def close(self) -> None:
+        self.closing.set()
+        for thread in list(self.running):
+            thread.join(timeout=5)
+
+
+def _reap(functions: Functions, pause: Callable[[float], bool]) -> None:
+    while not pause(REAP_EVERY):
+        for function in list(functions.functions.values()):
+            for release in function.releases():
+                release.pool.reap()
+
+
+def service(cloud: Cloud) -> Service:
+    """Lambda as the server takes it."""
+    threads = Threads()
+    functions = Functions(cloud=cloud, sandboxes=Sandboxes(cloud=cloud), spawn=threads.spawn)
+    invoker = Invoker(functions=functions, pause=threads.closing.wait)
+    threads.spawn(_reap, functions, threads.closing.wait)
+    handlers = functions.handlers() | Settings(functions=functions).handlers() | invoker.handlers()
+    return Service(name="lambda", handlers=handlers, close=threads.close)
