@@ -108,7 +108,7 @@ class FakeEngine:
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
         output = self.containers[container].output
-        return iter(output.get, None)  # type: ignore[arg-type]  # None ends it and is never given
+        return iter(output.get, None)
 
     def create_network(self, name: str, *, internal: bool = False) -> str:
         self.networks.add(name)

@@ -1,0 +1,26 @@
+"""A localcloud of the tests' own, and the bare base image as an image to run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.workshop import Workshop
+from localcloud import daemon
+from localcloud.daemon import Status
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """An image with Python and nothing of ours: programs come through a channel."""
+    return Workshop(repository=ROOT).base()
+
+
+@pytest.fixture(scope="module")
+def background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Status]:
+    """A localcloud in the background, taken down after the module."""
+    state_dir = tmp_path_factory.mktemp("localcloud")
+    yield daemon.start_background(port=0, state_dir=state_dir)
+    daemon.stop(state_dir)
