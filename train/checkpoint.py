@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -123,5 +124,9 @@ def read(path: Path) -> bytes:
 
 
 def decode(payload: bytes) -> dict[str, Any]:
-    values: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    """The values of a payload. Raises ValueError for what is no checkpoint, code among it."""
+    try:
+        values: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"cannot be decoded: {str(error).splitlines()[0]}") from error
     return values

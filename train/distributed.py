@@ -135,8 +135,12 @@ def broadcast_module(module: nn.Module) -> None:
 
 def digest(module: nn.Module) -> str:
     """The sha256 of a module's tensors, in order of their names."""
+    return digest_of(module.state_dict())
+
+
+def digest_of(state: Mapping[str, torch.Tensor]) -> str:
     hasher = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         hasher.update(name.encode())
         hasher.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return hasher.hexdigest()

@@ -6,7 +6,7 @@ import math
 
 from train.config import Config
 
-RATES = {("sgd", True): 0.01, ("sgd", False): 0.01, ("adamw", True): 1e-3, ("adamw", False): 1e-4}
+RATES = {("sgd", True): 0.003, ("sgd", False): 0.01, ("adamw", True): 1e-3, ("adamw", False): 1e-4}
 STEP_FACTOR = 0.1  # of the schedule "step", after each third
 
 

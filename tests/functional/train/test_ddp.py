@@ -1,0 +1,92 @@
+"""Two ranks give what one gives at the same global batch.
+
+Tolerance: 1e-4 relative on weights in float32 (sums are taken in another order); features of a frozen backbone, whose
+batches are the same however many ranks there are, are equal to the bit, and so is the head. A network with BatchNorm,
+trained whole on CPUs, normalises over each rank's share instead of the whole batch, and is not equal (on GPUs it is
+synchronised).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from tests.functional.train import ranks
+from train import distributed, loader
+from train.checkpoint import Store
+from train.config import Config
+from train.evaluate import Evaluation, Tally, plan
+from train.loop import Loop, Step, Task
+
+COUNT, BATCH = 53, 12
+
+
+def rank(environ: Mapping[str, str], folder: Path) -> None:
+    """One rank that trains a small convolutional network without BatchNorm; the first writes what came out."""
+    os.environ.update(environ)
+    torch.set_num_threads(1)
+    here = distributed.from_environment(os.environ)
+    with distributed.group(here):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.GELU(), nn.GroupNorm(2, 6), nn.Flatten(), nn.Linear(6 * 36, 3))
+        inputs = torch.randn(COUNT, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+        labels = torch.arange(COUNT) % 3
+        config = Config(epochs=3, learning_rate=0.05, label_smoothing=0.1, batch_size=BATCH, warmup_epochs=1)
+
+        def steps(epoch: int, first: int) -> list[Step]:
+            whole = loader.epoch_batches(COUNT, BATCH, seed=0, epoch=epoch)[first:]
+            mine = [loader.share_of(batch, here.rank, here.world_size) for batch in whole]
+            return [
+                Step(inputs=inputs[own], labels=labels[own], whole=len(all_of_it))
+                for own, all_of_it in zip(mine, whole, strict=True)
+            ]
+
+        def validate() -> Evaluation:
+            tally = Tally(3)
+            with torch.no_grad():
+                for part in plan(COUNT, 4, here):
+                    tally.add(model(inputs[part]), labels[part])
+            return tally.result()
+
+        forward = nn.parallel.DistributedDataParallel(model) if here.world_size > 1 else model
+        task = Task(
+            model=model, forward=forward, steps=steps, steps_per_epoch=5, validate=validate, shares=here.world_size
+        )
+        store = Store(folder / f"checkpoints-{here.world_size}", {})
+        done = Loop(task, config, here, store, stop=lambda: False, report=lambda _: None).fit(None)
+        if here.is_first:
+            history = [{k: v for k, v in row.items() if k != "pictures_per_second"} for row in done.history]
+            torch.save({"model": model.state_dict(), "history": history}, folder / f"{here.world_size}.pt")
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_whole_network_training_is_the_same_on_one_rank_and_on_more(world_size: int, tmp_path: Path) -> None:
+    for count in (1, world_size):
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ranks.free_port()), "WORLD_SIZE": str(count)}
+        started = [
+            ranks.start(rank, {**shared, "RANK": str(own), "LOCAL_RANK": str(own)}, tmp_path) for own in range(count)
+        ]
+        assert ranks.finish(started) == [0] * count
+    one, more = (torch.load(tmp_path / f"{count}.pt", weights_only=True) for count in (1, world_size))
+    for name, value in one["model"].items():
+        torch.testing.assert_close(more["model"][name], value, rtol=1e-4, atol=1e-6)
+    for row, other in zip(one["history"], more["history"], strict=True):
+        assert row == pytest.approx(other, rel=1e-4)
+
+
+def test_a_frozen_backbone_with_a_new_head_is_the_same_to_the_bit_on_one_rank_and_on_two(tmp_path: Path) -> None:
+    data = ranks.pictures(tmp_path / "data", train=30)  # several chunks of features
+    found = []
+    for count in (1, 2):
+        root = tmp_path / str(count)
+        variables = ranks.make_run(root, data, views=2, epochs=2)
+        assert ranks.train(variables, count, root) == [0] * count, (root / "rank-0.log").read_text()
+        found.append(load_file(root / "model" / "model.safetensors"))
+    assert found[0].keys() == found[1].keys()
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())

@@ -1,0 +1,63 @@
+"""The head on features: scaling, and the steps that it sees."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from train import features
+from train.features import Features, Standard
+
+
+def _features(views: int = 2, count: int = 30, width: int = 6) -> Features:
+    torch.manual_seed(1)
+    values = torch.randn(views, count, width) * torch.linspace(0.1, 30, width) + 5
+    return Features(values=values, labels=torch.arange(count) % 3)
+
+
+def test_a_standardised_head_starts_and_ends_as_the_same_function_as_a_plain_one() -> None:
+    split = _features()
+    head = nn.Linear(6, 3)
+    small = Standard(head, split.values)
+    torch.testing.assert_close(small(split.values[0]), head(split.values[0]), rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        small.head.weight.add_(torch.randn_like(small.head.weight))
+    torch.testing.assert_close(small.plain()(split.values[0]), small(split.values[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_a_feature_that_never_changes_does_no_harm() -> None:
+    split = _features()
+    split.values[..., 2] = 0.0
+    small = Standard(nn.Linear(6, 3), split.values)
+    assert torch.isfinite(small(split.values[0])).all()
+    assert torch.isfinite(small.plain().weight).all()
+
+
+def test_chunks_cover_a_split_once() -> None:
+    for count in (1, 64, 65, 30_000):
+        parts = features.chunks(count)
+        assert [index for part in parts for index in part] == list(range(count))
+
+
+def test_an_epoch_takes_one_view_of_each_picture_and_every_view_in_the_end() -> None:
+    split = _features(views=3, count=40)
+    seen: set[int] = set()
+    for epoch in range(6):
+        rows = torch.cat([step.inputs for step in features.steps(split, 7, seed=0, epoch=epoch, first=0)])
+        assert len(rows) == 40
+        matches = (rows[:, None, None, :] == split.values).all(-1).nonzero()
+        assert sorted(matches[:, 2].tolist()) == list(range(40))
+        seen |= set(matches[:, 1].tolist())
+    assert seen == {0, 1, 2}
+
+
+def test_an_epoch_taken_up_in_the_middle_goes_on_with_the_same_steps() -> None:
+    split = _features()
+    whole = features.steps(split, 8, seed=5, epoch=2, first=0)
+    rest = features.steps(split, 8, seed=5, epoch=2, first=2)
+    assert len(rest) == len(whole) - 2
+    assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(rest, whole[2:], strict=True))
+
+
+def test_a_feature_key_depends_on_every_part() -> None:
+    assert features.key("a", "b") != features.key("a", "c") != features.key("ab", "")
