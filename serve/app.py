@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from flask import Flask, Request, Response, g, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.formparser import FormDataParser
 
 from contract.preprocess import FloatArray
 from serve import codec, page
@@ -27,6 +28,7 @@ from serve.loader import Loaded, Loader
 from serve.metrics import CONTENT_TYPE, Metrics
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+DISCARD_SECONDS, DISCARD_BYTES = 5.0, 64 * 1024 * 1024
 _BUSY = {"Retry-After": "1"}
 log = logging.getLogger("kennel.serve")
 
@@ -59,24 +61,9 @@ class Service:
         return loaded.batcher.waiting() if loaded else 0
 
 
-class InMemoryRequest(Request):
-    """Uploads stay in memory (the body is bounded anyway): the root file system may be read-only."""
-
-    max_form_parts = 1000
-
-    def _get_file_stream(self, *_: Any, **__: Any) -> Any:
-        return io.BytesIO()
-
-
-class KennelFlask(Flask):
-    request_class = InMemoryRequest
-
-
 def create_app(service: Service) -> Flask:
     """The Flask application over a service that may still be loading."""
-    app = KennelFlask("kennel.serve", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = service.settings.max_body_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = service.settings.max_body_bytes
+    app = Flask("kennel.serve", static_folder=None)
     _add_operations(app, service)
     _add_people(app, service)
     _add_errors(app, service)
@@ -143,11 +130,6 @@ def _add_errors(app: Flask, service: Service) -> None:
     def unavailable(error: UnavailableError) -> Response:
         return answer(503, error.code, str(error), _BUSY)
 
-    @app.errorhandler(RequestEntityTooLarge)
-    def too_large(_: RequestEntityTooLarge) -> Response:
-        limit = service.settings.max_body_bytes
-        return answer(413, "body-too-large", f"the body is larger than {limit:,} bytes, or has too many parts")
-
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         code = (error.name or "error").lower().replace(" ", "-")
@@ -167,13 +149,15 @@ def _add_observation(app: Flask, service: Service) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
+        if response.status_code >= 400:
+            _discard_body()
         seconds = time.perf_counter() - g.started
         service.metrics.answered(request.path, response.status_code, seconds)
         response.headers["X-Content-Type-Options"] = "nosniff"
         attributes = request.headers.get(ATTRIBUTES, "")
         if 0 < len(attributes) <= 1024 and attributes.isascii() and attributes.isprintable():
             response.headers[ATTRIBUTES] = attributes  # it returns only if the container sets it (CONTRACTS 31)
-        quiet = request.path in ("/ping", "/metrics") and response.status_code == 200
+        quiet = request.path in ("/ping", "/metrics")
         log.log(
             logging.DEBUG if quiet else logging.INFO,
             "%s %s %d %.1f ms pictures=%d%s",
@@ -202,6 +186,20 @@ def _invoke(service: Service, loaded: Loaded) -> Response:
     return Response(body, 200, {"Server-Timing": timing}, content_type=content_type)
 
 
+def _discard_body() -> None:
+    """Reads what a refused caller still sends, within bounds: closed earlier, it would see a reset and no reason."""
+    end = time.monotonic() + DISCARD_SECONDS
+    left = DISCARD_BYTES
+    while left > 0 and time.monotonic() < end:
+        try:
+            data = request.environ["wsgi.input"].read(65536)
+        except (OSError, ValueError):
+            return
+        if not data:
+            return
+        left -= len(data)
+
+
 def _wanted(settings: Settings) -> Wanted:
     accept = ",".join(request.headers.getlist("Accept"))
     try:
@@ -218,10 +216,40 @@ def _pictures(settings: Settings) -> list[bytes]:
         raise BadRequestError(
             415, "unsupported-encoding", f"Content-Encoding {encoding[:50]!r}: send the body as it is"
         )
+    body = _body(settings.max_body_bytes)
     if request.mimetype == codec.FORM_TYPE:
-        files = [upload.read() for _, upload in request.files.items(multi=True)]
-        return codec.checked_count(files, settings.max_pictures)
-    return codec.body_pictures(request.mimetype, request.get_data(cache=False), max_pictures=settings.max_pictures)
+        return codec.checked_count(_uploads(body), settings.max_pictures)
+    return codec.body_pictures(request.mimetype, body, max_pictures=settings.max_pictures)
+
+
+def _body(limit: int) -> bytes:
+    """The whole body, announced or streamed. Flask's own limit would cut a streamed one short without a word."""
+    too_large = BadRequestError(413, "body-too-large", f"the body is larger than {limit:,} bytes")
+    if (request.content_length or 0) > limit:
+        raise too_large
+    try:
+        body = bytes(request.environ["wsgi.input"].read(limit + 1))
+    except (OSError, ValueError) as error:
+        raise BadRequestError(400, "incomplete", f"the body did not arrive: {error}") from error
+    if len(body) > limit:
+        raise too_large
+    if len(body) < (request.content_length or 0):
+        raise BadRequestError(400, "incomplete", f"{len(body):,} of {request.content_length:,} bytes arrived")
+    return body
+
+
+def _in_memory(**_: Any) -> Any:
+    return io.BytesIO()
+
+
+def _uploads(body: bytes) -> list[bytes]:
+    """The files of a multipart form, in memory: the root file system may be read-only."""
+    parser = FormDataParser(stream_factory=_in_memory, max_form_memory_size=len(body), max_form_parts=1000, silent=True)
+    try:
+        _, _, files = parser.parse(io.BytesIO(body), codec.FORM_TYPE, len(body), request.mimetype_params)
+    except HTTPException as error:
+        raise BadRequestError(400, "bad-form", "the form has more than 1000 parts") from error
+    return [upload.read() for _, upload in files.items(multi=True)]
 
 
 def _decode(service: Service, loaded: Loaded, pictures: list[bytes]) -> list[FloatArray]:

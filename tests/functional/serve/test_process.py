@@ -1,0 +1,183 @@
+"""The server as a process: it starts, refuses, bounds, recovers and stops as SageMaker expects."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contract import artifact
+from tests.functional.serve.processes import Running, server, write_artifact
+from tests.unit.serve.pictures import encoded
+
+RED = encoded("red")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_artifact(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def running(model: Path) -> Iterator[Running]:
+    with server(model, {"KENNEL_MAX_BODY_BYTES": "200000"}) as found:
+        found.wait_ready()
+        yield found
+
+
+def classify(found: Running) -> str:
+    status, body = found.request("POST", "/invocations", RED, Content_Type="image/jpeg")
+    assert status == 200, body
+    return str(json.loads(body)["predictions"][0]["label"])
+
+
+def test_it_listens_on_the_platforms_port_and_classifies(running: Running) -> None:
+    assert classify(running) == "red"
+
+
+def test_a_body_streamed_without_a_length_is_read_and_is_bounded_too(running: Running) -> None:
+    chunks = [RED[i : i + 100] for i in range(0, len(RED), 100)]
+    assert running.request("POST", "/invocations", iter(chunks), Content_Type="image/jpeg")[0] == 200
+    status, body = running.request("POST", "/invocations", iter([b"x" * 50_000] * 8), Content_Type="image/jpeg")
+    assert (status, json.loads(body)["error"]["code"]) == (413, "body-too-large")
+
+
+def test_a_body_announced_too_large_is_refused_with_an_answer_that_arrives(running: Running) -> None:
+    status, body = running.request("POST", "/invocations", b"x" * 3_000_000, Content_Type="image/jpeg")
+    assert (status, json.loads(body)["error"]["code"]) == (413, "body-too-large")
+
+
+def test_a_caller_that_leaves_half_way_harms_nobody(running: Running) -> None:
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", running.port)) as half:
+            half.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 999\r\n\r\nabc"
+            )
+    assert classify(running) == "red"
+
+
+def test_a_request_that_is_no_http_gets_a_400_and_the_next_is_served(running: Running) -> None:
+    with socket.create_connection(("127.0.0.1", running.port)) as rude:
+        rude.settimeout(10)
+        rude.sendall(b"\x16\x03\x01rubbish\r\n\r\n")
+        assert b" 400 " in rude.recv(1000).split(b"\r\n")[0]
+    assert classify(running) == "red"
+
+
+def test_callers_that_stall_do_not_keep_ping_from_answering(running: Running) -> None:
+    stalled = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(60)]
+    try:
+        for caller in stalled:
+            caller.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\n"
+            )
+        started = time.monotonic()
+        assert running.request("GET", "/ping")[0] == 200
+        assert time.monotonic() - started < 2
+    finally:
+        for caller in stalled:
+            caller.close()
+
+
+def test_callers_that_do_not_close_their_side_do_not_hold_up_the_next(running: Running) -> None:
+    staying = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(10)]
+    try:
+        for caller in staying:
+            caller.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(0.2)
+        started = time.monotonic()
+        assert running.request("GET", "/ping")[0] == 200
+        assert time.monotonic() - started < 1
+    finally:
+        for caller in staying:
+            caller.close()
+
+
+def test_a_connection_is_kept_for_the_next_request(running: Running) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    for _ in range(3):
+        connection.request("POST", "/invocations", RED, {"Content-Type": "image/jpeg"})
+        assert connection.getresponse().read()
+    assert connection.sock is not None
+    connection.close()
+
+
+def test_more_requests_than_are_admitted_get_503_with_retry_after_and_ping_still_answers(tmp_path: Path) -> None:
+    slow = write_artifact(tmp_path / "slow", crop=512, work=12)
+    with server(slow, {"KENNEL_MAX_REQUESTS": "2"}) as found:
+        found.wait_ready()
+        answers: list[tuple[int, str | None]] = []
+
+        def call() -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", found.port, timeout=30)
+            connection.request("POST", "/invocations", RED, {"Content-Type": "image/jpeg"})
+            response = connection.getresponse()
+            answers.append((response.status, response.headers["Retry-After"]))
+            connection.close()
+
+        callers = [threading.Thread(target=call) for _ in range(12)]
+        for caller in callers:
+            caller.start()
+        started = time.monotonic()
+        assert found.request("GET", "/ping")[0] == 200
+        assert time.monotonic() - started < 2
+        for caller in callers:
+            caller.join()
+        assert set(answers) == {(200, None), (503, "1")}
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda folder: (folder / artifact.MANIFEST).unlink(), "model.json is missing"),
+        (lambda folder: (folder / artifact.NETWORK).write_bytes(b"other"), "checksum differs"),
+        (lambda folder: (folder / artifact.MANIFEST).write_text('{"format_version": 9}'), "artifact format 9"),
+    ],
+)
+def test_an_artifact_that_is_not_understood_ends_the_server_saying_why(damage, reason: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = write_artifact(tmp_path / "model")
+    damage(folder)
+    with server(folder) as found:
+        assert found.process.wait(20) == 3
+        output = found.output()
+    lines = [line for line in output.splitlines() if line.startswith("kennel serve:")]
+    assert len(lines) == 1
+    assert reason in lines[0]
+    assert "Traceback" not in output
+
+
+def test_the_port_accepts_and_ping_says_503_while_the_model_loads(tmp_path: Path) -> None:
+    folder = write_artifact(tmp_path / "model", crop=1024, work=40)
+    seen = set()
+    with server(folder) as found:
+        end = time.monotonic() + 30
+        while 200 not in seen and time.monotonic() < end:
+            try:
+                seen.add(found.request("GET", "/ping")[0])
+            except ConnectionRefusedError:
+                assert not seen, "once the port listens it stays"
+    assert seen == {503, 200}
+
+
+def test_a_killed_worker_is_replaced(model: Path) -> None:
+    with server(model) as found:
+        found.wait_ready()
+        children = Path(f"/proc/{found.process.pid}/task/{found.process.pid}/children").read_text().split()
+        assert len(children) == 1
+        os.kill(int(children[0]), signal.SIGKILL)
+        time.sleep(0.3)
+        found.wait_ready()
+        assert classify(found) == "red"
+
+
+def test_it_writes_nothing_beside_the_model(running: Running, model: Path) -> None:
+    classify(running)
+    assert sorted(path.name for path in model.iterdir()) == ["model.json", "model.onnx", "model.safetensors"]
