@@ -41,6 +41,7 @@ def serving(
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or a body waits 40 ms for the headers' delayed acknowledgement
 
         def setup(self) -> None:
             super().setup()
@@ -105,7 +106,7 @@ def certificate(folder: Path, *names: str) -> Certificate:
     key, cert = folder / "key.pem", folder / "cert.pem"
     alternatives = ",".join(f"DNS:{name}" for name in names)
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kennel-test"
-    subject = ["-addext", f"subjectAltName={alternatives}", "-keyout", key, "-out", cert]
+    subject = ["-addext", f"subjectAltName={alternatives}", "-keyout", str(key), "-out", str(cert)]
     subprocess.run([*make.split(), *subject], check=True, capture_output=True)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(cert, key)
