@@ -77,12 +77,18 @@ class Build:
 def inputs(repository: Path, kind: Kind, *, target: str = "runtime") -> tuple[File, ...]:
     """The files that go into an image, in the context's names: sources as they stand, locks and tools under build/."""
     docker = repository / "docker"
-    locks = [kind, "build", *(["test"] if target == "test" else [])]
-    files = [_file(docker / f"{kind}.Dockerfile", "Dockerfile"), _file(docker / "install.sh", "build/tool/install.sh")]
-    files += [_file(docker / f"{lock}.lock", f"build/{lock}.lock") for lock in locks]
+    files = [_file(docker / f"{kind}.Dockerfile", "Dockerfile"), _file(docker / "build.lock", "build/build.lock")]
+    for step in installs(kind, target):
+        files += [_file(docker / f"{step}.lock", f"build/{step}/lock")]
+        files += [_file(docker / "install.sh", f"build/{step}/install.sh")]
     for room in SOURCES[kind]:
         files += [_file(path, path.relative_to(repository).as_posix()) for path in _sources(repository / room)]
     return tuple(sorted(files, key=lambda file: file.name))
+
+
+def installs(kind: Kind, target: str) -> tuple[str, ...]:
+    """The locks that a build installs, one RUN and one folder each, so that a change of one leaves the other cached."""
+    return (kind, target) if target == "test" else (kind,)
 
 
 def _sources(folder: Path) -> Iterable[Path]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy import engine
-from deploy.images import PLATFORM, Build, File, ImageError, Kind, command, context, inputs, labels
+from deploy.images import PLATFORM, Build, File, ImageError, Kind, command, context, inputs, installs, labels
 
 OFFICIAL_BASE = "python:3.13-slim"
 CA_VARIABLES = ("KENNEL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -50,7 +50,7 @@ class Workshop:
         read = {file.name: file.content for file in files}
         named = labels(
             kind,
-            read[f"build/{kind}.lock"].decode(),
+            read[f"build/{kind}/lock"].decode(),
             (self.repository / "contract" / "artifact.py").read_text(encoding="utf-8"),
             tag=build.tag,
             source=self._origin(),
@@ -67,8 +67,11 @@ class Workshop:
             return build.reference
         self.say(f"{build.reference} building")
         began = time.monotonic()
-        tool = File(name="build/tool/uv", content=self._installer().read_bytes(), executable=True)
-        self._build(build, context(build.files, [tool]))
+        uv = self._installer().read_bytes()
+        steps = installs(kind, target)
+        self._build(
+            build, context(build.files, [File(name=f"build/{step}/uv", content=uv, executable=True) for step in steps])
+        )
         self.say(f"{build.reference} built in {time.monotonic() - began:.0f} s")
         return build.reference
 
@@ -178,11 +181,15 @@ class Workshop:
             except BrokenPipeError:
                 pass  # the client ended: its last lines say why
         last: deque[str] = deque(maxlen=25)
+        said: set[str] = set()
         for raw in process.stdout or ():
             line = raw.decode(errors="replace").rstrip()
             last.append(line)
             if line.startswith("#") and "] " in line and " [" in line and "[internal]" not in line:
-                self.say("  " + re.sub(r"--mount=\S+ +", "", line.split(" ", 1)[1])[:120])
+                stage = "  " + re.sub(r"--mount=\S+ +", "", line.split(" ", 1)[1])[:120]
+                if stage not in said:
+                    self.say(stage)
+                said.add(stage)
         return last
 
     def _has(self, reference: str) -> bool:

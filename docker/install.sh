@@ -1,14 +1,14 @@
 #!/bin/sh
-# install.sh LOCK: installs locked requirements into /opt/venv, in one RUN that leaves nothing else behind. The installer
-# is mounted beside this file, its downloads live in a cache mount, and a CA bundle and the user's package index come as
-# build secrets, so that neither is in a layer or in the image's history.
+# Installs locked requirements into /opt/venv, in one RUN that leaves nothing else behind. The installer and the lock are
+# mounted beside this file, downloads live in a cache mount, and a CA bundle and the user's package index come as build
+# secrets, so that neither is in a layer or in the image's history.
 set -eu
 if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi
 if [ -s /run/secrets/index ]; then UV_DEFAULT_INDEX=$(cat /run/secrets/index) && export UV_DEFAULT_INDEX; fi
 # A read-only root can keep no bytecode: compiled here, torch is there in 2.5 s instead of 5.7, ONNX Runtime in 0.25
 # instead of 0.7.
-export UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
+export UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/var/cache UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
 [ -d /opt/venv ] || python3 -m venv --without-pip /opt/venv
-/build/tool/uv pip install --python /opt/venv/bin/python3 --require-hashes --no-deps --requirement "$1"
+/mnt/uv pip install --python /opt/venv/bin/python3 --require-hashes --no-deps --requirement /mnt/lock
 # An official Python image brings pip, which nothing needs once this is done.
 rm -rf /usr/local/lib/python3*/site-packages/pip /usr/local/lib/python3*/site-packages/pip-*.dist-info /usr/local/bin/pip*

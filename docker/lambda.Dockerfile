@@ -1,11 +1,9 @@
 # The Lambda function's image: the runtime client and one handler. It runs as any user on a read-only root (CONTRACTS 62).
 ARG BASE
 FROM ${BASE} AS runtime
-RUN --mount=type=cache,id=kennel-uv,target=/var/cache/uv,sharing=locked \
-    --mount=type=secret,id=ca --mount=type=secret,id=index \
-    --mount=type=bind,source=build/tool,target=/build/tool \
-    --mount=type=bind,source=build/lambda.lock,target=/build/lambda.lock \
-    sh /build/tool/install.sh /build/lambda.lock
+RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=bind,source=build/lambda,target=/mnt \
+    sh /mnt/install.sh
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 WORKDIR /opt/kennel

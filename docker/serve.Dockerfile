@@ -1,11 +1,9 @@
 # The serving image: ONNX Runtime, Flask, the contract and the server. No torch, build tools or caches.
 ARG BASE
 FROM ${BASE} AS runtime
-RUN --mount=type=cache,id=kennel-uv,target=/var/cache/uv,sharing=locked \
-    --mount=type=secret,id=ca --mount=type=secret,id=index \
-    --mount=type=bind,source=build/tool,target=/build/tool \
-    --mount=type=bind,source=build/serve.lock,target=/build/serve.lock \
-    sh /build/tool/install.sh /build/serve.lock
+RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=bind,source=build/serve,target=/mnt \
+    sh /mnt/install.sh
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 WORKDIR /opt/kennel
@@ -19,9 +17,7 @@ ENTRYPOINT ["python3", "-m", "serve"]
 
 # What the tests add, never shipped: `./inv test` mounts the tests and runs them with the versions above.
 FROM runtime AS test
-RUN --mount=type=cache,id=kennel-uv,target=/var/cache/uv,sharing=locked \
-    --mount=type=secret,id=ca --mount=type=secret,id=index \
-    --mount=type=bind,source=build/tool,target=/build/tool \
-    --mount=type=bind,source=build/test.lock,target=/build/test.lock \
-    sh /build/tool/install.sh /build/test.lock
+RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=bind,source=build/test,target=/mnt \
+    sh /mnt/install.sh
 ENTRYPOINT ["python3", "-m", "pytest"]
