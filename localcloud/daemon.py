@@ -37,7 +37,7 @@ def status(state_dir: Path) -> Status:
     """Whether a localcloud lives in this folder, and answers."""
     state = StateDir(state_dir)
     info, running = state.info(), state.held()
-    health = _health(info.get("endpoint_url", "")) if running else None
+    health = _health(info.get("endpoint_url", ""), state.instance) if running else None
     return Status(running=running, healthy=health is not None, info=health or info)
 
 
@@ -69,7 +69,7 @@ def start_background(*, port: int, state_dir: Path, region: str = "us-east-1") -
         "--region",
         region,
     ]
-    with state.log.open("wb") as log:
+    with state.log.open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
         )
@@ -79,9 +79,10 @@ def start_background(*, port: int, state_dir: Path, region: str = "us-east-1") -
 def _await_health(state: StateDir, process: "subprocess.Popen[bytes]") -> Status:
     deadline = time.monotonic() + _START_SECONDS
     try:
-        while time.monotonic() < deadline and process.poll() is None:
+        # Another `up` at the same time may have won the folder: then its server is awaited.
+        while time.monotonic() < deadline and (process.poll() is None or state.held()):
             now = status(state.path)
-            if now.healthy and now.info["pid"] == process.pid:
+            if now.healthy:
                 process.returncode = 0  # it outlives us on purpose: no warning about a child still running
                 return now
             time.sleep(0.1)
@@ -131,7 +132,7 @@ def _terminate(pid: int, state: StateDir) -> None:
     raise LocalcloudError(f"process {pid} of localcloud does not end; look at it and at {state.log}")
 
 
-def _health(endpoint_url: str) -> dict[str, Any] | None:
+def _health(endpoint_url: str, instance: str) -> dict[str, Any] | None:
     if not endpoint_url.startswith("http://"):
         return None
     try:
@@ -139,4 +140,4 @@ def _health(endpoint_url: str) -> dict[str, Any] | None:
             found: dict[str, Any] = json.load(answer)
     except (OSError, ValueError, urllib.error.URLError):
         return None
-    return found
+    return found if found.get("instance") == instance else None

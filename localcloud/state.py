@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from io import TextIOWrapper
 from pathlib import Path
@@ -37,17 +38,15 @@ class StateDir:
         """Take the folder for this process, until it ends however it ends. Raises LocalcloudError when it is taken."""
         self.path.mkdir(parents=True, exist_ok=True)
         handle = (self.path / "lock").open("a+")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(handle, seconds=1.0):
             handle.close()
             info = self.info()
             raise LocalcloudError(
                 f"localcloud already runs from {self.path} "
-                f"(process {info.get('pid', '?')}, port {info.get('port', '?')}); "
-                "stop it first: ./inv down"
-            ) from None
+                f"(process {info.get('pid', '?')}, port {info.get('port', '?')}); stop it first: ./inv down"
+            )
         self._lock = handle
+        (self.path / "server.json").unlink(missing_ok=True)  # what a crashed one said of itself
 
     def release(self) -> None:
         if self._lock is not None:
@@ -60,11 +59,7 @@ class StateDir:
         if not (self.path / "lock").exists():
             return False
         with (self.path / "lock").open("a+") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+            return not _locked(handle, seconds=0)
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         draft = self.path / "server.json.new"
@@ -80,9 +75,25 @@ class StateDir:
         return found if isinstance(found, dict) else {}
 
     def clear_work(self) -> None:
-        """Forget work folders of jobs. What a container's root wrote and we may not delete stays, and is said."""
+        """Remove the work folders of jobs. Raises LocalcloudError for what may not be removed."""
         shutil.rmtree(self.work, ignore_errors=True)
+        if self.work.exists():
+            raise LocalcloudError(f"cannot remove {self.work}, which containers wrote as root: sudo rm -r {self.work}")
         self.work.mkdir(parents=True, exist_ok=True)
+
+
+def _locked(handle: TextIOWrapper, *, seconds: float) -> bool:
+    """Take the lock. `held` of another process takes it for a moment too, so a first refusal need not be the last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 def process_alive(pid: int) -> bool:

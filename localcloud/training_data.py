@@ -37,7 +37,7 @@ def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Sou
     raise ApiError(
         "ValidationException",
         f'No S3 objects found under S3 URL "{where.uri}" given in input data source. Please ensure that '
-        f'the bucket exists in the selected region ({region}), that objects exist under that S3 prefix, '
+        f"the bucket exists in the selected region ({region}), that objects exist under that S3 prefix, "
         f'and that the role "{role}" has "s3:ListBucket" permissions on bucket "{where.bucket}".'
         + (f" Error message from S3: {problem}" if problem else ""),
     )
@@ -109,15 +109,23 @@ class Checkpoints:
             for path, stamp in files.items():
                 if self._known[number].get(path) == stamp:
                     continue
-                try:
-                    self._objects.upload(self._folders[number] / path, self._where / path)
-                except OSError:
-                    continue
-                self._known[number][path] = stamp
+                if self._upload(self._folders[number] / path, path):
+                    self._known[number][path] = stamp
             for path in [path for path in self._known[number] if path not in files]:
                 del self._known[number][path]
                 if path not in everywhere:
                     self._objects.delete(self._where / path)
+
+    def _upload(self, source: Path, path: str) -> bool:
+        """Upload one file as it is at one moment (the job may be writing to it); False when it went meanwhile."""
+        still = source.parents[len(Path(path).parts)] / ".checkpoint-upload"
+        try:
+            shutil.copyfile(source, still)
+        except OSError:
+            return False
+        self._objects.upload(still, self._where / path)
+        still.unlink()
+        return True
 
 
 def _snapshot(folder: Path) -> dict[str, tuple[int, int]]:

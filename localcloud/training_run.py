@@ -13,6 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
 from localcloud import training_plan as plan
 from localcloud.containers import ContainerSpec, EngineError, ImageMissing, Mount
 from localcloud.errors import ApiError
@@ -113,43 +116,54 @@ class TrainingRun:
             why = f"InternalServerError: localcloud has a bug: {type(error).__name__}: {error}"
             self._finish(Outcome(status="Failed", secondary="Failed", failure=why[:1024]))
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._clear(self._folder)
 
     def _attempt(self, number: int) -> Outcome:
-        """One run from empty instances to their end."""
+        """One run from empty instances to their end; what goes wrong on the way is the job's failure."""
         if number > 1:
             self._enter("Starting")
-        roots = self._prepare(self._folder / str(number))
+        folder = self._folder / str(number)
         try:
-            self._change(started=self.record.started or self._cloud.now())
-            self._enter("Downloading")
-            sources = self._sources()
-            download(sources, roots, self._cloud.objects)
-            checkpoints = self._checkpoints(roots)
-            if checkpoints:
-                checkpoints.restore()
-            if early := self._asked():
-                return early
-            self._enter("Training")
-            outcome = self._train(roots, sources, checkpoints)
-            self._open_up(self._folder / str(number))
-            if checkpoints:
-                checkpoints.sync()
-            if not outcome.interrupted:
-                self._upload(roots, outcome)
-            return outcome
-        except ApiError as error:
+            return self._through(folder, self._prepare(folder))
+        except (ApiError, EngineError, Boto3Error, BotoCoreError, ClientError, OSError) as error:
+            self._asked()  # when localcloud goes down, its own doors fail: no fault of the job
+            return self._failure(error)
+        finally:
+            self._clear(folder)
+
+    def _through(self, folder: Path, roots: list[Path]) -> Outcome:
+        self._change(started=self.record.started or self._cloud.now())
+        self._enter("Downloading")
+        sources = self._sources()
+        download(sources, roots, self._cloud.objects)
+        checkpoints = self._checkpoints(roots)
+        if checkpoints:
+            checkpoints.restore()
+        if early := self._asked():
+            return early
+        self._enter("Training")
+        outcome = self._train(roots, sources, checkpoints)
+        if os.geteuid() != 0:
+            self._open_up(folder)
+        if checkpoints:
+            checkpoints.sync()
+        if not outcome.interrupted:
+            self._upload(roots, outcome)
+        return outcome
+
+    def _failure(self, error: Exception) -> Outcome:
+        """An error on the way in SageMaker's words."""
+        if isinstance(error, ApiError):
             return failed(f"ClientError: {error.message}")
-        except ImageMissing:
+        if isinstance(error, ImageMissing):
             image = self.request["AlgorithmSpecification"]["TrainingImage"]
             return failed(f"ClientError: Cannot find image {image} in the local Docker engine. Build or pull it first.")
-        except EngineError as error:
+        if isinstance(error, EngineError):
             return failed(
                 "ClientError: CannotStartContainerError. Please make sure the container can be run with "
                 f"'docker run <image> train'. {error}"
             )
-        finally:
-            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+        return failed(f"ClientError: Data transfer failed: {error}")
 
     def _sources(self) -> list[Source]:
         where = {"region": self._cloud.region, "role": self.request["RoleArn"]}
@@ -344,10 +358,19 @@ class TrainingRun:
         state = self._cloud.engine.inspect(containers[first])
         return plan.failure_reason(text, exits[first], out_of_memory=bool(state and state.oom_killed))
 
-    def _open_up(self, folder: Path) -> None:
-        """Let this process read and delete what the containers' root wrote, when it is not root itself."""
-        if os.geteuid() == 0:
+    def _clear(self, folder: Path) -> None:
+        """Remove a work folder, with what the containers' root wrote there."""
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
             return
+        try:
+            self._open_up(folder)
+        except EngineError:
+            return  # the next start tries again, and says what it could not remove
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _open_up(self, folder: Path) -> None:
+        """Let this process read and delete what the containers' root wrote."""
         spec = ContainerSpec(
             image=self.request["AlgorithmSpecification"]["TrainingImage"], name=self._unique("chmod"), user="0",
             entrypoint=("chmod",), command=("-R", "a+rwX", "/work"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,10 @@ def test_two_localclouds_do_not_touch_each_other(state_dir: Path, tmp_path: Path
     finally:
         daemon.stop(other)
     assert len(owned(one.info["instance"])[0]) == 1
+
+
+def test_two_ups_at_once_end_with_one_server_for_both(state_dir: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda _: daemon.start_background(port=0, state_dir=state_dir), range(2)))
+    assert both[0].healthy
+    assert both[0].info["pid"] == both[1].info["pid"]
