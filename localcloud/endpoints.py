@@ -70,13 +70,14 @@ class RollbackError(Exception):
 
 @dataclass(kw_only=True)
 class Endpoints:
-    """The operations on endpoints. `alarmed` returns which of the named CloudWatch alarms ring."""
+    """The operations on endpoints. `spawn` does work later; `alarmed` returns which of the named alarms ring."""
 
     cloud: Cloud
     catalogue: Catalogue
     host: Host
     alarmed: Callable[[Sequence[str]], list[str]]
-    threads: list[threading.Thread] = field(default_factory=list)
+    spawn: Callable[..., None]
+    watched: bool = True  # instances that die are replaced
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -90,21 +91,6 @@ class Endpoints:
             "DeleteEndpoint": self.delete,
             "ListEndpoints": self.list,
         }
-
-    def spawn(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Do work in a thread of its own, that `close` waits for."""
-        thread = threading.Thread(target=work, args=arguments, daemon=True)
-        with self.lock:
-            self.threads = [other for other in self.threads if other.is_alive()] + [thread]
-        thread.start()
-
-    def close(self) -> None:
-        """End every wait and change; the containers themselves are taken by the engine's clean-up."""
-        self.host.closing.set()
-        for endpoint in list(self.endpoints.values()):
-            endpoint.wake.set()
-        for thread in list(self.threads):
-            thread.join(timeout=10)
 
     def find(self, name: str) -> Endpoint | None:
         """Return the endpoint, whatever the case of its name, or None."""
@@ -150,7 +136,8 @@ class Endpoints:
             return
         endpoint.fleet = fleet
         self._settle(endpoint, status="InService")
-        self.spawn(self._watch, endpoint)
+        if self.watched:
+            self.spawn(self.watch, endpoint)
 
     def delete(self, params: Params) -> Params:
         """Delete once nothing is in progress; Describe finds it until its containers are gone."""
@@ -330,7 +317,7 @@ class Endpoints:
             raise failed[0]
         return fleet
 
-    def _watch(self, endpoint: Endpoint) -> None:
+    def watch(self, endpoint: Endpoint) -> None:
         """Replace instances that die, until the endpoint is gone."""
         while not self.host.closing.is_set():
             endpoint.wake.wait(WATCH_SECONDS)

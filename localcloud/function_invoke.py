@@ -3,17 +3,16 @@
 import base64
 import json
 import random
-import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from localcloud.errors import ApiError
 from localcloud.function_settings import Settings
 from localcloud.functions import Function, Functions, Params, Release, not_now
 from localcloud.rie import Outcome, Sandboxes
 from localcloud.service import Cloud, Service
+from localcloud.threads import Threads
 from localcloud.variants import choose_variant
 
 SYNC_LIMIT = 6_291_456
@@ -126,26 +125,6 @@ def killed() -> Outcome:
 
 def _no_streams(_: Params) -> Params:
     raise ApiError("InvalidParameterValueException", "localcloud does not have this yet: use Invoke.", 400)
-
-
-@dataclass(kw_only=True)
-class Threads:
-    """Threads that are waited for at the end."""
-
-    closing: threading.Event = field(default_factory=threading.Event)
-    running: list[threading.Thread] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def spawn(self, work: Callable[..., None], *arguments: Any) -> None:
-        thread = threading.Thread(target=work, args=arguments, daemon=True)
-        with self.lock:
-            self.running = [other for other in self.running if other.is_alive()] + [thread]
-        thread.start()
-
-    def close(self) -> None:
-        self.closing.set()
-        for thread in list(self.running):
-            thread.join(timeout=5)
 
 
 def _reap(functions: Functions, pause: Callable[[float], bool]) -> None:

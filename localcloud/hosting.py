@@ -16,6 +16,7 @@ from localcloud.containers import ContainerSpec, ContainerState, EngineError, Im
 from localcloud.endpoint_configs import model_container
 from localcloud.logs import LogPump, lines
 from localcloud.model_data import ModelDataError, fill
+from localcloud.objects import Objects
 from localcloud.service import Cloud
 from localcloud.variants import Share, choose_instance
 from localcloud.wire import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
@@ -108,6 +109,7 @@ class Host:
 
     cloud: Cloud
     connect: Callable[[str, int], Wire] = PooledWire
+    fill: Callable[[Mapping[str, Any], Objects, Path], None] = fill
     clock: Callable[[], float] = time.monotonic
     closing: threading.Event = field(default_factory=threading.Event)
     direct: bool = sys.platform == "linux"  # container addresses can be reached without the published port
@@ -122,7 +124,7 @@ class Host:
                 "longer held by the local Docker engine. Build it again, or docker pull it."
             )
         try:
-            fill(container, self.cloud.objects, recipe.folder)
+            self.fill(container, self.cloud.objects, recipe.folder)
         except ModelDataError as error:
             raise StartError(str(error)) from None
         return image.id

@@ -10,6 +10,7 @@ from localcloud.endpoints import Endpoint, Endpoints, cloudwatch_alarms
 from localcloud.errors import ApiError
 from localcloud.hosting import Host, Instance, Variant
 from localcloud.service import Cloud, Service
+from localcloud.threads import Threads
 from localcloud.wire import BrokenError, Reply, TimedOutError, UnreachableError
 
 MODEL_SECONDS = 60.0
@@ -161,9 +162,13 @@ def _without(what: str) -> Callable[[Params], Params]:
 def services(cloud: Cloud) -> list[Service]:
     """Hosting as the server takes it: models, configurations, endpoints, and invoking them."""
     catalogue = Catalogue(cloud=cloud)
-    endpoints = Endpoints(cloud=cloud, catalogue=catalogue, host=Host(cloud=cloud), alarmed=cloudwatch_alarms(cloud))
+    threads = Threads()
+    host = Host(cloud=cloud, closing=threads.closing)
+    endpoints = Endpoints(
+        cloud=cloud, catalogue=catalogue, host=host, alarmed=cloudwatch_alarms(cloud), spawn=threads.spawn
+    )
     invoker = Invoker(cloud=cloud, endpoints=endpoints)
     return [
-        Service(name="sagemaker", handlers=catalogue.handlers() | endpoints.handlers(), close=endpoints.close),
+        Service(name="sagemaker", handlers=catalogue.handlers() | endpoints.handlers(), close=threads.close),
         Service(name="sagemaker-runtime", handlers=invoker.handlers()),
     ]
