@@ -176,7 +176,8 @@ def test_an_asynchronous_event_is_run_and_its_output_logged(user: User, cloud: R
     answer = user.api.invoke(FunctionName="later", InvocationType="Event", Payload=b'{"marked": 1}')
     assert answer["StatusCode"] == 202
     assert user.api.invoke(FunctionName="later", InvocationType="DryRun")["StatusCode"] == 204
-    logs, found = cloud.client("logs"), []
+    logs = cloud.client("logs")
+    found: list[Any] = []
     for _ in range(100):
         groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/later")["logGroups"]
         found = logs.filter_log_events(logGroupName="/aws/lambda/later")["events"] if groups else []
