@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 PLAIN = ("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header", "--quiet")
 IMAGE = ("--python-version=3.13", "--python-platform=x86_64-manylinux_2_28")
+WITNESS = "tests/container/witness/requirements"
 HOST = ("--python-version=3.11", "--universal")
 
 
@@ -34,5 +35,6 @@ LOCKS: tuple[Lock, ...] = (
     _image("train"),
     _image("serve"),
     _image("lambda"),
+    Lock(source=f"{WITNESS}.in", output=f"{WITNESS}.lock", options=HOST),
     _image("test", "--constraints=docker/train.lock", "--constraints=docker/serve.lock"),
 )

@@ -132,7 +132,10 @@ class Workshop:
             done = subprocess.run([*uv, *where, "-r", str(lock)], capture_output=True, text=True, check=False)
             if done.returncode:
                 raise ImageError(f"cannot fetch the installer of docker/build.lock:\n{done.stderr[-2000:]}")
-            unfinished.rename(folder)
+            try:
+                unfinished.rename(folder)
+            except OSError:  # another build was quicker
+                shutil.rmtree(unfinished)
         return folder / "bin" / "uv"
 
     def secrets(self) -> dict[str, Path]:

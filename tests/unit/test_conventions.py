@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.locks import LOCKS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter")
 PRODUCT = sorted(
@@ -17,7 +19,7 @@ PRODUCT = sorted(
     if "__pycache__" not in path.parts
 )
 TESTS = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "tests").rglob("*.py"))
-LOCKS = ("requirements.lock", *(f"docker/{name}.lock" for name in ("build", "train", "serve", "lambda", "test")))
+LOCKED = [lock.output for lock in LOCKS]
 
 
 @pytest.mark.parametrize("module", PRODUCT)
@@ -43,7 +45,7 @@ def test_tests_use_fakes_and_not_patches(module: str) -> None:
     assert [patch for patch in patches if patch in text] == []
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", LOCKED)
 def test_every_locked_package_has_hashes_and_no_address(lock: str) -> None:
     text = (REPOSITORY / lock).read_text(encoding="utf-8")
     entries = re.split(r"\n(?=\S)", text.strip())
