@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from train import config as hyper
@@ -163,5 +165,10 @@ def _say(text: str) -> None:
     print(f"kennel: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def _stop(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)  # process 1 of a container has no default: it would not hear a stop
     sys.exit(main(sys.argv[1:], dict(os.environ)))

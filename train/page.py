@@ -30,8 +30,9 @@ dt{color:var(--soft);font-size:.85rem}.cards dd{margin:0;font-size:1.6rem;font-v
 img{display:block;max-width:100%;height:auto}.natural img{max-width:none}.curves img{min-width:38rem}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.5rem,1fr));gap:.75rem;padding:0;list-style:none}
 .examples li{border:1px solid var(--line);border-radius:8px;overflow:hidden;background:var(--card)}
-.examples img{width:100%;height:9.5rem;object-fit:cover}.examples div{padding:.5rem .65rem;font-size:.85rem}
-.good{color:var(--good)}.bad{color:var(--bad)}b{overflow-wrap:anywhere}
+.examples img{width:100%;height:9.5rem;object-fit:cover}
+.examples div{padding:.5rem .65rem;font-size:.85rem;overflow-wrap:anywhere}
+.good{color:var(--good)}.bad{color:var(--bad)}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);overflow-wrap:break-word}
 th{color:var(--soft);font-weight:600;white-space:nowrap}

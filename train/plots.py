@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -27,11 +28,25 @@ class Theme:
     grid: str
     train: str
     valid: str
-    cells: str
+    cells: tuple[str, ...]  # from nothing to everything
 
 
-LIGHT = Theme(paper="#ffffff", ink="#1f2328", grid="#d8dee4", train="#0a5bb5", valid="#b4420a", cells="Blues")
-DARK = Theme(paper="#161a20", ink="#e6e9ed", grid="#363c45", train="#6cb2ff", valid="#ff9d5c", cells="cividis")
+LIGHT = Theme(
+    paper="#ffffff",
+    ink="#1f2328",
+    grid="#d8dee4",
+    train="#0a5bb5",
+    valid="#b4420a",
+    cells=("#f7fbff", "#5ba3cf", "#08306b"),
+)
+DARK = Theme(
+    paper="#161a20",
+    ink="#e6e9ed",
+    grid="#363c45",
+    train="#6cb2ff",
+    valid="#ff9d5c",
+    cells=("#1b2129", "#2670b8", "#b5dcff"),
+)
 
 
 def curves(history: Sequence[dict[str, float]], theme: Theme = LIGHT) -> bytes:
@@ -67,7 +82,8 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], theme: Theme
     panel: Any = figure.subplots()
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    image = panel.imshow(shares, cmap=theme.cells, vmin=0.0, vmax=1.0, interpolation="nearest")
+    shades = LinearSegmentedColormap.from_list("cells", theme.cells)
+    image = panel.imshow(shares, cmap=shades, vmin=0.0, vmax=1.0, interpolation="nearest")
     letters = 9.0 if size <= WRITTEN_COUNTS else max(4.5, 8.5 - size / 35)
     names = [_short(label) for label in labels]
     panel.set_xticks(range(size), names, rotation=90, fontsize=letters)
@@ -84,10 +100,8 @@ def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], theme: Theme
 
 
 def _write_counts(panel: Any, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], theme: Theme) -> None:
-    dark_when_high = theme.cells == "Blues"
     for row, column in zip(*np.nonzero(counts), strict=True):
-        high = shares[row, column] > 0.5
-        colour = "white" if high == dark_when_high else "#10131a"
+        colour = theme.paper if shares[row, column] > 0.5 else theme.ink
         panel.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8, color=colour)
 
 
