@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import docker
 from deploy.workshop import Workshop
 from localcloud import daemon
 
@@ -33,6 +34,21 @@ def witness() -> Path:
         subprocess.run([*uv, *sync], check=True)
         done.write_text(stamp)
     return home / "bin"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_leftovers() -> Iterator[None]:
+    """Local mode leaves its stopped containers and its network; those of this session are taken away."""
+    engine = docker.from_env()
+    before = {container.id for container in engine.containers.list(all=True)}
+    yield
+    for container in engine.containers.list(all=True, filters={"network": "sagemaker-local"}):
+        if container.id not in before:
+            container.remove(force=True)
+    for network in engine.networks.list(names=["sagemaker-local"]):
+        if not network.containers:
+            network.remove()
+    engine.close()
 
 
 @pytest.fixture(scope="session")
