@@ -238,7 +238,7 @@ def _body(limit: int) -> bytes:
     return body
 
 
-def _in_memory(**_: Any) -> Any:
+def _in_memory(*_: Any, **__: Any) -> Any:
     return io.BytesIO()
 
 

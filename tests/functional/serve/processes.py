@@ -15,19 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from contract import artifact
-from tests.unit.serve.onnx_bytes import network
-from tests.unit.serve.services import manifest
-
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def write_artifact(folder: Path, *, crop: int = 32, work: int = 0) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / artifact.NETWORK).write_bytes(network(crop, work=work))
-    (folder / artifact.WEIGHTS).write_bytes(b"\0" * 8)
-    artifact.write(folder, manifest(crop=crop))
-    return folder
 
 
 @dataclass(frozen=True, kw_only=True)

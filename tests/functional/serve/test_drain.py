@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.serve.processes import Running, server, write_artifact
+from tests.functional.serve.processes import Running, server
+from tests.unit.serve.artifacts import write_artifact
 from tests.unit.serve.pictures import encoded
 
 RED = encoded("red")

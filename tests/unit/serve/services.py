@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract.artifact import Manifest, Provenance
-from contract.preprocess import Preprocessing
 from serve.app import Service, create_app
 from serve.batcher import Batcher
 from serve.environment import Settings
 from serve.loader import Loader
 from serve.metrics import Metrics
 from serve.predictor import Predictor, open_session
+from tests.unit.serve.artifacts import CROP, manifest
 from tests.unit.serve.onnx_bytes import network
-
-CROP = 32
-LABELS = ("red", "green", "blue")
-
-
-def manifest(labels: tuple[str, ...] = LABELS, crop: int = CROP) -> Manifest:
-    return Manifest(
-        architecture="colours",
-        labels=labels,
-        preprocessing=Preprocessing(resize=crop, crop=crop),
-        metrics={"valid_top1": 0.75},
-        provenance=Provenance(created="2026-01-01T00:00:00Z"),
-        files={"model.onnx": "ab" * 32},
-    )
 
 
 def predictor(**network_options: Any) -> Predictor:

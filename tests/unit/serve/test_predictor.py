@@ -7,8 +7,9 @@ import pytest
 
 from contract.artifact import ArtifactError
 from serve.predictor import Predictor, check_shapes, open_session
+from tests.unit.serve.artifacts import CROP, manifest
 from tests.unit.serve.onnx_bytes import network
-from tests.unit.serve.services import CROP, manifest, predictor
+from tests.unit.serve.services import predictor
 
 
 def with_network(crop: int = CROP, labels: tuple[str, ...] = ("r", "g", "b"), **options: Any) -> Predictor:

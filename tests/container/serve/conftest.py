@@ -1,0 +1,53 @@
+"""The real serving image, run as SageMaker would but stricter: read-only root, read-only model, limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # its helper image would have to be pulled
+
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import HttpWaitStrategy
+
+from deploy.workshop import Workshop
+
+ROOT = Path(__file__).resolve().parents[3]
+Serve = Callable[..., DockerContainer]
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    return Workshop(repository=ROOT).build("serve")
+
+
+@pytest.fixture(scope="module")
+def serve(image: str) -> Iterator[Serve]:
+    """Starts containers that end with the module. `environ` is theirs, `options` Docker's."""
+    with ExitStack() as stack:
+
+        def start(model: Path, environ: dict[str, str] | None = None, *, wait: bool = True, **options: Any) -> Any:
+            limits = {"read_only": True, "nano_cpus": 1_000_000_000, "mem_limit": "1g"}
+            container = (
+                DockerContainer(image)
+                .with_command("serve")
+                .with_exposed_ports(8080)
+                .with_volume_mapping(str(model), "/opt/ml/model", "ro")
+                .with_tmpfs_mount("/tmp", "64m")
+                .with_envs(**(environ or {}))
+                .with_kwargs(**(limits | options))
+            )
+            if wait:
+                container.waiting_for(HttpWaitStrategy(8080, "/ping").for_status_code(200).with_startup_timeout(60))
+            return stack.enter_context(container)
+
+        yield start
+
+
+def address(container: DockerContainer) -> str:
+    return f"http://{container.get_container_host_ip()}:{container.get_exposed_port(8080)}"
