@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,11 +62,13 @@ def plan(host: Host) -> tuple[Act, ...]:
     return (*acts, "start")
 
 
-def look(environment: dict[str, str], *, run: engine.Run = engine.answer, proc: Path = PROC) -> Host:
+def look(
+    environment: dict[str, str], *, run: engine.Run = engine.answer, proc: Path = PROC, pid_file: Path = PID_FILE
+) -> Host:
     """Looks at this machine and changes nothing."""
     path = environment.get("PATH", os.defpath)
     version = engine.version(engine.clients(path), run)
-    pid = _read_pid(PID_FILE)
+    pid = _read_pid(pid_file)
     living = daemon(proc)
     return Host(
         version=version,
@@ -114,48 +115,57 @@ class Acts:
     log: Path
     say: Callable[[str], None]
     run: engine.Run = engine.answer
+    dockerd: str = "dockerd"
+    pid_file: Path = PID_FILE
+    proc: Path = PROC
+    systemd: Path = Path("/run/systemd/system")
 
     def do(self, act: Act) -> None:
         """One act. Raises EngineError."""
         if act == "install":
             install(PACKAGES, say=self.say, run=self.run)
         elif act == "forget stale pid file":
-            self.say(f"{PID_FILE} names a daemon that no longer lives: removing it")
-            PID_FILE.unlink(missing_ok=True)
+            self.say(f"{self.pid_file} names a daemon that no longer lives: removing it")
+            self.pid_file.unlink(missing_ok=True)
         elif act == "start":
             self._start()
         else:
             self._wait(None)
 
     def _start(self) -> None:
-        if engine.version(engine.clients(os.environ.get("PATH", os.defpath)), self.run):
+        if self._version():
             return  # the package's own service has started it
-        if Path("/run/systemd/system").is_dir():
+        if self.systemd.is_dir():
             self.say("starting the docker service")
             status, said = self.run(["systemctl", "start", "docker"])
             if status:
                 raise EngineError(f"systemctl start docker failed: {said.strip()[-500:]}")
             self._wait(None)
             return
-        if daemon() is not None:
+        if daemon(self.proc) is not None:
             self._wait(None)
             return
         self.say(f"starting dockerd; its log is {self.log}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            # Its own session: it outlives this command and its terminal.
-            process = subprocess.Popen(
-                ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
-            )
-        self._wait(process)
+            # In a session of its own: it outlives this command and its terminal.
+            streams = [(os.POSIX_SPAWN_DUP2, log.fileno(), number) for number in (1, 2)]
+            silence = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+            command = [self.dockerd]
+            pid = os.posix_spawnp(command[0], command, os.environ, file_actions=[silence, *streams], setsid=True)
+        self._wait(pid)
 
-    def _wait(self, process: subprocess.Popen[bytes] | None, seconds: float = 60) -> None:
+    def _version(self) -> str:
+        return engine.version(engine.clients(os.environ.get("PATH", os.defpath)) or ["docker"], self.run)
+
+    def _wait(self, pid: int | None, seconds: float = 60) -> None:
+        """Until the engine answers, `pid` (a daemon that we started) has ended, or the time is up."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if version := engine.version(engine.clients(os.environ.get("PATH", os.defpath)), self.run):
+            if version := self._version():
                 self.say(f"Docker engine {version} answers")
                 return
-            if process is not None and process.poll() is not None:
+            if pid is not None and os.waitpid(pid, os.WNOHANG)[0]:
                 break
             time.sleep(0.3)
         last = self.log.read_text(errors="replace")[-1500:] if self.log.exists() else ""

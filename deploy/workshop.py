@@ -173,7 +173,8 @@ class Workshop:
                 process.kill()
                 raise
         if process.returncode:
-            raise ImageError(f"docker/{build.kind}.Dockerfile: the build failed\n" + "\n".join(last))
+            hint = "is the package registry reachable, and does KENNEL_CA_BUNDLE name your network's CA?"
+            raise ImageError("\n".join([*last, f"docker/{build.kind}.Dockerfile: the build failed; {hint}"]))
 
     def _feed(self, process: subprocess.Popen[bytes], packed: bytes) -> Sequence[str]:
         """Sends the context, says each stage as it begins, and keeps the last lines."""

@@ -93,7 +93,8 @@ def in_image(reference: str, suite: Suite, repository: Path, results: Path) -> l
         *("--tmpfs=/tmp:exec,mode=1777", "--tmpfs=/opt/ml"),
         *(f"--volume={path}:/opt/kennel/{name}:ro" for path, name in mounts.items()),
         f"--volume={results}:/results",
-        "--env=HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis",
+        # Small tensors on shared cores: threads would only wait for each other.
+        *("--env=OMP_NUM_THREADS=1", "--env=HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis"),
         reference,
         *("-c", "/opt/kennel/pyproject.toml", "-p", "no:cacheprovider", *suite.arguments("/results")),
     ]
