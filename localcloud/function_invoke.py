@@ -1,4 +1,4 @@
-"""Invoke: one event to one execution environment, with Lambda's limits, and the room as the server takes it."""
+"""Invoke: one event to one execution environment, with Lambda's limits (CONTRACTS 65)."""
 
 import base64
 import json
@@ -8,16 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from localcloud.errors import ApiError
-from localcloud.function_settings import Settings
 from localcloud.functions import Function, Functions, Params, Release, not_now
-from localcloud.rie import Outcome, Sandboxes
-from localcloud.service import Cloud, Service
-from localcloud.threads import Threads
+from localcloud.rie import Outcome
 from localcloud.variants import choose_variant
 
 SYNC_LIMIT = 6_291_456
 ASYNC_LIMIT = 1_048_576
-REAP_EVERY = 30.0
 RETRY_SECONDS = (1.0, 2.0)  # Lambda retries an asynchronous event twice, after one and two minutes: too long to watch
 
 
@@ -125,20 +121,3 @@ def killed() -> Outcome:
 
 def _no_streams(_: Params) -> Params:
     raise ApiError("InvalidParameterValueException", "localcloud does not have this yet: use Invoke.", 400)
-
-
-def _reap(functions: Functions, pause: Callable[[float], bool]) -> None:
-    while not pause(REAP_EVERY):
-        for function in list(functions.functions.values()):
-            for release in function.releases():
-                release.pool.reap()
-
-
-def service(cloud: Cloud) -> Service:
-    """Lambda as the server takes it."""
-    threads = Threads()
-    functions = Functions(cloud=cloud, sandboxes=Sandboxes(cloud=cloud), spawn=threads.spawn)
-    invoker = Invoker(functions=functions, pause=threads.closing.wait)
-    threads.spawn(_reap, functions, threads.closing.wait)
-    handlers = functions.handlers() | Settings(functions=functions).handlers() | invoker.handlers()
-    return Service(name="lambda", handlers=handlers, close=threads.close)

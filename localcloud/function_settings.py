@@ -231,10 +231,10 @@ class Settings:
         if (qualifier or "") in function.urls:
             raise conflict(f"FunctionUrlConfig exists for this Lambda function: {function.arn}")
         cloud = self.functions.cloud
-        now = cloud.now().isoformat()
+        now, suffix = cloud.now().isoformat(), f":{qualifier}" if qualifier else ""
         function.urls[qualifier or ""] = {
-            "FunctionUrl": f"{cloud.endpoint_url}/_localcloud/function-url/{function.name}/",
-            "FunctionArn": function.arn + (f":{qualifier}" if qualifier else ""),
+            "FunctionUrl": f"{cloud.endpoint_url}/_localcloud/function-url/{function.name}{suffix}/",
+            "FunctionArn": function.arn + suffix,
             "AuthType": params["AuthType"],
             "InvokeMode": params.get("InvokeMode", "BUFFERED"),
             "CreationTime": now,

@@ -19,7 +19,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from localcloud import protocol
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.protocol import Answer, Call
-from localcloud.service import Handler, PassOn, Service
+from localcloud.service import Handler, PassOn, Request, Service
 from localcloud.validation import validate
 
 StartResponse = Callable[..., Any]
@@ -43,7 +43,9 @@ class Application:
     ) -> None:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
+        self._web: dict[str, Callable[[Request], Answer]] = {}
         for service in services:
+            self._web |= service.web
             self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
             self._local += [_local_route(route, handler) for route, handler in service.local.items()]
         self._region = region
@@ -51,6 +53,9 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         raw_path = str(environ.get("REQUEST_URI") or environ["PATH_INFO"]).partition("?")[0]
+        prefix, _, rest = raw_path.removeprefix(_LOCAL).partition("/")
+        if raw_path.startswith(_LOCAL) and prefix in self._web:
+            return _send(self._web[prefix](_request(environ, rest)), start_response)
         if raw_path.startswith(_LOCAL):
             return _send(self._answer_local(environ["REQUEST_METHOD"], raw_path), start_response)
         headers = _headers(environ)
@@ -111,6 +116,13 @@ def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
         if environ.get(key):
             found[key.replace("_", "-").lower()] = str(environ[key])
     return found
+
+
+def _request(environ: dict[str, Any], path: str) -> Request:
+    return Request(
+        method=environ["REQUEST_METHOD"], path=path, query=environ.get("QUERY_STRING", ""), headers=_headers(environ),
+        body=_take_body(environ), source=environ.get("REMOTE_ADDR", ""),
+    )  # fmt: skip
 
 
 def _take_body(environ: dict[str, Any]) -> bytes:

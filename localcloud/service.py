@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.containers import Engine
 from localcloud.logs import LogSink
 from localcloud.objects import Objects
+from localcloud.protocol import Answer
 
 if TYPE_CHECKING:
     from localcloud.tags import Tags
@@ -22,16 +23,30 @@ Handler = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Request:
+    """A plain HTTP request under a room's own prefix: `path` is what follows it, header names are lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """Handlers for some operations of one AWS service (several Services may share a name); the rest is moto's.
 
     `local` holds routes under /_localcloud/ that no AWS has: "POST /training-jobs/{name}/interrupt" → handler, which is
-    given the path's labels and returns JSON. `close` stops what runs and must not raise.
+    given the path's labels and returns JSON. `web` holds prefixes under /_localcloud/ whose every request a
+    room answers itself: "function-url" → function of a Request. `close` stops what runs and must not raise.
     """
 
     name: str
     handlers: Mapping[str, Handler]
     local: Mapping[str, Handler] = field(default_factory=dict)
+    web: Mapping[str, Callable[[Request], Answer]] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None
 
 

@@ -1,6 +1,6 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import function_invoke, invoke, training
+from localcloud import invoke, lambda_service, training
 from localcloud.service import Cloud, Service
 
 
@@ -9,6 +9,6 @@ def services(cloud: Cloud) -> list[Service]:
     return [
         training.service(cloud),
         *invoke.services(cloud),
-        function_invoke.service(cloud),
+        lambda_service.service(cloud),
         cloud.tags.service(),
     ]

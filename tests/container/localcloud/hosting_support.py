@@ -30,6 +30,7 @@ if os.environ.get("DIE"):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     def log_message(self, *_): pass
     def answer(self, status, body=b"", **headers):
         self.send_response(status)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 import docker
@@ -169,6 +170,40 @@ def test_versions_aliases_and_provisioned_concurrency(user: User, cloud: Running
     assert len(cloud.containers(kennel__function="versions", kennel__version="1")) == 2
     user.api.delete_function(FunctionName="versions")
     assert cloud.containers(kennel__function="versions") == []
+
+
+def test_a_function_url_serves_the_function_over_plain_http(user: User, cloud: Running) -> None:
+    user.function("web")
+    url = user.api.create_function_url_config(FunctionName="web", AuthType="NONE")["FunctionUrl"]
+    assert requests.get(url, timeout=30).status_code == 403
+    everybody = {"FunctionName": "web", "Principal": "*"}
+    user.api.add_permission(
+        StatementId="url", Action="lambda:InvokeFunctionUrl", FunctionUrlAuthType="NONE", **everybody
+    )
+    user.api.add_permission(
+        StatementId="function", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True, **everybody
+    )
+    picture = requests.post(f"{url}a/b?x=1", data=b"\xff\xd8", headers={"Content-Type": "image/jpeg"}, timeout=30)
+    assert picture.status_code == 200
+    seen = picture.json()["event"]
+    assert (seen["rawPath"], seen["queryStringParameters"], seen["isBase64Encoded"]) == ("/a/b", {"x": "1"}, True)
+    assert base64.b64decode(seen["body"]) == b"\xff\xd8"
+    user.api.delete_function(FunctionName="web")
+
+
+def test_kennels_own_lambda_image_runs_and_asks_its_endpoint(user: User, cloud: Running) -> None:
+    found = [tag for image in cloud.docker.images.list("kennel/lambda") for tag in image.tags]
+    if not found:
+        raise RuntimeError("no kennel/lambda image: ./inv build")
+    user.api.create_function(
+        FunctionName="kennel", PackageType="Image", Code={"ImageUri": found[0]}, Role=ROLE, Timeout=20, MemorySize=512,
+        Environment={"Variables": {"KENNEL_ENDPOINT_NAME": "nothing-here"}},
+    )  # fmt: skip
+    user.api.get_waiter("function_active_v2").wait(FunctionName="kennel", WaiterConfig=WAIT)
+    said, answer = user.call("kennel", {"image": base64.b64encode(b"\xff\xd8\xff\xe0 a picture").decode()})
+    assert "FunctionError" not in answer
+    assert "Endpoint nothing-here of account 123456789012 not found" in json.dumps(said)
+    user.api.delete_function(FunctionName="kennel")
 
 
 def test_an_asynchronous_event_is_run_and_its_output_logged(user: User, cloud: Running) -> None:
