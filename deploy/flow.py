@@ -214,11 +214,14 @@ class Flow:
 
     def logs(self, name: str) -> None:
         """All that a job, an endpoint or the function wrote."""
-        groups = (sagemaker.LOG_GROUP, f"/aws/sagemaker/Endpoints/{name}", f"/aws/lambda/{name}")
+        readers = (
+            sagemaker.LogReader(job=name, call=self.call),
+            sagemaker.LogReader(job="", call=self.call, group=f"/aws/sagemaker/Endpoints/{name}"),
+            sagemaker.LogReader(job="", call=self.call, group=f"/aws/lambda/{name}"),
+        )
         lines = 0
-        for group in groups:
-            job = f"{name}/" if group == sagemaker.LOG_GROUP else ""
-            for line in sagemaker.LogReader(job=job.rstrip("/"), call=self.call, group=group).read():
+        for reader in readers:
+            for line in reader.read():
                 self.screen.say(f"{line.host}  {line.text}")
                 lines += 1
         if not lines:
@@ -240,9 +243,20 @@ class _Listener:
 
         found = metrics.parse(line.text)
         if found:
-            self.screen.say("   " + "  ".join(f"{name} {value:g}" for name, value in found[0].items()))
+            self.screen.say(f"   {_epoch(found[0])}")
         elif self.verbose:
             self.screen.say(f"   {line.host} │ {line.text}")
+
+
+def _epoch(values: Mapping[str, float]) -> str:
+    """A metric line for people: the epoch (or the closing test), losses and top-1."""
+    title = f"epoch {values['epoch']:3.0f}" if "epoch" in values else "         "
+    parts = [
+        f"{split} loss {values[f'{split}_loss']:.3f} top-1 {values[f'{split}_top1']:6.1%}"
+        for split in ("train", "valid", "test")
+        if f"{split}_loss" in values and f"{split}_top1" in values
+    ]
+    return "   ".join([title, *parts])
 
 
 def data_prefix(name: str) -> str:

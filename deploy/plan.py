@@ -16,7 +16,12 @@ from deploy.settings import Settings
 def foundation(settings: Settings) -> tuple[Resource, ...]:
     """What data and training need: the bucket and the roles."""
     return (
-        Bucket(name=settings.bucket, region=settings.stage.region, tags=settings.tags),
+        Bucket(
+            name=settings.bucket,
+            region=settings.stage.region,
+            tags=settings.tags,
+            tls_only=not settings.stage.endpoint_url.startswith("http://"),
+        ),
         training_role(settings),
         endpoint_role(settings),
         function_role(settings),

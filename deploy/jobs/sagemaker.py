@@ -126,7 +126,7 @@ def follow(
 
 @dataclass(kw_only=True)
 class LogReader:
-    """Reads what a job has written since the last time, all hosts."""
+    """Reads what a job has written since the last time, all hosts. Without a job, the whole group."""
 
     job: str
     call: Call
@@ -148,7 +148,8 @@ class LogReader:
                     break
 
     def _streams(self) -> list[str]:
-        params = {"logGroupName": self.group, "logStreamNamePrefix": f"{self.job}/"}
+        prefix = {"logStreamNamePrefix": f"{self.job}/"} if self.job else {}
+        params = {"logGroupName": self.group, **prefix}
         listing = Request(service="logs", operation="DescribeLogStreams", params=params)
         try:
             found = pages(self.call, listing, items="logStreams", token=("nextToken", "nextToken"))

@@ -26,13 +26,15 @@ class Bucket:
     name: str
     region: str
     tags: Mapping[str, str]
+    tls_only: bool = True  # cannot be where the stage's own address is without TLS
 
     @property
     def address(self) -> str:
         return f"bucket/{self.name}"
 
     def desired(self) -> dict[str, Any]:
-        return {"public_access_block": BLOCK, "encryption": "AES256", "versioning": "Enabled", "policy": self._policy()}
+        policy = {"policy": self._policy()} if self.tls_only else {}
+        return {"public_access_block": BLOCK, "encryption": "AES256", "versioning": "Enabled", **policy}
 
     def read(self, call: Call) -> State | None:
         if lookup(call, self._s3("HeadBucket")) is None:

@@ -150,11 +150,18 @@ def test_a_bucket_of_others_is_never_touched(settings: Settings) -> None:
 
 
 def test_a_bucket_half_made_is_finished(settings: Settings) -> None:
-    wanted: Bucket = of(everything(settings), Bucket)
+    wanted = Bucket(name="b", region="us-east-1", tags=TAGS)
     step = wanted.plan(State(fields={"versioning": "Enabled"}))
     assert [act.operation for act in step.acts if isinstance(act, Request)] == [
         "PutBucketTagging", "PutPublicAccessBlock", "PutBucketEncryption", "PutBucketPolicy",
     ]  # fmt: skip
+
+
+def test_a_bucket_takes_requests_with_tls_only_unless_the_stage_itself_has_none(settings: Settings) -> None:
+    stage = settings.stage.model_copy(update={"endpoint_url": ""})
+    on_aws = of(foundation(settings.model_copy(update={"stage": stage})), Bucket).desired()["policy"]["Statement"][0]
+    assert (on_aws["Effect"], on_aws["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert "policy" not in of(foundation(settings), Bucket).desired()
 
 
 def test_a_role_without_its_policy_gets_it_back_and_the_plan_says_which_rights(settings: Settings) -> None:
