@@ -38,7 +38,7 @@ def serve(image: str) -> Iterator[Serve]:
                 .with_command("serve")
                 .with_exposed_ports(8080)
                 .with_volume_mapping(str(model), "/opt/ml/model", "ro")
-                .with_tmpfs_mount("/tmp", "64m")
+                .with_tmpfs_mount("/tmp", "size=64m")
                 .with_envs(**(environ or {}))
                 .with_kwargs(**(limits | options))
             )

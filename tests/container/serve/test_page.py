@@ -64,6 +64,8 @@ class Visit:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda text: self.complaints.append(text.text) if text.type == "error" else None)
         self.page.on("request", lambda request: self.asked.append(request.url))
+        # Asked for before the first key: the browser must know of it when the chooser opens.
+        self.page.on("filechooser", lambda chooser: None)
         self.page.goto(url)
         expect(self.page.locator("#state")).to_have_text("colours, 3 labels, ready")
 
@@ -132,14 +134,15 @@ def test_a_pasted_picture_is_classified(visit: Any) -> None:
     found.first("blue")
 
 
-def test_the_keyboard_alone_chooses_a_picture_and_opens_the_labels(visit: Any) -> None:
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+def test_the_keyboard_alone_chooses_a_picture_and_opens_the_labels(visit: Any, key: str) -> None:
     found = visit()
     found.page.keyboard.press("Tab")
     assert found.page.evaluate("document.activeElement.id") == "file"
     outline = found.page.evaluate("getComputedStyle(document.querySelector('#drop')).outlineStyle")
     assert outline == "solid"
     with found.page.expect_file_chooser() as chooser:
-        found.page.keyboard.press("Enter")
+        found.page.keyboard.press(key)
     chooser.value.set_files(files=[RED])
     found.first("red")
     found.page.keyboard.press("Tab")
