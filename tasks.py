@@ -128,7 +128,7 @@ def _lint() -> bool:
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
         ["mypy", "."],
-        ["shellcheck", *scripts],
+        ["shellcheck", "--severity=warning", *scripts],
         ["hadolint", *dockerfiles],
     ]
     clean = True
