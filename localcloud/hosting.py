@@ -160,11 +160,13 @@ class Host:
         wires = [self.connect(host, number) for host, number in self._addresses(state, port)]
         until = self.clock() + recipe.startup
         for attempt in itertools.count():
+            began = self.clock()
             for wire in wires:
                 if ping(wire):
                     return wire
             # The engine is asked now and then only: each question costs more than a ping.
-            if attempt % 5 == 4 and not _runs(self.cloud.engine.inspect(state.id)):
+            due = attempt % 5 == 4 or self.clock() - began > 0.5
+            if due and not _runs(self.cloud.engine.inspect(state.id)):
                 raise StartError(self._unhealthy(recipe, state.id, "the container ended"))
             if self.clock() >= until:
                 raise StartError(self._unhealthy(recipe, state.id, f"no 200 within {recipe.startup:g} s"))
@@ -187,11 +189,10 @@ class Host:
 
     def alive(self, instance: Instance) -> bool:
         """Ping once; False after three misses in a row, or at once when the container has ended."""
-        if ping(instance.wire):
-            instance.misses = 0
-            return True
-        instance.misses += 1
-        return instance.misses < 3 and _runs(self.cloud.engine.inspect(instance.container))
+        if not _runs(self.cloud.engine.inspect(instance.container)):
+            return False
+        instance.misses = 0 if ping(instance.wire) else instance.misses + 1
+        return instance.misses < 3
 
     def stop(self, instances: Sequence[Instance], *, grace: int = STOP_SECONDS) -> None:
         """SIGTERM, grace, SIGKILL (CONTRACTS 36), then remove; all at the same time."""

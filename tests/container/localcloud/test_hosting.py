@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -263,6 +264,17 @@ def test_a_dead_container_is_noticed_and_replaced(user: User, cloud: Running) ->
     assert len(now) == 2
     assert now != before
     user.delete("dead")
+
+
+def test_taking_localcloud_down_while_an_endpoint_is_creating_leaves_nothing(image: str, tmp_path: Path) -> None:
+    with running(tmp_path) as cloud:  # which raises when a container is left
+        user = User(cloud)
+        user.model("sick", SICK="1")
+        user.config("sick", variant("sick", count=2))
+        user.sagemaker.create_endpoint(EndpointName="sick", EndpointConfigName="sick")
+        while len(cloud.containers(kennel__endpoint="sick")) < 2:
+            time.sleep(0.1)
+        assert user.sagemaker.describe_endpoint(EndpointName="sick")["EndpointStatus"] == "Creating"
 
 
 def test_a_model_of_a_missing_image_or_missing_data_is_refused(user: User) -> None:
