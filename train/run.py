@@ -55,12 +55,13 @@ def write_error(error: BaseException, *, rank: int, environ: Mapping[str, str] =
     _mark(f"rank-{rank}.error", f"{type(error).__name__}: {str(error).strip() or 'no message'}", environ)
 
 
-def write_stopped(*, rank: int, environ: Mapping[str, str] = os.environ) -> None:
+def write_stopped(*, rank: int, environ: Mapping[str, str] = os.environ) -> bool:
     """Called by a rank that leaves early because it, or another rank anywhere, was told to stop (SIGTERM).
 
-    The host's supervisor then exits as stopped, even if only another host got the signal.
+    The host's supervisor then exits as stopped, even if only another host got the signal. True when a supervisor
+    reads it: the rank may then exit with 0, which keeps torchrun from printing a traceback over an orderly stop.
     """
-    _mark(f"rank-{rank}.stopped", "", environ)
+    return _mark(f"rank-{rank}.stopped", "", environ)
 
 
 def write_done(*, rank: int, environ: Mapping[str, str] = os.environ) -> None:
@@ -68,9 +69,10 @@ def write_done(*, rank: int, environ: Mapping[str, str] = os.environ) -> None:
     _mark(f"rank-{rank}.done", "", environ)
 
 
-def _mark(name: str, text: str, environ: Mapping[str, str]) -> None:
+def _mark(name: str, text: str, environ: Mapping[str, str]) -> bool:
     folder = environ.get(ERRORS_VARIABLE)
     if folder:
         part = Path(folder) / f".{name}"
         part.write_text(text, encoding="utf-8")
         part.rename(Path(folder) / name)
+    return bool(folder)

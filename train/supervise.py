@@ -84,8 +84,7 @@ def write_failure(path: Path, reason: str) -> None:
 def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills: Callable[[], int]) -> Verdict:
     """Starts torchrun, forwards SIGTERM and SIGINT, waits, ends whoever is left, and says how it went.
 
-    torchrun passes SIGTERM on to each of its ranks and waits for them (checked in torch 2.15 and by test). `marks` is
-    the folder where ranks leave their outcome. A second signal ends everything at once.
+    `marks` is the folder where ranks leave their outcome. A second signal ends everything at once.
     """
     kills_before = memory_kills()
     _prctl(_SET_CHILD_SUBREAPER, 1)  # ranks whose torchrun died become ours, so that we can end them
@@ -146,7 +145,11 @@ def _wait(child: subprocess.Popen[bytes], signals: _Signals, marks: Path) -> Non
 
 
 class _Signals:
-    """Catches SIGTERM and SIGINT while a child runs and passes them on as SIGTERM: its handler knows only that one."""
+    """Catches SIGTERM and SIGINT while torchrun runs, and passes them on to each of its ranks as SIGTERM.
+
+    Before there are ranks torchrun itself is ended. Later it is left alone: it would forward the signal too, but then
+    end in a traceback, as if an orderly stop were a crash.
+    """
 
     def __init__(self) -> None:
         self.child: subprocess.Popen[bytes] | None = None
@@ -167,7 +170,8 @@ class _Signals:
             name = signal.Signals(number).name
             os.write(2, f"kennel: {name}: every rank saves a checkpoint and leaves\n".encode())
         if self.child is not None:
-            _kill(self.child.pid, signal.SIGTERM)
+            for pid in _children(self.child.pid) or [self.child.pid]:
+                _kill(pid, signal.SIGTERM)
 
 
 class _Tail:
@@ -198,9 +202,11 @@ class _Tail:
 def _reason(ending: Ending, errors: Mapping[str, str]) -> str:
     """The root cause: a rank that the kernel killed, else the earliest error that is not the echo of another's end."""
     found = _DEATH.search("\n".join(ending.tail))
-    if ending.out_of_memory or (found and int(found.group(2)) < 0):
-        rank, number = (found.group(1), -int(found.group(2))) if found else ("?", signal.SIGKILL)
-        return _death(rank, number, ending.out_of_memory)
+    number = -int(found.group(2)) if found else 0
+    if ending.out_of_memory or number > 0:
+        known = found is not None and number > 0
+        who = f"rank {found.group(1)}" if found and known else "a rank"
+        return _death(who, number if known else signal.SIGKILL, ending.out_of_memory)
     causes = [text for text in errors.values() if not _FALLOUT.search(text)]
     if causes:  # a rank's own words go before what another rank tells of it
         return min(causes, key=lambda text: text.startswith("RankError: rank "))
@@ -217,16 +223,16 @@ def _last_words(tail: Sequence[str]) -> str:
     return exceptions[-1] if exceptions else " | ".join(line.strip() for line in own[-3:]) or "nothing on stderr"
 
 
-def _death(rank: str, number: int, out_of_memory: bool) -> str:
+def _death(who: str, number: int, out_of_memory: bool) -> str:
     name = signal.Signals(number).name
     if out_of_memory or number == signal.SIGKILL:
         sure = "out of memory" if out_of_memory else "most likely out of memory"
         return (
-            f"rank {rank} was killed ({name}, exit code 137): {sure}. "
+            f"{who} was killed ({name}, exit code 137): {sure}. "
             "Lower batch_size or workers, or take an instance with more memory"
         )
     hint = ": /dev/shm is too small; set workers=0, or run docker with --shm-size" if number == signal.SIGBUS else ""
-    return f"rank {rank} died of {name}{hint}"
+    return f"{who} died of {name}{hint}"
 
 
 def _read_marks(folder: Path) -> dict[str, str]:
@@ -235,7 +241,21 @@ def _read_marks(folder: Path) -> dict[str, str]:
 
 
 def _descendants(root: int) -> list[int]:
-    """Living processes below `root`, from /proc."""
+    """Living processes below `root`."""
+    parents = _parents()
+    found, frontier = [], {root}
+    while frontier:
+        frontier = {pid for pid, parent in parents.items() if parent in frontier and pid not in found}
+        found += sorted(frontier)
+    return found
+
+
+def _children(root: int) -> list[int]:
+    return sorted(pid for pid, parent in _parents().items() if parent == root)
+
+
+def _parents() -> dict[int, int]:
+    """The parent of each living process, from /proc."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -245,11 +265,7 @@ def _descendants(root: int) -> list[int]:
                 continue
             if state != "Z":
                 parents[int(entry.name)] = int(parent)
-    found, frontier = [], {root}
-    while frontier:
-        frontier = {pid for pid, parent in parents.items() if parent in frontier and pid not in found}
-        found += sorted(frontier)
-    return found
+    return parents
 
 
 def _kill(pid: int, number: int) -> None:

@@ -67,6 +67,12 @@ def test_a_kill_for_memory_is_the_reason_even_when_others_complain() -> None:
     assert found.reason.startswith("rank 1 was killed (SIGKILL, exit code 137): out of memory. Lower batch_size")
 
 
+def test_a_kill_for_memory_that_torchrun_did_not_see_first_names_no_rank() -> None:
+    for lines in (tail("", 1), ()):
+        found = verdict(Ending(code=1, marks={}, tail=lines, out_of_memory=True))
+        assert found.reason.startswith("a rank was killed (SIGKILL, exit code 137): out of memory")
+
+
 def test_a_bus_error_points_at_shared_memory() -> None:
     found = verdict(Ending(code=1, marks={}, tail=tail("", -7)))
     assert found.reason == "rank 1 died of SIGBUS: /dev/shm is too small; set workers=0, or run docker with --shm-size"
