@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from localcloud.containers import EngineError
 from localcloud.endpoint_configs import Catalogue, Params, invalid, page
 from localcloud.hosting import Host, Recipe, StartError, Variant, each_at_once
 from localcloud.objects import client
@@ -125,8 +126,21 @@ class Endpoints:
             self.endpoints[name.lower()] = endpoint
         self.cloud.tags.put(arn, params.get("Tags"))
         shares = {variant["VariantName"]: initial_share(variant) for variant in config["ProductionVariants"]}
-        self.spawn(self._bring_up, endpoint, recipes, shares)
+        self.spawn(self._guarded, endpoint, self._bring_up, recipes, shares)
         return {"EndpointArn": arn}
+
+    def _guarded(self, endpoint: Endpoint, change: Callable[..., None], *arguments: Any) -> None:
+        """Make a change that never leaves the endpoint in progress, whatever goes wrong under it."""
+        try:
+            change(endpoint, *arguments)
+        except Exception as error:
+            logging.getLogger(__name__).exception("a change of endpoint %s failed", endpoint.name)
+            with endpoint.lock:
+                green, endpoint.green, endpoint.green_share = endpoint.green, None, 0.0
+            status = "InService" if endpoint.fleet is not None else "Failed"
+            self._settle(endpoint, status=status, reason=f"localcloud could not: {type(error).__name__}: {error}")
+            if green is not None and green is not endpoint.fleet:
+                self._retire(green)
 
     def _bring_up(self, endpoint: Endpoint, recipes: list[Recipe], shares: Mapping[str, Share]) -> None:
         try:
@@ -150,11 +164,13 @@ class Endpoints:
         with endpoint.lock:
             fleet, endpoint.fleet = endpoint.fleet, None
         endpoint.wake.set()
-        if fleet is not None:
-            fleet.close()
-        self.cloud.tags.forget(endpoint.arn)
-        with self.lock:
-            self.endpoints.pop(endpoint.name.lower(), None)
+        try:
+            if fleet is not None:
+                fleet.close()
+        finally:
+            self.cloud.tags.forget(endpoint.arn)
+            with self.lock:
+                self.endpoints.pop(endpoint.name.lower(), None)
 
     # ------------------------------------------------------------------------------------------ change
 
@@ -176,7 +192,9 @@ class Endpoints:
             exclude=[entry["VariantPropertyType"] for entry in params.get("ExcludeRetainedVariantProperties", [])],
         )
         endpoint.pending = {"EndpointConfigName": config["EndpointConfigName"], "StartTime": self.cloud.now()}
-        self.spawn(self._replace_fleet, endpoint, config["EndpointConfigName"], recipes, shares, deployment)
+        self.spawn(
+            self._guarded, endpoint, self._replace_fleet, config["EndpointConfigName"], recipes, shares, deployment
+        )
         return {"EndpointArn": endpoint.arn}
 
     def _replace_fleet(
@@ -243,7 +261,7 @@ class Endpoints:
             if variant is not None:
                 wanted[entry["VariantName"]] = _asked(variant, entry)
         self._begin(endpoint, "Updating")
-        self.spawn(self._rescale, endpoint, wanted)
+        self.spawn(self._guarded, endpoint, self._rescale, wanted)
         return {"EndpointArn": endpoint.arn}
 
     def _rescale(self, endpoint: Endpoint, wanted: Mapping[str, Share]) -> None:
@@ -326,7 +344,10 @@ class Endpoints:
             if fleet is None:
                 return
             for variant in fleet.variants.values():
-                variant.replace_dead()
+                try:
+                    variant.replace_dead()
+                except EngineError as error:  # Docker may be busy: the next round looks again
+                    logging.getLogger(__name__).warning("endpoint %s: %s", endpoint.name, error)
 
     # ------------------------------------------------------------------------------------------ look
 

@@ -43,7 +43,7 @@ class Invoker:
             self.functions.spawn(self._later, function, release, payload)
             return {"StatusCode": 202}
         want_log = params.get("LogType") == "Tail"
-        result, tail = self.run(function, release, payload, want_log=want_log)
+        result, tail = self.run(function, release, payload, want_log=want_log, context=params.get("ClientContext"))
         answer: Params = {"StatusCode": 200, "ExecutedVersion": version, "Payload": result.payload}
         if result.error:
             answer["FunctionError"] = result.error
@@ -61,7 +61,13 @@ class Invoker:
         return function.at(choose_variant(weights, self.point()))
 
     def run(
-        self, function: Function, release: Release, payload: bytes, *, want_log: bool = False
+        self,
+        function: Function,
+        release: Release,
+        payload: bytes,
+        *,
+        want_log: bool = False,
+        context: str | None = None,
     ) -> tuple[Outcome, str]:
         """Run one event within the function's concurrency; return what came of it and the log's tail."""
         function.gate.enter()
@@ -69,7 +75,7 @@ class Invoker:
             sandbox = release.pool.take()
             result: Outcome | None = None
             try:
-                result = sandbox.invoke(payload, float(release.config["Timeout"]))
+                result = sandbox.invoke(payload, float(release.config["Timeout"]), context)
                 if want_log:
                     sandbox.reported.wait(1.0)  # the output comes by another way than the answer
                 tail = "\n".join(list(sandbox.tail)) if want_log else ""

@@ -73,7 +73,7 @@ def port_of(container: Mapping[str, Any]) -> int:
     return int(container.get("Environment", {}).get("SAGEMAKER_BIND_TO_PORT", PORT))
 
 
-def container_spec(recipe: Recipe, cloud: Cloud, mark: str) -> ContainerSpec:
+def container_spec(recipe: Recipe, cloud: Cloud, mark: str, network: str | None = None) -> ContainerSpec:
     """Return one instance's container: `docker run IMAGE serve` as SageMaker does (CONTRACTS 25, 37, 38)."""
     container = model_container(recipe.model)
     memory = recipe.variant.get("ServerlessConfig", {}).get("MemorySizeInMB")
@@ -90,7 +90,8 @@ def container_spec(recipe: Recipe, cloud: Cloud, mark: str) -> ContainerSpec:
         command=("serve",),
         environment=environment | container.get("Environment", {}),
         mounts=(Mount(source=str(recipe.folder), target="/opt/ml/model", read_only=True),),
-        publish=(port_of(container),),
+        publish=() if network else (port_of(container),),
+        network=network,
         memory=memory * 1024 * 1024 if memory else None,
         gpus=gpus_of(recipe.variant.get("InstanceType", "")) if cloud.engine.has_gpus() else 0,
         labels={"kennel.endpoint": recipe.endpoint, "kennel.variant": recipe.name},
@@ -112,6 +113,8 @@ class Host:
     fill: Callable[[Mapping[str, Any], Objects, Path], None] = fill
     clock: Callable[[], float] = time.monotonic
     closing: threading.Event = field(default_factory=threading.Event)
+    isolated: str | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
     direct: bool = sys.platform == "linux"  # container addresses can be reached without the published port
 
     def prepare(self, recipe: Recipe) -> str:
@@ -135,7 +138,8 @@ class Host:
             raise StartError("localcloud is being taken down.")
         mark = uuid.uuid4().hex[:17]
         try:
-            state = self.cloud.engine.run(container_spec(recipe, self.cloud, mark))
+            network = self._isolated() if recipe.model.get("EnableNetworkIsolation") else None
+            state = self.cloud.engine.run(container_spec(recipe, self.cloud, mark, network))
         except ImageMissing as error:
             raise StartError(f"CannotStartContainerError. {error}") from None
         except EngineError as error:
@@ -154,6 +158,13 @@ class Host:
             self.cloud.engine.remove(state.id)
             raise
         return Instance(container=state.id, stream=stream, wire=wire)
+
+    def _isolated(self) -> str:
+        """Return the network that leads nowhere, for models with EnableNetworkIsolation; made when first needed."""
+        with self.lock:
+            if self.isolated is None:
+                self.isolated = self.cloud.engine.create_network(f"{self.cloud.instance}-isolated", internal=True)
+            return self.isolated
 
     def _await_ping(self, recipe: Recipe, state: ContainerState) -> Wire:
         port = port_of(model_container(recipe.model))

@@ -175,12 +175,13 @@ class Sandbox:
     idle_since: float = 0.0
     reported: threading.Event = field(default_factory=threading.Event)
 
-    def invoke(self, payload: bytes, timeout: float) -> Outcome | None:
-        """Run one event; None when the container died under it. The emulator itself ends it after `timeout` seconds."""
+    def invoke(self, payload: bytes, timeout: float, context: str | None = None) -> Outcome | None:
+        """Run one event; None when the container died under it. The emulator ends it after `timeout` seconds."""
         self.tail.clear()
         self.reported.clear()
         try:
-            reply = self.wire.request("POST", PATH, body=payload, headers={}, timeout=timeout + 30)
+            headers = {"X-Amz-Client-Context": context} if context else {}
+            reply = self.wire.request("POST", PATH, body=payload, headers=headers, timeout=timeout + 30)
         except (UnreachableError, BrokenError, TimedOutError):
             return None
         return outcome(reply.status, reply.body)

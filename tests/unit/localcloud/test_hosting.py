@@ -278,6 +278,33 @@ def test_an_alarm_during_the_bake_rolls_back() -> None:
     assert world.engine.running() == ["serve:1"]
 
 
+def test_a_change_that_breaks_never_leaves_the_endpoint_in_progress() -> None:
+    world = World()
+    world.endpoint()
+    updated(world, DeploymentConfig=canary())
+
+    def broken(_: float) -> None:
+        raise OSError("no space left on device")
+
+    world.clock.on_wait = broken
+    world.later.run()
+    world.clock.on_wait = lambda _: None
+    described = world.describe()
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "c")
+    assert "no space left on device" in described["FailureReason"]
+    assert world.engine.running() == ["serve:1"]
+
+
+def test_an_isolated_model_runs_on_a_network_that_leads_nowhere() -> None:
+    world = World()
+    world.do("CreateModel", ModelName="m", PrimaryContainer={"Image": "serve:1"}, EnableNetworkIsolation=True)
+    world.config("c", one(count=2))
+    world.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")
+    world.later.run()
+    assert world.engine.isolated_networks == ["lc-test-isolated"]
+    assert {(spec.network, spec.publish) for spec in world.engine.specs} == {("lc-test-isolated", ())}
+
+
 def test_scaling_starts_and_stops_real_instances() -> None:
     world = World()
     world.endpoint()
