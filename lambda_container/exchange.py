@@ -5,20 +5,14 @@ from __future__ import annotations
 import http.client
 import io
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lambda_container.deadline import Deadline
 
+if TYPE_CHECKING:
+    from lambda_container.protocols import Stream
+
 CHUNK = 65536  # bytes
-
-
-class Stream(Protocol):
-    """The part of a connected socket that is used."""
-
-    def settimeout(self, value: float | None, /) -> None: ...
-    def sendall(self, data: Any, /) -> None: ...
-    def makefile(self, mode: Any, buffering: Any) -> Any: ...
-    def close(self) -> None: ...
 
 
 class Request(NamedTuple):

@@ -7,13 +7,17 @@ that changes in between (rebinding) gains nothing. TLS is verified against the n
 from __future__ import annotations
 
 import http.client
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from lambda_container.address import Policy, Target, bad_url, check_addresses, check_target, parse_url
 from lambda_container.deadline import Deadline
 from lambda_container.errors import RequestError
 from lambda_container.exchange import Request, Response, TooLargeError, exchange
-from lambda_container.network import Network, connect_any
+from lambda_container.network import connect_any
+
+if TYPE_CHECKING:
+    from lambda_container.protocols import Network
 
 MAX_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lambda_container.answer import Answer, direct_answer, error_answer, http_answer, preflight_answer
 from lambda_container.deadline import Deadline
@@ -21,20 +21,17 @@ from lambda_container.endpoint import Inference, infer
 from lambda_container.errors import RequestError
 from lambda_container.event import Source, StoredObject, Url, is_http, is_preflight, read_event
 from lambda_container.fetch import fetch
-from lambda_container.network import Network, SystemNetwork
+from lambda_container.network import SystemNetwork
 from lambda_container.objects import read_object
 from lambda_container.picture import check_size, media_type
 from lambda_container.service import Service
 from lambda_container.settings import read_credentials, read_settings
 
+if TYPE_CHECKING:
+    from lambda_container.protocols import Context, Network
+
 MARGIN_SECONDS = 0.5  # kept to send the answer: Lambda's own end of time would be an untyped error
 FETCH_SECONDS = 10.0  # at most for the picture, so that a slow server leaves time for the endpoint
-
-
-class Context(Protocol):
-    """The part of Lambda's context that is used."""
-
-    def get_remaining_time_in_millis(self) -> int: ...
 
 
 class Application:

@@ -6,22 +6,14 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lambda_container.deadline import Deadline
-from lambda_container.exchange import Stream
+
+if TYPE_CHECKING:
+    from lambda_container.protocols import Network, Stream
 
 Lookup = Callable[[str, int], Sequence[tuple[Any, ...]]]
-
-
-class Network(Protocol):
-    """What fetching needs of the world; tests bring their own."""
-
-    def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
-        """The addresses of a name. Raises OSError, TimeoutError."""
-
-    def connect(self, address: str, port: int, server_name: str | None, deadline: Deadline) -> Stream:
-        """A connection to an IP address, under TLS for `server_name` unless that is None. Raises OSError."""
 
 
 def system_lookup(host: str, port: int) -> Sequence[tuple[Any, ...]]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import http.client
 import re
 from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from lambda_container.deadline import Deadline
 from lambda_container.errors import RequestError
 from lambda_container.exchange import Request, Response, TooLargeError
-from lambda_container.network import Network
 from lambda_container.service import Service
 from lambda_container.settings import ServiceAddress, Settings
 from lambda_container.sigv4 import Credentials, sign
+
+if TYPE_CHECKING:
+    from lambda_container.protocols import Network
 
 # Strict, because the name becomes a part of the host name.
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

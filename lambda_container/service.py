@@ -6,11 +6,15 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from lambda_container.deadline import Deadline
-from lambda_container.exchange import Request, Response, Stream, UnansweredError, exchange
-from lambda_container.network import Network, connect_any
+from lambda_container.exchange import Request, Response, UnansweredError, exchange
+from lambda_container.network import connect_any
 from lambda_container.settings import ServiceAddress
+
+if TYPE_CHECKING:
+    from lambda_container.protocols import Network, Stream
 
 # A frozen function does not see its connections die, and a dead one answers nothing at all. So an older one is not
 # tried. Wall time, because the monotonic clock may stand still while the function is frozen.
