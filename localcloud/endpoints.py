@@ -5,64 +5,18 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from localcloud.containers import EngineError
 from localcloud.endpoint_configs import Catalogue, Params, invalid, page
-from localcloud.hosting import Host, Recipe, StartError, Variant, each_at_once
+from localcloud.fleets import Endpoint, Fleet, Variant
+from localcloud.hosting import Host, Recipe, StartError, each_at_once
 from localcloud.objects import client
 from localcloud.service import Cloud
-from localcloud.variants import Share, choose_variant, initial_share, traffic_steps, updated_shares
+from localcloud.variants import Share, initial_share, traffic_steps, updated_shares
 
 WATCH_SECONDS = 3.0
 IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-
-
-@dataclass(kw_only=True, eq=False)
-class Fleet:
-    """All variants of one endpoint configuration, running."""
-
-    config: str
-    variants: dict[str, Variant]
-
-    def close(self) -> None:
-        each_at_once(Variant.close, list(self.variants.values()))
-
-
-@dataclass(kw_only=True, eq=False)
-class Endpoint:
-    """One endpoint. `green` takes `green_share` of the traffic while an update moves it."""
-
-    name: str
-    arn: str
-    config: str
-    created: datetime
-    modified: datetime
-    status: str = "Creating"
-    reason: str | None = None
-    fleet: Fleet | None = None
-    green: Fleet | None = None
-    green_share: float = 0.0
-    deployment: Params | None = None
-    pending: Params | None = None
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    wake: threading.Event = field(default_factory=threading.Event)
-
-    def fleet_at(self, point: float) -> Fleet | None:
-        """Return the fleet that owns `point` in [0, 1) of the traffic; None before anything runs."""
-        with self.lock:
-            return self.green if self.green is not None and point < self.green_share else self.fleet
-
-    def route(self, target: str | None, points: tuple[float, float]) -> Variant | None:
-        """Return the variant for a request: the target, else by weights. Raises KeyError for an unknown target."""
-        fleet = self.fleet_at(points[0])
-        if fleet is None:
-            return None
-        if target is None:
-            weights = {name: variant.share.weight for name, variant in fleet.variants.items()}
-            target = choose_variant(weights, points[1])
-        return fleet.variants[target]
 
 
 class RollbackError(Exception):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from localcloud.errors import ApiError
-from localcloud.functions import Function, Functions, Params, Release, not_now
+from localcloud.function_configs import Params, not_now
+from localcloud.functions import Function, Functions, Release
 from localcloud.rie import Outcome
 from localcloud.variants import choose_variant
 

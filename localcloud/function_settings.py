@@ -8,7 +8,8 @@ from typing import Any
 
 from localcloud.concurrency import ACCOUNT_LIMIT, check_reservation
 from localcloud.errors import ApiError
-from localcloud.functions import Function, Functions, Params, conflict, invalid, missing, page, stamp
+from localcloud.function_configs import Params, conflict, invalid, missing, stamp
+from localcloud.functions import Function, Functions, page
 
 NONE_THERE = "The resource you requested does not exist."
 

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from localcloud.errors import ApiError
+from localcloud.function_configs import Params
 from localcloud.function_invoke import SYNC_LIMIT, Invoker
-from localcloud.functions import Function, Params
+from localcloud.functions import Function
 from localcloud.protocol import Answer
 from localcloud.service import Request
 

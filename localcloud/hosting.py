@@ -1,14 +1,13 @@
 """Runs a model's containers on this host: one per instance. What an endpoint is lives in endpoints.py."""
 
 import itertools
-import shutil
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +17,6 @@ from localcloud.logs import LogPump, lines
 from localcloud.model_data import ModelDataError, fill
 from localcloud.objects import Objects
 from localcloud.service import Cloud
-from localcloud.variants import Share, choose_instance
 from localcloud.wire import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
 
 Thing = TypeVar("Thing")
@@ -237,92 +235,3 @@ def each_at_once(work: Callable[[Thing], Result], things: Sequence[Thing]) -> li
     with ThreadPoolExecutor(len(things)) as pool:
         futures = [pool.submit(work, thing) for thing in things]
     return [future.result() for future in futures]
-
-
-@dataclass(kw_only=True)
-class Variant:
-    """A production variant that runs: its instances and how traffic is spread over them. Thread-safe."""
-
-    recipe: Recipe
-    host: Host
-    share: Share
-    image: str = ""
-    instances: list[Instance] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    changing: threading.Lock = field(default_factory=threading.Lock)  # one change of the instances at a time
-    turns: "itertools.count[int]" = field(default_factory=itertools.count)
-
-    @property
-    def outstanding(self) -> int:
-        with self.lock:
-            return sum(instance.outstanding for instance in self.instances)
-
-    def take(self, *, avoid: Sequence[Instance] = ()) -> Instance | None:
-        """Reserve the least busy instance for one request; None when there is none left. Give it back."""
-        with self.lock:
-            able = [instance for instance in self.instances if instance not in avoid]
-            if not able:
-                return None
-            chosen = able[choose_instance([instance.outstanding for instance in able], next(self.turns))]
-            chosen.outstanding += 1
-            return chosen
-
-    def give_back(self, instance: Instance) -> None:
-        with self.lock:
-            instance.outstanding -= 1
-
-    def scale(self, count: int) -> None:
-        """Bring the number of instances to `count`. Raises StartError; then those that started are stopped again."""
-        with self.changing:
-            missing = count - len(self.instances)
-            if missing > 0:
-                self._add(missing)
-            elif missing < 0:
-                with self.lock:
-                    leaving, self.instances = self.instances[count:], self.instances[:count]
-                self._drain(leaving)
-
-    def _add(self, count: int) -> None:
-        def attempt(_: int) -> Instance | StartError:
-            try:
-                return self.host.start(self.recipe)
-            except StartError as error:
-                return error
-
-        results = each_at_once(attempt, range(count))
-        started = [result for result in results if isinstance(result, Instance)]
-        failed = [result for result in results if isinstance(result, StartError)]
-        if failed:
-            self.host.stop(started)
-            raise failed[0]
-        with self.lock:
-            self.instances.extend(started)
-
-    def _drain(self, leaving: Sequence[Instance]) -> None:
-        """Let taken requests end (60 s at most: CONTRACTS 30), then stop."""
-        until = self.host.clock() + 65
-        while any(instance.outstanding for instance in leaving) and self.host.clock() < until:
-            if self.host.closing.wait(0.02):
-                return
-        self.host.stop(leaving)
-
-    def replace_dead(self) -> None:
-        """Take instances that do not answer out of traffic and start others in their place."""
-        with self.changing:
-            dead = [instance for instance in list(self.instances) if not self.host.alive(instance)]
-            missing = self.share.count - len(self.instances) + len(dead)
-            if missing <= 0 or self.host.closing.is_set():
-                return
-            with self.lock:
-                self.instances = [instance for instance in self.instances if instance not in dead]
-            self.host.stop(dead, grace=0)
-            try:
-                self._add(missing)
-            except StartError:
-                return  # the next round tries again
-
-    def close(self) -> None:
-        """Drain and stop every instance, and forget the model's files."""
-        self.share = replace(self.share, count=0)
-        self.scale(0)
-        shutil.rmtree(self.recipe.folder, ignore_errors=True)

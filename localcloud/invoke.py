@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.endpoint_configs import Catalogue, Params
-from localcloud.endpoints import Endpoint, Endpoints, cloudwatch_alarms
+from localcloud.endpoints import Endpoints, cloudwatch_alarms
 from localcloud.errors import ApiError
-from localcloud.hosting import Host, Instance, Variant
+from localcloud.fleets import Endpoint, Variant
+from localcloud.hosting import Host, Instance
 from localcloud.service import Cloud, Service
 from localcloud.threads import Threads
 from localcloud.wire import BrokenError, Reply, TimedOutError, UnreachableError

@@ -249,6 +249,19 @@ def test_a_failed_update_leaves_the_old_model_serving_and_says_why(user: User, c
     user.delete("rollback")
 
 
+def test_an_isolated_model_serves_from_an_internal_network(user: User, cloud: Running) -> None:
+    container = {"Image": IMAGE}
+    user.sagemaker.create_model(
+        ModelName="isolated", PrimaryContainer=container, ExecutionRoleArn=ROLE, EnableNetworkIsolation=True
+    )
+    user.endpoint("isolated", variant("isolated"))
+    assert user.ask("isolated")["size"] == 2
+    (running,) = cloud.containers(kennel__endpoint="isolated")
+    (network,) = running.attrs["NetworkSettings"]["Networks"].values()
+    assert cloud.docker.networks.get(network["NetworkID"]).attrs["Internal"] is True
+    user.delete("isolated")
+
+
 def test_a_dead_container_is_noticed_and_replaced(user: User, cloud: Running) -> None:
     user.model("dead")
     user.endpoint("dead", variant("dead", count=2))
