@@ -91,7 +91,7 @@ def _prepare(place: Environment, config: Config, folder: Path) -> None:
         max_bad_share=config.max_bad_share,
         valid_share=config.valid_share,
         seed=config.seed,
-        threads=place.cpus,
+        threads=2 * place.cpus,  # a thread reads while another decodes
         say=_say,
     )
     counts = f"{len(index.train)} train, {len(index.valid)} valid, {len(index.test)} test"
