@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import platform
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,29 +14,10 @@ import requests
 from docker.models.containers import Container
 
 import docker
-from starter.packages import Package, python_package
+from localcloud import rie
 
 ROOT = Path(__file__).parents[3]
-PACKAGE = Package(
-    name="aws-sam-cli",
-    version="1.170.0",
-    sha256="24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf",
-)
 LABEL = "kennel.test"
-
-
-def emulator() -> Path:
-    """The emulator's binary for this machine, from the pinned wheel of aws-sam-cli, fetched once. Raises FetchError."""
-    folder = ROOT / ".kennel" / "cache" / f"rie-{PACKAGE.version}"
-    machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    binary = folder / "samcli" / "local" / "rapid" / f"aws-lambda-rie-{machine}"
-    if not binary.is_file():
-        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-        python_package(PACKAGE, partial)
-        with contextlib.suppress(OSError):  # another run was first
-            partial.rename(folder)
-    binary.chmod(0o755)
-    return binary
 
 
 class Result(NamedTuple):
@@ -73,6 +52,7 @@ class Function:
 @contextlib.contextmanager
 def running(image: str, environment: Mapping[str, str], *, timeout: int) -> Iterator[Function]:
     """The function with Lambda's own variables and `environment`; `timeout` in seconds."""
+    emulator = rie.fetch(rie.ARCHITECTURES[rie.host_architecture()])
     client = docker.from_env()
     container = client.containers.run(
         image,
@@ -88,7 +68,7 @@ def running(image: str, environment: Mapping[str, str], *, timeout: int) -> Iter
             "AWS_REGION": "us-east-1",
             **environment,
         },
-        volumes={str(emulator()): {"bind": "/rie", "mode": "ro"}},
+        volumes={str(emulator): {"bind": "/rie", "mode": "ro"}},
         ports={"8080/tcp": ("127.0.0.1", 0)},
         labels={LABEL: "lambda"},
         read_only=True,
