@@ -91,7 +91,7 @@ class Function(_Section):
     memory_mb: int = Field(default=512, ge=128, le=10240)  # CONTRACTS 65
     timeout_s: int = Field(default=60, ge=1, le=900)
     reserved_concurrency: int | None = Field(default=None, ge=1)
-    max_bytes: int = Field(default=6_000_000, ge=1)
+    max_bytes: int = Field(default=6_000_000, ge=1, le=6_291_456)  # CONTRACTS 30
     allow_http: bool = False
     allow_hosts: tuple[str, ...] = ()
 
