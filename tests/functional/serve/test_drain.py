@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -128,3 +129,15 @@ def test_an_idle_server_stops_at_once_even_with_a_kept_connection(tmp_path: Path
         code, seconds = stop(found)
         assert (code, seconds < 5) == (0, True)
         connection.close()
+
+
+def test_a_server_that_still_loads_stops_at_once_and_cleanly(tmp_path: Path) -> None:
+    model = write_artifact(tmp_path / "model", crop=1024, work=40)
+    with server(model) as found:
+        for _ in range(200):
+            with contextlib.suppress(ConnectionRefusedError):
+                if found.request("GET", "/ping")[0] == 503:
+                    break
+            time.sleep(0.05)
+        code, seconds = stop(found)
+    assert (code, seconds < 10) == (0, True)

@@ -100,9 +100,9 @@ def test_the_refused_picture_is_named_by_its_position() -> None:
         decode(b"x", PREPROCESSING, max_pixels=100, position="picture 2 of 3: ")
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (20_000, 1), (31, 33)])
-def test_a_picture_of_any_shape_becomes_the_networks_input_within_little_memory(size: tuple[int, int]) -> None:
-    values = decode(encoded(size=size, kind="PNG"), PREPROCESSING, max_pixels=1_000_000)
+@pytest.mark.parametrize("size", [(1, 1), (1, 600), (31, 33), (10_000_000, 1)])
+def test_a_picture_of_any_shape_becomes_the_networks_input_without_a_giant_resize(size: tuple[int, int]) -> None:
+    values = decode(encoded(size=size, kind="PNG"), Preprocessing(resize=64, crop=32), max_pixels=10_000_000)
     assert values.shape == (3, 32, 32)
     assert values.dtype == np.float32
 
