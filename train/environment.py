@@ -106,11 +106,14 @@ def from_sagemaker(
     )
 
 
-def by_hand(data: Path, output: Path, machine: Machine, *, weights: Path | None = None) -> Environment:
+def by_hand(data: Path, output: Path, machine: Machine) -> Environment:
     """The Environment of `docker run … --data DIR [--output DIR]`: one host, everything written under `output`."""
-    channels = {"training": data} | ({WEIGHTS_CHANNEL: weights} if weights else {})
     return Environment(
-        gpus=machine.gpus, cpus=machine.cpus, master_port=machine.free_port, channels=channels, **_outputs(output)
+        gpus=machine.gpus,
+        cpus=machine.cpus,
+        master_port=machine.free_port,
+        channels={"training": data},
+        **_outputs(output),
     )
 
 
