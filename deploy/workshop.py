@@ -43,7 +43,9 @@ class Workshop:
         return engine.builder(engine.clients(self.environment.get("PATH", os.defpath)), self.run)
 
     def plan(self, kind: Kind, *, target: str = "runtime") -> Build:
-        """What `kind` would be built from now."""
+        """What `kind` would be built from now. Raises EngineError when no engine answers, ImageError."""
+        if not engine.version(["docker"], self.run):
+            raise engine.EngineError("no Docker engine answers: run `./inv engine`")
         files = inputs(self.repository, kind, target=target)
         build = Build(kind=kind, target=target, base=self.base(), files=files)
         revision, created = self._history(files)
@@ -64,16 +66,21 @@ class Workshop:
         build = self.plan(kind, target=target)
         if self._has(build.reference):
             self.say(f"{build.reference} reused")
-            return build.reference
+        else:
+            self._make(build, target)
+        if target == "runtime":  # for `docker run` by hand; Kennel itself goes by the content's tag
+            self.run(["docker", "tag", build.reference, f"kennel-{kind}"])
+        return build.reference
+
+    def _make(self, build: Build, target: str) -> None:
         self.say(f"{build.reference} building")
         began = time.monotonic()
         uv = self._installer().read_bytes()
-        steps = installs(kind, target)
+        steps = installs(build.kind, target)
         self._build(
             build, context(build.files, [File(name=f"build/{step}/uv", content=uv, executable=True) for step in steps])
         )
         self.say(f"{build.reference} built in {time.monotonic() - began:.0f} s")
-        return build.reference
 
     def base(self) -> str:
         """The base image, pulled or made when it is not there yet. Raises ImageError."""

@@ -218,3 +218,8 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(images: dict[Kind
         assert same.count(False) <= 2
     finally:
         docker("rmi", changed)
+
+
+def test_the_newest_build_can_be_run_by_a_plain_name(images: dict[Kind, str]) -> None:
+    for kind in KINDS:
+        assert inspected(f"kennel-{kind}")["Id"] == inspected(images[kind])["Id"]
