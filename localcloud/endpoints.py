@@ -69,17 +69,17 @@ class Endpoints:
         name, arn = params["EndpointName"], self._arn(params["EndpointName"])
         config = self.catalogue.configs.get(params["EndpointConfigName"])
         recipes = self._recipes(name, config)
+        shares = {variant["VariantName"]: initial_share(variant) for variant in config["ProductionVariants"]}
         now = self.cloud.now()
         with self.lock:
             if name.lower() in self.endpoints:
                 raise invalid(f'Cannot create already existing endpoint "{arn}".')
             endpoint = Endpoint(
                 name=name, arn=arn, config=config["EndpointConfigName"], created=now, modified=now,
-                deployment=params.get("DeploymentConfig"),
+                deployment=params.get("DeploymentConfig"), planned=shares,
             )  # fmt: skip
             self.endpoints[name.lower()] = endpoint
         self.cloud.tags.put(arn, params.get("Tags"))
-        shares = {variant["VariantName"]: initial_share(variant) for variant in config["ProductionVariants"]}
         self.spawn(self._guarded, endpoint, self._bring_up, recipes, shares)
         return {"EndpointArn": arn}
 
@@ -314,6 +314,8 @@ class Endpoints:
                 answer["FailureReason"] = endpoint.reason[:1024]
             if endpoint.fleet is not None:
                 answer["ProductionVariants"] = [_described(v) for v in endpoint.fleet.variants.values()]
+            elif endpoint.status == "Creating":
+                answer["ProductionVariants"] = [_planned(name, share) for name, share in endpoint.planned.items()]
             if endpoint.deployment:
                 answer["LastDeploymentConfig"] = endpoint.deployment
             if endpoint.pending:
@@ -360,6 +362,18 @@ def _described(variant: Variant) -> Params:
     return summary | {
         "CurrentInstanceCount": len(variant.instances),
         "DesiredInstanceCount": variant.share.count,
+    }
+
+
+def _planned(name: str, share: Share) -> Params:
+    """Return the ProductionVariantSummary of a variant that is being created."""
+    return {
+        "VariantName": name,
+        "CurrentWeight": 0.0,
+        "DesiredWeight": share.weight,
+        "CurrentInstanceCount": 0,
+        "DesiredInstanceCount": share.count,
+        "VariantStatus": [{"Status": "Creating"}],
     }
 
 

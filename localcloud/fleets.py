@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -128,6 +128,7 @@ class Endpoint:
     green_share: float = 0.0
     deployment: Params | None = None
     pending: Params | None = None
+    planned: Mapping[str, Share] = field(default_factory=dict)  # what Creating is after
     lock: threading.RLock = field(default_factory=threading.RLock)
     wake: threading.Event = field(default_factory=threading.Event)
 

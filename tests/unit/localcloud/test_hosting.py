@@ -158,6 +158,8 @@ def test_an_endpoint_goes_from_creating_to_in_service_and_away() -> None:
     world.config("c", one(count=2))
     assert world.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")["EndpointArn"] == f"{ARN}endpoint/e"
     assert world.describe()["EndpointStatus"] == "Creating"
+    assert world.describe()["ProductionVariants"][0]["VariantStatus"] == [{"Status": "Creating"}]
+    assert world.describe()["ProductionVariants"][0]["DesiredInstanceCount"] == 2
     assert "not found" in world.refused("InvokeEndpoint", EndpointName="E", Body=b"").message
     assert "in-progress" in world.refused("DeleteEndpoint", EndpointName="E").message
     world.later.run()
