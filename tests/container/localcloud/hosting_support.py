@@ -159,6 +159,16 @@ class Running:
         return f"s3://models/{key}"
 
 
+def _answering(process: "subprocess.Popen[bytes]", path: Path) -> dict[str, str]:
+    """Wait until the server says where it answers; it writes the file in steps."""
+    for _ in range(300):
+        info: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if "endpoint_url" in info or process.poll() is not None:
+            return info
+        time.sleep(0.1)
+    raise RuntimeError(f"localcloud does not answer: {path}")
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[Running]:
     """Serve from a process of its own until the block ends; then nothing of it may be left."""
@@ -166,19 +176,15 @@ def running(folder: Path) -> Iterator[Running]:
     command = [sys.executable, "-m", "localcloud", "--port", "0", "--state-dir", str(folder / "state")]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT)
     client = docker.from_env()
+    info: dict[str, str] = {}
     try:
-        found = folder / "state" / "server.json"
-        for _ in range(300):
-            if found.exists() or process.poll() is not None:
-                break
-            time.sleep(0.1)
-        info = json.loads(found.read_text())
+        info = _answering(process, folder / "state" / "server.json")
         yield Running(endpoint_url=info["endpoint_url"], instance=info["instance"], docker=client)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
         log.close()
-        left = client.containers.list(all=True, filters={"label": f"kennel.localcloud={info['instance']}"})
+        left = client.containers.list(all=True, filters={"label": f"kennel.localcloud={info.get('instance', '')}"})
         client.close()
     if left:
         raise RuntimeError(f"localcloud left containers behind: {[container.name for container in left]}")
