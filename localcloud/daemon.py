@@ -83,6 +83,8 @@ def _await_health(state: StateDir, process: "subprocess.Popen[bytes]") -> Status
         while time.monotonic() < deadline and (process.poll() is None or state.held()):
             now = status(state.path)
             if now.healthy:
+                if now.info["pid"] != process.pid:
+                    _end(process)  # or it would take the folder as soon as the winner leaves it
                 process.returncode = 0  # it outlives us on purpose: no warning about a child still running
                 return now
             time.sleep(0.1)
@@ -111,18 +113,20 @@ def stop(state_dir: Path) -> bool:
     """
     state = StateDir(state_dir)
     was_running = state.held()
-    pid = state.info().get("pid")
-    if was_running and pid:
-        _terminate(int(pid), state)
+    if was_running:
+        _terminate(state)
     DockerEngine(state.instance, connect()).cleanup()
     if state.path.exists():
         state.clear_work()
     return was_running
 
 
-def _terminate(pid: int, state: StateDir) -> None:
+def _terminate(state: StateDir) -> None:
+    """SIGTERM, a minute, SIGKILL, until the folder is free."""
+    pid = 0
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if process_alive(pid):
+        pid = int(state.info().get("pid", 0))
+        if pid and process_alive(pid):
             os.kill(pid, number)
         deadline = time.monotonic() + _STOP_SECONDS
         while state.held() and time.monotonic() < deadline:

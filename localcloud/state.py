@@ -46,7 +46,7 @@ class StateDir:
                 f"(process {info.get('pid', '?')}, port {info.get('port', '?')}); stop it first: ./inv down"
             )
         self._lock = handle
-        (self.path / "server.json").unlink(missing_ok=True)  # what a crashed one said of itself
+        self.write_info({"pid": os.getpid()})  # instead of what a crashed one said of itself
 
     def release(self) -> None:
         if self._lock is not None:

@@ -38,10 +38,19 @@ class _ClosingError(Exception):
 class TrainingRun:
     """A job and the thread that runs it. `stop`, `interrupt` and `close` may be called from any thread."""
 
-    def __init__(self, cloud: Cloud, request: Mapping[str, Any], arn: str, *, grace: float = STOP_GRACE) -> None:
+    def __init__(
+        self,
+        cloud: Cloud,
+        request: Mapping[str, Any],
+        arn: str,
+        *,
+        grace: float = STOP_GRACE,
+        root: bool | None = None,
+    ) -> None:
         self.request, self.arn = request, arn
         self.name: str = request["TrainingJobName"]
         self._cloud, self._grace = cloud, grace
+        self._root = os.geteuid() == 0 if root is None else root
         now = cloud.now()
         self._record = Record(created=now, modified=now).entered("Starting", now)
         self._lock = threading.Lock()
@@ -143,7 +152,7 @@ class TrainingRun:
             return early
         self._enter("Training")
         outcome = self._train(roots, sources, checkpoints)
-        if os.geteuid() != 0:
+        if not self._root:
             self._open_up(folder)
         if checkpoints:
             checkpoints.sync()

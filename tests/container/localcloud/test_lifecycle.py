@@ -129,3 +129,6 @@ def test_two_ups_at_once_end_with_one_server_for_both(state_dir: Path) -> None:
         both = list(pool.map(lambda _: daemon.start_background(port=0, state_dir=state_dir), range(2)))
     assert both[0].healthy
     assert both[0].info["pid"] == both[1].info["pid"]
+    daemon.stop(state_dir)
+    time.sleep(2)
+    assert not daemon.status(state_dir).running, "the loser took the folder when the winner left it"

@@ -1,6 +1,7 @@
 """One folder, one localcloud; the lock dies with its process."""
 
 import multiprocessing
+import os
 import threading
 from pathlib import Path
 
@@ -55,12 +56,11 @@ def test_a_process_that_ends_without_a_word_frees_the_folder(tmp_path: Path) -> 
     assert not StateDir(tmp_path).held()
 
 
-def test_what_a_crashed_server_said_of_itself_is_forgotten(tmp_path: Path) -> None:
+def test_who_takes_the_folder_says_so_at_once_instead_of_what_a_crashed_one_said(tmp_path: Path) -> None:
     state = StateDir(tmp_path)
-    state.path.mkdir(exist_ok=True)
-    state.write_info({"port": 1})
+    state.write_info({"pid": 1, "port": 1})
     state.acquire()
-    assert state.info() == {}
+    assert state.info() == {"pid": os.getpid()}
     state.release()
 
 

@@ -37,9 +37,9 @@ class Stage:
         self.cloud = cloud(folder, self.engine, self.objects, self.logs)
         self.request = training_request(**changes)
 
-    def start(self, grace: float = 120.0) -> TrainingRun:
+    def start(self, grace: float = 120.0, root: bool = True) -> TrainingRun:
         self.run = TrainingRun(
-            self.cloud, self.request, "arn:aws:sagemaker:us-east-1:1:training-job/job-1", grace=grace
+            self.cloud, self.request, "arn:aws:sagemaker:us-east-1:1:training-job/job-1", grace=grace, root=root
         )
         self.run.start()
         return self.run
@@ -313,6 +313,23 @@ def test_gpus_are_given_only_when_the_instance_and_the_host_have_them(tmp_path: 
     having.engine.gpus = True
     having.finish()
     assert [stage.engine.specs[0].gpus for stage in (without, having)] == [0, 4]
+
+
+def test_a_server_that_is_not_root_opens_what_the_containers_root_wrote_before_reading_it(tmp_path: Path) -> None:
+    def program(container: FakeContainer) -> int:
+        if container.spec.entrypoint == ("chmod",):
+            [written] = container.folder("/work").rglob("secret")
+            written.rename(written.with_name("opened"))
+            return 0
+        (container.folder("/opt/ml/model") / "secret").write_text("x")
+        return 0
+
+    stage = Stage(tmp_path, program)
+    stage.start(root=False)
+    assert stage.wait()["TrainingJobStatus"] == "Completed"
+    assert list(stage.tar("out/job-1/output/model.tar.gz")) == ["opened"]
+    assert [spec.user for spec in stage.engine.specs] == [None, "0"]
+    assert not stage.engine.containers
 
 
 # ------------------------------------------------------------------------------- the API around the jobs
