@@ -92,7 +92,7 @@ def open_session(network: str | bytes, *, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Waiting threads sleep: decoders want the CPUs that they would spin on (ResNet-18 beside other work: 75, not 105 ms).
+    # Waiting threads sleep: decoders want the CPUs they would spin on (ResNet-18 beside other work: 75, not 105 ms).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
