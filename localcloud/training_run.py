@@ -22,6 +22,7 @@ from localcloud.errors import ApiError
 from localcloud.logs import LogPump
 from localcloud.objects import location
 from localcloud.service import Cloud
+from localcloud.training_container import container_spec
 from localcloud.training_data import Checkpoints, Source, download, folders_of, locate, merged, upload_artifacts
 from localcloud.training_record import COMPLETED, ENDED, INTERRUPTED, STOPPED, Outcome, Record, failed
 
@@ -236,40 +237,25 @@ class TrainingRun:
         return f"{self._cloud.instance}-{self.name[:40]}-{digest}-{what}"
 
     def _spec(self, root: Path, host: plan.Host, sources: list[Source], network: str) -> ContainerSpec:
-        entrypoint, command = plan.command(self.request)
-        mounts = [Mount(source=str(root), target="/opt/ml")]
-        for source in sources:
-            folder = f"/opt/ml/input/data/{source.channel.name}"
-            if source.channel.local:
-                mounts.append(Mount(source=source.channel.local, target=folder, read_only=True))
-            elif source.channel.mode == "FastFile":  # CONTRACTS 7
-                mounts.append(
-                    Mount(source=str(root / "input/data" / source.channel.name), target=folder, read_only=True)
-                )
-        checkpoints = self.request.get("CheckpointConfig", {}).get("LocalPath", plan.CHECKPOINTS)
-        if checkpoints.rstrip("/") != plan.CHECKPOINTS:
-            mounts.append(Mount(source=str(root / "checkpoints"), target=checkpoints))
-        gpus = plan.gpu_count(host.instance_type)
-        many = len(self._hosts)
-        return ContainerSpec(
-            image=self.request["AlgorithmSpecification"]["TrainingImage"],
+        environment = plan.environment(
+            self.request,
+            arn=self.arn,
+            region=self._cloud.region,
+            container_url=self._cloud.container_url,
+            isolated=self._isolated,
+        )
+        many, gpus = len(self._hosts), plan.gpu_count(host.instance_type)
+        return container_spec(
+            self.request,
+            host,
+            root,
+            [source.channel for source in sources],
             name=self._unique(host.name),
-            hostname=host.name,
-            entrypoint=entrypoint,
-            command=command,
-            environment=plan.environment(
-                self.request,
-                arn=self.arn,
-                region=self._cloud.region,
-                container_url=self._cloud.container_url,
-                isolated=self._isolated,
-            ),
-            mounts=tuple(mounts),
             network=network,
+            environment=environment,
             # Several hosts share this machine: each believes in its part, or they would start too many processes.
             cpus=max(1.0, (os.cpu_count() or 1) / many) if many > 1 else None,
             gpus=gpus if gpus and self._cloud.engine.has_gpus() else 0,
-            labels={"kennel.localcloud.training-job": self.name},
         )
 
     def _pump(self, host: str, container: str) -> LogPump:
