@@ -63,6 +63,13 @@ def build(architecture: str, num_classes: int, variant: str = "") -> nn.Module:
     return model
 
 
+def check_side(model: nn.Module, architecture: str, crop: int) -> None:
+    """Raises ModelError when `model` takes pictures of another side than `crop`, as vision transformers do."""
+    side = getattr(model, "image_size", crop)
+    if side != crop:
+        raise ModelError(f"{architecture} takes pictures of {side} pixels, not {crop}: use --crop {side}")
+
+
 def head_name(model: nn.Module) -> str:
     """The dotted name of the last linear layer, which every family of `names` ends in."""
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]

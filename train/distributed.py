@@ -17,6 +17,10 @@ Result = TypeVar("Result")
 TIMEOUT = timedelta(minutes=30)
 
 
+class Stopped(Exception):  # noqa: N818  not an error: somebody asked for it
+    """A rank was told to stop, all know it, and what was done is kept in checkpoints."""
+
+
 class RankError(RuntimeError):
     """Another rank could not go on; carries its reason."""
 
@@ -131,6 +135,13 @@ def broadcast_module(module: nn.Module) -> None:
     if dist.is_initialized():
         for tensor in [*module.parameters(), *module.buffers()]:
             dist.broadcast(tensor.data, src=0)
+
+
+def broadcast_buffers(module: nn.Module) -> None:
+    """Rank 0's buffers to all: BatchNorm's statistics drift apart between ranks until DDP's next forward."""
+    if dist.is_initialized():
+        for tensor in module.buffers():
+            dist.broadcast(tensor, src=0)
 
 
 def digest(module: nn.Module) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from torch import nn
 
 from train import distributed, loader
 from train.data import Sample
-from train.distributed import Ranks
+from train.distributed import Ranks, Stopped
 from train.loader import Transform
 from train.precision import Precision
 
@@ -74,15 +75,21 @@ def evaluate(
     precision: Precision,
     batch_size: int,
     workers: int,
+    stop: Callable[[], bool] = lambda: False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
-    """Runs `model` in eval mode over `samples`, shared out among the ranks."""
+    """Runs `model` in eval mode over `samples`, shared out among the ranks. Raises Stopped on all when one is told."""
     tally = Tally(classes)
     model.eval()
-    mine = plan(len(samples), batch_size, ranks)
-    with torch.inference_mode(), precision.autocast(ranks.device):
-        for batch in loader.batches(samples, mine, transform, workers=workers):
-            pictures = batch.pictures.to(ranks.device, memory_format=precision.memory_format, non_blocking=True)
-            tally.add(model(pictures), batch.labels)
-            advance(len(batch.labels) * ranks.world_size)
+    distributed.broadcast_buffers(model)
+    batches = loader.batches(samples, plan(len(samples), batch_size, ranks), transform, workers=workers)
+    rounds = -(-len(samples) // (batch_size * ranks.world_size))
+    with torch.no_grad(), precision.autocast(ranks.device):
+        for number in range(rounds):  # a rank may have a batch less than others, but must still listen
+            if distributed.any_of(stop()):
+                raise Stopped(f"while evaluating, in round {number + 1} of {rounds}")
+            for batch in itertools.islice(batches, 1):
+                pictures = batch.pictures.to(ranks.device, memory_format=precision.memory_format, non_blocking=True)
+                tally.add(model(pictures), batch.labels)
+                advance(len(batch.labels) * ranks.world_size)
     return tally.result()

@@ -7,7 +7,8 @@ checkpoints, so that a resumed run computes only what is missing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,16 +20,17 @@ from torch import nn
 
 from contract.preprocess import Preprocessing
 from train import distributed, loader
+from train.checkpoint import PART
 from train.data import Sample
-from train.distributed import Ranks
+from train.distributed import Ranks, Stopped
 from train.evaluate import Evaluation, Tally
-from train.loader import Transform
-from train.loop import Step, Stopped
+from train.loader import Batch, Transform
+from train.loop import Step
 from train.precision import Precision
 
 BATCH = 32  # pictures in one forward pass
 CHUNK = 64  # pictures in one file, the least that is computed twice after a kill
-LARGE, LARGE_CHUNK = 20_000, 1024
+LARGE, LARGE_CHUNK = 20_000, 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,36 +65,46 @@ class Extractor:
         self, name: str, samples: Sequence[Sample], view: Transform, advance: Callable[[int], None]
     ) -> torch.Tensor:
         parts = chunks(len(samples))
-        mine: dict[int, torch.Tensor] = {}
-        turns = -(-len(parts) // self.ranks.world_size)
-        for turn in range(turns):  # every rank takes as many turns, so that all agree when to stop
+        paths = [self._path(f"{name}-{number:06d}") for number in range(len(parts))]
+        mine = self._kept(parts, paths)
+        missing = [number for number in self._turns(parts) if number not in mine]
+        fresh = self._compute(samples, [parts[number] for number in missing], view)
+        for turn in range(-(-len(parts) // self.ranks.world_size)):  # as many for each rank, to agree when to stop
             number = turn * self.ranks.world_size + self.ranks.rank
-            if number < len(parts):
-                mine[number] = self._chunk(f"{name}-{number:06d}", samples, parts[number], view)
+            if number in missing:
+                mine[number] = next(fresh)
+                _write(paths[number], mine[number])
             advance(sum(len(part) for part in parts[turn * self.ranks.world_size :][: self.ranks.world_size]))
             if distributed.any_of(self.stop()):
-                raise Stopped(f"while computing features, {turn + 1} of {turns} rounds of {name} kept")
+                raise Stopped(f"while computing features of {name}; those made so far are kept")
         return _gathered(mine, parts)
 
-    def _chunk(self, name: str, samples: Sequence[Sample], part: Sequence[int], view: Transform) -> torch.Tensor:
-        path = self.folder / f"features-{self.key[:16]}-{name}.safetensors" if self.folder else None
-        kept = _read(path, len(part)) if path else None
-        if kept is not None:
-            return kept
-        made = self._compute(samples, part, view)
-        if path:
-            _write(path, made)
-        return made
+    def _turns(self, parts: Sequence[Sequence[int]]) -> range:
+        return range(self.ranks.rank, len(parts), self.ranks.world_size)
 
-    def _compute(self, samples: Sequence[Sample], part: Sequence[int], view: Transform) -> torch.Tensor:
-        plan = [part[start : start + BATCH] for start in range(0, len(part), BATCH)]
+    def _path(self, name: str) -> Path | None:
+        return self.folder / f"features-{self.key[:16]}-{name}.safetensors" if self.folder else None
+
+    def _kept(self, parts: Sequence[Sequence[int]], paths: Sequence[Path | None]) -> dict[int, torch.Tensor]:
+        read = {number: _read(paths[number], len(parts[number])) for number in self._turns(parts)}
+        return {number: values for number, values in read.items() if values is not None}
+
+    def _compute(
+        self, samples: Sequence[Sample], parts: Sequence[Sequence[int]], view: Transform
+    ) -> Iterator[torch.Tensor]:
+        """The features of each of `parts`; pictures of the next are decoded while the backbone sees these."""
+        cut = [[part[start : start + BATCH] for start in range(0, len(part), BATCH)] for part in parts]
+        batches = loader.batches(samples, list(itertools.chain(*cut)), view, workers=self.workers)
         self.backbone.eval()
-        rows = []
-        with torch.no_grad(), self.precision.autocast(self.ranks.device):
-            for batch in loader.batches(samples, plan, view, workers=self.workers):
-                pictures = batch.pictures.to(self.ranks.device, memory_format=self.precision.memory_format)
-                rows.append(self.backbone(pictures).float().flatten(1).cpu())
-        return torch.cat(rows)
+        for pieces in cut:
+            with torch.no_grad(), self.precision.autocast(self.ranks.device):
+                rows = [self._forward(batch) for batch in itertools.islice(batches, len(pieces))]
+            yield torch.cat(rows)
+
+    def _forward(self, batch: Batch) -> torch.Tensor:
+        pictures = batch.pictures.to(self.ranks.device, memory_format=self.precision.memory_format)
+        rows: torch.Tensor = self.backbone(pictures).float().flatten(1).cpu()
+        return rows
 
 
 def chunks(count: int) -> list[list[int]]:
@@ -175,7 +187,9 @@ def _gathered(mine: dict[int, torch.Tensor], parts: Sequence[Sequence[int]]) -> 
     return distributed.sum_array(rows)  # zeros where other ranks have theirs: x + 0 is exact
 
 
-def _read(path: Path, rows: int) -> torch.Tensor | None:
+def _read(path: Path | None, rows: int) -> torch.Tensor | None:
+    if path is None:
+        return None
     try:
         kept: torch.Tensor = safetensors.torch.load_file(path)["features"]
     except (OSError, KeyError, safetensors.SafetensorError):
@@ -183,8 +197,10 @@ def _read(path: Path, rows: int) -> torch.Tensor | None:
     return kept if kept.shape[0] == rows else None
 
 
-def _write(path: Path, values: torch.Tensor) -> None:
+def _write(path: Path | None, values: torch.Tensor) -> None:
+    if path is None:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(PART)
     safetensors.torch.save_file({"features": values}, part)
     part.replace(path)

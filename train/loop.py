@@ -19,15 +19,11 @@ from torch import nn
 from train import distributed, schedule
 from train.checkpoint import Store
 from train.config import Config
-from train.distributed import Ranks
+from train.distributed import Ranks, Stopped
 from train.evaluate import Evaluation
 from train.precision import PLAIN, Precision
 
 State = dict[str, torch.Tensor]
-
-
-class Stopped(Exception):  # noqa: N818  not an error: somebody asked for it
-    """A rank was told to stop; a checkpoint has been written."""
 
 
 class DivergedError(ValueError):
@@ -48,7 +44,8 @@ class Task:
     """What differs between training a head and a network.
 
     model: what is trained and saved. forward: what computes its logits (the model, or DDP around it).
-    steps(epoch, first): this rank's steps of an epoch from number `first` on. validate(): the model as it is now.
+    steps(epoch, first): this rank's steps of an epoch from number `first` on. validate(): the model as it is now; may
+    raise Stopped, on every rank.
     shares: over how many ranks a batch is divided; 1 when each rank sees it whole and does the same.
     precision: of the steps. recorded: what was chosen for the whole network, kept in the checkpoint for a resumed run.
     """
@@ -74,10 +71,9 @@ class Best:
 
 @dataclass(kw_only=True)
 class Progressed:
-    """Where a run stands: `step` steps done, `sums` of this epoch's (loss, hits, pictures), seconds spent in it."""
+    """Where a run stands: `step` steps done, a row of `history` for each epoch done."""
 
     step: int = 0
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     history: list[dict[str, float]] = field(default_factory=list)
     best: Best = field(default_factory=Best)
     finished: bool = False
@@ -102,6 +98,7 @@ class Loop:
         self._optimizer = optimizer(task.model, config)
         self._scaler = torch.amp.GradScaler(ranks.device.type, enabled=task.precision.name == "fp16")
         self._at = Progressed()
+        self._sums = torch.zeros(3, dtype=torch.float64, device=ranks.device)  # there, so that no step waits for a GPU
 
     def fit(self, resumed: Mapping[str, Any] | None) -> Progressed:
         """Trains to the end, from the `resumed` state where there is one; the model then holds the best weights.
@@ -117,12 +114,12 @@ class Loop:
 
     def _epoch(self, epoch: int) -> None:
         first = self._at.step - epoch * self._task.steps_per_epoch  # all of them: stopped before the validation
-        began, seen_before = self._clock(), self._at.sums[2]
+        began, seen_before = self._clock(), self._totals()[2]
         self._task.forward.train()
         for step in self._task.steps(epoch, first):
             self._step(step)
             self._after_step()
-        sums = distributed.total(self._at.sums) if self._task.shares > 1 else self._at.sums
+        sums = self._totals()
         pace = (sums[2] - seen_before) / max(1e-9, self._clock() - began)
         self._end_epoch(epoch, sums, pace)
 
@@ -146,13 +143,19 @@ class Loop:
 
     def _count(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
         hits = (logits.detach().argmax(dim=1) == labels).sum()
-        found = torch.stack([loss.detach().double(), hits.double()]).tolist()
-        if not math.isfinite(found[0]) and not self._scaler.is_enabled():
+        seen = torch.full_like(loss, len(labels), dtype=torch.float64)
+        self._sums += torch.stack([loss.detach().double(), hits.double(), seen])
+
+    def _totals(self) -> list[float]:
+        """This epoch's loss, hits and pictures so far, over all ranks. Raises DivergedError."""
+        sums: list[float] = self._sums.tolist()
+        sums = distributed.total(sums) if self._task.shares > 1 else sums
+        if not math.isfinite(sums[0]):
             raise DivergedError(
-                f"the loss is {found[0]} at step {self._at.step}: lower learning_rate "
+                f"the loss is {sums[0]} by step {self._at.step}: lower learning_rate "
                 f"(now {schedule.peak(self._config):g}) or set warmup_epochs"
             )
-        self._at.sums = [self._at.sums[0] + found[0], self._at.sums[1] + found[1], self._at.sums[2] + len(labels)]
+        return sums
 
     def _after_step(self) -> None:
         self._at.step += 1
@@ -165,7 +168,11 @@ class Loop:
             raise Stopped(f"after step {self._at.step}")
 
     def _end_epoch(self, epoch: int, sums: list[float], pace: float) -> None:
-        valid = self._task.validate()
+        try:
+            valid = self._task.validate()
+        except Stopped:
+            self._save()
+            raise
         values: dict[str, float] = {
             "epoch": epoch + 1,
             "train_loss": sums[0] / sums[2],
@@ -177,7 +184,7 @@ class Loop:
             "pictures_per_second": pace,
         }
         self._at.history.append(values)
-        self._at.sums = [0.0, 0.0, 0.0]
+        self._sums.zero_()
         score = (valid.top1, -valid.loss)
         if score > self._at.best.score:
             self._at.best = Best(score=score, epoch=epoch, state=_snapshot(self._task.model))
@@ -189,7 +196,7 @@ class Loop:
             raise Stopped(f"after epoch {epoch + 1}")
 
     def _save(self) -> None:
-        sums = distributed.total(self._at.sums) if self._task.shares > 1 else self._at.sums
+        sums = self._totals()
         if self._ranks.is_first:
             self._store.save(self._at.step, self._state(sums))
         distributed.barrier()
@@ -221,10 +228,10 @@ class Loop:
         torch.set_rng_state(state["rng"]["torch"])
         best = state["best"]
         score = (float(best["score"][0]), float(best["score"][1]))
-        first = self._ranks.is_first or self._task.shares == 1  # the saved sums are those of all ranks
+        if self._ranks.is_first or self._task.shares == 1:  # the saved sums are those of all ranks
+            self._sums.copy_(torch.tensor(state["sums"], dtype=torch.float64))
         self._at = Progressed(
             step=state["step"],
-            sums=list(state["sums"]) if first else [0.0, 0.0, 0.0],
             history=list(state["history"]),
             best=Best(score=score, epoch=best["epoch"], state=best["state"]),
             finished=state["finished"],

@@ -23,7 +23,7 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._what, self._total, self._stream, self._clock = what, total, stream, clock
-        self._shown = shown and stream.isatty()
+        self._shown = shown and stream.isatty()  # the supervisor gives its ranks a terminal when it has one itself
         self._seen, self._start, self._drawn = 0, clock(), 0.0
 
     def advance(self, pictures: int) -> None:

@@ -1,6 +1,7 @@
 """One rank: joins the others, builds, trains, evaluates; rank 0 exports. Started by torchrun, once per process.
 
-Exit codes: 0 done, 143 told to stop (a checkpoint is written), 1 failed (the reason is left for the supervisor).
+Exit codes: 0 done, 1 failed (the reason is left for the supervisor); told to stop, after writing a checkpoint, 143, or
+0 where a supervisor reads it from the mark, since torchrun would call any other code a failure.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from train import distributed, evaluate, examples, export, features, loader, pre
 from train.checkpoint import Store
 from train.config import Config
 from train.data import Index, Sample, read_index
-from train.distributed import Ranks
+from train.distributed import Ranks, Stopped
 from train.environment import WEIGHTS_CHANNEL
 from train.evaluate import Evaluation
-from train.loop import Loop, Progressed, Step, Stopped, Task
+from train.loop import Loop, Progressed, Step, Task
 from train.precision import Precision
 from train.progress import Progress
 from train.run import Run, read_run, write_done, write_error, write_stopped
@@ -88,6 +89,7 @@ class Job:
 
 
 def main(environ: Mapping[str, str]) -> int:
+    torch.backends.cudnn.benchmark = True  # sizes never change but for the last batch
     stop = StopSignal()
     stop.install()
     ranks = distributed.from_environment(environ)
@@ -97,8 +99,7 @@ def main(environ: Mapping[str, str]) -> int:
             distributed.barrier()  # the first to leave ends the others (SDK's local mode): leave together
     except Stopped as reason:
         say(ranks, f"stopped {reason}; the same command goes on from the checkpoint")
-        write_stopped(rank=ranks.rank, environ=environ)
-        return STOPPED
+        return 0 if write_stopped(rank=ranks.rank, environ=environ) else STOPPED
     except Exception as error:
         traceback.print_exc()
         write_error(error, rank=ranks.rank, environ=environ)
@@ -129,6 +130,7 @@ def prepare(run: Run, index: Index, ranks: Ranks) -> Start:
         torch.manual_seed(config.seed)
         variant = found.variant if found else ""
         model = models.build(config.model, len(index.labels), variant)
+        models.check_side(model, config.model, config.crop)
         normal = {"mean": found.mean, "std": found.std} if found else {}
         source = found.source if found else f"chance, seed {config.seed}"
         if found:
@@ -290,6 +292,7 @@ def assess(job: Job, model: nn.Module, samples: Sequence[Sample], used: Precisio
         precision=used,
         batch_size=features.BATCH,
         workers=job.workers,
+        stop=job.stop,
         advance=bar.advance,
     )
     bar.close()

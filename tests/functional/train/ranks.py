@@ -24,7 +24,7 @@ from train.environment import Environment
 SECONDS = 120.0
 COLOURS = {"blue": (40, 60, 200), "green": (60, 180, 60), "red": (200, 50, 40)}
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["train.worker", "torch.distributed", "onnxscript", "torch.onnx"])
+CONTEXT.set_forkserver_preload(["train.worker", "torch.export", "torch.onnx", "onnxscript", "networkx"])
 
 
 def pictures(folder: Path, *, train: int = 9, valid: int = 5, test: int = 4, labels: Sequence[str] = ()) -> Path:

@@ -91,12 +91,14 @@ def _state_of(folder: Path) -> list[str]:
 
 def test_killed_during_a_write_there_is_always_a_whole_checkpoint(tmp_path: Path) -> None:
     moments, seen = random.Random(5), 0
-    for _ in range(12):
+    for _ in range(8):
+        for rest in tmp_path.glob(f"*{checkpoint.PART}"):
+            rest.unlink()
         process = ranks.start(write_forever, tmp_path)
-        deadline = time.monotonic() + 20
-        while not any(tmp_path.iterdir()) and time.monotonic() < deadline:
-            time.sleep(0.001)
-        time.sleep(moments.uniform(0, 0.1))
+        deadline = time.monotonic() + 30
+        while not any(tmp_path.glob(f"*{checkpoint.PART}")) and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        time.sleep(moments.uniform(0, 0.02))
         process.kill()
         process.join()
         seen += any(path.name.endswith(checkpoint.PART) for path in tmp_path.iterdir())
@@ -122,7 +124,7 @@ def test_told_to_stop_all_ranks_leave_with_a_checkpoint_and_a_resumed_run_ends_t
     pid = started[1].pid
     assert pid is not None
     os.kill(pid, signal.SIGTERM)  # one rank is told; all must agree
-    assert ranks.finish(started) == [143, 143], (tmp_path / "rank-0.log").read_text()
+    assert ranks.finish(started) == [0, 0], (tmp_path / "rank-0.log").read_text()  # the marks tell the supervisor
     assert sorted(path.name for path in (tmp_path / "marks").iterdir()) == ["rank-0.stopped", "rank-1.stopped"]
     assert not list((tmp_path / "model").iterdir())
     assert ranks.train(variables, 2, tmp_path) == [0, 0], (tmp_path / "rank-0.log").read_text()

@@ -91,3 +91,12 @@ def test_weights_of_another_network_say_what_is_missing_unknown_or_misshapen() -
         models.load(model, Weights(state={**state, "features.0.0.weight": first, "stray": first}, architecture=""))
     with pytest.raises(ModelError, match=r"other shapes for features\.0\.0\.weight"):
         models.load(model, Weights(state={**state, "features.0.0.weight": first[:2]}, architecture=""))
+
+
+def test_a_transformer_says_which_side_it_needs() -> None:
+    with torch.device("meta"):
+        transformer, network = models.build("vit_b_16", 3), models.build("resnet18", 3)
+    models.check_side(transformer, "vit_b_16", 224)
+    models.check_side(network, "resnet18", 64)
+    with pytest.raises(ModelError, match="--crop 224"):
+        models.check_side(transformer, "vit_b_16", 192)

@@ -17,9 +17,9 @@ from contract import metrics
 from train import distributed, loader, schedule
 from train.checkpoint import Store
 from train.config import Config
-from train.distributed import Ranks
+from train.distributed import Ranks, Stopped
 from train.evaluate import Evaluation, Tally
-from train.loop import DivergedError, Loop, Step, Stopped, Task
+from train.loop import DivergedError, Loop, Step, Task
 
 COUNT, BATCH = 22, 5
 PER_EPOCH = 5
