@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from localcloud.cloud import Cloud
 from localcloud.containers import DockerEngine, connect, gateway_address
 from localcloud.errors import LocalcloudError
 from localcloud.logs import CloudWatchLogs
 from localcloud.objects import S3Objects
 from localcloud.server import Application, Listener, bind
-from localcloud.service import Cloud, Service
+from localcloud.service import Service
 from localcloud.services import services
 from localcloud.state import StateDir
 from localcloud.tags import Tags

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.objects import Location, location
-from localcloud.service import Cloud
 
 Params = dict[str, Any]
 PAGE = 10  # SageMaker's list operations answer ten at a time unless asked otherwise

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from localcloud.cloud import Cloud
 from localcloud.containers import EngineError
 from localcloud.endpoint_configs import Catalogue, Params, invalid, page
 from localcloud.fleets import Endpoint, Fleet, Variant
 from localcloud.hosting import Host, Recipe, StartError, each_at_once
 from localcloud.objects import client
-from localcloud.service import Cloud
 from localcloud.variants import Share, initial_share, traffic_steps, updated_shares
 
 WATCH_SECONDS = 3.0

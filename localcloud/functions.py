@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.cloud import Cloud
 from localcloud.concurrency import Gate, Pool
 from localcloud.containers import EngineError, Image
 from localcloud.errors import ApiError, LocalcloudError
@@ -27,7 +28,6 @@ from localcloud.function_configs import (
     stamp,
 )
 from localcloud.rie import ARCHITECTURES, Sandbox, Sandboxes
-from localcloud.service import Cloud
 
 NAME = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]+:)?(?:\d{12}:)?function:)?([A-Za-z0-9-_]+)(?::([$A-Za-z0-9-_]+))?")
 

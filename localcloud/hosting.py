@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from localcloud.cloud import Cloud
 from localcloud.containers import ContainerSpec, ContainerState, EngineError, ImageMissing, Mount
 from localcloud.endpoint_configs import model_container
 from localcloud.logs import LogPump, lines
 from localcloud.model_data import ModelDataError, fill
 from localcloud.objects import Objects
-from localcloud.service import Cloud
 from localcloud.wire import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
 
 Thing = TypeVar("Thing")

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.cloud import Cloud
 from localcloud.endpoint_configs import Catalogue, Params
 from localcloud.endpoints import Endpoints, cloudwatch_alarms
 from localcloud.errors import ApiError
 from localcloud.fleets import Endpoint, Variant
 from localcloud.hosting import Host, Instance
-from localcloud.service import Cloud, Service
+from localcloud.service import Service
 from localcloud.threads import Threads
 from localcloud.wire import BrokenError, Reply, TimedOutError, UnreachableError
 

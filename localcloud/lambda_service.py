@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from localcloud.cloud import Cloud
 from localcloud.function_invoke import Invoker
 from localcloud.function_settings import Settings
 from localcloud.function_url import FunctionUrls
 from localcloud.functions import Functions
 from localcloud.rie import Sandboxes
-from localcloud.service import Cloud, Service
+from localcloud.service import Service
 from localcloud.threads import Threads
 
 REAP_EVERY = 30.0

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localcloud.cloud import Cloud
 from localcloud.containers import ContainerSpec, Image, Mount
 from localcloud.errors import LocalcloudError
 from localcloud.logs import LogPump
-from localcloud.service import Cloud
 from localcloud.wire import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
 
 PORT = 8080

@@ -2,17 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from localcloud.containers import Engine
-from localcloud.logs import LogSink
-from localcloud.objects import Objects
 from localcloud.protocol import Answer
-
-if TYPE_CHECKING:
-    from localcloud.tags import Tags
 
 
 class PassOn(Exception):  # noqa: N818 (no error: the request goes another way)
@@ -48,27 +40,3 @@ class Service:
     local: Mapping[str, Handler] = field(default_factory=dict)
     web: Mapping[str, Callable[[Request], Answer]] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cloud:
-    """What every room works with: who we are, where state lies, and the doors to Docker, S3 and logs.
-
-    `endpoint_url` is for this host, `container_url` for containers on any Docker network of this host.
-    """
-
-    instance: str
-    account: str
-    region: str
-    state_dir: Path
-    endpoint_url: str
-    container_url: str
-    engine: Engine
-    objects: Objects
-    logs: LogSink
-    tags: "Tags"
-    now: Callable[[], datetime]
-
-    def arn(self, service: str, resource: str) -> str:
-        """`arn:aws:<service>:<region>:<account>:<resource>`"""
-        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"

@@ -1,7 +1,8 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
 from localcloud import invoke, lambda_service, training
-from localcloud.service import Cloud, Service
+from localcloud.cloud import Cloud
+from localcloud.service import Service
 
 
 def services(cloud: Cloud) -> list[Service]:

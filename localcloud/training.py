@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from localcloud import training_plan as plan
+from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.objects import location
-from localcloud.service import Cloud, Service
+from localcloud.service import Service
 from localcloud.training_data import locate
 from localcloud.training_record import message
 from localcloud.training_run import TrainingRun

@@ -17,11 +17,11 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud import training_plan as plan
+from localcloud.cloud import Cloud
 from localcloud.containers import ContainerSpec, EngineError, ImageMissing, Mount
 from localcloud.errors import ApiError
 from localcloud.logs import LogPump
 from localcloud.objects import location
-from localcloud.service import Cloud
 from localcloud.training_container import container_spec
 from localcloud.training_data import Checkpoints, Source, download, folders_of, locate, merged, upload_artifacts
 from localcloud.training_record import COMPLETED, ENDED, INTERRUPTED, STOPPED, Outcome, Record, failed

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from localcloud.cloud import Cloud
 from localcloud.containers import ContainerSpec, ContainerState, EngineError, Image, ImageMissing
 from localcloud.objects import Found, Location
-from localcloud.service import Cloud
 from localcloud.tags import Tags
 
 IMAGE = "kennel/train:test"

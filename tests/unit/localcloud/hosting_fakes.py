@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localcloud.cloud import Cloud
 from localcloud.containers import ContainerSpec, ContainerState, EngineError, Image
-from localcloud.service import Cloud
 from localcloud.wire import Reply, UnreachableError
 from tests.unit.localcloud.fakes import FakeEngine, FakeObjects, cloud
 
