@@ -4,7 +4,6 @@ import hashlib
 import math
 import os
 import queue
-import shutil
 import threading
 import time
 import traceback
@@ -18,13 +17,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud import training_plan as plan
 from localcloud.cloud import Cloud
-from localcloud.containers import ContainerSpec, EngineError, ImageMissing, Mount
+from localcloud.containers import ContainerSpec, EngineError, ImageMissing
 from localcloud.errors import ApiError
 from localcloud.logs import LogPump
 from localcloud.objects import location
 from localcloud.training_container import container_spec
 from localcloud.training_data import Checkpoints, Source, download, folders_of, locate, merged, upload_artifacts
 from localcloud.training_record import COMPLETED, ENDED, INTERRUPTED, STOPPED, Outcome, Record, failed
+from localcloud.work_folder import WorkFolder
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 STOP_GRACE = 120.0  # CONTRACTS 16
@@ -126,7 +126,7 @@ class TrainingRun:
             why = f"InternalServerError: localcloud has a bug: {type(error).__name__}: {error}"
             self._finish(Outcome(status="Failed", secondary="Failed", failure=why[:1024]))
         finally:
-            self._clear(self._folder)
+            self._work(self._folder).clear()
 
     def _attempt(self, number: int) -> Outcome:
         """One run from empty instances to their end; what goes wrong on the way is the job's failure."""
@@ -139,7 +139,7 @@ class TrainingRun:
             self._asked()  # when localcloud goes down, its own doors fail: no fault of the job
             return self._failure(error)
         finally:
-            self._clear(folder)
+            self._work(folder).clear()
 
     def _through(self, folder: Path, roots: list[Path]) -> Outcome:
         self._change(started=self.record.started or self._cloud.now())
@@ -154,7 +154,7 @@ class TrainingRun:
         self._enter("Training")
         outcome = self._train(roots, sources, checkpoints)
         if not self._root:
-            self._open_up(folder)
+            self._work(folder).open_up()
         if checkpoints:
             checkpoints.sync()
         if not outcome.interrupted:
@@ -353,27 +353,9 @@ class TrainingRun:
         state = self._cloud.engine.inspect(containers[first])
         return plan.failure_reason(text, exits[first], out_of_memory=bool(state and state.oom_killed))
 
-    def _clear(self, folder: Path) -> None:
-        """Remove a work folder, with what the containers' root wrote there."""
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        try:
-            self._open_up(folder)
-        except EngineError:
-            return  # the next start tries again, and says what it could not remove
-        shutil.rmtree(folder, ignore_errors=True)
-
-    def _open_up(self, folder: Path) -> None:
-        """Let this process read and delete what the containers' root wrote."""
-        spec = ContainerSpec(
-            image=self.request["AlgorithmSpecification"]["TrainingImage"], name=self._unique("chmod"), user="0",
-            entrypoint=("chmod",), command=("-R", "a+rwX", "/work"),
-            mounts=(Mount(source=str(folder), target="/work"),),
-        )  # fmt: skip
-        container = self._cloud.engine.run(spec).id
-        self._cloud.engine.wait(container, 60)
-        self._cloud.engine.remove(container)
+    def _work(self, folder: Path) -> WorkFolder:
+        image = self.request["AlgorithmSpecification"]["TrainingImage"]
+        return WorkFolder(engine=self._cloud.engine, path=folder, image=image, name=self._unique("chmod"))
 
     def _upload(self, roots: list[Path], outcome: Outcome) -> None:
         output = self.request["OutputDataConfig"]
