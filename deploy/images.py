@@ -151,7 +151,15 @@ def command(build: Build, builder: engine.Builder, *, secrets: Mapping[str, Path
         f"--target={build.target}",
         f"--tag={build.reference}",
         f"--build-arg=BASE={build.base}",
+        *(f"--build-arg={name}={value}" for name, value in _provenance(build).items()),
         *(f"--label={name}={value}" for name, value in sorted(build.labels.items())),
         *(f"--secret=id={name},src={path}" for name, path in sorted(secrets.items())),
         "-",
     ]
+
+
+def _provenance(build: Build) -> dict[str, str]:
+    """What the training image writes into its artifacts; a job may name the image by its digest instead."""
+    if build.kind != "train":
+        return {}
+    return {"IMAGE": build.reference, "REVISION": build.labels.get("org.opencontainers.image.revision", "")}

@@ -13,6 +13,9 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
 # Root, because SageMaker writes /opt/ml as root and asks for it (CONTRACTS 22). The root file system may be read-only:
 # what is written is under the declared paths.
 LABEL kennel.writable="/opt/ml /tmp"
+ARG IMAGE
+ARG REVISION
+ENV KENNEL_IMAGE_DIGEST=${IMAGE} KENNEL_GIT_REVISION=${REVISION}
 ENTRYPOINT ["python3", "-m", "train"]
 
 # What the tests add, never shipped: `./inv test` mounts the tests and runs them with the versions above.

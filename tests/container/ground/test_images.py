@@ -223,3 +223,9 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(images: dict[Kind
 def test_the_newest_build_can_be_run_by_a_plain_name(images: dict[Kind, str]) -> None:
     for kind in KINDS:
         assert inspected(f"kennel-{kind}")["Id"] == inspected(images[kind])["Id"]
+
+
+def test_the_training_image_knows_its_own_name_and_revision_for_the_artifacts_it_makes(images: dict[Kind, str]) -> None:
+    config = inspected(images["train"])["Config"]
+    revision = config["Labels"]["org.opencontainers.image.revision"]
+    assert {f"KENNEL_IMAGE_DIGEST={images['train']}", f"KENNEL_GIT_REVISION={revision}"} <= set(config["Env"])

@@ -75,6 +75,8 @@ def test_a_build_by_the_engine_itself_says_what_it_needs_and_reads_its_context_f
         "--target=runtime",
         f"--tag={build.reference}",
         "--build-arg=BASE=kennel/base:1",
+        f"--build-arg=IMAGE={build.reference}",
+        "--build-arg=REVISION=",
         "--label=a=1 2",
         "--label=b=2",
         "--secret=id=ca,src=/etc/ca.pem",
