@@ -67,8 +67,7 @@ class Door:
             try:
                 return self._send(request)
             except AwsError as error:
-                is_passing = any(text in error.message for text in PASSING)
-                if not is_passing or self.clock.now() - began + pause > self.passing_s:
+                if not may_pass(request, error) or self.clock.now() - began + pause > self.passing_s:
                     raise
             self.clock.sleep(pause)
             pause = min(2 * pause, 10.0)
@@ -109,6 +108,12 @@ class Door:
                     service, endpoint_url=self.stage.endpoint_url or None, config=_config()
                 )
             return self._clients[service]
+
+
+def may_pass(request: Request, error: AwsError) -> bool:
+    """Whether a refusal passes by itself. To a question "could not find" is an answer; only to a change it may pass."""
+    is_change = request.operation.startswith(("Create", "Update"))
+    return is_change and any(text in error.message for text in PASSING)
 
 
 def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Door:

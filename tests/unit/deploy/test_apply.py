@@ -126,6 +126,12 @@ class Session:
     def client(self, service: str, **_: Any) -> Any:
         return self
 
+    def create_function(self, **_: Any) -> dict[str, str]:
+        return self.get_caller_identity()
+
+    def describe_endpoint_config(self, **_: Any) -> dict[str, str]:
+        return self.get_caller_identity()
+
     def get_caller_identity(self, **_: Any) -> dict[str, str]:
         self.calls += 1
         if self.errors:
@@ -144,12 +150,13 @@ def door(settings: Settings, session: Session, time: FakeTime) -> Door:
 
 
 WHO = Request(service="sts", operation="GetCallerIdentity")
+NEW = Request(service="lambda", operation="CreateFunction")
 
 
 def test_a_refusal_that_passes_by_itself_is_tried_again(settings: Settings) -> None:
     time = FakeTime()
     session = Session(*[client_error("ValidationException", "Could not assume role arn:x")] * 3)
-    assert door(settings, session, time)(WHO)["Account"] == "210987654321"
+    assert door(settings, session, time)(NEW)["Account"] == "210987654321"
     assert time.slept == [1, 2, 4]
 
 
@@ -157,8 +164,16 @@ def test_patience_with_a_refusal_is_bounded(settings: Settings) -> None:
     time = FakeTime()
     session = Session(*[client_error("ValidationException", "Could not assume role arn:x")] * 1000)
     with pytest.raises(DeployError, match="Could not assume role"):
-        door(settings, session, time)(WHO)
-    assert time.time <= 120
+        door(settings, session, time)(NEW)
+    assert 100 < time.time <= 120
+
+
+def test_a_question_about_what_is_not_there_is_answered_at_once(settings: Settings) -> None:
+    time = FakeTime()
+    session = Session(*[client_error("ValidationException", 'Could not find endpoint configuration "c".')] * 3)
+    with pytest.raises(DeployError, match="Could not find"):
+        door(settings, session, time)(Request(service="sagemaker", operation="DescribeEndpointConfig"))
+    assert time.slept == []
 
 
 def test_any_other_refusal_is_told_at_once_with_what_to_do(settings: Settings) -> None:
