@@ -14,7 +14,8 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from serve import cgroup, environment
+from contract import cgroup
+from serve import environment
 from serve.environment import RESERVED_THREADS, Settings, SettingsError
 
 USAGE = """usage: python3 -m serve [serve]

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from contract import cgroup
 from train import config as hyper
 from train import data, environment, launch, machine, run, supervise
 from train.config import Config, ConfigError
@@ -79,7 +80,7 @@ def _train(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -
             place, lambda host: socket.getaddrinfo(host, None), clock=time.monotonic, sleep=time.sleep
         )
         _say(f"{plan.ranks} rank(s) here, {place.nnodes} host(s), {place.gpus} GPU(s), {place.cpus} CPU(s)")
-        return supervise.run(plan, variables, marks, memory_kills=machine.out_of_memory_kills)
+        return supervise.run(plan, variables, marks, memory_kills=cgroup.memory_kills)
 
 
 def _prepare(place: Environment, config: Config, folder: Path) -> None:

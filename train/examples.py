@@ -11,7 +11,7 @@ from torch import nn
 from contract.preprocess import Preprocessing, open_picture
 from train import loader
 from train.data import Sample
-from train.report import Example
+from train.results import Example
 
 COUNT, SIDE = 12, 160
 

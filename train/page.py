@@ -6,12 +6,10 @@ import base64
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from train import plots
-
-if TYPE_CHECKING:
-    from train.report import Example, Results
+from train.results import Example, Results
 
 OPEN_ROWS = 20  # a longer table folds away what follows
 STYLE = """

@@ -5,45 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from train import page, plots
-from train.data import Skipped
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """A held-out picture (encoded JPEG or PNG bytes, a thumbnail of about 160 px will do) and what the model says."""
-
-    picture: bytes
-    truth: str
-    predicted: str
-    probability: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Results:
-    """What rank 0 knows at the end; it calls `write(results, environment.output_data_dir)`.
-
-    history: one dict per epoch with the names of contract.metrics (epoch, train_loss, valid_top1, …).
-    confusion: counts, shape (C, C), rows the truth and columns the prediction, on the split named `split`.
-    metrics: the closing numbers (test_top1 …); config: hyperparameters as used; provenance: text by name.
-    """
-
-    labels: tuple[str, ...]
-    history: tuple[dict[str, float], ...]
-    confusion: npt.NDArray[np.int64]
-    split: str = "test"
-    metrics: dict[str, float] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, str] = field(default_factory=dict)
-    skipped: tuple[Skipped, ...] = ()
-    examples: tuple[Example, ...] = ()
+from train.results import Results
 
 
 def write(results: Results, folder: Path) -> None:

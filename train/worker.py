@@ -30,6 +30,7 @@ from train.evaluate import Evaluation
 from train.loop import Loop, Progressed, Step, Task
 from train.precision import Precision
 from train.progress import Progress
+from train.results import Results
 from train.run import Run, read_run, write_done, write_error, write_stopped
 
 STOPPED, FAILED = 143, 1
@@ -339,7 +340,7 @@ def write(job: Job, closing: Closing, environ: Mapping[str, str]) -> None:
     shown = examples.choose(closing.samples)
     pictures = examples.pictures(shown, job.start.preprocessing, workers=job.workers)
     export.export(job.start.model, manifest, pictures, place.model_dir, variant=job.start.variant)
-    results = report.Results(
+    results = Results(
         labels=job.index.labels,
         history=tuple(closing.progressed.history),
         confusion=closing.evaluation.confusion,

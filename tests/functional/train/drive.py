@@ -6,10 +6,11 @@ import os
 import sys
 from pathlib import Path
 
+from contract.cgroup import memory_kills
 from train import launch, run, supervise
 from train.config import Config
 from train.environment import Environment
-from train.machine import observe, out_of_memory_kills
+from train.machine import observe
 
 
 def main(folder: Path) -> int:
@@ -18,7 +19,7 @@ def main(folder: Path) -> int:
     place = Environment(master_port=observe().free_port, failure_file=folder / "failure")
     plan = launch.plan(place, Config(ranks=2), os.environ, worker="tests.functional.train.tiny_worker")
     variables = {**os.environ, run.ERRORS_VARIABLE: str(marks)}
-    verdict = supervise.run(plan, variables, marks, memory_kills=out_of_memory_kills)
+    verdict = supervise.run(plan, variables, marks, memory_kills=memory_kills)
     if verdict.reason:
         supervise.write_failure(place.failure_file, verdict.reason)
     return verdict.code

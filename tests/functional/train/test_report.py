@@ -14,7 +14,7 @@ from PIL import Image
 
 from train import report
 from train.data import Skipped
-from train.report import Example, Results
+from train.results import Example, Results
 
 FILES = {"metrics.json", "curves.png", "confusion.png", "per_class.csv", "skipped.csv", "report.html"}
 

@@ -7,7 +7,6 @@ import pytest
 
 from train import environment
 from train.environment import Machine, PlaceError, by_hand, from_sagemaker
-from train.machine import out_of_memory_kills, usable_cpus
 
 MACHINE = Machine(gpus=4, cpus=16, free_port=41234, interfaces=("lo", "eth0"))
 RESOURCES = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"], "network_interface_name": "eth0"}
@@ -92,27 +91,3 @@ def test_by_hand_everything_is_written_below_the_output() -> None:
 def test_an_environment_survives_json() -> None:
     place = read(RESOURCES, training=CHANNEL)
     assert environment.from_dict(environment.to_dict(place)) == place
-
-
-@pytest.mark.parametrize(
-    ("files", "cpus"),
-    [
-        ({}, 16),
-        ({"/sys/fs/cgroup/cpu.max": "max 100000\n"}, 16),
-        ({"/sys/fs/cgroup/cpu.max": "200000 100000\n"}, 2),
-        ({"/sys/fs/cgroup/cpu.max": "150000 100000\n"}, 2),
-        ({"/sys/fs/cgroup/cpu.max": "50000 100000\n"}, 1),
-        ({"/sys/fs/cgroup/cpu.max": "6400000 100000\n"}, 16),
-        ({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, 16),
-        ({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "400000\n", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"}, 4),
-        ({"/sys/fs/cgroup/cpu.max": "\n"}, 16),
-    ],
-)
-def test_cpus_are_the_smaller_of_affinity_and_quota(files: dict[str, str], cpus: int) -> None:
-    assert usable_cpus(16, files.get) == cpus
-
-
-def test_kills_for_memory_are_counted_in_both_cgroup_versions() -> None:
-    second = {"/sys/fs/cgroup/memory.events": "low 0\nhigh 0\nmax 7\noom 2\noom_kill 2\noom_group_kill 0\n"}
-    first = {"/sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"}
-    assert [out_of_memory_kills(files.get) for files in (second, first, {})] == [2, 1, 0]

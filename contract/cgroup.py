@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def memory_limit(read: Reader = read_text) -> int | None:
             if text.isdigit() and 0 < int(text) < _UNLIMITED_BYTES:
                 limits.append(int(text))
     return min(limits, default=None)
+
+
+def memory_kills(read: Reader = read_text) -> int:
+    """How many processes of this container the kernel has ended for memory so far; 0 where nothing tells."""
+    texts = (read(f"{ROOT}/memory.events"), read(f"{ROOT}/memory/memory.oom_control"))
+    found = re.search(r"^oom_kill (\d+)", next(filter(None, texts), ""), re.MULTILINE)
+    return int(found.group(1)) if found else 0
 
 
 def _cpu_quotas(read: Reader) -> Iterator[float]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve.cgroup import memory_limit, usable_cpus
+from contract.cgroup import memory_kills, memory_limit, usable_cpus
 
 V1 = "/sys/fs/cgroup/cpu/cpu.cfs_{}_us"
 
@@ -38,3 +38,9 @@ def test_cpus_are_the_least_of_affinity_and_every_quota(files: dict[str, str], a
 )
 def test_the_memory_limit_is_found_in_either_version(files: dict[str, str], limit: int | None) -> None:
     assert memory_limit(files.get) == limit
+
+
+def test_kills_for_memory_are_counted_in_both_cgroup_versions() -> None:
+    second = {"/sys/fs/cgroup/memory.events": "low 0\nhigh 0\nmax 7\noom 2\noom_kill 2\noom_group_kill 0\n"}
+    first = {"/sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"}
+    assert [memory_kills(files.get) for files in (second, first, {})] == [2, 1, 0]
