@@ -181,11 +181,11 @@ def down(_: Context, yes: bool = False) -> None:
 
     with said_plainly():
         settings = _settings()
-        if not settings.stage.endpoint_url or daemon.status(LOCALCLOUD).healthy:
+        if not settings.stage.endpoint_url or daemon.status(_state_dir(settings)).healthy:
             gone = _flow(settings).down(lambda plan: yes or _agreed(plan))
             print(f"{settings.prefix}: {len(gone)} resources taken away, none left")
         if settings.stage.endpoint_url:
-            _stop_local_aws()
+            _stop_local_aws(settings)
 
 
 @task(help={"source": "groceries, or your own folder or archive; data.source of deploy.toml when not given"})
@@ -300,18 +300,24 @@ def demo(_: Context) -> None:
             ).run()
         except KeyboardInterrupt:
             print("\nstopped: taking away what runs")
-            _stop_local_aws()
+            _stop_local_aws(settings)
             raise Exit(code=130) from None
 
 
-LOCALCLOUD = HERE / ".kennel" / "localcloud"
 CACHE = HERE / ".kennel" / "cache"
 
 
 def _settings() -> Settings:
     from deploy.settings import FILE, load
 
-    return load(HERE / FILE, environ=os.environ)
+    return load(Path(os.environ.get("KENNEL_SETTINGS") or HERE / FILE), environ=os.environ)
+
+
+def _state_dir(settings: Settings) -> Path:
+    """Where the stage's local AWS keeps its lock, log and work: two of them on two ports do not meet."""
+    from urllib.parse import urlsplit
+
+    return HERE / ".kennel" / f"localcloud-{urlsplit(settings.stage.endpoint_url).port}"
 
 
 def _flow(settings: Settings, seen: Counter[str] | None = None) -> Flow:
@@ -357,16 +363,17 @@ def _local_aws(settings: Settings) -> Status:
     port = urlsplit(settings.stage.endpoint_url).port
     if port is None:
         raise DeployError(f"stage {settings.stage_name}: is AWS itself: there is nothing to start")
-    return daemon.start_background(port=port, state_dir=LOCALCLOUD, region=settings.stage.region)
+    return daemon.start_background(port=port, state_dir=_state_dir(settings), region=settings.stage.region)
 
 
-def _stop_local_aws() -> None:
+def _stop_local_aws(settings: Settings) -> None:
     """Ends it with all its containers and networks, then looks for any that are left."""
     from deploy.errors import DeployError
     from localcloud import containers, daemon, state
 
-    daemon.stop(LOCALCLOUD)
-    left = containers.DockerEngine(state.StateDir(LOCALCLOUD).instance, containers.connect()).owned()
+    folder = _state_dir(settings)
+    daemon.stop(folder)
+    left = containers.DockerEngine(state.StateDir(folder).instance, containers.connect()).owned()
     if left:
         raise DeployError(f"still there: {', '.join(each.id[:12] for each in left)}; docker rm -f them")
     print("local AWS stopped: no container and no network is left")
@@ -376,7 +383,7 @@ def _page(settings: Settings) -> str:
     from deploy.errors import DeployError
     from localcloud import containers, state
 
-    engine = containers.DockerEngine(state.StateDir(LOCALCLOUD).instance, containers.connect())
+    engine = containers.DockerEngine(state.StateDir(_state_dir(settings)).instance, containers.connect())
     for container in engine.owned():
         if container.labels.get("kennel.endpoint") == settings.endpoint_name and container.ports:
             return f"http://127.0.0.1:{next(iter(container.ports.values()))}/"

@@ -1,0 +1,167 @@
+"""The main job as a user types it, on a few pictures: real images, jobs on two hosts, a real endpoint and Lambda."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SETTINGS = """
+[data]
+source = "{source}"
+
+[training]
+instance_count = 2
+
+[training.hyperparameters]
+model = "resnet18"
+weights = "none"
+freeze_backbone = true
+epochs = {epochs}
+batch_size = 16
+resize = 64
+crop = 64
+
+[stages.local]
+account = "123456789012"
+endpoint_url = "http://127.0.0.1:{port}"
+credentials = "dummy"
+"""
+
+
+class Desk:
+    """./inv with settings, and a local AWS, of its own."""
+
+    def __init__(self, folder: Path, *, source: str = "groceries", epochs: int = 1) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        settings = folder / "deploy.toml"
+        settings.write_text(SETTINGS.format(source=source, port=self.port, epochs=epochs))
+        self.environment = {**os.environ, "KENNEL_SETTINGS": str(settings), "KENNEL_STAGE": "local"}
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [REPOSITORY / "inv", *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def inv(self, *words: str) -> str:
+        """What the command says; it must succeed."""
+        process = self.start(*words)
+        said = process.communicate(timeout=900)[0]
+        assert process.returncode == 0, said
+        return said
+
+    @property
+    def left(self) -> list[str]:
+        """Containers and networks of this desk's local AWS."""
+        from localcloud.state import StateDir
+
+        folder = REPOSITORY / ".kennel" / f"localcloud-{self.port}"
+        label = f"label=kennel.localcloud={StateDir(folder).instance}"
+        found = ""
+        for words in (["ps", "-aq"], ["network", "ls", "-q"]):
+            listed = subprocess.run(["docker", *words, "--filter", label], capture_output=True, text=True, check=True)
+            found += listed.stdout
+        return found.split()
+
+    @property
+    def answers(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def clean(self) -> None:
+        subprocess.run([REPOSITORY / "inv", "down", "--yes"], env=self.environment, capture_output=True, check=False)
+        shutil.rmtree(REPOSITORY / ".kennel" / f"localcloud-{self.port}", ignore_errors=True)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Three classes of the starter pictures, a few of each split."""
+    from starter import groceries
+
+    whole = groceries.fetch(REPOSITORY / ".kennel" / "cache")
+    for split, count in (("train", 8), ("valid", 4), ("test", 4)):
+        for label in ("Kaiser", "Orange", "Honeydew-Melon"):
+            for picture in sorted((whole / split / label).iterdir())[:count]:
+                target = tmp_path / "few" / split / label / picture.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(picture, target)
+    return tmp_path / "few"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, pictures: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path, source=str(pictures))
+    try:
+        yield made
+    finally:
+        made.clean()
+
+
+def test_pictures_become_an_answer_and_down_leaves_nothing(desk: Desk, pictures: Path) -> None:
+    desk.inv("up")
+    assert desk.answers
+    desk.inv("data")
+    trained = desk.inv("train")
+    assert "Completed" in trained
+    steps = json.loads(desk.inv("plan", "--json"))["steps"]
+    assert [step["action"] for step in steps].count("create") == 4
+    assert "4 changes made" in desk.inv("deploy")
+    assert "nothing to do" in desk.inv("deploy")
+    again = desk.inv("train", "--quiet")
+    assert "taken up again" in again
+    answer = json.loads(desk.inv("invoke", str(next((pictures / "test" / "Orange").iterdir()))))
+    assert answer["statusCode"] == 200
+    assert {each["label"] for each in answer["predictions"][0]["top"]} == {"Kaiser", "Orange", "Honeydew-Melon"}
+    assert "InService" in desk.inv("status")
+    assert desk.left
+    assert "none left" in desk.inv("down", "--yes")
+    assert desk.left == []
+    assert not desk.answers
+
+
+def test_a_job_that_cannot_train_says_why_and_the_command_fails(desk: Desk, pictures: Path) -> None:
+    for picture in pictures.rglob("*.jpg"):
+        picture.write_bytes(b"not a picture")
+    desk.inv("up", "data")
+    process = desk.start("train")
+    said = process.communicate(timeout=300)[0]
+    assert process.returncode == 1
+    assert "error: training job kennel-local-train-" in said
+    assert "raise max_bad_share" in said
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_in_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, epochs=200)
+    try:
+        process = desk.start("demo")
+        deadline = time.monotonic() + 600
+        while not desk.left and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.5)
+        assert desk.left, process.communicate()[0]
+        time.sleep(3)  # in the midst of training
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=120)[0]
+        assert process.returncode == 130, said
+        assert "no container and no network is left" in said
+        assert desk.left == []
+        assert not desk.answers
+    finally:
+        desk.clean()
