@@ -1,5 +1,6 @@
 """Fills the folder that a serving container sees as /opt/ml/model (CONTRACTS 37)."""
 
+import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,13 +53,30 @@ def _download(where: Location, objects: Objects, target: Path, *, single: bool) 
 
 
 def _extract(file: Path, target: Path, url: str) -> None:
-    """Unpack one archive and remove it. Entries that lead outside, devices and such are refused."""
+    """Unpack one archive and remove it. Entries that lead outside, links, devices and such are refused."""
     try:
         with tarfile.open(file, "r:gz") as archive:
-            archive.extractall(target, filter="data")
+            for member in archive:
+                _place(archive, member, target.resolve())
     except (tarfile.TarError, OSError, EOFError) as error:
         raise ModelDataError(
             f'Failed to extract model data archive for container "container_1" from URL "{url}". Please ensure that '
             f"the object located at the URL is a valid tar.gz archive. ({error})"
         ) from None
     file.unlink()
+
+
+def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    """One entry to its place. By hand, since Debian 12's Python 3.11.2 has no extraction filters."""
+    path = (target / member.name).resolve()
+    if not path.is_relative_to(target):
+        raise tarfile.ExtractError(f"{member.name} leads outside the model folder")
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    stream = archive.extractfile(member) if member.isfile() else None
+    if stream is None:
+        raise tarfile.ExtractError(f"{member.name} is neither a file nor a folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with stream, path.open("wb") as copy:
+        shutil.copyfileobj(stream, copy)

@@ -38,6 +38,11 @@ def test_no_module_changes_the_working_folder(module: str) -> None:
     assert "os.chdir(" not in (REPOSITORY / module).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("module", PRODUCT)
+def test_archives_are_unpacked_entry_by_entry_since_python_3_11_2_has_no_extraction_filters(module: str) -> None:
+    assert ".extractall(" not in (REPOSITORY / module).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("module", TESTS)
 def test_tests_use_fakes_and_not_patches(module: str) -> None:
     patches = ("mock" + ".patch", "unittest" + ".mock", "monkeypatch" + ".setattr")
