@@ -79,7 +79,7 @@ def test(_: Context, tier: str = "", room: str = "") -> None:
     """Lint, then run the tests: train and serve in their own images, the rest here."""
     from deploy.images import KINDS
     from deploy.workshop import Workshop
-    from tests import tiers
+    from tests import checks, tiers
 
     if tier and tier not in tiers.TIERS:
         raise Exit(f"no tier is called {tier!r}: choose from {', '.join(tiers.TIERS)}", 2)
@@ -87,12 +87,12 @@ def test(_: Context, tier: str = "", room: str = "") -> None:
     if not chosen:
         raise Exit(f"no tests match {tier} {room}".strip(), 2)
     workshop = Workshop(repository=HERE)
-    clean = bool(tier or room) or _lint()
+    clean = bool(tier or room) or checks.run(HERE, TOOLS)
     if {"container", "e2e"} & {suite.tier for suite in chosen}:
         with said_plainly():
             for kind in KINDS:
                 workshop.build(kind)
-            _witnesses()
+            tiers.install_programs(print)
     outcomes = tiers.run(
         chosen, repository=HERE, image=lambda kind: workshop.build(kind, target="test"), say=workshop.say
     )
@@ -103,39 +103,13 @@ def test(_: Context, tier: str = "", room: str = "") -> None:
         raise Exit(code=1)
 
 
-def _witnesses() -> None:
-    """Programs that tests call as users would; where it is ours to install them, they are installed."""
-    import shutil
-
-    from deploy import engine_setup
-
-    missing = [program for program in ("chromium", "docker-compose") if not shutil.which(program)]
-    if missing and shutil.which("apt-get") and os.geteuid() == 0:
-        engine_setup.install(missing, say=print)
-
-
 @task
 def lint(_: Context) -> None:
     """Check style, types, shell scripts and Dockerfiles."""
-    if not _lint():
+    from tests import checks
+
+    if not checks.run(HERE, TOOLS):
         raise Exit(code=1)
-
-
-def _lint() -> bool:
-    scripts = ["inv", ".ci/run", *sorted(str(path.relative_to(HERE)) for path in (HERE / "docker").rglob("*.sh"))]
-    dockerfiles = sorted(str(path.relative_to(HERE)) for path in (HERE / "docker").glob("*.Dockerfile"))
-    checks = [
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["mypy", "."],
-        ["shellcheck", "--severity=warning", *scripts],
-        ["hadolint", *dockerfiles],
-    ]
-    clean = True
-    for check in checks:
-        print(f"== {' '.join(check[:2])}", flush=True)
-        clean &= subprocess.run([TOOLS / check[0], *check[1:]], cwd=HERE, check=False).returncode == 0
-    return clean
 
 
 @task

@@ -29,8 +29,8 @@ class WorkFolder:
 
     def open_up(self) -> None:
         """Lets this process read and delete what the containers' root wrote. Raises EngineError."""
-        mount = Mount(source=str(self.path), target="/work")
-        command = ("-R", "a+rwX", "/work")
+        mount = Mount(source=str(self.path), target="/folder")
+        command = ("-R", "a+rwX", "/folder")
         spec = ContainerSpec(
             image=self.image, name=self.name, user="0", entrypoint=("chmod",), command=command, mounts=(mount,)
         )

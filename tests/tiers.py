@@ -7,6 +7,8 @@ of EXCUSED.
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -14,6 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from deploy import engine_setup
 
 Tier = Literal["unit", "functional", "container", "e2e"]
 ImageWhere = Literal["train", "serve"]
@@ -133,6 +137,13 @@ def total(outcomes: Sequence[Outcome]) -> str:
     line = f"{sum(each.passed for each in outcomes)} passed, {sum(each.failed for each in outcomes)} failed"
     skipped = sum(each.skipped for each in outcomes)
     return f"{line}, {skipped} skipped" if skipped else line
+
+
+def install_programs(say: Callable[[str], None]) -> None:
+    """Programs that container tests call as users would; where they are ours to install, they are installed."""
+    missing = [program for program in ("chromium", "docker-compose") if not shutil.which(program)]
+    if missing and shutil.which("apt-get") and os.geteuid() == 0:
+        engine_setup.install(missing, say=say)
 
 
 def test_files(repository: Path) -> list[str]:

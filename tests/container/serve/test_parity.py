@@ -29,8 +29,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in found[:: max(1, len(found) // 12)][:12]:
         shutil.copy(path, pictures / path.name)
     image = Workshop(repository=ROOT).build("train")
-    mounts = [f"--volume={folder}:/work", f"--volume={HERE / 'export_random.py'}:/opt/kennel/export_random.py:ro"]
-    arguments = ["export_random.py", "/work/model", "/work/pictures", "/work/logits.npy"]
+    mounts = [f"--volume={folder}:/parity", f"--volume={HERE / 'export_random.py'}:/opt/kennel/export_random.py:ro"]
+    arguments = ["export_random.py", "/parity/model", "/parity/pictures", "/parity/logits.npy"]
     command = ["docker", "run", "--rm", *mounts, "--entrypoint=python3", image, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr[-3000:]

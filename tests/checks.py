@@ -1,0 +1,28 @@
+"""What `./inv lint` holds the sources against: style, types, scripts, Dockerfiles. All run, whatever one says."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def commands(repository: Path) -> list[list[str]]:
+    """One argv for each check, the program's name first."""
+    scripts = sorted(str(path.relative_to(repository)) for path in (repository / "docker").rglob("*.sh"))
+    dockerfiles = sorted(str(path.relative_to(repository)) for path in (repository / "docker").glob("*.Dockerfile"))
+    return [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy", "."],
+        ["shellcheck", "--severity=warning", "inv", ".ci/run", *scripts],
+        ["hadolint", *dockerfiles],
+    ]
+
+
+def run(repository: Path, tools: Path) -> bool:
+    """Whether all checks pass. `tools` is the folder of the programs."""
+    clean = True
+    for program, *arguments in commands(repository):
+        print(f"== {program} {arguments[0]}", flush=True)  # noqa: T201
+        clean &= subprocess.run([tools / program, *arguments], cwd=repository, check=False).returncode == 0
+    return clean
