@@ -7,6 +7,7 @@ of EXCUSED.
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import shutil
 import subprocess
@@ -141,7 +142,9 @@ def total(outcomes: Sequence[Outcome]) -> str:
 
 def install_programs(say: Callable[[str], None]) -> None:
     """Programs that container tests call as users would; where they are ours to install, they are installed."""
-    missing = [program for program in ("chromium", "docker-compose") if not shutil.which(program)]
+    missing = [program for program in ("chromium", "docker-compose", "git") if not shutil.which(program)]
+    if not ctypes.util.find_library("atomic"):
+        missing.append("libatomic1")  # the driver of the page's test wants it
     if missing and shutil.which("apt-get") and os.geteuid() == 0:
         engine_setup.install(missing, say=say)
 
