@@ -318,7 +318,7 @@ def test_gpus_are_given_only_when_the_instance_and_the_host_have_them(tmp_path: 
 def test_a_server_that_is_not_root_opens_what_the_containers_root_wrote_before_reading_it(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         if container.spec.entrypoint == ("chmod",):
-            [written] = container.folder("/work").rglob("secret")
+            [written] = container.folder("/folder").rglob("secret")
             written.rename(written.with_name("opened"))
             return 0
         (container.folder("/opt/ml/model") / "secret").write_text("x")
