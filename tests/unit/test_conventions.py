@@ -70,3 +70,20 @@ def test_the_images_start_nothing_through_a_shell() -> None:
         ]
         assert lines
         assert all(re.fullmatch(r'(ENTRYPOINT|CMD) \["[^$]*"\]', line) for line in lines)
+
+
+def test_the_documents_show_every_task_and_no_other() -> None:
+    tree = ast.parse((REPOSITORY / "tasks.py").read_text(encoding="utf-8"))
+    tasks = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any(
+            "task" in {name.id for name in ast.walk(mark) if isinstance(name, ast.Name)} for mark in node.decorator_list
+        )
+    }
+    documents = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+    calls = re.findall(r"\./inv ((?:[a-z]+ ?)+)", documents)
+    shown = {word for call in calls for word in call.split()}
+    assert tasks - shown == set()
+    assert {call.split()[0] for call in calls} - tasks == set()
