@@ -89,11 +89,6 @@ def test_a_bucket_name_that_would_be_too_long_is_refused() -> None:
         choose(parse(text), stage)
 
 
-def _sections() -> list[tuple[str, Any]]:
-    found = [(spec.alias or name, spec.annotation) for name, spec in File.model_fields.items() if name != "stages"]
-    return [*found, ("local", Stage)]
-
-
 SECTIONS: list[tuple[str, Any]] = [
     (name, field.annotation) for name, field in File.model_fields.items() if name != "stages"
 ]
