@@ -38,6 +38,11 @@ credentials = "dummy"
 """
 
 
+def _hear_interrupts() -> None:
+    """As at a terminal: what runs in a shell's background, as CI may, inherits that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Desk:
     """./inv with settings, and a local AWS, of its own."""
 
@@ -57,6 +62,7 @@ class Desk:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509 (no threads here)
         )
 
     def inv(self, *words: str) -> str:
