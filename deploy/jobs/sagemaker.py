@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -124,6 +125,11 @@ def follow(
         clock.sleep(every)
 
 
+def host_of(stream: str) -> str:
+    """Who writes to a log stream: a job's is `<job>/algo-1-<epoch>`, an endpoint's `<variant>/<instance>`."""
+    return re.sub(r"-\d{10,}$", "", stream.partition("/")[2]) or stream
+
+
 @dataclass(kw_only=True)
 class LogReader:
     """Reads what a job has written since the last time, all hosts. Without a job, the whole group."""
@@ -141,8 +147,7 @@ class LogReader:
                 token = self._tokens.get(stream)
                 more = {"nextToken": token} if token else {}
                 answer = self.call(Request(service="logs", operation="GetLogEvents", params={**params, **more}))
-                host = stream.partition("/")[2].rpartition("-")[0] or stream
-                yield from (Line(host=host, text=event["message"]) for event in answer["events"])
+                yield from (Line(host=host_of(stream), text=event["message"]) for event in answer["events"])
                 self._tokens[stream] = answer.get("nextForwardToken", "")
                 if not answer["events"] or self._tokens[stream] == token:
                     break

@@ -149,3 +149,11 @@ def test_the_last_lines_of_a_job_that_has_ended_are_not_lost() -> None:
 def test_a_job_that_has_written_nothing_yet_has_no_lines() -> None:
     aws = FakeAws({"DescribeLogStreams": refusal("ResourceNotFoundException", "no such group")})
     assert list(sagemaker.LogReader(job="j", call=aws).read()) == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "host"),
+    [("dogs-1/algo-2-1795225200000", "algo-2"), ("main/i-0a1b2c", "i-0a1b2c"), ("alone", "alone")],
+)
+def test_a_line_is_told_with_the_host_or_instance_that_wrote_it(stream: str, host: str) -> None:
+    assert sagemaker.host_of(stream) == host
