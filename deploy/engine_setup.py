@@ -83,13 +83,17 @@ def look(
 
 
 def daemon(proc: Path = PROC) -> int | None:
-    """The process id of a dockerd that lives here, whether it answers or not."""
-    for name in proc.glob("[0-9]*/comm"):
+    """The process id of a dockerd that lives here, whether it answers or not.
+
+    One that was killed stays in the list as a zombie until its parent asks for it, which may be never.
+    """
+    for stat in proc.glob("[0-9]*/stat"):
         try:
-            if name.read_text(encoding="utf-8").strip() == "dockerd":
-                return int(name.parent.name)
+            name, _, rest = stat.read_text(encoding="utf-8", errors="replace").partition(" (")[2].rpartition(") ")
         except OSError:
             continue  # it ended while we looked
+        if name == "dockerd" and rest[:1] not in ("Z", "X"):
+            return int(stat.parent.name)
     return None
 
 

@@ -25,10 +25,10 @@ class Engine:
         return 1, "not asked for here"
 
 
-def processes(folder: Path, **named: str) -> Path:
+def processes(folder: Path, state: str = "S", **named: str) -> Path:
     for pid, name in named.items():
         (folder / pid.strip("p")).mkdir(parents=True)
-        (folder / pid.strip("p") / "comm").write_text(f"{name}\n")
+        (folder / pid.strip("p") / "stat").write_text(f"{pid.strip('p')} ({name}) {state} 1 7 7 0 -1\n")
     folder.mkdir(exist_ok=True)
     return folder
 
@@ -54,6 +54,10 @@ def acts(folder: Path, dockerd: str, said: list[str]) -> Acts:
 def test_a_living_daemon_is_found_by_its_name_and_not_by_a_number_used_again(tmp_path: Path) -> None:
     assert daemon(processes(tmp_path / "a", p12="bash", p40="dockerd")) == 40
     assert daemon(processes(tmp_path / "b", p12="bash")) is None
+
+
+def test_a_daemon_that_was_killed_and_not_yet_buried_does_not_live(tmp_path: Path) -> None:
+    assert daemon(processes(tmp_path / "proc", state="Z", p40="dockerd")) is None
 
 
 @pytest.mark.parametrize(("living", "stale"), [({"p7": "bash"}, 7), ({"p7": "dockerd"}, None)])
