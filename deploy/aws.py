@@ -10,7 +10,8 @@ from typing import Any
 
 from deploy.errors import AwsError, DeployError
 from deploy.models import Params, Request
-from deploy.settings import Settings, Stage
+from deploy.sections.general import Stage
+from deploy.settings import Settings
 
 Log = Callable[[Request], None]
 

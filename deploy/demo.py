@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from deploy.errors import DeployError
-from deploy.flow import Flow
 from deploy.jobs.request import JobResult
 from deploy.progress import Screen
-from deploy.settings import Scalar, Settings
+from deploy.sections.base import Scalar
+from deploy.session import Session
+from deploy.settings import Settings
+from deploy.verbs.data import fetch, push
+from deploy.verbs.deploy import deploy
+from deploy.verbs.invoke import invoke
+from deploy.verbs.train import train
 
 PICTURES = 5
 PORT = 4570  # the same each time, so that a second run finds the function as it should be
@@ -32,7 +37,7 @@ class Demo:
     """The stages' doors. `up` starts the local AWS and returns the host name by which containers reach this machine;
     `groceries` and `weights` return what is fetched once; `page` is the endpoint's address for a browser."""
 
-    flow: Flow
+    session: Session
     build: Callable[[], None]
     up: Callable[[], str]
     groceries: Callable[[], Path]
@@ -51,16 +56,16 @@ class Demo:
             host = self.up()
         with screen.stage("pictures and pretrained weights into S3"):
             folder = self.groceries()
-            self.flow.push(folder, NAME, weights=self.weights())
-        hosts = self.flow.settings.training.instance_count
+            push(self.session, folder, NAME, weights=self.weights())
+        hosts = self.session.settings.training.instance_count
         with screen.stage(f"training on {hosts} hosts, starting from ImageNet"):
-            trained = self.flow.train(NAME, verbose=False)
+            trained = train(self.session, NAME, verbose=False)
         with screen.stage(f"for comparison: the same network starting from chance, at {BASELINE['crop']} pixels"):
-            baseline = self.flow.train(NAME, purpose="baseline", overrides=BASELINE, verbose=False)
+            baseline = train(self.session, NAME, purpose="baseline", overrides=BASELINE, verbose=False)
         with serving_files(held_out(folder / "test"), host) as served:
             with screen.stage("endpoint and Lambda"):
-                self.flow.settings = allowing(self.flow.settings, served.address)
-                if not self.flow.deploy():
+                self.session.settings = allowing(self.session.settings, served.address)
+                if not deploy(self.session):
                     screen.say("   as it should be already")
             with screen.stage(f"{len(served.urls)} pictures that it never saw, by URL through the Lambda"):
                 answers = [self._ask(truth, url) for truth, url in served.urls]
@@ -69,7 +74,7 @@ class Demo:
     def _ask(self, truth: str, url: str) -> tuple[str, str, float, float]:
         """Truth, top-1, its probability, and milliseconds."""
         began = time.monotonic()
-        answer = self.flow.invoke({"url": url})
+        answer = invoke(self.session, {"url": url})
         took = 1000 * (time.monotonic() - began)
         label, probability = top(answer)
         return truth, label, probability, took
@@ -90,14 +95,14 @@ class Demo:
         screen.say(f"\ntop-1 on the test split: {', '.join(scores)}")
         screen.say(f"report: {report}")
         screen.say(f"page to drop pictures on: {self.page()}")
-        screen.say(f"\n{on_aws(self.flow.settings, self.sent)}")
+        screen.say(f"\n{on_aws(self.session.settings, self.sent)}")
         screen.say(f"\n{seconds:.0f} s in all. ./inv status shows what runs; ./inv down takes it away.")
 
     def _report(self, result: JobResult) -> Path:
         """The job's report.html on this machine."""
         folder = self.runs / result.name
         if not (folder / "report.html").is_file():
-            archive = self.flow.fetch(result.reports, folder / "output.tar.gz")
+            archive = fetch(self.session, result.reports, folder / "output.tar.gz")
             with tarfile.open(archive) as tar:
                 for member in tar:
                     if stream := tar.extractfile(member):

@@ -1,127 +1,44 @@
 """deploy.toml: what should be. Frozen models, unknown keys refused; errors name the key, the fault and the valid keys.
 
-The keys are documented in deploy.toml itself, which a test holds complete.
+The keys are documented in deploy.toml itself, which a test holds complete; each section's model is in `sections`.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy.errors import SettingsError
+from deploy.sections.base import Name, Section, unknown, valid_keys
+from deploy.sections.endpoint import Endpoint
+from deploy.sections.function import Function, Notebook
+from deploy.sections.general import Data, Iam, Images, Logs, Project, Stage
+from deploy.sections.training import Training, Tuning
 
 FILE = "deploy.toml"
 STAGE_VARIABLE = "KENNEL_STAGE"
 DEFAULT_STAGE = "local"
-# The names of train/config.py's table; a test holds the two equal, for deploy does not import train.
-HYPERPARAMETERS = (
-    "model", "weights", "freeze_backbone", "epochs", "batch_size", "learning_rate", "optimizer", "momentum",
-    "weight_decay", "schedule", "warmup_epochs", "label_smoothing", "patience", "seed", "resize", "crop", "augment",
-    "views", "max_bad_share", "valid_share", "precision", "channels_last", "workers", "ranks",
-    "checkpoint_interval_steps",
-)  # fmt: skip
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=20)]
-InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")]
-Scalar = str | int | float | bool
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Project(_Section):
-    """Whose resources these are: the first part of every name, and a tag on every resource."""
-
-    name: Name = "kennel"
-
-
-class Images(_Section):
-    """How the images are built."""
-
-    ca_bundle: str = ""
-
-
-class Data(_Section):
-    """The pictures: `groceries`, or the path of a folder or archive."""
-
-    source: str = Field(default="groceries", min_length=1)
-
-
-class Training(_Section):
-    """The training job."""
-
-    instance_type: InstanceType = "ml.m5.xlarge"
-    instance_count: int = Field(default=1, ge=1, le=100)
-    volume_gb: int = Field(default=30, ge=1, le=16384)
-    max_run_minutes: int = Field(default=60, ge=1, le=28 * 24 * 60)  # CONTRACTS 17
-    spot: bool = False
-    max_wait_minutes: int = Field(default=120, ge=1, le=28 * 24 * 60)
-    hyperparameters: dict[str, Scalar] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Training:
-        for key in self.hyperparameters:
-            if key.replace("-", "_") not in HYPERPARAMETERS:
-                raise ValueError(f"hyperparameters.{key}: {_unknown(key, HYPERPARAMETERS)}")
-        if self.spot and self.max_wait_minutes < self.max_run_minutes:
-            raise ValueError("max_wait_minutes: must be at least max_run_minutes (CONTRACTS 17)")
-        return self
-
-
-class Endpoint(_Section):
-    """The endpoint that serves the model."""
-
-    instance_type: InstanceType = "ml.m5.large"
-    instance_count: int = Field(default=1, ge=1, le=100)
-    job: str = Field(default="", pattern=r"^$|^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")
-    startup_timeout_s: int = Field(default=480, ge=60, le=3600)  # CONTRACTS 29
-    environment: dict[str, str] = Field(default_factory=dict, max_length=100)  # CONTRACTS 38
-
-
-class Function(_Section):
-    """The Lambda in front of the endpoint."""
-
-    memory_mb: int = Field(default=512, ge=128, le=10240)  # CONTRACTS 65
-    timeout_s: int = Field(default=60, ge=1, le=900)
-    reserved_concurrency: int | None = Field(default=None, ge=1)
-    max_bytes: int = Field(default=6_000_000, ge=1, le=6_291_456)  # CONTRACTS 30
-    allow_http: bool = False
-    allow_hosts: tuple[str, ...] = ()
-
-
-class Stage(_Section):
-    """Where it happens. Stages differ in address, registry and account only."""
-
-    account: str = Field(default="", pattern=r"^$|^\d{12}$")
-    region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
-    endpoint_url: str = Field(default="", pattern=r"^$|^https?://[^/]+$")
-    registry: str = ""
-    profile: str = ""
-    credentials: Literal["environment", "dummy"] = "environment"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Stage:
-        if self.credentials == "dummy" and not self.endpoint_url:
-            raise ValueError("credentials: dummy ones need an endpoint_url; AWS itself would refuse them")
-        return self
-
-
-class File(_Section):
+class File(Section):
     """deploy.toml as a whole."""
 
     project: Project = Project()
     images: Images = Images()
     data: Data = Data()
     training: Training = Training()
+    tuning: Tuning = Tuning()
     endpoint: Endpoint = Endpoint()
+    endpoints: dict[Name, Endpoint] = Field(default_factory=dict)
     function: Function = Field(default=Function(), alias="lambda")
+    iam: Iam = Iam()
+    logs: Logs = Logs()
+    notebook: Notebook = Notebook()
     stages: dict[Name, Stage]
 
 
@@ -134,8 +51,13 @@ class Settings(BaseModel):
     images: Images
     data: Data
     training: Training
+    tuning: Tuning
     endpoint: Endpoint
+    endpoints: dict[str, Endpoint]
     function: Function
+    iam: Iam
+    logs: Logs
+    notebook: Notebook
     stage_name: str
     stage: Stage
 
@@ -155,7 +77,14 @@ class Settings(BaseModel):
 
     @property
     def endpoint_name(self) -> str:
+        """The main endpoint's: the one that the function asks."""
         return self.prefix
+
+    @property
+    def all_endpoints(self) -> dict[str, Endpoint]:
+        """Every endpoint by its name in AWS, the main one first."""
+        further = {f"{self.prefix}-{name}": endpoint for name, endpoint in self.endpoints.items()}
+        return {self.endpoint_name: self.endpoint, **further}
 
     @property
     def function_name(self) -> str:
@@ -164,14 +93,14 @@ class Settings(BaseModel):
     def role_name(self, purpose: str) -> str:
         return f"{self.prefix}-{purpose}"
 
+    def repository_name(self, image: str) -> str:
+        """The ECR repository of an image (train, serve or lambda)."""
+        return f"{self.prefix}/{image}"
+
     def arn(self, service: str, resource: str) -> str:
         region = "" if service in ("iam", "s3") else self.stage.region
         account = "" if service == "s3" else self.stage.account
         return f"arn:aws:{service}:{region}:{account}:{resource}"
-
-    def image_uri(self, reference: str) -> str:
-        """A built image's reference as AWS is told it: behind the stage's registry where it has one."""
-        return f"{self.stage.registry}/{reference}" if self.stage.registry else reference
 
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
@@ -197,7 +126,7 @@ def choose(file: File, name: str, *, where: str = FILE) -> Settings:
     """The settings of one stage. Raises SettingsError for a stage that is not there or has no account yet."""
     stage = file.stages.get(name)
     if stage is None:
-        raise SettingsError(f"{where}: stages.{name}: {_unknown(name, tuple(file.stages))}")
+        raise SettingsError(f"{where}: stages.{name}: {unknown(name, tuple(file.stages))}")
     if not stage.account:
         raise SettingsError(f"{where}: stages.{name}.account: empty; write the 12 digits of the account to work in")
     sections = {key: getattr(file, key) for key in File.model_fields if key != "stages"}
@@ -210,10 +139,10 @@ def choose(file: File, name: str, *, where: str = FILE) -> Settings:
 
 def _explain(fault: Any) -> str:
     """One of pydantic's faults in our words: key, what is wrong, what is possible."""
-    place = [str(part) for part in fault["loc"]]
+    place = [str(part) for part in fault["loc"] if part != "[key]"]
     key = ".".join(place)
     if fault["type"] == "extra_forbidden":
-        return f"{key}: {_unknown(place[-1], _valid_keys(place[:-1]))}"
+        return f"{key}: {unknown(place[-1], _valid_keys(place[:-1]))}"
     if fault["type"] == "missing":
         return f"{key}: missing"
     message = re.sub(r"^Value error, ", "", fault["msg"])
@@ -223,14 +152,18 @@ def _explain(fault: Any) -> str:
 
 
 def _valid_keys(place: list[str]) -> tuple[str, ...]:
-    sections = {(spec.alias or name): spec.annotation for name, spec in File.model_fields.items()}
-    if not place:
-        return tuple(sections)
-    model: Any = Stage if place[0] == "stages" else sections[place[0]]
-    return tuple(spec.alias or name for name, spec in model.model_fields.items())
+    """The keys of the section at a place, going down through tables of tables ([endpoints.NAME.rollout])."""
+    model: Any = File
+    for part in place:
+        inner = _inner(model, part)
+        model = inner if inner is not None else model  # a name that the user chose stands between
+    return valid_keys(model)
 
 
-def _unknown(key: str, valid: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(key.replace("-", "_"), valid, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return f"unknown{hint}; valid are {', '.join(valid)}"
+def _inner(model: Any, part: str) -> Any:
+    """The section that a key of a section holds, itself or by names; None for a key of another kind."""
+    for name, spec in model.model_fields.items():
+        if part in (name, spec.alias):
+            found = [spec.annotation, *get_args(spec.annotation)]
+            return next((each for each in found if isinstance(each, type) and issubclass(each, Section)), None)
+    return None

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploy.models import Ref, content_hash
-from deploy.settings import Scalar, Settings
+from deploy.sections.base import Scalar
+from deploy.settings import Settings
 
 LIMIT = 256  # of a hyperparameter's value: the stricter of two sources (CONTRACTS 4)
 
@@ -48,6 +49,7 @@ def request(
     settings: Settings,
     *,
     image: str,
+    image_tag: str = "",
     data: str,
     data_hash: str,
     weights: str = "",
@@ -57,12 +59,15 @@ def request(
     """The settings' training job. Its name follows from all that decides the model, so that nothing is trained twice.
 
     `data` is the S3 prefix of the pictures and `data_hash` names their content; `weights` is the prefix of a weights
-    file; `overrides` are hyperparameters that go before the settings' own.
+    file; `overrides` are hyperparameters that go before the settings' own. `image_tag` names the image's content
+    wherever it lies, so that pushing it elsewhere does not train again.
     """
     training = settings.training
     values = {**training.hyperparameters, **(overrides or {})}
     hyperparameters = {key.replace("-", "_"): text(value) for key, value in sorted(values.items())}
-    hashed = content_hash(image, data_hash, hyperparameters, weights, training.instance_type, training.instance_count)
+    hashed = content_hash(
+        image_tag or image, data_hash, hyperparameters, weights, training.instance_type, training.instance_count
+    )
     name = f"{settings.prefix}-{purpose}-{hashed}"
     return JobRequest(
         name=name,

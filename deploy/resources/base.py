@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from deploy.aws import lookup, pages
 from deploy.errors import DeployError
-from deploy.models import Act, Call, State, Step
+from deploy.models import Act, Call, Request, State, Step
+from deploy.settings import Settings
 
 
 class Resource(Protocol):
@@ -24,6 +27,57 @@ class Resource(Protocol):
     def plan(self, seen: State | None) -> Step:
         """The step from what is there to what should be. Raises DeployError when what is there is not ours."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of resource as `down` and `status` meet it: what there is of it, whose it is, and how it goes away.
+
+    `names` lists what may be the stage's, `tags` tells by whom a thing was made, `remove` is the step that takes it
+    away.
+    With `keep`, `down` leaves it unless its option is given (`--data`, `--images`): it holds what cannot be made again.
+    """
+
+    name: str
+    names: Callable[[Settings, Call], Iterable[str]]
+    tags: Callable[[str, Settings, Call], Mapping[str, str]]
+    remove: Callable[[str, Settings], Step]
+    state: Callable[[str, Settings, Call], str] = lambda *_: "there"
+    keep: str = ""
+
+
+def listing(
+    service: str,
+    operation: str,
+    items: str,
+    key: str,
+    *,
+    token: tuple[str, str] = ("NextToken", "NextToken"),
+    **params: str,
+) -> Callable[[Settings, Call], Iterator[str]]:
+    """Names that start with the stage's prefix, out of one list operation. "{prefix}" in a parameter is filled in."""
+
+    def names(settings: Settings, call: Call) -> Iterator[str]:
+        prefix = settings.prefix
+        filled = {name: value.format(prefix=prefix) for name, value in params.items()}
+        request = Request(service=service, operation=operation, params=filled)
+        for item in pages(call, request, items=items, token=token):
+            name = str(item[key])
+            if name == prefix or name.startswith((f"{prefix}-", f"{prefix}/")):
+                yield name
+
+    return names
+
+
+def sagemaker_tags(kind: str) -> Callable[[str, Settings, Call], dict[str, str]]:
+    """Reads the tags of a thing of SageMaker; in its ARNs names are in lower case."""
+
+    def read(name: str, settings: Settings, call: Call) -> dict[str, str]:
+        arn = settings.arn("sagemaker", f"{kind}/{name.lower()}")
+        request = Request(service="sagemaker", operation="ListTags", params={"ResourceArn": arn})
+        return tags_of((lookup(call, request) or {}).get("Tags", ()))
+
+    return read
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

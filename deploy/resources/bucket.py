@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws import lookup
+from deploy.errors import AwsError
 from deploy.models import Act, Call, Empty, Request, State, Step, differences
-from deploy.resources.base import delete, require_ours, tag_list, tags_of, unchanged
+from deploy.resources.base import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.settings import Settings
 
 BLOCK = {
     "BlockPublicAcls": True,
@@ -106,11 +108,38 @@ class Bucket:
 
     def _ask(self, call: Call, operation: str) -> dict[str, Any]:
         """The answer, or nothing where that side of the bucket was never set (each has its own NoSuch… code)."""
-        from deploy.errors import AwsError
-
         try:
             return call(self._s3(operation))
         except AwsError as error:
             if error.code.startswith(("NoSuch", "ServerSideEncryptionConfigurationNotFound")):
                 return {}
             raise
+
+
+def bucket(settings: Settings) -> Bucket:
+    """The stage's bucket."""
+    tls_only = not settings.stage.endpoint_url.startswith("http://")
+    return Bucket(name=settings.bucket, region=settings.stage.region, tags=settings.tags, tls_only=tls_only)
+
+
+def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
+    try:
+        tagging = call(Request(service="s3", operation="GetBucketTagging", params={"Bucket": name}))
+    except AwsError as error:
+        if error.code in ("NoSuchTagSet", "NoSuchBucket"):
+            return {}
+        raise
+    return tags_of(tagging.get("TagSet", ()))
+
+
+def _remove(name: str, settings: Settings) -> Step:
+    return Bucket(name=name, region=settings.stage.region, tags=settings.tags).remove()
+
+
+KIND = Kind(
+    name="bucket",
+    names=listing("s3", "ListBuckets", "Buckets", "Name", token=("ContinuationToken", "ContinuationToken")),
+    tags=_tags,
+    remove=_remove,
+    keep="data",
+)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws import lookup
 from deploy.errors import DeployError
 from deploy.models import Call, Change, Ref, Request, State, Step, Wait, content_hash
-from deploy.resources.base import delete, require_ours, tag_list, tags_of, unchanged
+from deploy.resources.base import Kind, delete, listing, require_ours, sagemaker_tags, tag_list, tags_of, unchanged
 from deploy.settings import Settings
 
 VARIANT = "main"
@@ -216,3 +216,34 @@ def _tags(call: Call, arn: str) -> dict[str, str]:
 
 def _sagemaker(operation: str, **params: Any) -> Request:
     return Request(service="sagemaker", operation=operation, params=params)
+
+
+def _state(name: str, _: Settings, call: Call) -> str:
+    return str((lookup(call, _sagemaker("DescribeEndpoint", EndpointName=name)) or {}).get("EndpointStatus", "gone"))
+
+
+def _list(kind: str) -> Callable[[Settings, Call], Iterator[str]]:
+    return listing("sagemaker", f"List{kind}s", f"{kind}s", f"{kind}Name", NameContains="{prefix}")
+
+
+KINDS = (
+    Kind(
+        name="endpoint",
+        names=_list("Endpoint"),
+        tags=sagemaker_tags("endpoint"),
+        remove=lambda name, settings: Endpoint(name=name, config="", tags=settings.tags).remove(),
+        state=_state,
+    ),
+    Kind(
+        name="endpoint-config",
+        names=_list("EndpointConfig"),
+        tags=sagemaker_tags("endpoint-config"),
+        remove=lambda name, settings: EndpointConfig(name=name, variants=(), tags=settings.tags).remove(),
+    ),
+    Kind(
+        name="model",
+        names=_list("Model"),
+        tags=sagemaker_tags("model"),
+        remove=lambda name, _: delete(f"model/{name}", _sagemaker("DeleteModel", ModelName=name)),
+    ),
+)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.aws import lookup
 from deploy.models import Act, Call, Ref, Request, State, Step, Wait, differences
-from deploy.resources.base import delete, require_ours, unchanged
+from deploy.resources.base import Kind, delete, listing, require_ours, unchanged
 from deploy.settings import Settings
 
 
@@ -154,3 +154,27 @@ def function(settings: Settings, *, image: str) -> Function:
         concurrency=wanted.reserved_concurrency,
         tags=settings.tags,
     )
+
+
+def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
+    arn = settings.arn("lambda", f"function:{name}")
+    request = Request(service="lambda", operation="ListTags", params={"Resource": arn})
+    return dict((lookup(call, request) or {}).get("Tags", {}))
+
+
+def _state(name: str, _: Settings, call: Call) -> str:
+    request = Request(service="lambda", operation="GetFunction", params={"FunctionName": name})
+    return str((lookup(call, request) or {}).get("Configuration", {}).get("State", "gone"))
+
+
+def _remove(name: str, settings: Settings) -> Step:
+    return replace(function(settings, image=""), name=name).remove()
+
+
+KIND = Kind(
+    name="function",
+    names=listing("lambda", "ListFunctions", "Functions", "FunctionName", token=("NextMarker", "Marker")),
+    tags=_tags,
+    remove=_remove,
+    state=_state,
+)

@@ -9,7 +9,7 @@ from typing import Any
 
 from deploy.aws import lookup
 from deploy.models import Act, Call, Request, State, Step, differences
-from deploy.resources.base import delete, require_ours, tag_list, tags_of, unchanged
+from deploy.resources.base import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
 from deploy.settings import Settings
 
 Document = dict[str, Any]
@@ -125,7 +125,7 @@ def _sagemaker_statements(settings: Settings, image: str, *, actions: list[str])
     return [
         _allow("ListBucket", ["s3:ListBucket"], [bucket]),
         _allow("Objects", actions, [f"{bucket}/*"]),
-        _allow("PullImage", pull, [settings.arn("ecr", f"repository/{settings.project.name}/{image}")]),
+        _allow("PullImage", pull, [settings.arn("ecr", f"repository/{settings.repository_name(image)}")]),
         _allow("Account", ["ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", *logs], ["*"]),
     ]
 
@@ -162,3 +162,20 @@ def _delta(before: Document | None, after: Document) -> str:
     parts = [f"adds {', '.join(sorted(gained))}"] if gained else []
     parts += [f"takes away {', '.join(sorted(lost))}"] if lost else []
     return "; ".join(parts) or "same rights on other terms"
+
+
+def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
+    request = Request(service="iam", operation="ListRoleTags", params={"RoleName": name})
+    return tags_of((lookup(call, request) or {}).get("Tags", ()))
+
+
+def _remove(name: str, settings: Settings) -> Step:
+    return Role(name=name, trust={}, policy={}, tags=settings.tags).remove()
+
+
+KIND = Kind(
+    name="role",
+    names=listing("iam", "ListRoles", "Roles", "RoleName", token=("Marker", "Marker")),
+    tags=_tags,
+    remove=_remove,
+)

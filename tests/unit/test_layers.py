@@ -44,7 +44,7 @@ def breaches(room: str, source: str) -> list[str]:
     found = []
     for name in imported(source):
         top = name.split(".")[0]
-        foreign = top in (*ROOMS, "tasks", "tests", "benchmarks") and top != room
+        foreign = top in (*ROOMS, "tasks", "wiring", "tests", "benchmarks") and top != room
         allowed = any(name == right or name.startswith(f"{right}.") for right in ALLOWED[room])
         if name.startswith(".") or (foreign and not allowed):
             found.append(name)

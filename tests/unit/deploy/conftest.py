@@ -1,16 +1,30 @@
-"""What the deploy tests share: settings, and an AWS in memory that holds what requests put there."""
+"""What the deploy tests share: settings, and the golden files of every request that the product can make."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from deploy.models import Request
 from deploy.settings import Settings, choose, parse
+from tests.unit.deploy import golden_requests
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
+Golden = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     return choose(parse(TOML.read_text()), "local")
+
+
+@pytest.fixture(scope="session")
+def golden() -> Golden:
+    """golden(name, request, contracts=(53,)): holds a request against botocore's model and its golden file."""
+
+    def check(name: str, request: Request, *, contracts: tuple[int, ...] = ()) -> None:
+        golden_requests.check(name, request, contracts=contracts)
+
+    return check

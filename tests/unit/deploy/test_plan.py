@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from deploy.desired import foundation, serving
 from deploy.errors import DeployError
+from deploy.kinds import BY_NAME, KINDS
 from deploy.models import Plan, Ref, Request, State
-from deploy.observe import LISTS
-from deploy.plan import foundation, plan, serving, summary, teardown
+from deploy.plan import plan, summary, teardown
 from deploy.resources.base import Resource
 from deploy.resources.bucket import Bucket
 from deploy.resources.endpoint import Endpoint, EndpointConfig, Model
@@ -63,7 +64,7 @@ def test_every_request_of_a_plan_is_one_that_aws_takes(settings: Settings) -> No
     resources = everything(settings)
     new = plan(resources, {})
     old = {each.address: there(each) for each in everything(settings, serve_image="kennel/serve:0", artifact=ARTIFACT)}
-    gone = teardown(settings, {each.address: there(each) for each in resources})
+    gone = teardown(settings, {each.address: there(each) for each in resources}, BY_NAME)
     for step in (*new.steps, *plan(resources, old).steps, *gone.steps):
         for act in step.acts:
             if isinstance(act, Request):
@@ -201,8 +202,8 @@ def test_inference_may_be_assumed_from_our_account_only(settings: Settings) -> N
 
 
 def test_a_teardown_deletes_users_before_what_they_use(settings: Settings) -> None:
-    found = {f"{kind}/kennel-local": State(tags=TAGS) for kind in LISTS}
-    steps = teardown(settings, found).steps
+    found = {f"{kind.name}/kennel-local": State(tags=TAGS) for kind in KINDS}
+    steps = teardown(settings, found, BY_NAME).steps
     kinds = [step.kind for step in steps]
     assert {step.action for step in steps} == {"delete"}
     assert kinds.index("endpoint") < kinds.index("endpoint-config") < kinds.index("model") < kinds.index("role")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from deploy.errors import SettingsError
-from deploy.settings import HYPERPARAMETERS, File, Settings, Stage, choose, parse
+from deploy.sections.base import Section
+from deploy.sections.general import Stage
+from deploy.sections.training import HYPERPARAMETERS
+from deploy.settings import File, Settings, choose, parse
 from tests.unit.deploy.conftest import TOML
 
 STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.0.1:4566"\n'
@@ -89,14 +93,24 @@ def test_a_bucket_name_that_would_be_too_long_is_refused() -> None:
         choose(parse(text), stage)
 
 
-SECTIONS: list[tuple[str, Any]] = [
-    (name, field.annotation) for name, field in File.model_fields.items() if name != "stages"
-]
+# Tables whose keys are the user's own; each is shown in a comment or by an example.
+FREE = {"hyperparameters", "ranges", "variants", "schedules", "endpoints"}
+
+
+def sections(model: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every table of deploy.toml with its model, the stages' aside."""
+    for name, spec in model.model_fields.items():
+        if isinstance(spec.annotation, type) and issubclass(spec.annotation, Section):
+            path = f"{place}{spec.alias or name}"
+            yield path, spec.annotation
+            yield from sections(spec.annotation, f"{path}.")
+
+
 KEYS = [
-    ("lambda" if section == "function" else section, key, field.get_default(call_default_factory=True))
-    for section, model in [*SECTIONS, ("stages.local", Stage)]
-    for key, field in model.model_fields.items()
-    if key != "hyperparameters"
+    (section, key, spec.get_default(call_default_factory=True))
+    for section, model in [*sections(File), ("stages.local", Stage)]
+    for key, spec in model.model_fields.items()
+    if key not in FREE and not (isinstance(spec.annotation, type) and issubclass(spec.annotation, Section))
 ]
 
 
@@ -105,7 +119,12 @@ def test_every_key_stands_in_deploy_toml_with_its_default_and_what_it_means(
     section: str, key: str, default: object
 ) -> None:
     text = TOML.read_text(encoding="utf-8")
-    [body] = re.findall(rf"^\[{re.escape(section)}\]\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    [body] = re.findall(rf"^\[{re.escape(section)}\][^\n]*\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
     [(value, meaning)] = re.findall(rf"^{key} = (.+?)\s+# (\w.+)$", body, re.MULTILINE)
     if section != "stages.local" and "when left out" not in meaning:
         assert tomllib.loads(f"x = {value}")["x"] == (list(default) if isinstance(default, tuple) else default)
+
+
+@pytest.mark.parametrize("table", sorted(FREE))
+def test_every_table_of_the_users_own_keys_is_shown(table: str) -> None:
+    assert re.search(rf"\[[a-z.]*{table}[\].]|{table}\.NAME", TOML.read_text(encoding="utf-8"))

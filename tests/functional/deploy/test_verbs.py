@@ -13,23 +13,30 @@ from moto.server import ThreadedMotoServer
 
 from deploy.aws import Door, connect
 from deploy.errors import DataError, DeployError
-from deploy.flow import Flow
 from deploy.models import Request
 from deploy.progress import Screen
+from deploy.session import Session
 from deploy.settings import Settings, choose, parse
+from deploy.verbs.data import push
+from deploy.verbs.deploy import deploy
+from deploy.verbs.down import down
+from deploy.verbs.logs import logs
+from deploy.verbs.plan import plan
+from deploy.verbs.status import status
+from deploy.verbs.train import train
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
 
 
 class Desk:
-    """A flow on a moto of its own, with what it sent and what it said."""
+    """A session on a moto of its own, with what it sent and what it said."""
 
     def __init__(self, settings: Settings) -> None:
         self.sent: Counter[str] = Counter()
         self.said = io.StringIO()
         self.images = {"train": "kennel/train:1", "serve": "kennel/serve:1", "lambda": "kennel/lambda:1"}
         self.door: Door = connect(settings, log=self._log)
-        self.flow = Flow(
+        self.session = Session(
             settings=settings,
             call=self.door,
             build=lambda kind: self.images[kind],
@@ -69,14 +76,14 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_a_push_sends_all_and_then_only_what_differs(desk: Desk, pictures: Path) -> None:
-    first = desk.flow.push(pictures, "pets")
+    first = push(desk.session, pictures, "pets")
     assert (first.count, desk.sent["PutObject"]) == (3, 3)
     desk.sent.clear()
-    assert desk.flow.push(pictures, "pets") == first
+    assert push(desk.session, pictures, "pets") == first
     assert desk.sent["PutObject"] == 0
     (pictures / "train/cat/1.jpg").write_bytes(b"another")
     (pictures / "test/cat/2.jpg").unlink()
-    second = desk.flow.push(pictures, "pets")
+    second = push(desk.session, pictures, "pets")
     assert (desk.sent["PutObject"], desk.sent["DeleteObjects"]) == (1, 1)
     assert (second.count, second.hash == first.hash) == (2, False)
 
@@ -84,8 +91,8 @@ def test_a_push_sends_all_and_then_only_what_differs(desk: Desk, pictures: Path)
 def test_a_weights_file_goes_along(desk: Desk, pictures: Path, tmp_path: Path) -> None:
     weights = tmp_path / "resnet.safetensors"
     weights.write_bytes(b"w")
-    desk.flow.push(pictures, "pets", weights=weights)
-    assert desk.flow.train("pets").status == "Completed"
+    push(desk.session, pictures, "pets", weights=weights)
+    assert train(desk.session, "pets").status == "Completed"
     jobs = desk.ask("sagemaker", "ListTrainingJobs")["TrainingJobSummaries"]
     name = jobs[0]["TrainingJobName"]  # type: ignore[index]
     channels = desk.ask("sagemaker", "DescribeTrainingJob", TrainingJobName=name)["InputDataConfig"]
@@ -95,7 +102,7 @@ def test_a_weights_file_goes_along(desk: Desk, pictures: Path, tmp_path: Path) -
 def test_an_archive_is_one_object(desk: Desk, tmp_path: Path) -> None:
     archive = tmp_path / "pets.zip"
     archive.write_bytes(b"PK")
-    assert desk.flow.push(archive, "pets").count == 1
+    assert push(desk.session, archive, "pets").count == 1
 
 
 @pytest.mark.parametrize("name", ["nowhere", "notes.txt"])
@@ -104,46 +111,46 @@ def test_what_is_no_folder_of_pictures_is_refused_before_anything_is_made(
 ) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(DataError, match=name):
-        desk.flow.push(tmp_path / name, name)
+        push(desk.session, tmp_path / name, name)
     assert not desk.sent
 
 
 def test_training_before_data_says_what_to_do(desk: Desk) -> None:
     with pytest.raises(DataError, match=r"no pictures there yet; run ./inv data pets"):
-        desk.flow.train("pets")
+        train(desk.session, "pets")
 
 
 def test_what_is_trained_is_not_trained_again(desk: Desk, pictures: Path) -> None:
-    desk.flow.push(pictures, "pets")
-    first, second = desk.flow.train("pets"), desk.flow.train("pets")
+    push(desk.session, pictures, "pets")
+    first, second = train(desk.session, "pets"), train(desk.session, "pets")
     assert first.name == second.name
     assert desk.sent["CreateTrainingJob"] == 1
     desk.images["train"] = "kennel/train:2"
-    assert desk.flow.train("pets").name != first.name
+    assert train(desk.session, "pets").name != first.name
 
 
 def test_deploying_before_training_says_what_to_do(desk: Desk) -> None:
     with pytest.raises(DeployError, match=r"no model is trained yet; run ./inv data train first"):
-        desk.flow.deploy()
-    assert {step.kind for step in desk.flow.plan().changes} == {"bucket", "role"}
+        deploy(desk.session)
+    assert {step.kind for step in plan(desk.session).changes} == {"bucket", "role"}
 
 
 def test_a_deploy_makes_it_so_and_a_second_changes_nothing(desk: Desk, pictures: Path) -> None:
-    desk.flow.push(pictures, "pets")
-    desk.flow.train("pets")
-    planned = [step.address for step in desk.flow.plan().changes]
-    assert [step.address for step in desk.flow.deploy()] == planned
+    push(desk.session, pictures, "pets")
+    train(desk.session, "pets")
+    planned = [step.address for step in plan(desk.session).changes]
+    assert [step.address for step in deploy(desk.session)] == planned
     assert [address.partition("/")[0] for address in planned] == ["model", "endpoint-config", "endpoint", "function"]
     desk.sent.clear()
-    assert desk.flow.deploy() == ()
+    assert deploy(desk.session) == ()
     assert not [name for name in desk.sent if name.startswith(("Create", "Update", "Put", "Delete"))]
 
 
 def test_status_shows_all_that_was_made(desk: Desk, pictures: Path) -> None:
-    desk.flow.push(pictures, "pets")
-    desk.flow.train("pets")
-    desk.flow.deploy()
-    rows = desk.flow.status()
+    push(desk.session, pictures, "pets")
+    train(desk.session, "pets")
+    deploy(desk.session)
+    rows = status(desk.session)
     kinds = Counter(kind for kind, _, _ in rows)
     assert kinds == {"bucket": 1, "role": 3, "model": 1, "endpoint-config": 1, "endpoint": 1, "function": 1, "job": 1}
     assert ("endpoint", "kennel-local", "InService") in rows
@@ -151,13 +158,15 @@ def test_status_shows_all_that_was_made(desk: Desk, pictures: Path) -> None:
 
 def test_down_takes_all_of_ours_away_and_nothing_else(desk: Desk, pictures: Path) -> None:
     desk.ask("s3", "CreateBucket", Bucket="kennel-local-of-another")
-    trust = desk.flow.plan().steps[1].acts[0].params["AssumeRolePolicyDocument"]  # type: ignore[union-attr]
+    trust = plan(desk.session).steps[1].acts[0].params["AssumeRolePolicyDocument"]  # type: ignore[union-attr]
     desk.ask("iam", "CreateRole", RoleName="kennel-local-of-another", AssumeRolePolicyDocument=trust)
-    desk.flow.push(pictures, "pets")
-    desk.flow.train("pets")
-    desk.flow.deploy()
-    assert len(desk.flow.down(lambda _: True)) == 8
-    assert desk.flow.down(lambda _: True) == ()
+    push(desk.session, pictures, "pets")
+    train(desk.session, "pets")
+    deploy(desk.session)
+    kept = down(desk.session, lambda _: True)
+    assert (len(kept.gone), kept.kept) == (7, (f"bucket/{desk.session.settings.bucket}",))
+    assert len(down(desk.session, lambda _: True, also={"data"}).gone) == 1
+    assert down(desk.session, lambda _: True, also={"data"}).gone == ()
     buckets = desk.ask("s3", "ListBuckets")["Buckets"]
     assert [bucket["Name"] for bucket in buckets] == ["kennel-local-of-another"]  # type: ignore[attr-defined]
     roles = desk.ask("iam", "ListRoles")["Roles"]
@@ -165,26 +174,26 @@ def test_down_takes_all_of_ours_away_and_nothing_else(desk: Desk, pictures: Path
 
 
 def test_down_asks_first_and_a_no_leaves_all_as_it_is(desk: Desk, pictures: Path) -> None:
-    desk.flow.push(pictures, "pets")
+    push(desk.session, pictures, "pets")
     with pytest.raises(DeployError, match="nothing was taken away"):
-        desk.flow.down(lambda _: False)
-    assert len(desk.flow.status()) == 4
+        down(desk.session, lambda _: False)
+    assert len(status(desk.session)) == 4
 
 
 def test_another_account_is_refused_before_anything_is_made(desk: Desk, pictures: Path) -> None:
-    stage = desk.flow.settings.stage.model_copy(update={"account": "999999999999"})
-    other = Desk(desk.flow.settings.model_copy(update={"stage": stage}))
+    stage = desk.session.settings.stage.model_copy(update={"account": "999999999999"})
+    other = Desk(desk.session.settings.model_copy(update={"stage": stage}))
     with pytest.raises(DeployError, match="account 123456789012"):
-        other.flow.push(pictures, "pets")
+        push(other.session, pictures, "pets")
     assert not [name for name in other.sent if name.startswith(("Create", "Put"))]
 
 
 def test_an_address_where_nothing_answers_says_how_to_start_it(desk: Desk, pictures: Path) -> None:
-    stage = desk.flow.settings.stage.model_copy(update={"endpoint_url": "http://127.0.0.1:9"})
+    stage = desk.session.settings.stage.model_copy(update={"endpoint_url": "http://127.0.0.1:9"})
     with pytest.raises(DeployError, match=r"nothing answers at http://127.0.0.1:9: run ./inv up"):
-        Desk(desk.flow.settings.model_copy(update={"stage": stage})).flow.push(pictures, "pets")
+        push(Desk(desk.session.settings.model_copy(update={"stage": stage})).session, pictures, "pets")
 
 
 def test_logs_of_what_never_wrote_say_so(desk: Desk) -> None:
     with pytest.raises(DeployError, match="nothing of that name has written a log"):
-        desk.flow.logs("nobody")
+        logs(desk.session, "nobody")
