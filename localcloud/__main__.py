@@ -5,13 +5,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import Cloud
+from localcloud.cloudwatch import CloudWatch
 from localcloud.containers import DockerEngine, connect, gateway_address
 from localcloud.errors import LocalcloudError
 from localcloud.logs import CloudWatchLogs
@@ -23,6 +24,7 @@ from localcloud.state import StateDir
 from localcloud.tags import Tags
 
 ACCOUNT = "123456789012"
+MINUTE_VARIABLE = "KENNEL_LOCALCLOUD_MINUTE_S"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,10 +66,12 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
     # A Docker Desktop's gateway is inside its own machine: there, containers know this host by name.
     host = gateway if len(sockets) > 1 else "host.docker.internal"
     endpoint_url = f"http://127.0.0.1:{port}"
+    watch = CloudWatch(account=ACCOUNT, region=region, now=lambda: datetime.now(UTC))
     cloud = Cloud(
         instance=state.instance, account=ACCOUNT, region=region, state_dir=state.path, endpoint_url=endpoint_url,
         container_url=f"http://{host}:{port}", engine=engine, objects=S3Objects(endpoint_url, region),
         logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
+        metrics=watch, alarms=watch, minute=minute_of(os.environ),
     )  # fmt: skip
     rooms = services(cloud)
     info = _info(cloud, port)
@@ -81,6 +85,22 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         print("localcloud stops: removing its containers and networks", flush=True)  # noqa: T201
         _close(rooms, listener, engine)
         state.clear_work()
+
+
+def minute_of(environ: Mapping[str, str]) -> float:
+    """How many seconds a minute of CloudWatch lasts: KENNEL_LOCALCLOUD_MINUTE_S, 60 without it. At least half a second.
+
+    Alarm periods, cooldowns and rate() schedules shrink with it, so that a scaling that takes minutes is seen in
+    seconds. Raises LocalcloudError for what is no such number.
+    """
+    text = environ.get(MINUTE_VARIABLE, "60")
+    try:
+        minute = float(text)
+    except ValueError:
+        minute = 0.0
+    if not 0.5 <= minute <= 60:
+        raise LocalcloudError(f"{MINUTE_VARIABLE}: {text!r} is not a number of seconds from 0.5 to 60")
+    return minute
 
 
 def _close(rooms: Sequence[Service], listener: Listener, engine: DockerEngine) -> None:

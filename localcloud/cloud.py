@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from localcloud.alarms import Alarms
 from localcloud.containers import Engine
 from localcloud.logs import LogSink
+from localcloud.metrics import Metrics
 from localcloud.objects import Objects
 from localcloud.tags import Tags
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """Who we are, where state lies, and the doors to Docker, S3 and logs.
+    """Who we are, where state lies, and the doors to Docker, S3, logs and CloudWatch.
 
-    `endpoint_url` is for this host, `container_url` for containers on any Docker network of this host.
+    `endpoint_url` is for this host, `container_url` for containers on any Docker network of this host. `minute` is how
+    many seconds a minute of CloudWatch and Application Auto Scaling lasts: 60, and less in tests and demonstrations.
     """
 
     instance: str
@@ -27,8 +30,11 @@ class Cloud:
     engine: Engine
     objects: Objects
     logs: LogSink
+    metrics: Metrics
+    alarms: Alarms
     tags: Tags
     now: Callable[[], datetime]
+    minute: float = 60.0
 
     def arn(self, service: str, resource: str) -> str:
         """`arn:aws:<service>:<region>:<account>:<resource>`"""

@@ -3,7 +3,7 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,6 +58,13 @@ class Endpoints:
         if found is None:
             raise invalid(f'Could not find endpoint "{self._arn(name)}".')
         return found
+
+    def running(self) -> Iterator[tuple[str, str, int]]:
+        """What serves: each endpoint's variants with their instances."""
+        for endpoint in list(self.endpoints.values()):
+            fleet = endpoint.fleet
+            for name, variant in fleet.variants.items() if fleet is not None else ():
+                yield endpoint.name, name, len(variant.instances)
 
     def _arn(self, name: str) -> str:
         return self.cloud.arn("sagemaker", f"endpoint/{name.lower()}")

@@ -1,12 +1,14 @@
 """InvokeEndpoint: one request to one instance of one variant, with SageMaker's limits and errors (CONTRACTS 30-32)."""
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.endpoint_configs import Catalogue, Params
+from localcloud.endpoint_metrics import Answered, EndpointMetrics
 from localcloud.endpoints import Endpoints, cloudwatch_alarms
 from localcloud.errors import ApiError
 from localcloud.fleets import Endpoint, Variant
@@ -45,8 +47,10 @@ class Invoker:
 
     cloud: Cloud
     endpoints: Endpoints
+    metrics: EndpointMetrics
     point: Callable[[], float] = random.random
     seconds: float = MODEL_SECONDS
+    clock: Callable[[], float] = time.monotonic
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
         return {
@@ -57,12 +61,13 @@ class Invoker:
 
     def invoke(self, params: Params) -> Params:
         """Answer InvokeEndpoint."""
+        began = self.clock()
         endpoint = self._endpoint(params["EndpointName"])
         variant, instance = self._take(endpoint, params.get("TargetVariant"), ())
         tried: list[Instance] = []
         while True:
             try:
-                reply = self._send(variant, instance, params)
+                reply = self._measured(began, variant, instance, params)
                 break
             except UnreachableError:
                 endpoint.wake.set()  # the watcher looks at once
@@ -100,6 +105,25 @@ class Invoker:
         raise ApiError(
             "ServiceUnavailable", f"No instance of endpoint {endpoint.name} answers; it is being replaced.", 503
         )
+
+    def _measured(self, began: float, variant: Variant, instance: Instance, params: Params) -> Reply:
+        """Send, and record how it went. What never reached a model is not an invocation."""
+        with self.metrics.serving(variant.recipe.endpoint, variant.recipe.name) as meter:
+            sent, status = self.clock(), 0
+            try:
+                reply = self._send(variant, instance, params)
+                status = reply.status
+            except (ApiError, UnreachableError):
+                status = -1
+                raise
+            finally:
+                ended = self.clock()
+                if status >= 0:
+                    count = max(1, len(variant.instances))
+                    meter.record(
+                        Answered(instances=count, status=status, model_s=ended - sent, overhead_s=sent - began)
+                    )
+        return reply
 
     def _send(self, variant: Variant, instance: Instance, params: Params) -> Reply:
         body = params.get("Body", b"")
@@ -169,7 +193,9 @@ def services(cloud: Cloud) -> list[Service]:
     endpoints = Endpoints(
         cloud=cloud, catalogue=catalogue, host=host, alarmed=cloudwatch_alarms(cloud), spawn=threads.spawn
     )
-    invoker = Invoker(cloud=cloud, endpoints=endpoints)
+    metrics = EndpointMetrics(running=endpoints.running)
+    cloud.metrics.ask(metrics.collect)
+    invoker = Invoker(cloud=cloud, endpoints=endpoints, metrics=metrics)
     return [
         Service(name="sagemaker", handlers=catalogue.handlers() | endpoints.handlers(), close=threads.close),
         Service(name="sagemaker-runtime", handlers=invoker.handlers()),

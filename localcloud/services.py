@@ -1,6 +1,6 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import invoke, lambda_service, training
+from localcloud import invoke, lambda_service, monitor, training
 from localcloud.cloud import Cloud
 from localcloud.service import Service
 
@@ -8,6 +8,7 @@ from localcloud.service import Service
 def services(cloud: Cloud) -> list[Service]:
     """Every room's Service, in the order in which they are closed."""
     return [
+        monitor.service(cloud),
         training.service(cloud),
         *invoke.services(cloud),
         lambda_service.service(cloud),

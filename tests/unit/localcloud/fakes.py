@@ -1,16 +1,19 @@
-"""In-memory stand-ins for Docker, S3 and CloudWatch Logs, and the smallest valid training request."""
+"""In-memory stand-ins for Docker, S3 and CloudWatch, and the smallest valid training request."""
 
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from localcloud.alarms import Alarm, State
 from localcloud.cloud import Cloud
 from localcloud.containers import ContainerSpec, ContainerState, EngineError, Image, ImageMissing
+from localcloud.metrics import Store
 from localcloud.objects import Found, Location
 from localcloud.tags import Tags
 
@@ -172,6 +175,29 @@ class FakeObjects:
         self.put(where, source.read_bytes())
 
 
+class FakeAlarms:
+    """Alarms in memory: name → alarm, and who was told what of them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Alarm] = {}
+        self.reasons: list[str] = []
+
+    def alarms(self) -> list[Alarm]:
+        return list(self.kept.values())
+
+    def set_state(self, name: str, state: State, reason: str) -> None:
+        self.kept[name] = replace(self.kept[name], state=state)
+        self.reasons.append(f"{name}: {reason}")
+
+    def put_alarm(self, alarm: Alarm, *, description: str) -> str:
+        self.kept[alarm.name] = alarm
+        return f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{alarm.name}"
+
+    def delete_alarms(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.kept.pop(name, None)
+
+
 class FakeLogs:
     """CloudWatch Logs in memory: stream → lines."""
 
@@ -190,6 +216,7 @@ def cloud(
         instance="lc-test", account="123456789012", region="us-east-1", state_dir=folder,
         endpoint_url="http://127.0.0.1:4566", container_url="http://172.17.0.1:4566", engine=engine or FakeEngine(),
         objects=objects or FakeObjects("data"), logs=logs or FakeLogs(), tags=Tags(), now=lambda: datetime.now(UTC),
+        metrics=Store(now=time.time), alarms=FakeAlarms(),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from localcloud.endpoint_configs import Catalogue
+from localcloud.endpoint_metrics import EndpointMetrics
 from localcloud.endpoints import Endpoints
 from localcloud.errors import ApiError
 from localcloud.hosting import Host
@@ -39,7 +40,10 @@ class World:
             cloud=self.cloud, catalogue=self.catalogue, host=host, spawn=self.later.spawn, watched=False,
             alarmed=lambda names: [name for name in names if name in self.ringing],
         )  # fmt: skip
-        self.invoker = Invoker(cloud=self.cloud, endpoints=self.endpoints, point=lambda: self.point)
+        self.metrics = EndpointMetrics(running=self.endpoints.running, clock=self.clock)
+        self.invoker = Invoker(
+            cloud=self.cloud, endpoints=self.endpoints, metrics=self.metrics, point=lambda: self.point, clock=self.clock
+        )
 
     def do(self, operation: str, **params: Any) -> dict[str, Any]:
         handlers = self.catalogue.handlers() | self.endpoints.handlers() | self.invoker.handlers()

@@ -1,0 +1,140 @@
+"""What localcloud measures, as CloudWatch keeps it: metrics, their summaries, and statistics over periods. No I/O."""
+
+import bisect
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+KEPT_SECONDS = 24 * 3600.0  # an alarm looks back a day at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric by its full name; `dimensions` are (name, value) pairs, sorted by name."""
+
+    namespace: str
+    name: str
+    dimensions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datum:
+    """Some values of one metric, summarised: how many, their sum, the least and the most of them."""
+
+    metric: Metric
+    count: float
+    total: float
+    least: float
+    most: float
+    unit: str = "None"
+
+
+Source = Callable[[], Iterable[Datum]]
+
+
+class Metrics(Protocol):
+    """Where measurements go and come from: CloudWatch, and a Store in tests."""
+
+    def put(self, data: Iterable[Datum]) -> None:
+        """Keep values as measured now."""
+        ...
+
+    def ask(self, source: Source) -> None:
+        """Put what `source` returns at every tick (a twelfth of a minute) from now on."""
+        ...
+
+    def measure(self) -> None:
+        """One tick: put what every source returns."""
+        ...
+
+    def series(self, metric: Metric, statistic: str, period: float, count: int, end: float) -> list[float | None]:
+        """The statistic over each of the `count` whole periods (seconds) before `end` (Unix time), oldest first."""
+        ...
+
+
+def metric(namespace: str, name: str, **dimensions: str) -> Metric:
+    """A metric with dimensions as CloudWatch spells them: metric("AWS/SageMaker", "Invocations", EndpointName="e")."""
+    return Metric(namespace=namespace, name=name, dimensions=tuple(sorted(dimensions.items())))
+
+
+def summary(of: Metric, values: Sequence[float], *, unit: str = "None") -> Datum:
+    """Values of one metric (one at least) as one Datum."""
+    return Datum(metric=of, count=len(values), total=sum(values), least=min(values), most=max(values), unit=unit)
+
+
+def statistic_of(data: Sequence[Datum], statistic: str) -> float | None:
+    """Sum, Average, Minimum, Maximum, SampleCount or a percentile (p90) of all values; None when there are none.
+
+    A percentile takes each summary for that many values at its average. Raises ValueError for any other statistic.
+    """
+    if not data:
+        return None
+    count, total = sum(each.count for each in data), sum(each.total for each in data)
+    known: dict[str, Callable[[], float]] = {
+        "Sum": lambda: total,
+        "Average": lambda: total / count if count else 0.0,
+        "Minimum": lambda: min(each.least for each in data),
+        "Maximum": lambda: max(each.most for each in data),
+        "SampleCount": lambda: count,
+    }
+    if statistic in known:
+        return known[statistic]()
+    if statistic.startswith("p"):
+        return _percentile(data, float(statistic[1:]), count)
+    raise ValueError(f"unknown statistic {statistic}")
+
+
+def _percentile(data: Sequence[Datum], percent: float, count: float) -> float:
+    reached = 0.0
+    averages = sorted((each.total / each.count, each.count) for each in data if each.count)
+    for value, weight in averages:
+        reached += weight
+        if reached >= count * percent / 100:
+            return value
+    return averages[-1][0] if averages else 0.0
+
+
+@dataclass(kw_only=True)
+class Store:
+    """Metrics in memory, by time. Thread-safe. `now` gives Unix time."""
+
+    now: Callable[[], float]
+    sources: list[Source] = field(default_factory=list)
+    _data: dict[Metric, list[tuple[float, Datum]]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, source: Source) -> None:
+        self.sources.append(source)
+
+    def measure(self) -> None:
+        self.put(self.asked())
+
+    def asked(self) -> list[Datum]:
+        return [datum for source in self.sources for datum in source()]
+
+    def put(self, data: Iterable[Datum]) -> None:
+        now = self.now()
+        for datum in data:
+            self.add(datum, now)
+
+    def add(self, datum: Datum, at: float) -> None:
+        """Keep a datum as measured at a time, and forget what is too old."""
+        with self._lock:
+            kept = self._data.setdefault(datum.metric, [])
+            bisect.insort(kept, (at, datum), key=lambda entry: entry[0])
+            while kept and kept[0][0] < at - KEPT_SECONDS:
+                kept.pop(0)
+
+    def series(self, metric: Metric, statistic: str, period: float, count: int, end: float) -> list[float | None]:
+        last = end // period
+        with self._lock:
+            kept = self._data.get(metric, [])
+            begin = bisect.bisect_left(kept, (last - count) * period, key=lambda entry: entry[0])
+            recent = kept[begin:]
+        buckets: list[list[Datum]] = [[] for _ in range(count)]
+        for at, datum in recent:
+            index = int(at // period - (last - count))
+            if 0 <= index < count:
+                buckets[index].append(datum)
+        return [statistic_of(bucket, statistic) for bucket in buckets]
