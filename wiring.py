@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -51,10 +53,12 @@ def state_dir(chosen: Settings) -> Path:
     return HERE / ".kennel" / f"localcloud-{urlsplit(chosen.stage.endpoint_url).port}"
 
 
-def session(chosen: Settings | None = None, seen: Counter[str] | None = None) -> Session:
+def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *, aside: bool = False) -> Session:
     """A session with the chosen stage. Before the first change it makes sure that the account is the one that was
-    meant, and says where it acts. `seen` counts what is sent, by operation."""
+    meant, and says where it acts. `seen` counts what is sent, by operation. With `aside`, what it tells goes to stderr,
+    beside output that a script reads."""
     from deploy.aws import connect
+    from deploy.lock import Holder
     from deploy.progress import Screen
     from deploy.session import Session
     from deploy.workshop import Workshop
@@ -77,7 +81,14 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None) ->
         return built[kind]
 
     door = connect(chosen, log=log)
-    return Session(settings=chosen, call=door, build=build, screen=Screen(), check=door.check_account)
+    return Session(
+        settings=chosen,
+        call=door,
+        build=build,
+        screen=Screen(out=sys.stderr if aside else sys.stdout),
+        check=door.check_account,
+        holder=Holder(who=getpass.getuser(), host=socket.gethostname(), pid=os.getpid()),
+    )
 
 
 def _tell_building(line: str) -> None:

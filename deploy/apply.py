@@ -105,11 +105,13 @@ class _Run:
             raise DeployError(f"{step.address}: {error}") from error
 
     def _send(self, request: Request, step: Step) -> dict[str, Any]:
-        """What a deletion finds gone is as good as deleted."""
+        """What a deletion finds gone is as good as deleted, and a bucket that we own already as good as made."""
         try:
             return self.call(replace(request, params=resolve(request.params, self.known)))
         except AwsError as error:
             if step.action == "delete" and is_missing(error):
+                return {}
+            if error.code == "BucketAlreadyOwnedByYou":  # another deploy was quicker
                 return {}
             raise
 

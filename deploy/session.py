@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from deploy.apply import apply
 from deploy.aws import Clock
 from deploy.errors import DeployError
+from deploy.lock import Holder, Lock
 from deploy.models import Call, Plan, Step
 from deploy.observe import observe
 from deploy.plan import plan
 from deploy.progress import Screen
 from deploy.resources.base import Resource
+from deploy.resources.bucket import bucket
 from deploy.settings import Settings
 
 Build = Callable[[str], str]
@@ -37,25 +40,53 @@ class Session:
     screen: Screen
     clock: Clock = field(default_factory=Clock)
     check: Callable[[], object] = lambda: None
-    _is_checked: bool = False
+    holder: Holder = field(default_factory=Holder)
+    _is_ready: bool = False
+    _is_locked: bool = False
 
     def settle(self, resources: Sequence[Resource]) -> Plan:
-        """Plans and applies; returns the plan."""
-        todo = plan(resources, observe(resources, self.call))
-        self.apply(todo)
+        """Plans and applies; returns the plan. What another deploy changed meanwhile is seen."""
+        todo = self._plan(resources)
+        if todo.changes:
+            with self.changing():
+                todo = self._plan(resources)
+                apply(todo, self.call, clock=self.clock, say=self._tell)
         return todo
 
     def apply(self, todo: Plan) -> None:
         """Runs a plan, telling each step. Raises DeployError."""
         if todo.changes:
-            self.ready()
-            apply(todo, self.call, clock=self.clock, say=self._tell)
+            with self.changing(make_bucket=False):
+                apply(todo, self.call, clock=self.clock, say=self._tell)
 
     def ready(self) -> None:
-        """Raises DeployError unless this session may change the stage; asked once, before the first change."""
-        if not self._is_checked:
-            self.check()
-            self._is_checked = True
+        """Says where this session acts, and raises DeployError unless it may; once, before the first change."""
+        if not self._is_ready:
+            who, settings = self.check(), self.settings
+            where = settings.stage.endpoint_url or "AWS"
+            as_whom = f", as {who}" if who else ""
+            stage = f"stage {settings.stage_name}: account {settings.stage.account}, {settings.stage.region}"
+            self.screen.say(f"   {stage}, {where}{as_whom}")
+            self._is_ready = True
+
+    @contextmanager
+    def changing(self, *, make_bucket: bool = True) -> Iterator[None]:
+        """While it lasts nobody else changes the stage: the second one waits. The lock lies in the stage's bucket,
+        which is made when it is not there; without `make_bucket` there is then nothing to lock."""
+        self.ready()
+        ours = bucket(self.settings)
+        seen = None if self._is_locked else ours.read(self.call)
+        if self._is_locked or (seen is None and not make_bucket):
+            yield
+            return
+        apply(Plan(steps=(ours.plan(seen),)), self.call, clock=self.clock, say=self._tell)
+        lock = Lock(call=self.call, bucket=ours.name, holder=self.holder, say=self.screen.say, clock=self.clock)
+        with lock:
+            self._is_locked = True
+            try:
+                yield
+            finally:
+                self._is_locked = False
 
     def image(self, kind: str) -> Image:
         """The image of a kind (train, serve or lambda) as this stage's AWS is told of it. Raises DeployError."""
@@ -64,6 +95,9 @@ class Session:
         if self.settings.stage.engine_images:
             return Image(uri=reference, tag=tag)
         raise DeployError(f"image {reference}: is not pushed; run ./inv push {kind}")
+
+    def _plan(self, resources: Sequence[Resource]) -> Plan:
+        return plan(resources, observe(resources, self.call))
 
     def _tell(self, step: Step, status: str) -> None:
         self.screen.say(f"   {step.action} {step.address} {status}")
