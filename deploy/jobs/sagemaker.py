@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from contract import metrics
-from deploy.aws import Clock, lookup, pages
-from deploy.errors import AwsError, DeployError, JobError
+from deploy.aws import Clock, lookup
+from deploy.errors import DeployError, JobError
 from deploy.jobs.request import JobRequest, JobResult
+from deploy.log_reader import Line, job_reader
 from deploy.models import Call, Request
 from deploy.resources.base import tag_list
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 ENDED = ("Completed", "Failed", "Stopped")
 ATTEMPTS = 50
 # What SageMaker says → what it means. Looked for in FailureReason, the first that fits.
@@ -26,14 +25,6 @@ PLAIN = (
     ("MaxRuntimeExceeded", "it ran longer than training.max_run_minutes: raise that in deploy.toml"),
     ("exit code: 137", "out of memory: a larger instance or a smaller batch_size"),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line that a job wrote. `host` is like algo-1."""
-
-    host: str
-    text: str
 
 
 Seen = Callable[[Line], None]
@@ -105,7 +96,7 @@ def follow(
 
     Raises JobError when it failed or was stopped, with the reason in plain words.
     """
-    reader, last, numbers = LogReader(job=name, call=call), "", {}
+    reader, last, numbers = job_reader(name, call), "", {}
     while True:
         found = describe(name, call)
         if found is None:
@@ -123,46 +114,6 @@ def follow(
         if has_ended:
             return _result(found, numbers)
         clock.sleep(every)
-
-
-def host_of(stream: str) -> str:
-    """Who writes to a log stream: a job's is `<job>/algo-1-<epoch>`, an endpoint's `<variant>/<instance>`."""
-    return re.sub(r"-\d{10,}$", "", stream.partition("/")[2]) or stream
-
-
-@dataclass(kw_only=True)
-class LogReader:
-    """Reads what a job has written since the last time, all hosts. Without a job, the whole group."""
-
-    job: str
-    call: Call
-    group: str = LOG_GROUP
-    _tokens: dict[str, str] | None = None
-
-    def read(self) -> Iterator[Line]:
-        self._tokens = self._tokens or {}
-        for stream in self._streams():
-            params: dict[str, Any] = {"logGroupName": self.group, "logStreamName": stream, "startFromHead": True}
-            while True:
-                token = self._tokens.get(stream)
-                more = {"nextToken": token} if token else {}
-                answer = self.call(Request(service="logs", operation="GetLogEvents", params={**params, **more}))
-                yield from (Line(host=host_of(stream), text=event["message"]) for event in answer["events"])
-                self._tokens[stream] = answer.get("nextForwardToken", "")
-                if not answer["events"] or self._tokens[stream] == token:
-                    break
-
-    def _streams(self) -> list[str]:
-        prefix = {"logStreamNamePrefix": f"{self.job}/"} if self.job else {}
-        params = {"logGroupName": self.group, **prefix}
-        listing = Request(service="logs", operation="DescribeLogStreams", params=params)
-        try:
-            found = pages(self.call, listing, items="logStreams", token=("nextToken", "nextToken"))
-            return sorted(stream["logStreamName"] for stream in found)
-        except AwsError as error:
-            if error.code == "ResourceNotFoundException":  # nothing was written yet
-                return []
-            raise
 
 
 def plain(reason: str) -> str:

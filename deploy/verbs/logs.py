@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from deploy.errors import DeployError
-from deploy.jobs.sagemaker import LogReader
+from deploy.log_reader import LogReader, job_reader
 from deploy.session import Session
 
 
 def logs(session: Session, name: str) -> None:
     """Says all of it. Raises DeployError when nothing of that name has written."""
     readers = (
-        LogReader(job=name, call=session.call),
-        LogReader(job="", call=session.call, group=f"/aws/sagemaker/Endpoints/{name}"),
-        LogReader(job="", call=session.call, group=f"/aws/lambda/{name}"),
+        job_reader(name, session.call),
+        LogReader(call=session.call, group=f"/aws/sagemaker/Endpoints/{name}"),
+        LogReader(call=session.call, group=f"/aws/lambda/{name}"),
     )
     lines = 0
     for reader in readers:

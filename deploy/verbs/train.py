@@ -14,6 +14,7 @@ from deploy.errors import DataError, DeployError
 from deploy.jobs import request as jobs
 from deploy.jobs import sagemaker
 from deploy.jobs.request import JobResult
+from deploy.log_reader import Line
 from deploy.models import Plan, Request
 from deploy.observe import observe
 from deploy.plan import plan
@@ -88,7 +89,7 @@ class Listener:
     screen: Screen
     verbose: bool
 
-    def line(self, line: sagemaker.Line) -> None:
+    def line(self, line: Line) -> None:
         found = metrics.parse(line.text)
         if found:
             self.screen.say(f"   {_epoch(found[0])}")

@@ -96,17 +96,12 @@ def cloud(*descriptions: dict[str, Any], lines: list[list[str]]) -> FakeAws:
     """Descriptions in turn, and the log's lines in turn."""
     waiting = list(lines)
 
-    def events(params: Any) -> dict[str, Any]:
-        return {"events": [{"message": text} for text in (waiting.pop(0) if waiting else [])], "nextForwardToken": "t"}
+    def events(_: Any) -> dict[str, Any]:
+        now = waiting.pop(0) if waiting else []
+        stream = {"logStreamName": "j/algo-1-1700000000", "timestamp": 1}
+        return {"events": [{"message": text, "eventId": text, **stream} for text in now]}
 
-    stream = {"logStreamName": "j/algo-1-1700000000"}
-    return FakeAws(
-        {
-            "DescribeTrainingJob": list(descriptions),
-            "DescribeLogStreams": {"logStreams": [stream]},
-            "GetLogEvents": events,
-        }
-    )
+    return FakeAws({"DescribeTrainingJob": list(descriptions), "FilterLogEvents": events})
 
 
 def test_following_tells_each_line_and_status_and_ends_with_the_numbers() -> None:
@@ -144,16 +139,3 @@ def test_the_last_lines_of_a_job_that_has_ended_are_not_lost() -> None:
     aws = cloud(done, lines=[["last words"]])
     sagemaker.follow("j", aws, clock=FakeTime().clock(), line=lambda line: said.append(line.text))
     assert said == ["last words"]
-
-
-def test_a_job_that_has_written_nothing_yet_has_no_lines() -> None:
-    aws = FakeAws({"DescribeLogStreams": refusal("ResourceNotFoundException", "no such group")})
-    assert list(sagemaker.LogReader(job="j", call=aws).read()) == []
-
-
-@pytest.mark.parametrize(
-    ("stream", "host"),
-    [("dogs-1/algo-2-1795225200000", "algo-2"), ("main/i-0a1b2c", "i-0a1b2c"), ("alone", "alone")],
-)
-def test_a_line_is_told_with_the_host_or_instance_that_wrote_it(stream: str, host: str) -> None:
-    assert sagemaker.host_of(stream) == host
