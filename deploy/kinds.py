@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from deploy.resources import bucket, endpoint, function, role
+from deploy.resources import alarm, bucket, endpoint, function, role
 from deploy.resources.base import Kind
 
 KINDS: tuple[Kind, ...] = (
     function.KIND,
     *endpoint.KINDS,
+    alarm.KIND,
     role.KIND,
     bucket.KIND,
 )

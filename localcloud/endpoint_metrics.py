@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from localcloud.metrics import Datum, Metric, metric, summary
 
 NAMESPACE = "AWS/SageMaker"
+SUMMARIES = 20  # of one tick's latencies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,5 +143,13 @@ def invocations(answered: list[Answered], at: dict[str, str]) -> list[Datum]:
     return [
         summary(per_instance, [1 / max(1, each.instances) for each in answered]),
         *(summary(metric(NAMESPACE, name, **at), found) for name, found in values.items()),
-        *(summary(metric(NAMESPACE, name, **at), found, unit="Microseconds") for name, found in micro.items()),
+        *(each for name, found in micro.items() for each in spread(metric(NAMESPACE, name, **at), found)),
     ]
+
+
+def spread(of: Metric, values: list[float]) -> list[Datum]:
+    """Times (µs) in a few summaries of like size each, so that percentiles can be had of them."""
+    ordered = sorted(values)
+    size = -(-len(ordered) // SUMMARIES)
+    parts = [ordered[begin : begin + size] for begin in range(0, len(ordered), size)]
+    return [summary(of, part, unit="Microseconds") for part in parts]
