@@ -36,5 +36,6 @@ LOCKS: tuple[Lock, ...] = (
     _image("serve"),
     _image("lambda"),
     Lock(source=f"{WITNESS}.in", output=f"{WITNESS}.lock", options=HOST),
+    Lock(source="localcloud/machine/aws.in", output="localcloud/machine/aws.lock", options=IMAGE),
     _image("test", "--constraints=docker/train.lock", "--constraints=docker/serve.lock"),
 )

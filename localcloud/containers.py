@@ -59,6 +59,7 @@ class ContainerSpec:
     read_only: bool = False
     user: str | None = None
     gpus: int = 0
+    capabilities: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -93,6 +94,7 @@ class Engine(Protocol):
     """What localcloud needs of Docker; tests hold an in-memory one."""
 
     def image(self, reference: str) -> Image | None: ...
+    def tagged(self, repository: str) -> list[str]: ...
     def run(self, spec: ContainerSpec) -> ContainerState: ...
     def inspect(self, container: str) -> ContainerState | None: ...
     def wait(self, container: str, timeout: float | None = None) -> int | None: ...
@@ -130,6 +132,11 @@ class DockerEngine:
             architecture=found.attrs.get("Architecture", ""),
             size=found.attrs.get("Size", 0),
         )
+
+    def tagged(self, repository: str) -> list[str]:
+        """The references of a repository's images, the newest first."""
+        found = sorted(self._client.images.list(repository), key=lambda image: image.attrs["Created"], reverse=True)
+        return [tag for image in found for tag in image.tags if tag.startswith(f"{repository}:")]
 
     def run(self, spec: ContainerSpec) -> ContainerState:
         """Create and start; a container that cannot start is removed again."""
@@ -171,6 +178,7 @@ class DockerEngine:
             "read_only": spec.read_only,
             "user": spec.user,
             "device_requests": [DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])] if spec.gpus else None,
+            "cap_add": list(spec.capabilities) or None,
             "labels": {**spec.labels, LABEL: self.instance},
             # Kept small: the logs that last are those in CloudWatch Logs.
             "log_config": LogConfig(type="json-file", config={"max-size": "50m", "max-file": "2"}),

@@ -15,6 +15,7 @@ from email.utils import format_datetime
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
+from xml.sax.saxutils import escape
 
 import botocore.session
 from botocore.model import OperationModel, ServiceModel
@@ -26,7 +27,7 @@ from localcloud.errors import ApiError
 Shape = Any
 
 # The services whose requests localcloud reads and validates, whether it or moto answers them.
-SERVICES = ("sagemaker", "sagemaker-runtime", "lambda", "application-autoscaling")
+SERVICES = ("sagemaker", "sagemaker-runtime", "lambda", "application-autoscaling", "ssm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,3 +314,11 @@ def serialize_error(service: str, error: ApiError) -> Answer:
         content_type = "application/json"
     headers = {"x-amzn-RequestId": str(uuid.uuid4()), "x-amzn-ErrorType": error.code, "Content-Type": content_type}
     return Answer(status=status, headers=headers, body=json.dumps(body).encode())
+
+
+def query_error(error: ApiError) -> Answer:
+    """An ApiError as EC2 says it."""
+    told = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
+    ends = f"<RequestID>{uuid.uuid4()}</RequestID></Response>"
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors>{told}</Errors>{ends}'
+    return Answer(status=error.status or 400, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -19,7 +19,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from localcloud import protocol
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.protocol import Answer, Call
-from localcloud.service import Handler, PassOn, Request, Service
+from localcloud.service import Around, Handler, PassOn, Request, Service
 from localcloud.validation import validate
 
 StartResponse = Callable[..., Any]
@@ -44,8 +44,10 @@ class Application:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
         self._web: dict[str, Callable[[Request], Answer]] = {}
+        self._around: dict[tuple[str, str], Around] = {}
         for service in services:
             self._web |= service.web
+            self._around |= {(service.name, operation): around for operation, around in service.around.items()}
             self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
             self._local += [_local_route(route, handler) for route, handler in service.local.items()]
         self._region = region
@@ -62,7 +64,7 @@ class Application:
         query = environ.get("QUERY_STRING", "")
         call = protocol.recognise(method=environ["REQUEST_METHOD"], path=raw_path, query=query, headers=headers)
         if call is None:
-            return self._moto(environ, start_response)
+            return self._pass_on(environ, start_response, headers)
         body = _take_body(environ)
         answer = self._answer(call, query=query, headers=headers, body=body)
         return self._moto(environ, start_response) if answer is None else _send(answer, start_response)
@@ -90,6 +92,33 @@ class Application:
             traceback.print_exc()
             why = f"localcloud has a bug in {call.service} {call.operation}: {type(error).__name__}: {error}"
             return protocol.serialize_error(call.service, ApiError("InternalFailure", why, 500))
+
+    def _pass_on(
+        self, environ: dict[str, Any], start_response: StartResponse, headers: Mapping[str, str]
+    ) -> Iterable[bytes]:
+        """What moto answers, and what some room does around it."""
+        service, _ = protocol.credential_scope(headers, environ.get("QUERY_STRING", "")) or ("", "")
+        if not any(service == name for name, _ in self._around):
+            return self._moto(environ, start_response)
+        form = dict(parse_qsl(_take_body(environ).decode(errors="replace"), keep_blank_values=True))
+        around = self._around.get((service, form.get("Action", "")))
+        if around is None:
+            return self._moto(environ, start_response)
+        try:
+            answer = around(form, lambda: self._ask_moto(environ))
+        except ApiError as error:
+            answer = protocol.query_error(error)
+        return _send(answer, start_response)
+
+    def _ask_moto(self, environ: dict[str, Any]) -> Answer:
+        told: dict[str, Any] = {}
+
+        def hear(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            told.update(status=int(status.split(maxsplit=1)[0]), headers=dict(headers))
+
+        body = b"".join(self._moto(environ, hear))
+        told["headers"].pop("Content-Length", None)
+        return Answer(status=told["status"], headers=told["headers"], body=body)
 
     def _answer_local(self, method: str, path: str) -> Answer:
         for verb, pattern, handler in self._local:

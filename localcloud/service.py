@@ -12,6 +12,7 @@ class PassOn(Exception):  # noqa: N818 (no error: the request goes another way)
 
 
 Handler = Callable[[dict[str, Any]], Mapping[str, Any]]
+Around = Callable[[Mapping[str, str], Callable[[], Answer]], Answer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +33,14 @@ class Service:
 
     `local` holds routes under /_localcloud/ that no AWS has: "POST /training-jobs/{name}/interrupt" → handler, which is
     given the path's labels and returns JSON. `web` holds prefixes under /_localcloud/ whose every request a
-    room answers itself: "function-url" → function of a Request. `close` stops what runs and must not raise.
+    room answers itself: "function-url" → function of a Request. `around` holds operations of a service of the Query
+    protocol (ec2) that moto answers and that the room does the real work of: it is given the request's form and a
+    function that asks moto. `close` stops what runs and must not raise.
     """
 
     name: str
     handlers: Mapping[str, Handler]
     local: Mapping[str, Handler] = field(default_factory=dict)
     web: Mapping[str, Callable[[Request], Answer]] = field(default_factory=dict)
+    around: Mapping[str, Around] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None

@@ -1,6 +1,6 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import invoke, lambda_service, monitor, training
+from localcloud import instances, invoke, lambda_service, monitor, training
 from localcloud.cloud import Cloud
 from localcloud.service import Service
 
@@ -10,6 +10,7 @@ def services(cloud: Cloud) -> list[Service]:
     return [
         monitor.service(cloud),
         training.service(cloud),
+        *instances.services(cloud),
         *invoke.services(cloud),
         lambda_service.service(cloud),
         cloud.tags.service(),

@@ -57,6 +57,9 @@ class FakeEngine:
         self.refusal: str | None = None
         self._numbers = itertools.count(1)
 
+    def tagged(self, repository: str) -> list[str]:
+        return [name for name in self.images if name.startswith(f"{repository}:")]
+
     def image(self, reference: str) -> Image | None:
         if reference not in self.images:
             return None
