@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -17,6 +18,8 @@ InferenceAmi = Literal[
     "al2023-ami-sagemaker-inference-gpu-4-1",
 ]  # CONTRACTS 40
 Count = Annotated[int, Field(ge=1, le=100)]
+VARIANT = "main"  # the name of the one variant where none is named
+LONGEST_ROLLOUT_S = 28_800 - 3600  # of the 8 hours that AWS lets a deployment take, without starting instances
 
 
 class Variant(Section):
@@ -45,7 +48,15 @@ class Rollout(Section):
     def _consistent(self) -> Rollout:
         if self.how == "linear" and self.percent < 10:
             raise ValueError(f"percent: linear steps are 10 to 50 per cent, not {self.percent} (CONTRACTS 55)")
+        if self.seconds > LONGEST_ROLLOUT_S:
+            raise ValueError(f"wait_seconds: all steps take {self.seconds} s, and AWS allows {LONGEST_ROLLOUT_S}")
         return self
+
+    @property
+    def seconds(self) -> int:
+        """How long the traffic takes to move, with the old version's stay afterwards."""
+        steps = {"all-at-once": 0, "canary": 2, "linear": math.ceil(100 / self.percent)}[self.how]
+        return steps * self.wait_seconds + self.keep_old_seconds
 
 
 class Schedule(Section):
@@ -96,6 +107,18 @@ class Endpoint(Section):
     variants: dict[Name, Variant] = Field(default_factory=dict, max_length=10)
     rollout: Rollout = Rollout()
     autoscaling: Autoscaling = Autoscaling()
+
+    @property
+    def all_variants(self) -> dict[str, Variant]:
+        """Every variant by its name in AWS, with what it takes over from the endpoint filled in."""
+        named = self.variants or {VARIANT: Variant(training=self.training, job=self.job)}
+        inherited = {"instance_type": self.instance_type, "instance_count": self.instance_count}
+        return {
+            name: variant.model_copy(
+                update={key: value for key, value in inherited.items() if getattr(variant, key) is None}
+            )
+            for name, variant in named.items()
+        }
 
     @model_validator(mode="after")
     def _consistent(self) -> Endpoint:
