@@ -100,7 +100,7 @@ class Door:
             fix = "run ./inv up" if self.stage.endpoint_url else "check the network and the region"
             raise DeployError(f"{where}: nothing answers at {self.stage.endpoint_url or error}: {fix}") from error
         except BotoCoreError as error:
-            raise DeployError(f"{where}: {error}") from error
+            raise DeployError(f"{where}: {error}{_way_out(error, self.stage.profile)}") from error
         return answer
 
     def _client(self, service: str) -> Any:
@@ -119,17 +119,22 @@ def may_pass(request: Request, error: AwsError) -> bool:
 
 
 def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Door:
-    """A door to the settings' stage. Nothing is sent yet."""
+    """A door to the settings' stage. Nothing is sent yet. Raises DeployError for a profile that is not there."""
     import boto3
+    from botocore.exceptions import BotoCoreError
 
     stage = settings.stage
     dummy = DUMMY if stage.credentials == "dummy" else None
-    session = boto3.Session(
-        region_name=stage.region,
-        profile_name=(stage.profile or None) if dummy is None else None,
-        aws_access_key_id=dummy,
-        aws_secret_access_key=dummy,
-    )
+    try:
+        session = boto3.Session(
+            region_name=stage.region,
+            profile_name=(stage.profile or None) if dummy is None else None,
+            aws_access_key_id=dummy,
+            aws_secret_access_key=dummy,
+        )
+    except BotoCoreError as error:
+        where = f"stages.{settings.stage_name}.profile"
+        raise DeployError(f"{where}: {error}{_way_out(error, stage.profile)}") from error
     return Door(stage=stage, session=session, log=log, clock=clock or Clock())
 
 
@@ -167,6 +172,22 @@ def pages(
         if not answer.get(token[0]):
             return
         params = {**params, token[1]: answer[token[0]]}
+
+
+def _way_out(error: Exception, profile: str) -> str:
+    """What to do about a fault on this side of the network."""
+    ways = {
+        "NoCredentialsError": "no credentials are found: log in (aws sso login), or set the stage's profile",
+        "PartialCredentialsError": "the environment holds half of a pair of keys: set both, or neither",
+        "ProfileNotFound": "aws configure list-profiles lists those of this machine",
+        "TokenRetrievalError": f"log in again: aws sso login --profile {profile or 'NAME'}",
+        "UnauthorizedSSOTokenError": f"log in again: aws sso login --profile {profile or 'NAME'}",
+        "SSOTokenLoadError": f"log in first: aws sso login --profile {profile or 'NAME'}",
+        "ReadTimeoutError": "what was asked for may have happened: run the same command again, it goes on from there",
+        "ConnectTimeoutError": "check the network and the region",
+    }
+    found = next((ways[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in ways), "")
+    return f"\n{found}" if found else ""
 
 
 def _config() -> Any:
