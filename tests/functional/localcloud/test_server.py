@@ -5,6 +5,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,22 @@ def test_an_address_that_is_not_of_this_machine_is_left_out_but_the_first() -> N
     finally:
         for bound in sockets:
             bound.close()
+
+
+def test_of_many_that_write_an_object_on_the_condition_that_it_is_not_there_one_wins(
+    aws: Callable[[str], Any],
+) -> None:
+    s3 = aws("s3")
+    s3.create_bucket(Bucket="conditional")
+
+    def write(key: str) -> bool:
+        try:
+            s3.put_object(Bucket="conditional", Key=key, Body=b"x", IfNoneMatch="*")
+        except ClientError as error:
+            assert error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict")
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        for key in map(str, range(12)):
+            assert sum(pool.map(write, [key] * 16)) == 1
