@@ -14,9 +14,11 @@ from typing import Any
 from localcloud.cloud import Cloud
 from localcloud.cloudwatch import CloudWatch
 from localcloud.containers import DockerEngine, connect, gateway_address
+from localcloud.ecr_records import Records
 from localcloud.errors import LocalcloudError
 from localcloud.logs import CloudWatchLogs
 from localcloud.objects import S3Objects
+from localcloud.registry import Registry
 from localcloud.server import Application, Listener, bind
 from localcloud.service import Service
 from localcloud.services import services
@@ -67,11 +69,14 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
     host = gateway if len(sockets) > 1 else "host.docker.internal"
     endpoint_url = f"http://127.0.0.1:{port}"
     watch = CloudWatch(account=ACCOUNT, region=region, now=lambda: datetime.now(UTC))
+    registry = Registry(
+        folder=state.work / "registry", records=Records(account=ACCOUNT, region=region), now=lambda: datetime.now(UTC)
+    )
     cloud = Cloud(
         instance=state.instance, account=ACCOUNT, region=region, state_dir=state.path, endpoint_url=endpoint_url,
         container_url=f"http://{host}:{port}", engine=engine, objects=S3Objects(endpoint_url, region),
         logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
-        metrics=watch, alarms=watch, minute=minute_of(os.environ),
+        metrics=watch, alarms=watch, minute=minute_of(os.environ), registry=registry,
     )  # fmt: skip
     rooms = services(cloud)
     info = _info(cloud, port)

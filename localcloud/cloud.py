@@ -7,9 +7,11 @@ from pathlib import Path
 
 from localcloud.alarms import Alarms
 from localcloud.containers import Engine
+from localcloud.images import Images
 from localcloud.logs import LogSink
 from localcloud.metrics import Metrics
 from localcloud.objects import Objects
+from localcloud.registry import Registry
 from localcloud.tags import Tags
 
 
@@ -34,7 +36,13 @@ class Cloud:
     alarms: Alarms
     tags: Tags
     now: Callable[[], datetime]
+    registry: Registry | None = None
     minute: float = 60.0
+
+    @property
+    def images(self) -> Images:
+        """Images as SageMaker and Lambda take them."""
+        return Images(engine=self.engine, registry=self.registry)
 
     def arn(self, service: str, resource: str) -> str:
         """`arn:aws:<service>:<region>:<account>:<resource>`"""

@@ -94,6 +94,7 @@ class Engine(Protocol):
     """What localcloud needs of Docker; tests hold an in-memory one."""
 
     def image(self, reference: str) -> Image | None: ...
+    def pull(self, reference: str, *, username: str, password: str) -> None: ...
     def tagged(self, repository: str) -> list[str]: ...
     def run(self, spec: ContainerSpec) -> ContainerState: ...
     def inspect(self, container: str) -> ContainerState | None: ...
@@ -137,6 +138,16 @@ class DockerEngine:
         """The references of a repository's images, the newest first."""
         found = sorted(self._client.images.list(repository), key=lambda image: image.attrs["Created"], reverse=True)
         return [tag for image in found for tag in image.tags if tag.startswith(f"{repository}:")]
+
+    def pull(self, reference: str, *, username: str, password: str) -> None:
+        """Pull an image; the password goes with this one request and is kept nowhere."""
+        credentials = {"username": username, "password": password}
+        try:
+            for event in self._client.api.pull(reference, auth_config=credentials, stream=True, decode=True):
+                if "error" in event:
+                    raise EngineError(str(event["error"]))
+        except docker.errors.APIError as error:
+            raise _explained(error) from None
 
     def run(self, spec: ContainerSpec) -> ContainerState:
         """Create and start; a container that cannot start is removed again."""

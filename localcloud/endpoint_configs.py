@@ -128,7 +128,8 @@ class Catalogue:
         container = model_container(params)
         check_environment(container.get("Environment", {}))
         url = model_data_url(container)
-        if self.cloud.engine.image(container["Image"]) is None:
+        self.cloud.images.check_sagemaker(container["Image"])
+        if not self.cloud.images.is_here(container["Image"]):
             raise invalid(
                 f"Requested image {container['Image']} not found: the local Docker engine does not hold it. "
                 "Build it, or docker pull it."

@@ -118,7 +118,7 @@ class Functions:
         check_settings(params)
         name = NAME.fullmatch(params["FunctionName"])
         bare = name.group(1) if name else params["FunctionName"]
-        image = self._image(code["ImageUri"])
+        image = self._image(code["ImageUri"], (params.get("Architectures") or ["x86_64"])[0])
         arn = self.cloud.arn("lambda", f"function:{bare}")
         config = initial_config(params, name=bare, arn=arn, image=image, now=self.cloud.now())
         with self.lock:
@@ -142,9 +142,10 @@ class Functions:
         except (EngineError, LocalcloudError) as error:
             raise ApiError("ServiceException", f"localcloud could not start the function: {error}", 500) from None
 
-    def _image(self, reference: str) -> Image:
+    def _image(self, reference: str, architecture: str) -> Image:
         """Resolve a tag to what the local engine holds now (CONTRACTS 65)."""
-        image = self.cloud.engine.image(reference)
+        self.cloud.images.check_lambda(reference, architecture)
+        image = self.cloud.images.find(reference)
         if image is None:
             raise invalid(
                 f"Source image {reference} does not exist. Provide a valid source image: the local Docker engine holds "
@@ -208,7 +209,8 @@ class Functions:
         function, _ = self.find(params)
         if "ImageUri" not in params:
             raise invalid("localcloud runs container images only: give ImageUri.")
-        image = self._image(params["ImageUri"])
+        latest = self.find(params)[0].latest
+        image = self._image(params["ImageUri"], (params.get("Architectures") or latest.config["Architectures"])[0])
         changes = {"CodeSha256": image.id.removeprefix("sha256:"), "CodeSize": 0}
         if "Architectures" in params:
             changes["Architectures"] = params["Architectures"]
@@ -271,13 +273,12 @@ class Functions:
         """Answer GetFunction."""
         function, qualifier = self.find(params)
         release = function.at(qualifier)
-        repository = release.reference.partition("@")[0].rpartition(":")[0] or release.reference
         answer: Params = {
             "Configuration": dict(release.config),
             "Code": {
                 "RepositoryType": "ECR",
                 "ImageUri": release.reference,
-                "ResolvedImageUri": f"{repository}@{release.image.id}",
+                "ResolvedImageUri": self.cloud.images.resolved(release.reference, release.image),
             },
         }
         if function.tags:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localcloud.cloud import Cloud
-from localcloud.containers import ContainerSpec, ContainerState, EngineError, ImageMissing, Mount
+from localcloud.containers import ContainerSpec, ContainerState, EngineError, Image, ImageMissing, Mount
 from localcloud.endpoint_configs import model_container
+from localcloud.errors import ApiError
 from localcloud.logs import LogPump, lines
 from localcloud.model_data import ModelDataError, fill
 from localcloud.objects import Objects
@@ -118,7 +119,7 @@ class Host:
     def prepare(self, recipe: Recipe) -> str:
         """Fill the model folder; return the image's id. Raises StartError."""
         container = model_container(recipe.model)
-        image = self.cloud.engine.image(container["Image"])
+        image = self._image(recipe, container["Image"])
         if image is None:
             raise StartError(
                 f"CannotStartContainerError. The image {container['Image']} of production variant {recipe.name} is no "
@@ -128,7 +129,16 @@ class Host:
             self.fill(container, self.cloud.objects, recipe.folder)
         except ModelDataError as error:
             raise StartError(str(error)) from None
-        return image.id
+        return self.cloud.images.resolved(container["Image"], image)
+
+    def _image(self, recipe: Recipe, reference: str) -> Image | None:
+        try:
+            return self.cloud.images.find(reference)
+        except (ApiError, EngineError) as error:
+            raise StartError(
+                f"CannotStartContainerError. The image {reference} of production variant {recipe.name} cannot be "
+                f"pulled: {error}"
+            ) from None
 
     def start(self, recipe: Recipe) -> Instance:
         """Run one container and wait until it answers /ping. Raises StartError; then nothing is left."""

@@ -27,7 +27,7 @@ from localcloud.errors import ApiError
 Shape = Any
 
 # The services whose requests localcloud reads and validates, whether it or moto answers them.
-SERVICES = ("sagemaker", "sagemaker-runtime", "lambda", "application-autoscaling", "ssm")
+SERVICES = ("sagemaker", "sagemaker-runtime", "lambda", "application-autoscaling", "ssm", "ecr")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import instances, invoke, lambda_service, monitor, training
+from localcloud import ecr, instances, invoke, lambda_service, monitor, training
 from localcloud.cloud import Cloud
 from localcloud.service import Service
 
@@ -14,4 +14,5 @@ def services(cloud: Cloud) -> list[Service]:
         *invoke.services(cloud),
         lambda_service.service(cloud),
         cloud.tags.service(),
+        *([ecr.service(cloud.registry)] if cloud.registry else []),
     ]

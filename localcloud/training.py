@@ -49,6 +49,7 @@ class TrainingJobs:
     def create(self, params: dict[str, Any]) -> dict[str, Any]:
         """CreateTrainingJob: everything that can be known to be wrong is told now, the rest by the job's failure."""
         plan.check(params)
+        self._cloud.images.check_sagemaker(params["AlgorithmSpecification"]["TrainingImage"])
         self._check_s3(params)
         name = params["TrainingJobName"]
         arn = self._cloud.arn("sagemaker", f"training-job/{name.lower()}")

@@ -144,6 +144,7 @@ class TrainingRun:
     def _through(self, folder: Path, roots: list[Path]) -> Outcome:
         self._change(started=self.record.started or self._cloud.now())
         self._enter("Downloading")
+        self._cloud.images.find(self.request["AlgorithmSpecification"]["TrainingImage"])
         sources = self._sources()
         download(sources, roots, self._cloud.objects)
         checkpoints = self._checkpoints(roots)

@@ -15,18 +15,20 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,), "map": (dict,), "list": (list,),
 }  # fmt: skip
 
+_CODES = {"sagemaker-runtime": "ValidationError", "ecr": "InvalidParameterException"}
+
 
 def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:
     """Hold parameters against botocore's model as AWS does: required, types, lengths, ranges, patterns, enums.
 
-    Raises ApiError ValidationException (ValidationError for sagemaker-runtime) that lists every fault in AWS's words.
+    Raises ApiError ValidationException (in some services another code) that lists every fault in AWS's words.
     """
     shape = model(service).operation_model(operation).input_shape
     faults = list(_faults(params, shape, "")) if shape is not None else []
     if not faults:
         return
     number = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: "
-    code = "ValidationError" if service == "sagemaker-runtime" else "ValidationException"
+    code = _CODES.get(service, "ValidationException")
     raise ApiError(code, number + "; ".join(faults), 400)
 
 

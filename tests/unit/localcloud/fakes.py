@@ -65,6 +65,9 @@ class FakeEngine:
             return None
         return Image(id="sha256:0", labels={}, entrypoint=(), command=(), architecture="amd64", size=1)
 
+    def pull(self, reference: str, *, username: str, password: str) -> None:
+        raise EngineError(f"{reference}: this engine reaches no registry")
+
     def run(self, spec: ContainerSpec) -> ContainerState:
         if spec.image not in self.images:
             raise ImageMissing(spec.image)

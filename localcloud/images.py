@@ -1,0 +1,103 @@
+"""Images as SageMaker and Lambda take them: found in the registry, refused for what they cannot run, pulled.
+
+An image by the local engine's own name is taken as the engine has it; that is localcloud's extension.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from localcloud.containers import Engine, Image
+from localcloud.ecr_records import allows_lambda
+from localcloud.ecr_tokens import USER
+from localcloud.errors import ApiError
+from localcloud.registry import Registry
+from localcloud.registry_store import DOCKER_MANIFEST, LISTS, StoredImage
+
+_LAMBDA_ARCHITECTURES: Mapping[str, str] = {"x86_64": "amd64", "arm64": "arm64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """`registry` is None where a test needs the engine alone."""
+
+    engine: Engine
+    registry: Registry | None = None
+
+    def check_sagemaker(self, reference: str) -> None:
+        """Raise ApiError for an image that SageMaker refuses: an index, an OCI manifest (CONTRACTS 26), none at all."""
+        stored = self._stored(reference)
+        if stored is None:
+            return
+        if stored.media_type != DOCKER_MANIFEST:
+            raise ApiError(
+                "ValidationException",
+                f"Unsupported manifest media type {stored.media_type} for image {reference}. Ensure that valid "
+                "manifest media type is used for specified image.",
+            )
+
+    def check_lambda(self, reference: str, architecture: str) -> None:
+        """Raise ApiError for an image that Lambda refuses: an index, another architecture, no right to pull it
+        (CONTRACTS 63, 64)."""
+        stored = self._stored(reference)
+        if stored is None or self.registry is None:
+            return
+        if stored.media_type in LISTS:
+            raise ApiError(
+                "InvalidParameterValueException",
+                f"The image manifest, config or layer media type for the source image {reference} is not supported.",
+            )
+        if not allows_lambda(self.registry.records.find(_repository(reference))):
+            raise ApiError(
+                "AccessDeniedException",
+                "Lambda does not have permission to access the ECR image. Check the ECR permissions.",
+                403,
+            )
+        config = json.loads(self.registry.store.blob(stored.parsed["config"]["digest"]) or b"{}")
+        if config.get("architecture") != _LAMBDA_ARCHITECTURES[architecture]:
+            raise ApiError(
+                "InvalidParameterValueException",
+                f"The image {reference} is for {config.get('architecture')}, and the function for {architecture}: "
+                "they must be the same.",
+            )
+
+    def find(self, reference: str) -> Image | None:
+        """The image as the engine holds it, pulled from our registry when it is from there. Raises EngineError."""
+        found = self.engine.image(reference)
+        if found is None and self.registry is not None and self._stored(reference) is not None:
+            # Quick where the image was pushed from here: the engine sees by its configuration that it has it.
+            self.engine.pull(reference, username=USER, password=self.registry.tokens.password())
+            found = self.engine.image(reference)
+        return found
+
+    def is_here(self, reference: str) -> bool:
+        """Whether our registry or the engine holds it."""
+        return self._stored(reference) is not None or self.engine.image(reference) is not None
+
+    def resolved(self, reference: str, image: Image) -> str:
+        """The reference by digest: the manifest's in our registry, the engine's own elsewhere."""
+        stored = self._stored(reference)
+        repository = reference.partition("@")[0]
+        if ":" in repository.rpartition("/")[2]:
+            repository = repository.rpartition(":")[0]
+        return f"{repository}@{stored.digest if stored else image.id}"
+
+    def _stored(self, reference: str) -> StoredImage | None:
+        """The image in our registry; None for the engine's own. Raises ApiError for one that is not there."""
+        if self.registry is None or not self.registry.holds(reference):
+            return None
+        name, tag, digest = _repository(reference), "", ""
+        rest = reference.partition("/")[2].removeprefix(name)
+        if rest.startswith("@"):
+            digest = rest[1:]
+        else:
+            tag = rest.removeprefix(":") or "latest"
+        found = self.registry.store.find(name, tag=tag, digest=digest)
+        if found is None:
+            raise ApiError("ValidationException", f"Requested image {reference} not found.")
+        return found
+
+
+def _repository(reference: str) -> str:
+    """host:port/NAME:tag or host:port/NAME@digest → NAME."""
+    return reference.partition("/")[2].partition("@")[0].partition(":")[0]
