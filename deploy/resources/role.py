@@ -1,36 +1,40 @@
-"""IAM roles of least privilege for training, the endpoint and the Lambda (CONTRACTS 77–79, 82)."""
+"""IAM roles of least privilege: who may take one, what it may do, what bounds it. The documents are in policies/."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 from deploy.aws import lookup
 from deploy.models import Act, Call, Request, State, Step, differences
+from deploy.policies import document, ec2, endpoint, function, notebook, training
+from deploy.policies.document import Document
 from deploy.resources.base import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
 from deploy.settings import Settings
 
-Document = dict[str, Any]
 POLICY = "kennel"
+DEPLOYER = "deployer"  # its role is a kind of its own, since it cannot take itself away
 
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """A role that should be: who may take it, and what it may do."""
+    """A role that should be: who may take it, and what it may do. `boundary` is the ARN of a policy, or empty."""
 
     name: str
     trust: Document
     policy: Document
     tags: Mapping[str, str]
+    boundary: str = ""
 
     @property
     def address(self) -> str:
         return f"role/{self.name}"
 
     def desired(self) -> dict[str, Any]:
-        return {"trust": self.trust, "policy": self.policy}
+        return {"trust": self.trust, "policy": self.policy, "boundary": self.boundary}
 
     def read(self, call: Call) -> State | None:
         answer = lookup(call, self._iam("GetRole"))
@@ -42,21 +46,17 @@ class Role:
             fields={
                 "trust": _document(role["AssumeRolePolicyDocument"]),
                 "policy": _document(inline.get("PolicyDocument")),
+                "boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
             },
             attributes={"arn": role["Arn"]},
             tags=tags_of(role.get("Tags", ())),
         )
 
     def plan(self, seen: State | None) -> Step:
-        rights = ", ".join(sorted(_actions(self.policy)))
         if seen is None:
-            return Step(
-                action="create",
-                address=self.address,
-                reason="does not exist",
-                acts=(self._create(), self._put_policy()),
-                touches=f"allows {rights}",
-            )
+            acts = (self._create(), self._put_policy())
+            rights = _rights(None, self.policy)
+            return Step(action="create", address=self.address, reason="does not exist", acts=acts, touches=rights)
         require_ours(self.address, seen, self.tags)
         changes = differences(seen.fields, self.desired())
         if not changes:
@@ -64,6 +64,7 @@ class Role:
         requests: dict[str, Act] = {
             "trust": self._iam("UpdateAssumeRolePolicy", PolicyDocument=json.dumps(self.trust)),
             "policy": self._put_policy(),
+            "boundary": self._bound(),
         }
         return Step(
             action="update",
@@ -71,97 +72,73 @@ class Role:
             reason="differs",
             acts=tuple(requests[change.field] for change in changes),
             changes=changes,
-            touches=_delta(seen.fields.get("policy"), self.policy),
+            touches=_rights(seen.fields.get("policy"), self.policy),
         )
 
     def remove(self) -> Step:
-        return delete(self.address, self._iam("DeleteRolePolicy", PolicyName=POLICY), self._iam("DeleteRole"))
+        lost = f"nobody can take {self.name} any more"
+        acts = (self._iam("DeleteRolePolicy", PolicyName=POLICY), self._iam("DeleteRole"))
+        return delete(self.address, *acts, touches=lost)
 
     def _create(self) -> Request:
-        params = {"AssumeRolePolicyDocument": json.dumps(self.trust), "Tags": tag_list(self.tags)}
-        request = self._iam("CreateRole", **params)
-        return Request(**{**vars(request), "gives": {f"{self.address}.arn": "Role.Arn"}})
+        params: dict[str, Any] = {"AssumeRolePolicyDocument": json.dumps(self.trust), "Tags": tag_list(self.tags)}
+        if self.boundary:
+            params["PermissionsBoundary"] = self.boundary
+        return replace(self._iam("CreateRole", **params), gives={f"{self.address}.arn": "Role.Arn"})
 
     def _put_policy(self) -> Request:
         return self._iam("PutRolePolicy", PolicyName=POLICY, PolicyDocument=json.dumps(self.policy))
+
+    def _bound(self) -> Request:
+        if self.boundary:
+            return self._iam("PutRolePermissionsBoundary", PermissionsBoundary=self.boundary)
+        return self._iam("DeleteRolePermissionsBoundary")
 
     def _iam(self, operation: str, **params: Any) -> Request:
         return Request(service="iam", operation=operation, params={"RoleName": self.name, **params})
 
 
 def training_role(settings: Settings) -> Role:
-    """Reads the bucket, writes models and checkpoints into it, pulls the image, logs (CONTRACTS 77)."""
-    statements = _sagemaker_statements(settings, "train", actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"])
-    return _role(settings, "training", _sagemaker_trust(settings, "training-job/*"), statements)
+    """For training and tuning on SageMaker."""
+    return _role(settings, "training", training)
 
 
 def endpoint_role(settings: Settings) -> Role:
-    """The same without writing (CONTRACTS 78)."""
-    statements = _sagemaker_statements(settings, "serve", actions=["s3:GetObject"])
-    return _role(settings, "endpoint", _sagemaker_trust(settings, "*"), statements)
+    """For the endpoints and batch transform."""
+    return _role(settings, "endpoint", endpoint)
 
 
 def function_role(settings: Settings) -> Role:
-    """Invokes that one endpoint (its ARN is in lower case) and writes its own log group (CONTRACTS 79)."""
-    group = settings.arn("logs", f"log-group:/aws/lambda/{settings.function_name}:*")
-    endpoint = settings.arn("sagemaker", f"endpoint/{settings.endpoint_name.lower()}")
-    statements = [
-        _allow("InvokeEndpoint", ["sagemaker:InvokeEndpoint"], [endpoint]),
-        _allow("Logs", ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [group]),
-        _allow("Pictures", ["s3:GetObject"], [f"arn:aws:s3:::{settings.bucket}/pictures/*"]),
-    ]
-    return _role(settings, "lambda", _trust("lambda", {}), statements)
+    """For the Lambda."""
+    return _role(settings, "lambda", function)
 
 
-def _role(settings: Settings, purpose: str, trust: Document, statements: list[Document]) -> Role:
-    policy = {"Version": "2012-10-17", "Statement": statements}
-    return Role(name=settings.role_name(purpose), trust=trust, policy=policy, tags=settings.tags)
+def ec2_role(settings: Settings) -> Role:
+    """For an EC2 instance that trains; it needs an instance profile of its own."""
+    return _role(settings, "ec2", ec2)
 
 
-def _sagemaker_statements(settings: Settings, image: str, *, actions: list[str]) -> list[Document]:
-    bucket = f"arn:aws:s3:::{settings.bucket}"
-    pull = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
-    logs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
-    return [
-        _allow("ListBucket", ["s3:ListBucket"], [bucket]),
-        _allow("Objects", actions, [f"{bucket}/*"]),
-        _allow("PullImage", pull, [settings.arn("ecr", f"repository/{settings.repository_name(image)}")]),
-        _allow("Account", ["ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", *logs], ["*"]),
-    ]
+def notebook_role(settings: Settings) -> Role:
+    """For the notebook instance."""
+    return _role(settings, "notebook", notebook)
 
 
-def _sagemaker_trust(settings: Settings, resource: str) -> Document:
-    """Only SageMaker, only for our account and such resources: no confused deputy (CONTRACTS 82)."""
-    condition = {
-        "StringEquals": {"aws:SourceAccount": settings.stage.account},
-        "ArnLike": {"aws:SourceArn": settings.arn("sagemaker", resource)},
-    }
-    return _trust("sagemaker", {"Condition": condition})
-
-
-def _trust(service: str, condition: Document) -> Document:
-    principal = {"Service": f"{service}.amazonaws.com"}
-    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **condition}
-    return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def _allow(sid: str, actions: list[str], resources: list[str]) -> Document:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+def _role(settings: Settings, purpose: str, policies: ModuleType) -> Role:
+    return Role(
+        name=settings.role_name(purpose),
+        trust=policies.trust(settings),
+        policy=policies.policy(settings),
+        tags=settings.tags,
+        boundary=settings.iam.permissions_boundary,
+    )
 
 
 def _document(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _actions(policy: Document | None) -> set[str]:
-    return {action for statement in (policy or {}).get("Statement", ()) for action in statement["Action"]}
-
-
-def _delta(before: Document | None, after: Document) -> str:
-    gained, lost = _actions(after) - _actions(before), _actions(before) - _actions(after)
-    parts = [f"adds {', '.join(sorted(gained))}"] if gained else []
-    parts += [f"takes away {', '.join(sorted(lost))}"] if lost else []
-    return "; ".join(parts) or "same rights on other terms"
+def _rights(before: Document | None, after: Document) -> str:
+    return document.delta([before] if before else [], [after]) or "the same rights for others, or within other bounds"
 
 
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
@@ -173,9 +150,13 @@ def _remove(name: str, settings: Settings) -> Step:
     return Role(name=name, trust={}, policy={}, tags=settings.tags).remove()
 
 
-KIND = Kind(
-    name="role",
-    names=listing("iam", "ListRoles", "Roles", "RoleName", token=("Marker", "Marker")),
-    tags=_tags,
-    remove=_remove,
+_listing: Callable[[Settings, Call], Iterator[str]] = listing(
+    "iam", "ListRoles", "Roles", "RoleName", token=("Marker", "Marker")
 )
+
+
+def _names(settings: Settings, call: Call) -> Iterator[str]:
+    return (name for name in _listing(settings, call) if name != settings.role_name(DEPLOYER))
+
+
+KIND = Kind(name="role", names=_names, tags=_tags, remove=_remove)

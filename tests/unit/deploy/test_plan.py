@@ -165,42 +165,6 @@ def test_a_bucket_takes_requests_with_tls_only_unless_the_stage_itself_has_none(
     assert "policy" not in of(foundation(settings), Bucket).desired()
 
 
-def test_a_role_without_its_policy_gets_it_back_and_the_plan_says_which_rights(settings: Settings) -> None:
-    wanted: Role = of(everything(settings), Role)
-    state = there(wanted)
-    step = wanted.plan(replace(state, fields={**state.fields, "policy": None}))
-    assert [act.operation for act in step.acts if isinstance(act, Request)] == ["PutRolePolicy"]
-    assert "adds" in step.touches
-    assert "s3:GetObject" in step.touches
-
-
-def test_the_lambda_may_invoke_that_one_endpoint_named_in_lower_case(settings: Settings) -> None:
-    role: Role = next(each for each in everything(settings) if isinstance(each, Role) and each.name.endswith("-lambda"))
-    statement = next(each for each in role.policy["Statement"] if "sagemaker:InvokeEndpoint" in each["Action"])
-    assert statement["Resource"] == ["arn:aws:sagemaker:us-east-1:123456789012:endpoint/kennel-local"]
-
-
-def test_only_what_has_no_resource_of_its_own_is_allowed_on_everything(settings: Settings) -> None:
-    for role in (each for each in everything(settings) if isinstance(each, Role)):
-        for statement in role.policy["Statement"]:
-            if "*" in statement["Resource"]:
-                allowed = ("ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "logs:")
-                assert all(action.startswith(allowed) for action in statement["Action"])
-
-
-def test_the_endpoint_role_cannot_write(settings: Settings) -> None:
-    role = next(each for each in everything(settings) if isinstance(each, Role) and each.name.endswith("-endpoint"))
-    assert not [
-        action for each in role.policy["Statement"] for action in each["Action"] if "Put" in action and "s3" in action
-    ]
-
-
-def test_inference_may_be_assumed_from_our_account_only(settings: Settings) -> None:
-    role = next(each for each in everything(settings) if isinstance(each, Role) and each.name.endswith("-endpoint"))
-    condition = role.trust["Statement"][0]["Condition"]
-    assert condition["ArnLike"] == {"aws:SourceArn": "arn:aws:sagemaker:us-east-1:123456789012:*"}  # CONTRACTS 82
-
-
 def test_a_teardown_deletes_users_before_what_they_use(settings: Settings) -> None:
     found = {f"{kind.name}/kennel-local": State(tags=TAGS) for kind in KINDS}
     steps = teardown(settings, found, BY_NAME).steps
