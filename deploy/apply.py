@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.aws import Clock, is_missing
 from deploy.errors import AwsError, DeployError
-from deploy.models import Act, Call, Empty, Plan, Ref, Request, Step, Wait
+from deploy.models import Act, Call, Check, Empty, Plan, Ref, Request, Step, Wait
 
 Say = Callable[[Step, str], None]
 
@@ -67,15 +67,15 @@ def wait(act: Wait, call: Call, *, clock: Clock, seen: Callable[[str], None] = l
         if status != last:
             seen(status)
             last = status
-        if not act.gone and status == act.until:
+        if not act.gone and (not dig(answer, act.path) if act.empty else status == act.until):
             _expect(act, answer)
             return
         if status in act.failed:
-            raise DeployError(f"{act.request.operation}: {status}: {dig(answer, act.reason) or 'no reason given'}")
+            why = dig(answer, act.reason) or "no reason given"
+            raise DeployError(_with_fix(f"{act.request.operation}: {status}: {why}", act))
         if clock.now() - began > act.timeout:
-            raise DeployError(
-                f"{act.request.operation}: still {status} after {act.timeout:.0f} s; ./inv status shows it"
-            )
+            late = f"{act.request.operation}: still {status} after {act.timeout:.0f} s; ./inv status shows it"
+            raise DeployError(_with_fix(late, act))
         clock.sleep(pause)
         pause = min(1.5 * pause, act.every)
 
@@ -92,7 +92,11 @@ class _Run:
     def act(self, act: Act, step: Step) -> None:
         try:
             if isinstance(act, Wait):
-                wait(act, self.call, clock=self.clock, seen=lambda status: self.say(step, status))
+                known = replace(act, request=self._filled(act.request))
+                wait(known, self.call, clock=self.clock, seen=lambda status: self.say(step, status))
+            elif isinstance(act, Check):
+                if fault := act.fault(self._send(act.request, step)):
+                    raise DeployError(fault)
             elif isinstance(act, Empty):
                 for request in emptying(act.bucket, self.call):
                     self.call(request)
@@ -107,7 +111,7 @@ class _Run:
     def _send(self, request: Request, step: Step) -> dict[str, Any]:
         """What a deletion finds gone is as good as deleted, and a bucket that we own already as good as made."""
         try:
-            return self.call(replace(request, params=resolve(request.params, self.known)))
+            return self.call(self._filled(request))
         except AwsError as error:
             if step.action == "delete" and is_missing(error):
                 return {}
@@ -115,14 +119,20 @@ class _Run:
                 return {}
             raise
 
+    def _filled(self, request: Request) -> Request:
+        return replace(request, params=resolve(request.params, self.known))
+
 
 def _expect(act: Wait, answer: Mapping[str, Any]) -> None:
     for path, value in act.expect.items():
         if dig(answer, path) != value:
             why = dig(answer, act.reason) or "the new instances did not become healthy"
-            raise DeployError(
-                f"{act.request.operation}: rolled back: {path} is {dig(answer, path)}, not {value}: {why}"
-            )
+            told = f"{act.request.operation}: rolled back: {path} is {dig(answer, path)}, not {value}: {why}"
+            raise DeployError(_with_fix(told, act))
+
+
+def _with_fix(told: str, act: Wait) -> str:
+    return f"{told}\n{act.fix}" if act.fix else told
 
 
 def _named(error: AwsError, step: Step) -> DeployError:

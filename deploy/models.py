@@ -42,7 +42,8 @@ class Wait:
     """Ask `request` until the value at `path` is `until`. A value in `failed` raises with the text at `reason`.
 
     `expect` are places in the last answer and what they must hold then: an update that was rolled back ends in service
-    too. With `gone`, wait until what is asked for is no longer there. Times are seconds.
+    too. With `gone`, wait until what is asked for is no longer there; with `empty`, until nothing is at `path`. Times
+    are seconds.
     """
 
     request: Request
@@ -51,7 +52,9 @@ class Wait:
     failed: tuple[str, ...] = ()
     reason: str = ""
     expect: Mapping[str, str] = field(default_factory=dict)
+    fix: str = ""
     gone: bool = False
+    empty: bool = False
     every: float = 5.0
     timeout: float = 3600.0
 
@@ -63,7 +66,16 @@ class Empty:
     bucket: str
 
 
-Act = Request | Wait | Empty
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Send `request` and look at the answer: `fault` says in words what is wrong with it, or nothing. A fault ends the
+    plan before the acts that come after."""
+
+    request: Request
+    fault: Callable[[Mapping[str, Any]], str]
+
+
+Act = Request | Wait | Empty | Check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,5 +177,8 @@ def _act(act: Act) -> dict[str, Any]:
     if isinstance(act, Request):
         return {"service": act.service, "operation": act.operation, "params": printable(act.params)}
     if isinstance(act, Wait):
-        return {"wait": act.path or "existence", "until": act.until or "gone", "operation": act.request.operation}
+        until = act.until or ("empty" if act.empty else "gone")
+        return {"wait": act.path or "existence", "until": until, "operation": act.request.operation}
+    if isinstance(act, Check):
+        return {"check": act.request.operation, "params": printable(act.request.params)}
     return {"empty": act.bucket}

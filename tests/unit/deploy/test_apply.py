@@ -9,7 +9,7 @@ import pytest
 from deploy.apply import apply, resolve, wait
 from deploy.aws import Door, is_missing
 from deploy.errors import DeployError
-from deploy.models import Empty, Plan, Ref, Request, Step, Wait
+from deploy.models import Check, Empty, Plan, Ref, Request, Step, Wait
 from deploy.settings import Settings
 from tests.unit.deploy.fakes import FakeAws, FakeTime, Reply, refusal
 
@@ -200,3 +200,25 @@ def test_every_request_can_be_seen_before_it_goes(settings: Settings) -> None:
     seen: list[Request] = []
     Door(stage=settings.stage, session=Session(), log=seen.append)(WHO)
     assert [str(each) for each in seen] == ["sts.GetCallerIdentity {}"]
+
+
+def test_a_check_that_finds_a_fault_ends_the_plan_before_what_comes_after() -> None:
+    invoke = Request(service="lambda", operation="Invoke", params={"Qualifier": Ref(address="a", attribute="version")})
+    check = Check(request=invoke, fault=lambda answer: str(answer.get("FunctionError", "")))
+    move = Request(service="lambda", operation="UpdateAlias")
+    give = Request(service="lambda", operation="PublishVersion", gives={"a.version": "Version"})
+    aws = FakeAws({"PublishVersion": {"Version": "4"}, "Invoke": {"FunctionError": "Unhandled"}})
+    with pytest.raises(DeployError, match="role/r: Unhandled"):
+        apply(Plan(steps=(step(give, check, move),)), aws)
+    assert aws.operations == ["PublishVersion", "Invoke"]
+    assert aws.sent[1].params == {"Qualifier": "4"}
+
+
+def test_a_wait_for_a_version_that_a_step_gave_asks_for_that_one_until_nothing_is_at_the_place() -> None:
+    alias = Request(service="lambda", operation="GetAlias", params={"Name": Ref(address="a", attribute="version")})
+    give = Request(service="lambda", operation="PublishVersion", gives={"a.version": "Version"})
+    weights: list[Reply] = [{"RoutingConfig": {"AdditionalVersionWeights": {"3": 1.0}}}, {"RoutingConfig": {}}]
+    aws = FakeAws({"PublishVersion": {"Version": "4"}, "GetAlias": weights})
+    wait_ = Wait(request=alias, path="RoutingConfig.AdditionalVersionWeights", empty=True)
+    apply(Plan(steps=(step(give, wait_),)), aws, clock=FakeTime().clock())
+    assert [request.params for request in aws.sent[1:]] == [{"Name": "4"}, {"Name": "4"}]
