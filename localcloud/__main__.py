@@ -18,6 +18,7 @@ from localcloud.ecr_records import Records
 from localcloud.errors import LocalcloudError
 from localcloud.logs import CloudWatchLogs
 from localcloud.objects import S3Objects
+from localcloud.quotas import quotas_of
 from localcloud.registry import Registry
 from localcloud.server import Application, Listener, bind
 from localcloud.service import Service
@@ -77,6 +78,7 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         container_url=f"http://{host}:{port}", engine=engine, objects=S3Objects(endpoint_url, region),
         logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
         metrics=watch, alarms=watch, minute=minute_of(os.environ), registry=registry,
+        quotas=quotas_of(os.environ),
     )  # fmt: skip
     rooms = services(cloud)
     info = _info(cloud, port)

@@ -1,7 +1,7 @@
 """What every room of localcloud works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from localcloud.images import Images
 from localcloud.logs import LogSink
 from localcloud.metrics import Metrics
 from localcloud.objects import Objects
+from localcloud.quotas import Quotas
 from localcloud.registry import Registry
 from localcloud.tags import Tags
 
@@ -38,6 +39,7 @@ class Cloud:
     now: Callable[[], datetime]
     registry: Registry | None = None
     minute: float = 60.0
+    quotas: Quotas = field(default_factory=Quotas)
 
     @property
     def images(self) -> Images:

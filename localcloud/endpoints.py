@@ -13,6 +13,7 @@ from localcloud.endpoint_configs import Catalogue, Params, invalid, page
 from localcloud.fleets import Endpoint, Fleet, Variant
 from localcloud.hosting import Host, Recipe, StartError, each_at_once
 from localcloud.objects import client
+from localcloud.quotas import endpoint_use, require_variants
 from localcloud.variants import Share, initial_share, traffic_steps, updated_shares
 
 WATCH_SECONDS = 3.0
@@ -76,6 +77,8 @@ class Endpoints:
         name, arn = params["EndpointName"], self._arn(params["EndpointName"])
         config = self.catalogue.configs.get(params["EndpointConfigName"])
         recipes = self._recipes(name, config)
+        used = endpoint_use(endpoint.fleet for endpoint in list(self.endpoints.values()))
+        require_variants(self.cloud.quotas, config["ProductionVariants"], used)
         shares = {variant["VariantName"]: initial_share(variant) for variant in config["ProductionVariants"]}
         now = self.cloud.now()
         with self.lock:

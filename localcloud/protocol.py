@@ -27,7 +27,10 @@ from localcloud.errors import ApiError
 Shape = Any
 
 # The services whose requests localcloud reads and validates, whether it or moto answers them.
-SERVICES = ("sagemaker", "sagemaker-runtime", "lambda", "application-autoscaling", "ssm", "ecr")
+SERVICES = (
+    "sagemaker", "sagemaker-runtime", "lambda", "application-autoscaling", "ssm", "ecr",
+    "service-quotas", "pricing",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +79,7 @@ def recognise(*, method: str, path: str, query: str, headers: Mapping[str, str])
     signed_for, region = scope
     target = headers.get("x-amz-target", "")
     for service in SERVICES:
-        if (model(service).metadata.get("signingName") or service) != signed_for:
+        if model(service).signing_name != signed_for:
             continue
         if model(service).metadata["protocol"] == "json":
             prefix, _, operation = target.rpartition(".")

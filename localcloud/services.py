@@ -1,6 +1,6 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import ecr, instances, invoke, lambda_service, monitor, training
+from localcloud import ecr, instances, invoke, lambda_service, monitor, service_quotas, training
 from localcloud.cloud import Cloud
 from localcloud.service import Service
 
@@ -14,5 +14,7 @@ def services(cloud: Cloud) -> list[Service]:
         *invoke.services(cloud),
         lambda_service.service(cloud),
         cloud.tags.service(),
+        service_quotas.service(cloud),
+        service_quotas.price_list(),
         *([ecr.service(cloud.registry)] if cloud.registry else []),
     ]

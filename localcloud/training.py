@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,6 +52,7 @@ class TrainingJobs:
         plan.check(params)
         self._cloud.images.check_sagemaker(params["AlgorithmSpecification"]["TrainingImage"])
         self._check_s3(params)
+        self._check_quotas(params)
         name = params["TrainingJobName"]
         arn = self._cloud.arn("sagemaker", f"training-job/{name.lower()}")
         with self._lock:
@@ -74,6 +76,16 @@ class TrainingJobs:
         for uri in outputs:
             if not self._cloud.objects.bucket_exists(_location(uri)):
                 raise ApiError("ValidationException", f"S3 path {uri}: The specified bucket does not exist")
+
+    def _check_quotas(self, params: Mapping[str, Any]) -> None:
+        spot = bool(params.get("EnableManagedSpotTraining"))
+        use = "spot training job usage" if spot else "training job usage"
+        with self._lock:
+            running = [run.request for run in self._runs.values() if run.record.ended is None]
+        alike = [each for each in running if bool(each.get("EnableManagedSpotTraining")) == spot]
+        used = Counter(host.instance_type for each in alike for host in plan.hosts(each))
+        for instance_type, count in Counter(host.instance_type for host in plan.hosts(params)).items():
+            self._cloud.quotas.require(instance_type, use, wanted=count, used=used[instance_type])
 
     def _run(self, name: str) -> TrainingRun:
         with self._lock:
