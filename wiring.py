@@ -58,6 +58,7 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *,
     meant, and says where it acts. `seen` counts what is sent, by operation. With `aside`, what it tells goes to stderr,
     beside output that a script reads."""
     from deploy.aws import connect
+    from deploy.image_facts import look
     from deploy.lock import Holder
     from deploy.progress import Screen
     from deploy.session import Session
@@ -87,6 +88,7 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *,
         build=build,
         screen=Screen(out=sys.stderr if aside else sys.stdout),
         check=door.check_account,
+        look=look,
         holder=Holder(who=getpass.getuser(), host=socket.gethostname(), pid=os.getpid()),
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from deploy.hosting import Serving, endpoint
 from deploy.resources.base import Resource
 from deploy.resources.bucket import bucket
-from deploy.resources.endpoint import endpoint
 from deploy.resources.function import function
 from deploy.resources.role import endpoint_role, function_role, training_role
 from deploy.settings import Settings
@@ -15,6 +17,11 @@ def foundation(settings: Settings) -> tuple[Resource, ...]:
     return (bucket(settings), training_role(settings), endpoint_role(settings), function_role(settings))
 
 
-def serving(settings: Settings, *, serve_image: str, lambda_image: str, artifact: str) -> tuple[Resource, ...]:
-    """What answers: model, endpoint configuration, endpoint, function. Images are URIs as AWS is told them."""
-    return (*endpoint(settings, image=serve_image, artifact=artifact), function(settings, image=lambda_image))
+def serving(settings: Settings, *, endpoints: Mapping[str, Serving], lambda_image: str) -> tuple[Resource, ...]:
+    """What answers: for each endpoint (by its name in AWS) models, alarms, configuration and endpoint; and, once the
+    main one is among them, the function. Images are URIs as AWS is told them. Raises DeployError for what cannot work.
+    """
+    made = [each for name, serving in endpoints.items() for each in endpoint(settings, name, serving)]
+    if settings.endpoint_name in endpoints:
+        made.append(function(settings, image=lambda_image))
+    return tuple({each.address: each for each in made}.values())  # two endpoints may serve one model

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from deploy.resources import alarm, bucket, endpoint, function, role
+from deploy.resources import alarm, bucket, endpoint, endpoint_config, function, model, role
 from deploy.resources.base import Kind
 
 KINDS: tuple[Kind, ...] = (
     function.KIND,
-    *endpoint.KINDS,
+    endpoint.KIND,
+    endpoint_config.KIND,
+    model.KIND,
     alarm.KIND,
     role.KIND,
     bucket.KIND,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from deploy.apply import apply
 from deploy.aws import Clock
 from deploy.errors import DeployError
+from deploy.image_facts import ImageFacts
 from deploy.lock import Holder, Lock
 from deploy.models import Call, Plan, Step
 from deploy.observe import observe
@@ -31,8 +32,8 @@ class Image:
 
 @dataclass(kw_only=True)
 class Session:
-    """What every verb works with. `build` makes (or finds) an image here and returns its local reference; `check`
-    raises where these credentials must not change anything."""
+    """What every verb works with. `build` makes (or finds) an image here and returns its local reference, `look`
+    tells what is known of it; `check` raises where these credentials must not change anything."""
 
     settings: Settings
     call: Call
@@ -40,6 +41,7 @@ class Session:
     screen: Screen
     clock: Clock = field(default_factory=Clock)
     check: Callable[[], object] = lambda: None
+    look: Callable[[str], ImageFacts] = lambda _: ImageFacts()
     holder: Holder = field(default_factory=Holder)
     _is_ready: bool = False
     _is_locked: bool = False
@@ -95,6 +97,10 @@ class Session:
         if self.settings.stage.engine_images:
             return Image(uri=reference, tag=tag)
         raise DeployError(f"image {reference}: is not pushed; run ./inv push {kind}")
+
+    def image_facts(self, kind: str) -> ImageFacts:
+        """What is known of the image of a kind."""
+        return self.look(self.build(kind))
 
     def _plan(self, resources: Sequence[Resource]) -> Plan:
         return plan(resources, observe(resources, self.call))

@@ -10,7 +10,7 @@ from deploy.aws import lookup
 from deploy.errors import DeployError
 from deploy.models import Call, Request, State, Step, differences
 from deploy.resources.base import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
-from deploy.sections.endpoint import Endpoint, Rollout
+from deploy.sections.endpoint import Rollout
 from deploy.settings import Settings
 
 MOST = 10  # of an endpoint's deployment (CONTRACTS 55)
@@ -86,9 +86,7 @@ def alarms(settings: Settings, endpoint: str) -> tuple[Alarm, ...]:
     """The alarms that [endpoint.rollout] asks for, for each variant. Raises DeployError for more than AWS takes."""
     wanted = settings.all_endpoints[endpoint]
     made = [
-        _alarm(settings, endpoint, variant, rule)
-        for variant in variant_names(wanted)
-        for rule in _rules(wanted.rollout)
+        _alarm(settings, endpoint, variant, rule) for variant in wanted.all_variants for rule in _rules(wanted.rollout)
     ]
     if len(made) > MOST:
         raise DeployError(
@@ -120,13 +118,6 @@ def _rules(rollout: Rollout) -> tuple[_Rule, ...]:
         said=f"one request in ten takes more than {milliseconds} ms",
     )  # fmt: skip
     return (*((errors,) if share else ()), *((latency,) if milliseconds else ()))
-
-
-def variant_names(endpoint: Endpoint) -> tuple[str, ...]:
-    """The variants' names as AWS knows them."""
-    from deploy.resources.endpoint import VARIANT
-
-    return tuple(endpoint.variants) or (VARIANT,)
 
 
 def _alarm(settings: Settings, endpoint: str, variant: str, rule: _Rule) -> Alarm:

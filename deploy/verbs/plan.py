@@ -3,39 +3,71 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from deploy.desired import foundation, serving
-from deploy.errors import DeployError
-from deploy.models import Plan, printable
-from deploy.observe import latest_job, observe
+from deploy.hosting import Serving, check
+from deploy.image_facts import ImageFacts
+from deploy.models import Call, Plan, State, Step, printable
+from deploy.observe import observe
+from deploy.obsolete import obsolete
 from deploy.plan import plan as pure_plan
 from deploy.plan import summary
 from deploy.progress import Screen
 from deploy.resources.base import Resource
-from deploy.resources.endpoint import artifact_of
 from deploy.session import Session
+from deploy.trained import Trained, trained
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "none": " "}
 
 
 def desired(session: Session) -> tuple[Resource, ...]:
-    """All that should be. Before a model is trained that is the foundation alone."""
-    settings = session.settings
-    job = latest_job(settings, session.call, training=settings.endpoint.training, job=settings.endpoint.job)
-    if job is None and settings.endpoint.job:
-        raise DeployError(f"endpoint.job: no training job is called {settings.endpoint.job}")
-    if job is None:
-        return foundation(settings)
-    return (
-        *foundation(settings),
-        *serving(
-            settings,
-            serve_image=session.image("serve").uri,
-            lambda_image=session.image("lambda").uri,
-            artifact=artifact_of(job),
-        ),
+    """All that should be, then what should not be any more. Before a model is trained that is the foundation alone.
+
+    Raises DeployError, before anything is asked, for settings that cannot work.
+    """
+    settings, call = session.settings, session.call
+    for name in settings.all_endpoints:
+        check(settings, name, ImageFacts())
+    found = trained(settings, call)
+    wanted = (*foundation(settings), *_serving(session, found), *_untrained(found))
+    return (*wanted, *obsolete(settings, call, [each.address for each in wanted]))
+
+
+def _serving(session: Session, found: Trained) -> tuple[Resource, ...]:
+    if not found.artifacts:
+        return ()
+    image, facts = session.image("serve").uri, session.image_facts("serve")
+    return serving(
+        session.settings,
+        endpoints={
+            name: Serving(image=image, facts=facts, artifacts=artifacts) for name, artifacts in found.artifacts.items()
+        },
+        lambda_image=session.image("lambda").uri,
     )
+
+
+def _untrained(found: Trained) -> tuple[Resource, ...]:
+    return tuple(Untrained(name=name, lack=lack) for name, lack in found.missing.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untrained:
+    """An endpoint of deploy.toml whose model is not there yet: it stays as it is."""
+
+    name: str
+    lack: str
+
+    @property
+    def address(self) -> str:
+        return f"endpoint/{self.name}"
+
+    def read(self, _: Call) -> State | None:
+        return None
+
+    def plan(self, _: State | None) -> Step:
+        return Step(action="none", address=self.address, reason=self.lack)
 
 
 def plan(session: Session) -> Plan:
