@@ -44,12 +44,15 @@ def resolve(value: Any, known: Mapping[str, str]) -> Any:
 
 
 def dig(answer: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted place of an answer, or None."""
+    """The value at a dotted place of an answer (a number is a place in a list), or None."""
     value: Any = answer
     for part in path.split("."):
-        if not isinstance(value, Mapping):
+        if isinstance(value, list) and part.isdigit():
+            value = value[int(part)] if int(part) < len(value) else None
+        elif isinstance(value, Mapping):
+            value = value.get(part)
+        else:
             return None
-        value = value.get(part)
     return value
 
 

@@ -114,7 +114,7 @@ class Door:
 
 def may_pass(request: Request, error: AwsError) -> bool:
     """Whether a refusal passes by itself. To a question "could not find" is an answer; only to a change it may pass."""
-    is_change = request.operation.startswith(("Create", "Update"))
+    is_change = request.operation.startswith(("Create", "Update", "RunInstances"))
     return is_change and any(text in error.message for text in PASSING)
 
 
