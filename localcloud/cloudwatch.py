@@ -1,7 +1,7 @@
 """CloudWatch behind localcloud's port: moto's records in this process, which alarms are evaluated from for real."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -136,8 +136,3 @@ def _alarm(found: Any) -> Alarm:
 
 def _utc(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def dimensions_of(entries: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Dimensions as an API writes them, as a Metric holds them."""
-    return tuple(sorted((entry["Name"], entry["Value"]) for entry in entries))

@@ -2,7 +2,7 @@
 
 import bisect
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,6 +56,11 @@ class Metrics(Protocol):
 def metric(namespace: str, name: str, **dimensions: str) -> Metric:
     """A metric with dimensions as CloudWatch spells them: metric("AWS/SageMaker", "Invocations", EndpointName="e")."""
     return Metric(namespace=namespace, name=name, dimensions=tuple(sorted(dimensions.items())))
+
+
+def dimensions_of(entries: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Dimensions as an API writes them, as a Metric holds them."""
+    return tuple(sorted((entry["Name"], entry["Value"]) for entry in entries))
 
 
 def summary(of: Metric, values: Sequence[float], *, unit: str = "None") -> Datum:

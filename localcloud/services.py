@@ -1,14 +1,16 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import ecr, instances, invoke, lambda_service, monitor, service_quotas, training
+from localcloud import autoscaling, ecr, instances, invoke, lambda_service, monitor, service_quotas, training
 from localcloud.cloud import Cloud
 from localcloud.service import Service
 
 
 def services(cloud: Cloud) -> list[Service]:
     """Every room's Service, in the order in which they are closed."""
+    scaling, scale = autoscaling.service(cloud)
     return [
-        monitor.service(cloud),
+        monitor.service(cloud, scale),
+        scaling,
         training.service(cloud),
         *instances.services(cloud),
         *invoke.services(cloud),
