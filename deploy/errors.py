@@ -17,6 +17,14 @@ class JobError(DeployError):
     """A training job that did not end well."""
 
 
+class ImageRefusedError(DeployError):
+    """An image that SageMaker or Lambda would not run."""
+
+
+class PushError(DeployError):
+    """An image that did not reach the registry."""
+
+
 class AwsError(DeployError):
     """AWS refused a request. `code` and `message` are its own words, `operation` is service.Operation."""
 
