@@ -1,8 +1,9 @@
 """PutScalingPolicy and PutScheduledAction and their kin (CONTRACTS 48, 49, 68)."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -128,7 +129,7 @@ class Policies:
         """When a scheduled action runs next, within its StartTime and EndTime; None for never again."""
         request = action.request
         after = max(self.records.now(), request.get("StartTime", self.records.now()))
-        zone = ZoneInfo(request.get("Timezone", "UTC"))
+        zone = _zone(request)
         found = schedule.next_run(request["Schedule"], after, zone=zone, scale=self.scale)
         return None if found and "EndTime" in request and found > request["EndTime"] else found
 
@@ -201,12 +202,17 @@ def _check_action(request: Params) -> None:
     if wanted.get("MinCapacity", 0) > wanted.get("MaxCapacity", wanted.get("MinCapacity", 0)):
         raise invalid("Minimum capacity must not be greater than maximum capacity.")
     try:
-        zone = ZoneInfo(request.get("Timezone", "UTC"))
-        schedule.next_run(request["Schedule"], schedule.EPOCH, zone=zone)
+        schedule.next_run(request["Schedule"], schedule.EPOCH, zone=_zone(request))
     except ZoneInfoNotFoundError:
         raise invalid(f"Timezone {request['Timezone']} is not known.") from None
     except ValueError as error:
         raise invalid(f"Schedule {request['Schedule']} is not valid: {error}") from None
+
+
+def _zone(request: Mapping[str, Any]) -> tzinfo:
+    """The time zone of a scheduled action. UTC needs no time zone data, which a bare machine lacks."""
+    name = request.get("Timezone", "UTC")
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 def _alarms(policy: Policy) -> list[Params]:
