@@ -127,8 +127,15 @@ def up(_: Context) -> None:
         print(f"AWS answers at {wiring.local_aws(wiring.settings()).endpoint_url}")
 
 
-@task(help={"yes": "do not ask", "data": "the bucket with all it holds too", "images": "the pushed images too"})
-def down(_: Context, yes: bool = False, data: bool = False, images: bool = False) -> None:
+@task(
+    help={
+        "yes": "do not ask",
+        "data": "the bucket with all it holds too",
+        "images": "the pushed images too",
+        "deployer": "the role for those who deploy too",
+    }
+)
+def down(_: Context, yes: bool = False, data: bool = False, images: bool = False, deployer: bool = False) -> None:
     """Take away everything of the stage, and prove that nothing is left."""
     from deploy.verbs.down import down
     from localcloud import daemon
@@ -136,13 +143,14 @@ def down(_: Context, yes: bool = False, data: bool = False, images: bool = False
     with said_plainly():
         settings = wiring.settings()
         local = bool(settings.stage.endpoint_url)  # a local AWS goes whole
-        also = {name for name, wanted in (("data", data or local), ("images", images or local)) if wanted}
+        asked = {"data": data, "images": images, "deployer": deployer}
+        also = {name for name, wanted in asked.items() if wanted or local}
         if not local or daemon.status(wiring.state_dir(settings)).healthy:
             confirm = (lambda _: True) if yes else wiring.agreed_deletion
             done = down(wiring.session(settings), confirm, also=also)
             print(f"{settings.prefix}: {len(done.gone)} resources taken away, none left")
             for address in done.kept:
-                print(f"kept: {address} (--data and --images take these too)")
+                print(f"kept: {address} (--data, --images and --deployer take these too)")
         if local:
             wiring.stop_local_aws(settings)
 

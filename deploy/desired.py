@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from deploy.hosting import Serving, endpoint
 from deploy.resources.base import Resource
 from deploy.resources.bucket import bucket
+from deploy.resources.deployer import deployer_role
 from deploy.resources.function import function
 from deploy.resources.role import endpoint_role, function_role, training_role
 from deploy.settings import Settings
@@ -14,7 +15,8 @@ from deploy.settings import Settings
 
 def foundation(settings: Settings) -> tuple[Resource, ...]:
     """What data and training need: the bucket and the roles."""
-    return (bucket(settings), training_role(settings), endpoint_role(settings), function_role(settings))
+    roles = (training_role(settings), endpoint_role(settings), function_role(settings), *deployer_role(settings))
+    return (bucket(settings), *roles)
 
 
 def serving(settings: Settings, *, endpoints: Mapping[str, Serving], lambda_image: str) -> tuple[Resource, ...]:

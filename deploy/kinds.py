@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.resources import alarm, bucket, endpoint, endpoint_config, function, model, role
+from deploy.resources import alarm, bucket, deployer, endpoint, endpoint_config, function, managed_policy, model, role
 from deploy.resources.base import Kind
 
 KINDS: tuple[Kind, ...] = (
@@ -13,5 +13,7 @@ KINDS: tuple[Kind, ...] = (
     alarm.KIND,
     role.KIND,
     bucket.KIND,
+    deployer.KIND,
+    managed_policy.KIND,
 )
 BY_NAME = {kind.name: kind for kind in KINDS}

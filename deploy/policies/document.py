@@ -12,7 +12,6 @@ Document = dict[str, Any]
 Statement = dict[str, Any]
 VERSION = "2012-10-17"
 MANAGED_LIMIT = 6144  # characters of a managed policy; white space is not counted (IAM's quotas)
-INLINE_LIMIT = 10_240  # characters of all inline policies of a role together
 
 
 def allow(sid: str, actions: Sequence[str], resources: Sequence[str], **condition: Mapping[str, Any]) -> Statement:
@@ -45,16 +44,12 @@ def size(found: Document) -> int:
     return len(json.dumps(found, separators=(",", ":")))
 
 
-def split(statements: Sequence[Statement], *, limit: int = MANAGED_LIMIT) -> tuple[Document, ...]:
-    """As few documents as hold the statements in their order, each within `limit` characters. Raises DeployError."""
-    parts: list[list[Statement]] = [[]]
-    for statement in statements:
-        if size(document([*parts[-1], statement])) > limit and parts[-1]:
-            parts.append([])
-        parts[-1].append(statement)
-        if size(document(parts[-1])) > limit:
-            raise DeployError(f"policy statement {statement['Sid']}: is longer than IAM's {limit} characters by itself")
-    return tuple(document(part) for part in parts)
+def managed(found: Document, what: str) -> Document:
+    """The same document. Raises DeployError when it is too long for a managed policy."""
+    if size(found) > MANAGED_LIMIT:
+        fix = "shorten project.name or the stage's name in deploy.toml"
+        raise DeployError(f"policy {what}: {size(found)} characters, and IAM takes {MANAGED_LIMIT}: {fix}")
+    return found
 
 
 def delta(before: Iterable[Document], after: Iterable[Document]) -> str:

@@ -180,7 +180,7 @@ def test_a_teardown_deletes_users_before_what_they_use(settings: Settings) -> No
     assert {step.action for step in steps} == {"delete"}
     assert kinds.index("endpoint") < kinds.index("endpoint-config") < kinds.index("model") < kinds.index("role")
     assert kinds.index("function") < kinds.index("role")
-    assert kinds[-1] == "bucket"
+    assert kinds[-3:] == ["bucket", "deployer", "policy"]
 
 
 def test_a_plan_can_be_printed_as_json(settings: Settings) -> None:
