@@ -155,15 +155,19 @@ def down(_: Context, yes: bool = False, data: bool = False, images: bool = False
             wiring.stop_local_aws(settings)
 
 
-@task(help={"image": "train, serve or lambda; all when not given"})
-def push(_: Context, image: str = "") -> None:
+@task(
+    help={
+        "image": "train, serve or lambda; all when not given",
+        "repair": "rewrite a manifest that SageMaker or Lambda refuses, without a rebuild",
+    }
+)
+def push(_: Context, image: str = "", repair: bool = False) -> None:
     """Push the images to ECR, checked for those who will pull them: ./inv push [train|serve|lambda]."""
+    from deploy.images import KINDS, kind_named
     from deploy.verbs.push import push
 
-    from deploy.images import KINDS, kind_named
-
     with said_plainly():
-        push(wiring.session(), [kind_named(image)] if image else KINDS)
+        push(wiring.session(), [kind_named(image)] if image else KINDS, wiring.pushing, repair=repair)
 
 
 @task(help={"source": "groceries, or your own folder or archive; data.source of deploy.toml when not given"})

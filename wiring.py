@@ -18,6 +18,8 @@ from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
     from deploy.models import Plan, Request
+    from deploy.registry import Registry
+    from deploy.sender import Sender
     from deploy.session import Session
     from deploy.settings import Settings
     from localcloud.daemon import Status
@@ -91,6 +93,21 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *,
         look=look,
         holder=Holder(who=getpass.getuser(), host=socket.gethostname(), pid=os.getpid()),
     )
+
+
+def pushing(session: Session) -> tuple[Sender, Registry]:
+    """The doors of a push: to the engine's images and, with tokens of the session's ECR, to its registry."""
+    import time
+
+    from deploy.layers import Engine
+    from deploy.packing import KnownLayers
+    from deploy.registry import Registry, login
+    from deploy.sender import Sender
+
+    bundle = session.settings.images.ca_bundle or os.environ.get("KENNEL_CA_BUNDLE")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    registry = Registry(ask=lambda: login(session.call, time.time), clock=session.clock, verify=bundle or True)
+    return Sender(engine=Engine(scratch=CACHE), known=KnownLayers(folder=CACHE / "layers")), registry
 
 
 def _tell_building(line: str) -> None:

@@ -25,8 +25,10 @@ PASSING = (
     "A conflicting conditional operation is currently in progress",  # the same bucket, made by two at once
 )
 DUMMY = "kennel-local"
+PRICE_LIST_REGION = "us-east-1"  # one of the few that answer for all
 MISSING = frozenset(
     {"404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "ResourceNotFoundException", "ResourceNotFound", "NotFound"}
+    | {"RepositoryNotFoundException", "RepositoryPolicyNotFoundException", "LifecyclePolicyNotFoundException"}
 )
 FIXES = {
     "AccessDenied": "ask for this right, or choose other credentials",
@@ -106,8 +108,10 @@ class Door:
     def _client(self, service: str) -> Any:
         with self._lock:  # clients may be shared by threads, but not made by two at once
             if service not in self._clients:
+                local = self.stage.endpoint_url or None
+                elsewhere = PRICE_LIST_REGION if service == "pricing" and not local else None
                 self._clients[service] = self.session.client(
-                    service, endpoint_url=self.stage.endpoint_url or None, config=_config()
+                    service, endpoint_url=local, config=_config(), region_name=elsewhere
                 )
             return self._clients[service]
 

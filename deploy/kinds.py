@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.resources import alarm, bucket, deployer, endpoint, endpoint_config, function, managed_policy, model, role
+from deploy.resources import alarm, bucket, deployer, endpoint, endpoint_config, function, managed_policy, model, repository, role
 from deploy.resources.base import Kind
 
 KINDS: tuple[Kind, ...] = (
@@ -11,6 +11,7 @@ KINDS: tuple[Kind, ...] = (
     endpoint_config.KIND,
     model.KIND,
     alarm.KIND,
+    repository.KIND,
     role.KIND,
     bucket.KIND,
     deployer.KIND,

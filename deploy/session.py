@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from deploy import pushed
 from deploy.apply import apply
 from deploy.aws import Clock
 from deploy.errors import DeployError
 from deploy.image_facts import ImageFacts
+from deploy.images import kind_named
 from deploy.lock import Holder, Lock
 from deploy.models import Call, Plan, Step
 from deploy.observe import observe
@@ -94,6 +96,8 @@ class Session:
         """The image of a kind (train, serve or lambda) as this stage's AWS is told of it. Raises DeployError."""
         reference = self.build(kind)
         tag = reference.rpartition(":")[2]
+        if uri := pushed.uri(self.settings, self.call, kind_named(kind), tag):
+            return Image(uri=uri, tag=tag)
         if self.settings.stage.engine_images:
             return Image(uri=reference, tag=tag)
         raise DeployError(f"image {reference}: is not pushed; run ./inv push {kind}")
