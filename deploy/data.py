@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.aws import pages
 from deploy.errors import DataError
 from deploy.models import Call, Request, content_hash
+from deploy.upload import etag, finished, parts, upload
 
 TRAIN_NAMES = ("train", "training")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
-LIMIT = 5 * 1024**3  # of one PutObject
 WORKERS = 16
 
 Progress = Callable[[int, int], None]
@@ -45,8 +45,6 @@ def files(source: Path) -> dict[str, Path]:
     if source.is_file():
         if not source.name.endswith(ARCHIVES):
             raise DataError(f"{source}: neither a folder nor one of {', '.join(ARCHIVES)}")
-        if source.stat().st_size > LIMIT:
-            raise DataError(f"{source}: larger than 5 GiB; unpack it and push the folder")
         return {source.name: source}
     if not source.is_dir():
         raise DataError(f"{source}: no such folder; give the folder that holds train, valid and test")
@@ -72,26 +70,31 @@ def push(
 ) -> Pushed:
     """Makes `prefix` of the bucket hold just the source's files; checksums are checked on arrival.
 
-    Broken off, the next run goes on: what has arrived is not sent again. `progress` hears (sent, to send).
+    Broken off, the next run goes on: what has arrived is not sent again. `progress` hears (sent, to send) in bytes.
     """
     local = {name: digest(path) for name, path in source.items()}
     todo = compare(local, listing(call, bucket=bucket, prefix=prefix))
+    sizes = {name: source[name].stat().st_size for name in todo.send}
+    meter = _Meter(total=sum(sizes.values()), progress=progress)
+    small = [name for name in todo.send if not parts(sizes[name])]
     with ThreadPoolExecutor(WORKERS) as pool:
-        sent = [pool.submit(_send, call, bucket, f"{prefix}{name}", source[name]) for name in todo.send]
-        _finish(sent, progress)
+        deque(finished([pool.submit(_send, call, bucket, f"{prefix}{name}", source[name], meter) for name in small]), 0)
+    for name in todo.send:
+        if parts(sizes[name]):  # its parts fill the line by themselves
+            _send(call, bucket, f"{prefix}{name}", source[name], meter)
     for batch in _batches(todo.delete):
         call(deletion(bucket, [f"{prefix}{name}" for name in batch]))
     return describe(local, bucket=bucket, prefix=prefix)
 
 
 def compare(local: Mapping[str, str], there: Mapping[str, str]) -> Difference:
-    """What to do so that `there` becomes `local`: both are name → MD5."""
+    """What to do so that `there` becomes `local`: both are name → ETag."""
     send = tuple(name for name, found in local.items() if there.get(name) != found)
     return Difference(send=send, delete=tuple(name for name in there if name not in local), same=len(local) - len(send))
 
 
 def listing(call: Call, *, bucket: str, prefix: str) -> dict[str, str]:
-    """What lies under a prefix: name relative to it → ETag, which for our single, AES256 uploads is the MD5."""
+    """What lies under a prefix: name relative to it → ETag, which in our buckets names the content (upload.etag)."""
     request = Request(service="s3", operation="ListObjectsV2", params={"Bucket": bucket, "Prefix": prefix})
     found = pages(call, request, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
     return {item["Key"].removeprefix(prefix): item["ETag"].strip('"') for item in found}
@@ -104,8 +107,8 @@ def describe(content: Mapping[str, str], *, bucket: str, prefix: str) -> Pushed:
 
 
 def digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    """The name of a file's content: the ETag that S3 will give it."""
+    return etag(path)
 
 
 def deletion(bucket: str, keys: list[str]) -> Request:
@@ -113,24 +116,23 @@ def deletion(bucket: str, keys: list[str]) -> Request:
     return Request(service="s3", operation="DeleteObjects", params={"Bucket": bucket, "Delete": objects})
 
 
-def _send(call: Call, bucket: str, key: str, path: Path) -> None:
-    with path.open("rb") as stream:
-        checksum = base64.b64encode(hashlib.file_digest(stream, "sha256").digest()).decode()
-        stream.seek(0)
-        body = {"Body": stream, "ChecksumSHA256": checksum}
-        call(Request(service="s3", operation="PutObject", params={"Bucket": bucket, "Key": key, **body}))
+@dataclass(kw_only=True)
+class _Meter:
+    """Adds up what many threads have sent."""
+
+    total: int
+    progress: Progress
+    sent: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, count: int) -> None:
+        with self.lock:
+            self.sent += count
+            self.progress(self.sent, self.total)
 
 
-def _finish(sent: list[Future[None]], progress: Progress) -> None:
-    """Waits for all; the first failure, or Ctrl-C, keeps what has not begun from being sent."""
-    try:
-        for count, done in enumerate(as_completed(sent), start=1):
-            done.result()
-            progress(count, len(sent))
-    except BaseException:
-        for each in sent:
-            each.cancel()
-        raise
+def _send(call: Call, bucket: str, key: str, path: Path, meter: _Meter) -> None:
+    upload(call, bucket=bucket, key=key, path=path, sent=meter.add)
 
 
 def _is_data(path: Path, source: Path) -> bool:

@@ -37,14 +37,15 @@ class Screen:
         self.say(f"   ({seconds:.1f} s)")
 
     @contextmanager
-    def bar(self, title: str) -> Iterator[Callable[[int, int], None]]:
+    def bar(self, title: str, *, is_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
         """A function that hears (done, of how many). When piped, a line at each tenth."""
         if not self.is_terminal:
-            yield self._tenths(title)
+            yield self._tenths(title, size if is_bytes else str)
             return
-        from rich.progress import Progress
+        from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-        with Progress(console=self._console(), transient=True) as progress:
+        columns = (*Progress.get_default_columns(), *((DownloadColumn(), TransferSpeedColumn()) if is_bytes else ()))
+        with Progress(*columns, console=self._console(), transient=True) as progress:
             task = progress.add_task(title, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -68,7 +69,7 @@ class Screen:
 
         return Console(file=self.out)
 
-    def _tenths(self, title: str) -> Callable[[int, int], None]:
+    def _tenths(self, title: str, shown: Callable[[int], str]) -> Callable[[int, int], None]:
         last = -1
 
         def hear(done: int, total: int) -> None:
@@ -76,6 +77,14 @@ class Screen:
             tenth = 10 * done // max(1, total)
             if tenth != last and done:
                 last = tenth
-                self.say(f"   {title} {done} of {total}")
+                self.say(f"   {title} {shown(done)} of {shown(total)}")
 
         return hear
+
+
+def size(count: int) -> str:
+    """Bytes for people: 812 kB, 4.1 GB."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.{0 if count >= 100 * scale else 1}f} {unit}"
+    return f"{count} B"

@@ -17,11 +17,11 @@ def push(session: Session, source: Path, name: str, *, weights: Path | None = No
     found = pictures.files(source)
     session.settle(foundation(session.settings))
     bucket, screen = session.settings.bucket, session.screen
-    with screen.bar("pictures") as progress:
+    with screen.bar("pictures", is_bytes=True) as progress:
         pushed = pictures.push(found, session.call, bucket=bucket, prefix=data_prefix(name), progress=progress)
     screen.say(f"   {pushed.uri}: {pushed.count} files, content {pushed.hash}")
     if weights is not None:
-        with screen.bar("weights") as progress:
+        with screen.bar("weights", is_bytes=True) as progress:
             pictures.push({weights.name: weights}, session.call, bucket=bucket, prefix=WEIGHTS, progress=progress)
         screen.say(f"   s3://{bucket}/{WEIGHTS}{weights.name}")
     return pushed
