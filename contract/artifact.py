@@ -3,6 +3,7 @@
 model.json          this module's Manifest: architecture, labels, preprocessing, metrics, provenance, checksums
 model.safetensors   the weights, for training on
 model.onnx          the network for serving: `pictures` float32 (N, 3, crop, crop) to `logits` (N, classes)
+golden.json         when there: pictures with the answers that serving must repeat (contract.golden)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contract import golden
 from contract.preprocess import Preprocessing
 
 FORMAT_VERSION = 1
@@ -60,6 +62,8 @@ def write(folder: Path, manifest: Manifest) -> Manifest:
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder / name} is missing: the artifact is not complete")
         sums[name] = sha256(folder / name)
+    if (folder / golden.FILE).is_file():
+        sums[golden.FILE] = sha256(folder / golden.FILE)
     complete = Manifest(**{**manifest.__dict__, "files": sums})
     (folder / MANIFEST).write_text(json.dumps(asdict(complete), indent=2) + "\n", encoding="utf-8")
     return complete

@@ -30,6 +30,7 @@ Serves the artifact in /opt/ml/model on port 8080. Settings come from the enviro
   KENNEL_MAX_BATCH         pictures an inference (16)
   KENNEL_MAX_WAITING       pictures in the queue (256), KENNEL_MAX_REQUESTS at work (64); beyond: 503
   KENNEL_THREADS           CPU threads (the container's CPU limit)
+  KENNEL_GOLDEN_TOLERANCE  how far a probability of a golden picture may be from training's (0.02); 1: any
   KENNEL_LOG_LEVEL         debug, info, warning or error (info)
 """
 REFUSED = 3  # gunicorn ends with this code when its worker does, instead of starting another one
@@ -70,6 +71,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
 
 def make_app(settings: Settings) -> Any:
     """Runs in the worker: starts loading, gives the application that says 503 until then."""
+    from serve import golden
     from serve.app import Service, create_app
     from serve.batcher import Batcher
     from serve.loader import Loaded, Loader
@@ -84,14 +86,17 @@ def make_app(settings: Settings) -> Any:
             predictor.logits, max_batch=settings.max_batch, max_waiting=settings.max_waiting, observe=metrics.batch
         )
 
+    def load_checked() -> Predictor:
+        found = load(settings.model_dir, threads=settings.cpus)
+        golden.check(found, settings.golden_tolerance)
+        return found
+
     def ready(loaded: Loaded) -> None:
         model = loaded.predictor
         found = f"{model.manifest.architecture}, {len(model.labels)} labels"
         log.info("ready on port %d after %.2f s: %s, %d threads", settings.port, loaded.seconds, found, settings.cpus)
 
-    loader = Loader(
-        lambda: load(settings.model_dir, threads=settings.cpus), serve, on_ready=ready, on_refused=end_refused
-    )
+    loader = Loader(load_checked, serve, on_ready=ready, on_refused=end_refused)
     app = create_app(Service(settings=settings, loader=loader, metrics=metrics))
     loader.start()
     return app

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract.golden import TOLERANCE
+
 MIB = 1024 * 1024
 MAX_BODY_BYTES = 6_291_456  # CONTRACTS 30: the sources disagree, this is the stricter
 MAX_BATCH_MIB = 100  # CONTRACTS 43
@@ -34,6 +36,7 @@ class Settings:
     answer_timeout: float = 55.0  # CONTRACTS 30: the caller gives up after 60
     drain_timeout: int = 25  # CONTRACTS 36: SIGKILL comes after 30
     transform_concurrency: int = 1
+    golden_tolerance: float = TOLERANCE
     log_level: str = "info"
 
 
@@ -60,11 +63,13 @@ def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = 
         max_requests=_number(environ, "KENNEL_MAX_REQUESTS", Settings.max_requests, 1, 500),
         transform_concurrency=_number(environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", max(2, 2 * threads), 0, 10_000)
         or max(2, 2 * threads),
+        golden_tolerance=_share(environ, "KENNEL_GOLDEN_TOLERANCE", TOLERANCE),
         log_level=level,
     )
 
 
 KNOWN = (
+    "KENNEL_GOLDEN_TOLERANCE",
     "KENNEL_LOG_LEVEL",
     "KENNEL_MAX_BATCH",
     "KENNEL_MAX_BODY_BYTES",
@@ -99,6 +104,17 @@ def _number(environ: Mapping[str, str], name: str, default: int, low: int, high:
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise SettingsError(f"{name}={text!r}: must be a whole number from {low} to {high:,}")
     return int(text)
+
+
+def _share(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 1:
+        raise SettingsError(f"{name}={text!r}: must be a number above 0 and at most 1")
+    return value
 
 
 def _flag(environ: Mapping[str, str], name: str) -> bool:

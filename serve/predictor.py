@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from contract import artifact
+from contract import artifact, golden
 from contract.artifact import ArtifactError, Manifest
+from contract.golden import Golden
 from contract.preprocess import FloatArray, Preprocessing, open_picture, to_array
 
 
@@ -24,6 +25,7 @@ class Predictor:
 
     manifest: Manifest
     session: Any
+    golden: tuple[Golden, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -79,9 +81,19 @@ class Predictor:
 def load(folder: Path, *, threads: int) -> Predictor:
     """Reads, checks and opens the artifact in `folder`. Raises ArtifactError for one that cannot be served."""
     manifest = artifact.read(folder)
-    predictor = Predictor(manifest=manifest, session=open_session(str(folder / artifact.NETWORK), threads=threads))
+    session = open_session(str(folder / artifact.NETWORK), threads=threads)
+    predictor = Predictor(manifest=manifest, session=session, golden=_golden(folder, manifest))
     check_shapes(predictor)
     return predictor
+
+
+def _golden(folder: Path, manifest: Manifest) -> tuple[Golden, ...]:
+    if golden.FILE not in manifest.files:
+        return ()
+    try:
+        return golden.loads((folder / golden.FILE).read_bytes(), where=str(folder / golden.FILE))
+    except golden.GoldenError as error:
+        raise ArtifactError(str(error)) from error
 
 
 def open_session(network: str | bytes, *, threads: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from contract import artifact, models
+from contract import golden as contract_golden
 from contract.artifact import Manifest
 from contract.models import Weights
+from train import golden
+from train.data import Sample
 
 TOLERANCE = 1e-3  # of the largest logit, at least of 1
 EXAMPLES = 2  # any number but 1, which the exporter would take for a constant
@@ -25,9 +29,15 @@ class ExportError(RuntimeError):
 
 
 def export(
-    model: nn.Module, manifest: Manifest, pictures: torch.Tensor, folder: Path, *, variant: str = ""
+    model: nn.Module,
+    manifest: Manifest,
+    pictures: torch.Tensor,
+    folder: Path,
+    *,
+    variant: str = "",
+    held_out: Sequence[Sample] = (),
 ) -> Manifest:
-    """Writes the three files of the artifact into `folder`.
+    """Writes the files of the artifact into `folder`. A few of the samples `held_out` become its golden pictures.
 
     `pictures` float32 (N, 3, crop, crop) are real ones, N at least 1, on which torch and ONNX must agree. The network
     is left in eval mode, float32, on the CPU. Raises ExportError.
@@ -48,6 +58,9 @@ def export(
     models.write_weights(folder / artifact.WEIGHTS, weights)
     write_onnx(model, folder / artifact.NETWORK, crop=normal.crop)
     check(model, folder / artifact.NETWORK, pictures)
+    (folder / contract_golden.FILE).unlink(missing_ok=True)
+    if answers := golden.answered(model, golden.chosen(held_out, manifest.labels, normal), normal):
+        (folder / contract_golden.FILE).write_text(contract_golden.dumps(answers), encoding="utf-8")
     return artifact.write(folder, manifest)
 
 

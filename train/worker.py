@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed (the reason is left for the supervisor); told to st
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -19,6 +20,7 @@ from torch import nn
 
 from contract import metrics, models
 from contract.artifact import Manifest, Provenance
+from contract.golden import FILE as GOLDEN
 from contract.preprocess import Preprocessing
 from train import distributed, evaluate, examples, export, features, loader, precision, report, schedule, weights
 from train.checkpoint import Store
@@ -339,7 +341,8 @@ def write(job: Job, closing: Closing, environ: Mapping[str, str]) -> None:
     place, manifest = job.run.environment, describe(job, closing, environ)
     shown = examples.choose(closing.samples)
     pictures = examples.pictures(shown, job.start.preprocessing, workers=job.workers)
-    export.export(job.start.model, manifest, pictures, place.model_dir, variant=job.start.variant)
+    variant, held_out = job.start.variant, closing.samples
+    export.export(job.start.model, manifest, pictures, place.model_dir, variant=variant, held_out=held_out)
     results = Results(
         labels=job.index.labels,
         history=tuple(closing.progressed.history),
@@ -352,6 +355,7 @@ def write(job: Job, closing: Closing, environ: Mapping[str, str]) -> None:
         examples=examples.answers(job.start.model, shown, pictures, job.index.labels),
     )
     report.write(results, place.output_data_dir)
+    shutil.copyfile(place.model_dir / GOLDEN, place.output_data_dir / GOLDEN)  # small, so that deploy can fetch it
     say(job.ranks, f"model in {place.model_dir}, report in {place.output_data_dir}")
 
 

@@ -16,7 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "serve": {"contract"},
     "lambda_container": set(),
     "localcloud": set(),
-    "deploy": {"contract.metrics", "starter"},
+    "deploy": {"contract.golden", "contract.metrics", "starter"},
     "starter": set(),
 }
 TORCH = {"torch", "torchvision"}

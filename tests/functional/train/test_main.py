@@ -139,9 +139,11 @@ def test_a_job_on_two_ranks_leaves_what_sagemaker_collects(tmp_path: Path) -> No
     found = metrics.parse(out)
     assert [row["epoch"] for row in found if "epoch" in row] == [1.0, 2.0]
     assert "test_top1" in found[-1]
-    assert {path.name for path in (root / "model").iterdir()} == {"model.json", "model.safetensors", "model.onnx"}
+    made = {path.name for path in (root / "model").iterdir()}
+    assert made == {"golden.json", "model.json", "model.safetensors", "model.onnx"}
     written = {path.name for path in (root / "output" / "data").iterdir()}
-    assert written == {"metrics.json", "curves.png", "confusion.png", "per_class.csv", "skipped.csv", "report.html"}
+    report = {"metrics.json", "curves.png", "confusion.png", "per_class.csv", "skipped.csv", "report.html"}
+    assert written == report | {"golden.json"}
     assert "train/red/broken.jpg" in (root / "output/data/skipped.csv").read_text()
     assert list((root / "checkpoints").iterdir())
     assert not (root / "output" / "failure").exists()

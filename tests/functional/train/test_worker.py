@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_model_folder_holds_exactly_the_artifact_and_no_pickle(trained: Path) -> None:
     names = sorted(path.name for path in (trained / "model").iterdir())
-    assert names == ["model.json", "model.onnx", "model.safetensors"]
+    assert names == ["golden.json", "model.json", "model.onnx", "model.safetensors"]
     manifest = artifact.read(trained / "model")
     assert manifest.labels == ("blue", "green", "red")
     assert manifest.architecture == "mobilenet_v3_small"
