@@ -1,17 +1,90 @@
-"""deploy: makes it so."""
+"""deploy: makes it so, then asks the new versions their golden pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
+from contract.golden import Golden
+from deploy import golden
 from deploy.errors import DeployError
-from deploy.models import Step
+from deploy.history import history
+from deploy.invocation import PROBABILITIES, Question, ask
+from deploy.models import Plan, State, Step
+from deploy.resources.base import Resource
+from deploy.resources.endpoint import Endpoint
+from deploy.resources.endpoint_config import key_of, named
 from deploy.session import Session
 from deploy.verbs.plan import Untrained, desired
+from deploy.verbs.rollback import look, return_to
 
 
 def deploy(session: Session) -> tuple[Step, ...]:
-    """Returns the steps that changed something. Raises DeployError before a model is trained."""
+    """Returns the steps that changed something. Raises DeployError before a model is trained, and when a new version
+    does not answer as its training did: then the old one is back."""
     resources = desired(session)
     for each in resources:
         if isinstance(each, Untrained):
             raise DeployError(f"{each.name}: {each.lack}")
-    return session.settle(resources).changes
+    todo = session.settle(resources)
+    for endpoint in moved(resources, todo):
+        verify(session, endpoint)
+    return todo.changes
+
+
+def moved(resources: Iterable[Resource], todo: Plan) -> tuple[Endpoint, ...]:
+    """The endpoints that a plan brings to another version."""
+    steps = {step.address: step for step in todo.changes}
+    return tuple(
+        each for each in resources
+        if isinstance(each, Endpoint) and (step := steps.get(each.address)) is not None and _is_move(step)
+    )  # fmt: skip
+
+
+def verify(session: Session, endpoint: Endpoint) -> None:
+    """Asks each variant the golden pictures of its training. Raises DeployError when an answer differs; the endpoint
+    is then back at what it was before.
+
+    An async endpoint is not asked (its instances may be none): its containers have asked themselves.
+    """
+    rollout = session.settings.all_endpoints[endpoint.name].rollout
+    if not rollout.golden or endpoint.kind == "async":
+        return
+    for variant, what in endpoint.serves.items():
+        pictures = golden.fetch(str(what["ModelDataUrl"]), session.call)
+        target = variant if len(endpoint.serves) > 1 else ""
+        wrong = golden.disagreements(
+            pictures, partial(_answer, session, endpoint.name, target), rollout.golden_tolerance
+        )
+        if wrong:
+            _go_back(session, endpoint, f"{endpoint.name}, {variant}: {wrong[0]}")
+        count = f"{len(pictures)} golden pictures answered as in training" if pictures else "no golden pictures to ask"
+        session.screen.say(f"   {endpoint.name}, {variant}: {count}")
+
+
+def _answer(session: Session, endpoint: str, variant: str, picture: Golden) -> object:
+    question = Question(endpoint=endpoint, picture=picture.picture, variant=variant, accept=PROBABILITIES)
+    return ask(question, session.call)
+
+
+def _go_back(session: Session, endpoint: Endpoint, why: str) -> None:
+    """Raises DeployError in any case: the version that was deployed is wrong."""
+    with session.changing():
+        seen = look(session, endpoint.name)
+        config = _before(endpoint.name, seen)
+        fix = f"./inv logs {endpoint.name} shows what it wrote; train again, or mend the serving image"
+        if not config:
+            raise DeployError(f"{why}\nthere is nothing to go back to, so it still answers so; {fix}")
+        return_to(session, endpoint.name, seen, config, why="its golden pictures are not answered as in training")
+    raise DeployError(f"{why}\nrolled back: {endpoint.name} is at {config} again; {fix}")
+
+
+def _before(name: str, seen: State) -> str:
+    """The configuration before the running one, or ""."""
+    past = history(seen.tags)
+    at = past.index(key_of(str(seen.fields["config"]))) if key_of(str(seen.fields["config"])) in past else 0
+    return named(name, past[at - 1]) if at else ""
+
+
+def _is_move(step: Step) -> bool:
+    return step.action in ("create", "replace") or any(change.field == "config" for change in step.changes)
