@@ -184,16 +184,45 @@ def data(_: Context, source: str = "") -> None:
 @task(
     help={
         "source": "as given to data",
+        "name": "what this training is called; endpoint.training names the one that is served",
+        "instances": "hosts that train together; training.instance_count when not given",
+        "on": "sagemaker, ec2 or here; training.on when not given",
+        "stop": "stop the running job of that name instead",
         "quiet": "only the epochs, not every line",
     }
 )
-def train(_: Context, source: str = "", quiet: bool = False) -> None:
+def train(
+    _: Context,
+    source: str = "",
+    name: str = "train",
+    instances: int = 0,
+    on: str = "",
+    stop: bool = False,
+    quiet: bool = False,
+) -> None:
     """Train on the pushed pictures and follow the job to its end; what is trained already is not trained again."""
-    from deploy.verbs.train import train
+    from deploy.verbs import train as verb
 
     with said_plainly():
         session = wiring.session()
-        result = train(session, wiring.data_name(source or session.settings.data.source), verbose=not quiet)
+        where = verb.checked(session.settings, on=on, name=name, instances=instances)
+        if stop:
+            print(f"{verb.stop(session, purpose=name)}: stopping")
+            return
+        chosen = source or session.settings.data.source
+        try:
+            result = verb.train(
+                session,
+                wiring.data_name(chosen),
+                purpose=name,
+                instances=instances or None,
+                on=where,
+                local=wiring.local_training(session.settings, chosen) if where == "here" else None,
+                verbose=not quiet,
+            )
+        except KeyboardInterrupt:
+            print(f"\n{verb.left_running(where)}", file=sys.stderr)
+            raise Exit(code=130) from None
         print(f"{result.name}: {result.artifact}")
 
 
@@ -235,6 +264,20 @@ def status(_: Context, json: bool = False) -> None:
             session.screen.table(HEADINGS, rows)
 
 
+@task(help={"request": "ask AWS for what is too low", "yes": "do not ask before that", "json": "for a script to read"})
+def quotas(_: Context, request: bool = False, yes: bool = False, json: bool = False) -> None:
+    """The quotas that deploy.toml needs, against the account's."""
+    from deploy.verbs.quotas import HEADINGS, quotas, request_more, table
+
+    with said_plainly():
+        session = wiring.session(aside=json)
+        rows = quotas(session)
+        wiring.show(session.screen, HEADINGS, table(rows), json=json)
+        if request:
+            lines = request_more(session, rows, wiring.agreed_request if not yes else lambda _: True)
+            session.screen.say("\n".join(lines))
+
+
 @task(positional=["name"], help={"name": "a training job, an endpoint or the function"})
 def logs(_: Context, name: str) -> None:
     """What a job, an endpoint or the function wrote: ./inv logs NAME."""
@@ -244,13 +287,38 @@ def logs(_: Context, name: str) -> None:
         logs(wiring.session(), name)
 
 
-@task(positional=["picture"], help={"picture": "a picture of this machine"})
-def invoke(_: Context, picture: str) -> None:
-    """Ask the Lambda what a picture shows: ./inv invoke PICTURE."""
-    from deploy.verbs.invoke import invoke, picture_event
+@task(
+    positional=["picture"],
+    help={
+        "picture": "a picture of this machine",
+        "endpoint": "ask this endpoint itself instead: main, or NAME of [endpoints.NAME]",
+        "variant": "and just this variant of it",
+    },
+)
+def invoke(_: Context, picture: str, endpoint: str = "", variant: str = "") -> None:
+    """Ask the Lambda (or an endpoint itself) what a picture shows: ./inv invoke [--endpoint NAME] PICTURE."""
+    from deploy.verbs.invoke import invoke, invoke_endpoint, picture_event
 
     with said_plainly():
-        print(dumps(invoke(wiring.session(), picture_event(Path(picture))), indent=2))
+        session = wiring.session(aside=True)
+        if endpoint or variant:
+            answer = invoke_endpoint(session, endpoint, Path(picture), variant=variant)
+        else:
+            answer = invoke(session, picture_event(Path(picture)))
+        print(dumps(answer, indent=2))
+
+
+@task(
+    positional=["endpoint"],
+    optional=["endpoint"],
+    help={"endpoint": "main when not given, or NAME of [endpoints.NAME]", "to": "an older version than the last"},
+)
+def rollback(_: Context, endpoint: str = "", to: str = "") -> None:
+    """Go back to what ran before the last deploy: ./inv rollback [ENDPOINT]."""
+    from deploy.verbs.rollback import rollback
+
+    with said_plainly():
+        print(f"serves {rollback(wiring.session(), endpoint, to=to).config}")
 
 
 @task

@@ -8,20 +8,23 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
     from deploy.models import Plan, Request
+    from deploy.progress import Screen
     from deploy.registry import Registry
     from deploy.sender import Sender
     from deploy.session import Session
     from deploy.settings import Settings
+    from deploy.verbs.train import Local
     from localcloud.daemon import Status
 
 HERE = Path(__file__).resolve().parent
@@ -184,6 +187,15 @@ def wants_weights(chosen: Settings) -> bool:
     return (values.get("model", "resnet50"), values.get("weights", "imagenet")) == ("resnet50", "imagenet")
 
 
+def local_training(chosen: Settings, source: str) -> Local:
+    """What training on this machine works with: its pictures, its weights, and where runs are kept."""
+    from deploy.verbs.train import Local
+
+    folder, _ = pictures(source)
+    started = {"weights": weights()} if wants_weights(chosen) else {}
+    return Local(runs=HERE / ".kennel" / "runs", sources={"training": folder, **started})
+
+
 def agreed(question: str, lines: list[str]) -> bool:
     """Asks before money is spent or anything deleted; where nobody can answer, the answer is no."""
     if not sys.stdin.isatty():
@@ -195,3 +207,15 @@ def agreed(question: str, lines: list[str]) -> bool:
 
 def agreed_deletion(plan: Plan) -> bool:
     return agreed("delete all of this?", [f"- {step.address}  {step.touches}" for step in plan.steps])
+
+
+def agreed_request(lines: Sequence[str]) -> bool:
+    return agreed("ask AWS for these?", [f"- {line}" for line in lines])
+
+
+def show(screen: Screen, headings: Sequence[str], rows: Sequence[Sequence[Any]], *, json: bool) -> None:
+    """A table for people, or the same as JSON objects for a script."""
+    if json:
+        print(dumps([dict(zip(headings, row, strict=True)) for row in rows], indent=2, default=str))
+    else:
+        screen.table(headings, rows)

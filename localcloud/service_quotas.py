@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localcloud.cloud import Cloud
@@ -100,7 +100,7 @@ class ServiceQuotas:
                 return quota
         raise ApiError("NoSuchResourceException", "The request failed because the specified quota does not exist.")
 
-    def _page(self, quotas: "list[Quota]", params: Mapping[str, Any]) -> dict[str, Any]:
+    def _page(self, quotas: Sequence[Quota], params: Mapping[str, Any]) -> dict[str, Any]:
         first = int(params.get("NextToken") or 0)
         last = first + params.get("MaxResults", PAGE)
         found: dict[str, Any] = {"Quotas": [self._told(quota) for quota in quotas[first:last]]}
