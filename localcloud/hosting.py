@@ -84,7 +84,7 @@ def container_spec(recipe: Recipe, cloud: Cloud, mark: str, network: str | None 
         "AWS_ENDPOINT_URL": cloud.container_url,
     }
     return ContainerSpec(
-        image=container["Image"],
+        image=cloud.images.runnable(container["Image"]),
         name=f"{cloud.instance}-endpoint-{recipe.endpoint}-{recipe.name}-{mark}",
         command=("serve",),
         environment=environment | container.get("Environment", {}),
@@ -150,7 +150,7 @@ class Host:
             state = self.cloud.engine.run(container_spec(recipe, self.cloud, mark, network))
         except ImageMissing as error:
             raise StartError(f"CannotStartContainerError. {error}") from None
-        except EngineError as error:
+        except (ApiError, EngineError) as error:
             image = model_container(recipe.model)["Image"]
             raise StartError(
                 f"CannotStartContainerError. Please ensure the model container for variant {recipe.name} starts "

@@ -62,13 +62,21 @@ class Images:
             )
 
     def find(self, reference: str) -> Image | None:
-        """The image as the engine holds it, pulled from our registry when it is from there. Raises EngineError."""
-        found = self.engine.image(reference)
-        if found is None and self.registry is not None and self._stored(reference) is not None:
-            # Quick where the image was pushed from here: the engine sees by its configuration that it has it.
+        """The image as the engine holds it, pulled from our registry when it must be. Raises ApiError, EngineError."""
+        return self.engine.image(self.runnable(reference))
+
+    def runnable(self, reference: str) -> str:
+        """What the engine calls an image: an image of our registry that was pushed from here has its configuration's
+        digest as its id; any other is pulled. Raises ApiError, EngineError."""
+        stored = self._stored(reference)
+        if stored is None or self.registry is None:
+            return reference
+        identity = str(stored.parsed.get("config", {}).get("digest", ""))
+        if identity and self.engine.image(identity) is not None:
+            return identity
+        if self.engine.image(reference) is None:
             self.engine.pull(reference, username=USER, password=self.registry.tokens.password())
-            found = self.engine.image(reference)
-        return found
+        return reference
 
     def is_here(self, reference: str) -> bool:
         """Whether our registry or the engine holds it."""

@@ -144,7 +144,7 @@ class TrainingRun:
     def _through(self, folder: Path, roots: list[Path]) -> Outcome:
         self._change(started=self.record.started or self._cloud.now())
         self._enter("Downloading")
-        self._cloud.images.find(self.request["AlgorithmSpecification"]["TrainingImage"])
+        self._image()
         sources = self._sources()
         download(sources, roots, self._cloud.objects)
         checkpoints = self._checkpoints(roots)
@@ -246,7 +246,7 @@ class TrainingRun:
             isolated=self._isolated,
         )
         many, gpus = len(self._hosts), plan.gpu_count(host.instance_type)
-        return container_spec(
+        spec = container_spec(
             self.request,
             host,
             root,
@@ -258,6 +258,11 @@ class TrainingRun:
             cpus=max(1.0, (os.cpu_count() or 1) / many) if many > 1 else None,
             gpus=gpus if gpus and self._cloud.engine.has_gpus() else 0,
         )
+        return replace(spec, image=self._image())
+
+    def _image(self) -> str:
+        """What the engine calls the image. Raises ApiError, EngineError when it cannot be pulled."""
+        return self._cloud.images.runnable(self.request["AlgorithmSpecification"]["TrainingImage"])
 
     def _pump(self, host: str, container: str) -> LogPump:
         epoch = int(self.record.created.timestamp() * 1000)
@@ -355,7 +360,10 @@ class TrainingRun:
         return plan.failure_reason(text, exits[first], out_of_memory=bool(state and state.oom_killed))
 
     def _work(self, folder: Path) -> WorkFolder:
-        image = self.request["AlgorithmSpecification"]["TrainingImage"]
+        try:
+            image = self._image()
+        except (ApiError, EngineError):  # then no container of it has written anything
+            image = self.request["AlgorithmSpecification"]["TrainingImage"]
         return WorkFolder(engine=self._cloud.engine, path=folder, image=image, name=self._unique("chmod"))
 
     def _upload(self, roots: list[Path], outcome: Outcome) -> None:
