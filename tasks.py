@@ -191,7 +191,7 @@ def data(_: Context, source: str = "") -> None:
         "quiet": "only the epochs, not every line",
     }
 )
-def train(
+def train(  # noqa: PLR0917 (each is an option)
     _: Context,
     source: str = "",
     name: str = "train",
@@ -309,8 +309,6 @@ def invoke(_: Context, picture: str, endpoint: str = "", variant: str = "") -> N
 
 
 @task(
-    positional=["endpoint"],
-    optional=["endpoint"],
     help={"endpoint": "main when not given, or NAME of [endpoints.NAME]", "to": "an older version than the last"},
 )
 def rollback(_: Context, endpoint: str = "", to: str = "") -> None:
