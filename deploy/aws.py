@@ -28,6 +28,7 @@ DUMMY = "kennel-local"
 PRICE_LIST_REGION = "us-east-1"  # one of the few that answer for all
 MISSING = frozenset(
     {"404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "ResourceNotFoundException", "ResourceNotFound", "NotFound"}
+    | {"ObjectNotFoundException"}
     | {"RepositoryNotFoundException", "RepositoryPolicyNotFoundException", "LifecyclePolicyNotFoundException"}
 )
 FIXES = {

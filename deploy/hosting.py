@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy import cuda
+from deploy import cuda, scaling
 from deploy.errors import DeployError
 from deploy.image_facts import ImageFacts
 from deploy.resources import rollout
@@ -34,7 +34,7 @@ class Serving:
 
 
 def endpoint(settings: Settings, name: str, serving: Serving) -> tuple[Resource, ...]:
-    """Models, alarms, configuration and endpoint, in the order in which they are made. `name` is AWS's.
+    """Models, alarms, configuration, endpoint and what scales it, in the order in which they are made. `name` is AWS's.
 
     Raises DeployError for what cannot work.
     """
@@ -50,13 +50,16 @@ def endpoint(settings: Settings, name: str, serving: Serving) -> tuple[Resource,
     )
     watch = alarms(settings, name)
     config = _config(settings, name, variants, serving.facts)
-    return (*_unique(models), *watch, config, _endpoint(settings, name, config, models, watch))
+    made = _endpoint(settings, name, config, models, watch)
+    moved: tuple[Resource, ...] = (scaling.release(settings, name), made, *scaling.scalable_targets(settings, name))
+    return (*_unique(models), *watch, config, *moved)
 
 
 def check(settings: Settings, name: str, image: ImageFacts) -> None:
     """Raises DeployError for what AWS would refuse, or take and never bring into service."""
     wanted, where = settings.all_endpoints[name], place(settings, name)
     _check_environment(environment(wanted), f"{where}.environment")
+    scaling.check_endpoint(wanted, f"{where}.autoscaling")
     if wanted.kind == "serverless":
         _check_serverless(wanted, where, image)
         return
