@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deploy.errors import SettingsError
 from deploy.models import Ref, content_hash
 from deploy.sections.base import Scalar
 from deploy.settings import Settings
 
+NAME_LIMIT = 60  # of 63 (CONTRACTS 17): a further attempt is called name-2, name-3, …
 LIMIT = 256  # of a hyperparameter's value: the stricter of two sources (CONTRACTS 4)
 
 
@@ -28,6 +30,10 @@ class JobRequest:
     volume_gb: int = 30
     max_run_s: int = 3600
     max_wait_s: int | None = None  # with managed spot only
+    keep_alive_s: int = 0
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    kms_key: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,20 +61,25 @@ def request(
     weights: str = "",
     purpose: str = "train",
     overrides: Mapping[str, Scalar] | None = None,
+    instance_type: str = "",
+    instance_count: int | None = None,
 ) -> JobRequest:
     """The settings' training job. Its name follows from all that decides the model, so that nothing is trained twice.
 
     `data` is the S3 prefix of the pictures and `data_hash` names their content; `weights` is the prefix of a weights
     file; `overrides` are hyperparameters that go before the settings' own. `image_tag` names the image's content
-    wherever it lies, so that pushing it elsewhere does not train again.
+    wherever it lies, so that pushing it elsewhere does not train again. `instance_type` and
+    `instance_count` go before those of the settings. Raises SettingsError.
     """
     training = settings.training
+    hosts, count = instance_type or training.instance_type, instance_count or training.instance_count
     values = {**training.hyperparameters, **(overrides or {})}
     hyperparameters = {key.replace("-", "_"): text(value) for key, value in sorted(values.items())}
-    hashed = content_hash(
-        image_tag or image, data_hash, hyperparameters, weights, training.instance_type, training.instance_count
-    )
+    decisive = [image_tag or image, data_hash, hyperparameters, weights, hosts, count]
+    hashed = content_hash(*decisive, *([training.environment] if training.environment else []))
     name = f"{settings.prefix}-{purpose}-{hashed}"
+    if len(name) > NAME_LIMIT:
+        raise SettingsError(f"{name}: a job's name may have {NAME_LIMIT} characters: shorten --name or project.name")
     return JobRequest(
         name=name,
         image=image,
@@ -77,18 +88,23 @@ def request(
         output=f"s3://{settings.bucket}/jobs",
         checkpoints=f"s3://{settings.bucket}/checkpoints/{name}",
         role=Ref(address=f"role/{settings.role_name('training')}", attribute="arn"),
-        instance_type=training.instance_type,
-        instance_count=training.instance_count,
+        instance_type=hosts,
+        instance_count=count,
         volume_gb=training.volume_gb,
         max_run_s=training.max_run_minutes * 60,
         max_wait_s=training.max_wait_minutes * 60 if training.spot else None,
+        keep_alive_s=training.keep_alive_minutes * 60,
+        subnets=training.subnets,
+        security_groups=training.security_groups,
+        kms_key=training.kms_key,
+        environment=dict(training.environment),
         tags={**settings.tags, "kennel:purpose": purpose},
     )
 
 
 def text(value: Scalar) -> str:
-    """A hyperparameter as SageMaker carries it: a string. Raises ValueError when it is too long (CONTRACTS 4)."""
+    """A hyperparameter as SageMaker carries it: a string. Raises SettingsError when it is too long (CONTRACTS 4)."""
     written = str(value).lower() if isinstance(value, bool) else str(value)
     if len(written) > LIMIT:
-        raise ValueError(f"a hyperparameter may have {LIMIT} characters, not {len(written)}: {written[:40]}…")
+        raise SettingsError(f"a hyperparameter may have {LIMIT} characters, not {len(written)}: {written[:40]}…")
     return written

@@ -1,38 +1,31 @@
-"""Training jobs on SageMaker: the CreateTrainingJob request, and following a job to its end."""
+"""Training jobs on SageMaker: their requests, and SageMaker as a place where jobs run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contract import metrics
 from deploy.aws import Clock, lookup
 from deploy.errors import DeployError, JobError
+from deploy.jobs.backend import Description, Seen, Status, result_of
+from deploy.jobs.backend import follow as follow_job
 from deploy.jobs.request import JobRequest, JobResult
-from deploy.log_reader import Line, job_reader
+from deploy.log_reader import LogReader, job_reader
 from deploy.models import Call, Request
 from deploy.resources.base import tag_list
 
-ENDED = ("Completed", "Failed", "Stopped")
 ATTEMPTS = 50
-# What SageMaker says → what it means. Looked for in FailureReason, the first that fits.
-PLAIN = (
-    ("CapacityError", "AWS has no such instance free now: try again later, another type, or another region"),
-    ("ResourceLimitExceeded", "the quota for this instance type is too low: ask for more, or choose another type"),
-    ("exec format error", "the image is for another CPU architecture: build it for linux/amd64"),
-    ("executable file not found", "the image has no entrypoint that takes `train`: build it with ./inv build train"),
-    ("MaxRuntimeExceeded", "it ran longer than training.max_run_minutes: raise that in deploy.toml"),
-    ("exit code: 137", "out of memory: a larger instance or a smaller batch_size"),
-)
-
-
-Seen = Callable[[Line], None]
-Status = Callable[[str, str], None]
+RETRIES = 2  # of AWS's own faults (InternalServerError); the job goes on from its checkpoint
+# Families with disks of their own, which a key cannot be asked for (VolumeKmsKeyId's reference): those disks are
+# encrypted by the instance itself.
+OWN_DISKS = re.compile(r"ml\.(?:[cmr]\d+[a-z]*d[a-z]*|g4dn|g5|g6e?|g7e?|p3dn|p4de?|p5e?n?|p6[a-z0-9-]*|trn\d\w*)\.")
 
 
 def create(job: JobRequest) -> Request:
-    """The CreateTrainingJob request of a job."""
+    """The CreateTrainingJob request of a job (CONTRACTS 4, 11, 15–20)."""
     stopping: dict[str, Any] = {"MaxRuntimeInSeconds": job.max_run_s}
     if job.max_wait_s is not None:
         stopping["MaxWaitTimeInSeconds"] = job.max_wait_s
@@ -46,24 +39,64 @@ def create(job: JobRequest) -> Request:
         },
         "RoleArn": job.role,
         "InputDataConfig": [_channel(name, uri) for name, uri in job.channels.items()],
-        "OutputDataConfig": {"S3OutputPath": job.output},
+        "OutputDataConfig": {"S3OutputPath": job.output, **({"KmsKeyId": job.kms_key} if job.kms_key else {})},
         "CheckpointConfig": {"S3Uri": job.checkpoints},
-        "ResourceConfig": {
-            "InstanceType": job.instance_type,
-            "InstanceCount": job.instance_count,
-            "VolumeSizeInGB": job.volume_gb,
-        },
+        "ResourceConfig": resources(job),
         "StoppingCondition": stopping,
+        "RetryStrategy": {"MaximumRetryAttempts": RETRIES},
         "EnableManagedSpotTraining": job.max_wait_s is not None,
         "Environment": dict(job.environment),
         "Tags": tag_list(job.tags),
+        **network(job),
     }
     return Request(service="sagemaker", operation="CreateTrainingJob", params=params)
+
+
+def resources(job: JobRequest) -> dict[str, Any]:
+    """ResourceConfig: the hosts, their disks and keys, and how long they are kept for the next job (CONTRACTS 20)."""
+    key = job.kms_key and not OWN_DISKS.match(job.instance_type)
+    return {
+        "InstanceType": job.instance_type,
+        "InstanceCount": job.instance_count,
+        "VolumeSizeInGB": job.volume_gb,
+        **({"VolumeKmsKeyId": job.kms_key} if key else {}),
+        **({"KeepAlivePeriodInSeconds": job.keep_alive_s} if job.keep_alive_s else {}),
+    }
+
+
+def network(job: JobRequest) -> dict[str, Any]:
+    """VpcConfig, where the job runs inside one."""
+    if not job.subnets:
+        return {}
+    return {"VpcConfig": {"Subnets": list(job.subnets), "SecurityGroupIds": list(job.security_groups)}}
 
 
 def _channel(name: str, uri: str) -> dict[str, Any]:
     source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SageMaker:
+    """SageMaker as a place where jobs run."""
+
+    call: Call
+
+    def take_up(self, job: JobRequest) -> tuple[JobRequest, Description | None]:
+        return attempt(job, self.call)
+
+    def start(self, job: JobRequest) -> None:
+        self.call(create(job))
+
+    def describe(self, name: str) -> Description | None:
+        return describe(name, self.call)
+
+    def reader(self, name: str) -> LogReader:
+        return job_reader(name, self.call)
+
+    def stop(self, name: str) -> None:
+        """SIGTERM to the job, which writes a checkpoint; SIGKILL after 120 s (CONTRACTS 16)."""
+        self.call(stop(name))
 
 
 def attempt(job: JobRequest, call: Call) -> tuple[JobRequest, Mapping[str, Any] | None]:
@@ -83,6 +116,10 @@ def describe(name: str, call: Call) -> Mapping[str, Any] | None:
     return lookup(call, Request(service="sagemaker", operation="DescribeTrainingJob", params={"TrainingJobName": name}))
 
 
+def stop(name: str) -> Request:
+    return Request(service="sagemaker", operation="StopTrainingJob", params={"TrainingJobName": name})
+
+
 def follow(
     name: str,
     call: Call,
@@ -92,56 +129,8 @@ def follow(
     line: Seen = lambda _: None,
     status: Status = lambda *_: None,
 ) -> JobResult:
-    """Watches a job to its end: `line` hears what it writes, `status` each new secondary status with its message.
-
-    Raises JobError when it failed or was stopped, with the reason in plain words.
-    """
-    reader, last, numbers = job_reader(name, call), "", {}
-    while True:
-        found = describe(name, call)
-        if found is None:
-            raise JobError(f"training job {name}: is not there")
-        secondary = str(found.get("SecondaryStatus", found["TrainingJobStatus"]))
-        if secondary != last:
-            moves = found.get("SecondaryStatusTransitions") or [{}]
-            status(secondary, str(moves[-1].get("StatusMessage", "")))
-            last = secondary
-        has_ended = found["TrainingJobStatus"] in ENDED
-        for each in reader.read():
-            line(each)
-            for values in metrics.parse(each.text):
-                numbers.update(values)
-        if has_ended:
-            return _result(found, numbers)
-        clock.sleep(every)
-
-
-def plain(reason: str) -> str:
-    """A FailureReason with what to do about it."""
-    fix = next((meaning for text, meaning in PLAIN if text in reason), "")
-    return f"{reason}\n{fix}" if fix else reason
-
-
-def _result(found: Mapping[str, Any], numbers: Mapping[str, float]) -> JobResult:
-    name, status = found["TrainingJobName"], found["TrainingJobStatus"]
-    if status != "Completed":
-        reason = plain(found.get("FailureReason") or f"it was {status.lower()}")
-        raise JobError(f"training job {name}: {status}: {reason}\n./inv logs {name} shows all it wrote")
-    artifact = str(found["ModelArtifacts"]["S3ModelArtifacts"])
-    final = {each["MetricName"].replace(":", "_"): each["Value"] for each in found.get("FinalMetricDataList", ())}
-    return JobResult(
-        name=name,
-        status=status,
-        artifact=artifact,
-        reports=artifact.removesuffix("model.tar.gz") + "output.tar.gz",
-        seconds=_seconds(found),
-        metrics={**final, **numbers},
-    )
-
-
-def _seconds(found: Mapping[str, Any]) -> float:
-    began, ended = found.get("TrainingStartTime"), found.get("TrainingEndTime")
-    return (ended - began).total_seconds() if began and ended else 0.0
+    """Watches a job of SageMaker to its end: see backend.follow."""
+    return follow_job(name, SageMaker(call=call), clock=clock, every=every, line=line, status=status)
 
 
 def result(name: str, call: Call) -> JobResult:
@@ -149,4 +138,4 @@ def result(name: str, call: Call) -> JobResult:
     found = describe(name, call)
     if found is None:
         raise DeployError(f"training job {name}: is not there; ./inv train makes one")
-    return _result(found, {})
+    return result_of(found)

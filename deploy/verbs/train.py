@@ -2,26 +2,66 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import get_args
 
 from contract import metrics
 from deploy import data as pictures
-from deploy.apply import resolve
 from deploy.desired import foundation
-from deploy.errors import DataError, DeployError
+from deploy.errors import DataError, DeployError, JobError, SettingsError
+from deploy.jobs import records
 from deploy.jobs import request as jobs
-from deploy.jobs import sagemaker
-from deploy.jobs.request import JobResult
+from deploy.jobs.backend import Backend, InterruptedJobError, follow
+from deploy.jobs.ec2 import Ec2
+from deploy.jobs.here import Here
+from deploy.jobs.pace import Pace
+from deploy.jobs.request import JobRequest, JobResult
+from deploy.jobs.sagemaker import SageMaker
 from deploy.log_reader import Line
-from deploy.models import Plan, Request
-from deploy.observe import observe
-from deploy.plan import plan
+from deploy.models import Request
 from deploy.progress import Screen
-from deploy.sections.base import Scalar
+from deploy.resources.bucket import bucket
+from deploy.resources.role import training_role
+from deploy.sections.base import Scalar, unknown
+from deploy.sections.training import Backend as Place
 from deploy.session import Session
+from deploy.settings import Settings
+from deploy.upload import upload
 from deploy.verbs.data import WEIGHTS, data_prefix
+
+LAUNCHES = 20
+MOST_HOSTS = 100
+NAME = r"(?=.{1,20}$)[a-z0-9](-?[a-z0-9])*"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """What training here works with: where runs are kept, and the files of each channel (training, weights)."""
+
+    runs: Path
+    sources: Mapping[str, Path]
+
+
+def checked(settings: Settings, *, on: str = "", name: str = "train", instances: int = 0) -> str:
+    """Where to train. Raises SettingsError for a place, a name or a number of hosts that there is not."""
+    where = on or settings.training.on
+    if where not in get_args(Place):
+        raise SettingsError(f"--on: {unknown(where, get_args(Place))}")
+    if not re.fullmatch(NAME, name):
+        raise SettingsError(f"--name: {name!r}: lower-case letters, digits and single hyphens, at most 20")
+    if not 0 <= instances <= MOST_HOSTS:
+        raise SettingsError(f"--instances: {instances}: from 1 to {MOST_HOSTS}")
+    return where
+
+
+def left_running(where: str) -> str:
+    """What Ctrl-C leaves."""
+    if where == "here":
+        return "stopped; the same command goes on from its checkpoint"
+    return "the job goes on without you: the same command follows it again, with --stop it is stopped"
 
 
 def train(
@@ -30,45 +70,154 @@ def train(
     *,
     purpose: str = "train",
     overrides: Mapping[str, Scalar] | None = None,
+    instances: int | None = None,
+    on: str = "",
+    local: Local | None = None,
     verbose: bool = True,
 ) -> JobResult:
-    """Trains on pushed pictures, or finds it done. Raises DataError, JobError."""
-    job = job_request(session, name, purpose=purpose, overrides=overrides)
-    roots = foundation(session.settings)
-    session.settle(roots)
-    job, found = sagemaker.attempt(job, session.call)
+    """Trains on pushed pictures, or finds it done. `on` goes before training.on; `local` is what `here` needs.
+
+    Raises DataError, JobError.
+    """
+    where = on or session.settings.training.on
+    if where == "here":
+        if local is None:
+            raise JobError(
+                "training here: no pictures of this machine are given; ./inv train --on here --source FOLDER"
+            )
+        return train_here(session, local, name, purpose=purpose, overrides=overrides, verbose=verbose)
+    job = job_request(session, name, purpose=purpose, overrides=overrides, instances=instances, on=where)
+    session.settle(foundation(session.settings))
+    if where == "ec2":
+        return run(session, Ec2(session=session), job, verbose=verbose)
+    role = training_role(session.settings).read(session.call)
+    arn = role.attributes["arn"] if role else job.role
+    return run(session, SageMaker(call=session.call), replace(job, role=arn), verbose=verbose)
+
+
+def run(session: Session, backend: Backend, job: JobRequest, *, verbose: bool = True) -> JobResult:
+    """Takes a job up or begins it, and follows it; where its machine is taken away it goes on on another."""
+    job, found = backend.take_up(job)
     say = session.screen.say
-    if found is None:
-        session.ready()
-        session.call(_resolved(sagemaker.create(job), plan(roots, observe(roots, session.call))))
-        say(f"   {job.name}: {job.instance_count} × {job.instance_type}")
-    else:
+    listener = Listener(screen=session.screen, verbose=verbose, pace=Pace(epochs=_epochs(job)))
+    if found is not None:
         say(f"   {job.name}: {str(found['TrainingJobStatus']).lower()}, taken up again")
-    return sagemaker.follow(
-        job.name,
-        session.call,
-        clock=session.clock,
-        line=Listener(session.screen, verbose).line,
-        status=lambda status, message: say(f"   {status}{': ' if message else ''}{message}"),
+    reader = backend.reader(job.name)
+    for launch in range(1, LAUNCHES + 1):
+        if found is None:
+            session.ready()
+            backend.start(job)
+            say(f"   {job.name}: {job.instance_count} × {job.instance_type}")
+        try:
+            return follow(
+                job.name,
+                backend,
+                clock=session.clock,
+                reader=reader,
+                line=listener.line,
+                status=lambda status, message: say(f"   {status}{': ' if message else ''}{message}"),
+            )
+        except InterruptedJobError as error:
+            if launch == LAUNCHES:
+                raise
+            say(f"   {error}: it goes on from its checkpoint on another")
+            found = None
+    raise JobError(f"training job {job.name}: interrupted {LAUNCHES} times")
+
+
+def train_here(
+    session: Session,
+    local: Local,
+    name: str,
+    *,
+    purpose: str = "train",
+    overrides: Mapping[str, Scalar] | None = None,
+    verbose: bool = True,
+) -> JobResult:
+    """Trains in a container of this box, and registers what came of it with the stage, if that answers."""
+    content = {file: pictures.digest(path) for file, path in pictures.files(local.sources["training"]).items()}
+    job = jobs.request(
+        session.settings,
+        image=session.build("train"),
+        image_tag=session.build("train").rpartition(":")[2],
+        data=str(local.sources["training"]),
+        data_hash=pictures.describe(content, bucket=session.settings.bucket, prefix=data_prefix(name)).hash,
+        weights=str(local.sources.get("weights", "")),
+        purpose=purpose,
+        overrides=overrides,
+        instance_type="here",
+        instance_count=1,
     )
+    place = Here(runs=local.runs, sources=local.sources, say=session.screen.say)
+    try:
+        result = run(session, place, job, verbose=verbose)
+    except KeyboardInterrupt:
+        session.screen.say("   stopping: its checkpoint is written, and the same command goes on from there")
+        place.stop(job.name)
+        raise
+    try:
+        return register(session, place, result)
+    except DeployError as error:
+        session.screen.say(f"   not registered with stage {session.settings.stage_name}: {error}")
+        return result
+
+
+def register(session: Session, here: Here, result: JobResult) -> JobResult:
+    """Uploads what was trained here to the stage's bucket, so that `deploy` serves it like any other."""
+    bucket_name, name = session.settings.bucket, result.name
+    there = records.read(bucket_name, name, session.call)
+    uri = f"s3://{bucket_name}/jobs/{name}/output"
+    registered = replace(result, artifact=f"{uri}/model.tar.gz", reports=f"{uri}/output.tar.gz")
+    if there is not None:
+        return registered
+    session.settle((bucket(session.settings),))
+    folder = here.folder(name) / "output"
+    for file in ("output.tar.gz", "model.tar.gz"):
+        upload(session.call, bucket=bucket_name, key=f"jobs/{name}/output/{file}", path=folder / file)
+    told = {**(here.describe(name) or {}), "ModelArtifacts": {"S3ModelArtifacts": registered.artifact}}
+    session.call(records.put(bucket_name, told))
+    session.screen.say(f"   registered: {registered.artifact}")
+    return registered
+
+
+def stop(session: Session, *, purpose: str = "train") -> str:
+    """Stops the newest running job of a training, wherever it runs; returns its name. Raises JobError."""
+    settings, call = session.settings, session.call
+    prefix = f"{settings.prefix}-{purpose}-"
+    params = {"NameContains": prefix, "StatusEquals": "InProgress", "SortBy": "CreationTime", "SortOrder": "Descending"}
+    listed = call(Request(service="sagemaker", operation="ListTrainingJobs", params=params))["TrainingJobSummaries"]
+    elsewhere = records.newest(settings.bucket, prefix, call, status="InProgress")
+    if not listed and elsewhere is None:
+        raise JobError(f"{settings.prefix}: no training called {purpose} runs; ./inv status shows the jobs")
+    session.ready()
+    backend: Backend = SageMaker(call=call) if listed else Ec2(session=session)
+    name = str(listed[0]["TrainingJobName"] if listed else (elsewhere or {})["TrainingJobName"])
+    backend.stop(name)
+    return name
 
 
 def job_request(
-    session: Session, name: str, *, purpose: str = "train", overrides: Mapping[str, Scalar] | None = None
-) -> jobs.JobRequest:
+    session: Session,
+    name: str,
+    *,
+    purpose: str = "train",
+    overrides: Mapping[str, Scalar] | None = None,
+    instances: int | None = None,
+    on: str = "sagemaker",
+) -> JobRequest:
     """The job that trains on the pictures pushed as `name`. Raises DataError when none are there."""
     settings = session.settings
-    bucket = settings.bucket
+    bucket_name = settings.bucket
     try:
-        content = pictures.listing(session.call, bucket=bucket, prefix=data_prefix(name))
-        weights = pictures.listing(session.call, bucket=bucket, prefix=WEIGHTS)
+        content = pictures.listing(session.call, bucket=bucket_name, prefix=data_prefix(name))
+        weights = pictures.listing(session.call, bucket=bucket_name, prefix=WEIGHTS)
     except DeployError as error:
         if "NoSuchBucket" not in str(error):
             raise
         content, weights = {}, {}
     if not content:
-        raise DataError(f"s3://{bucket}/{data_prefix(name)}: no pictures there yet; run ./inv data {name}")
-    pushed = pictures.describe(content, bucket=bucket, prefix=data_prefix(name))
+        raise DataError(f"s3://{bucket_name}/{data_prefix(name)}: no pictures there yet; run ./inv data {name}")
+    pushed = pictures.describe(content, bucket=bucket_name, prefix=data_prefix(name))
     image = session.image("train")
     return jobs.request(
         settings,
@@ -76,40 +225,30 @@ def job_request(
         image_tag=image.tag,
         data=pushed.uri,
         data_hash=pushed.hash,
-        weights=f"s3://{bucket}/{WEIGHTS}" if weights else "",
+        weights=f"s3://{bucket_name}/{WEIGHTS}" if weights else "",
         purpose=purpose,
         overrides=overrides,
+        instance_type=settings.training.ec2.instance_type if on == "ec2" else "",
+        instance_count=instances or (1 if on == "ec2" else None),
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Shows a job's lines: all of them, or only the metric line of each epoch."""
+    """Shows a job's lines: all of them, or only the metric line of each epoch, with the time that is left."""
 
     screen: Screen
     verbose: bool
+    pace: Pace = field(default_factory=Pace)
 
     def line(self, line: Line) -> None:
         found = metrics.parse(line.text)
         if found:
-            self.screen.say(f"   {_epoch(found[0])}")
+            self.screen.say(f"   {self.pace.hear(found[0], line.when / 1000)}")
         elif self.verbose:
             self.screen.say(f"   {line.host} │ {line.text}")
 
 
-def _epoch(values: Mapping[str, float]) -> str:
-    """A metric line for people: the epoch (or the closing test), losses and top-1."""
-    title = f"epoch {values['epoch']:3.0f}" if "epoch" in values else "         "
-    parts = [
-        f"{split} loss {values[f'{split}_loss']:.3f} top-1 {values[f'{split}_top1']:6.1%}"
-        for split in ("train", "valid", "test")
-        if f"{split}_loss" in values and f"{split}_top1" in values
-    ]
-    return "   ".join([title, *parts])
-
-
-def _resolved(request: Request, known: Plan) -> Request:
-    values: dict[str, Any] = {
-        f"{address}.{name}": value for address, found in known.known.items() for name, value in found.items()
-    }
-    return Request(service=request.service, operation=request.operation, params=resolve(request.params, values))
+def _epochs(job: JobRequest) -> int:
+    text = job.hyperparameters.get("epochs", "")
+    return int(text) if text.isdigit() else 0

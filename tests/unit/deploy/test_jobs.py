@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract import metrics
-from deploy.errors import JobError
+from deploy.errors import JobError, SettingsError
 from deploy.jobs import request as jobs
 from deploy.jobs import sagemaker
 from deploy.jobs.request import JobRequest
@@ -53,7 +53,7 @@ def test_hyperparameters_are_strings_that_training_reads_back(settings: Settings
 
 
 def test_a_hyperparameter_too_long_for_sagemaker_is_refused(settings: Settings) -> None:
-    with pytest.raises(ValueError, match="256 characters"):
+    with pytest.raises(SettingsError, match="256 characters"):
         job(settings, overrides={"weights": "x" * 257})
 
 
