@@ -55,17 +55,6 @@ class Gate:
             self.running -= 1
 
 
-def check_reservation(wanted: int, others: int) -> None:
-    """Refuse a reservation that leaves the account too little (CONTRACTS 67). `others`: what is reserved elsewhere."""
-    if ACCOUNT_LIMIT - others - wanted < MUST_STAY_UNRESERVED:
-        raise ApiError(
-            "InvalidParameterValueException",
-            "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
-            f"below its minimum value of [{MUST_STAY_UNRESERVED}].",
-            400,
-        )
-
-
 @dataclass(kw_only=True)
 class Pool(Generic[Environment]):
     """The environments of one version. The last used is used first again; `floor` of them are never reaped."""
@@ -113,6 +102,15 @@ class Pool(Generic[Environment]):
             environment.idle_since = self.clock()
             with self.lock:
                 self.idle.append(environment)
+
+    def lower(self, count: int) -> None:
+        """Keep only `count` environments warm from now on; idle ones beyond them end at once."""
+        with self.lock:
+            self.floor = count
+            spare = max(0, len(self.idle) + len(self.busy) - count)
+            leaving, self.idle = self.idle[:spare], self.idle[spare:]
+        for environment in leaving:
+            self.end(environment)
 
     def reap(self) -> None:
         """End environments that were idle for too long, the oldest first, down to the floor."""

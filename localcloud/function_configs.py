@@ -19,6 +19,10 @@ RESERVED_KEYS = frozenset(
         "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
     }
 )  # fmt: skip
+REVISION = (
+    "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the "
+    "latest Revision Id"
+)
 CONFIGURABLE = ("Description", "Timeout", "MemorySize", "Role", "VpcConfig", "DeadLetterConfig", "TracingConfig")
 
 
@@ -98,7 +102,8 @@ def initial_config(params: Params, *, name: str, arn: str, image: Image, now: da
 
 
 def settle(config: Params, reason: str) -> None:
-    """End Pending and InProgress in place: Active and Successful, or Failed with the reason."""
+    """End Pending and InProgress in place: Active and Successful, or Failed with the reason. It is a revision more."""
+    config["RevisionId"] = str(uuid.uuid4())
     for status, good in (("State", "Active"), ("LastUpdateStatus", "Successful")):
         if config[status] not in ("Pending", "InProgress"):
             continue

@@ -1,15 +1,12 @@
-"""What hangs on a function's name: aliases, permissions, URLs, concurrency and tags."""
+"""What hangs on a function's name: permissions, URLs and tags."""
 
 import json
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.concurrency import ACCOUNT_LIMIT, check_reservation
-from localcloud.errors import ApiError
-from localcloud.function_configs import Params, conflict, invalid, missing, stamp
-from localcloud.functions import Function, Functions, page
+from localcloud.function_configs import Params, conflict, missing
+from localcloud.functions import Functions, page
 
 NONE_THERE = "The resource you requested does not exist."
 
@@ -23,19 +20,6 @@ class Settings:
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
         """Return the operations served here, by their API names."""
         return {
-            "CreateAlias": self.create_alias,
-            "UpdateAlias": self.update_alias,
-            "GetAlias": self.get_alias,
-            "ListAliases": self.list_aliases,
-            "DeleteAlias": self.delete_alias,
-            "PutFunctionConcurrency": self.put_concurrency,
-            "GetFunctionConcurrency": self.get_concurrency,
-            "DeleteFunctionConcurrency": self.delete_concurrency,
-            "PutProvisionedConcurrencyConfig": self.put_provisioned,
-            "GetProvisionedConcurrencyConfig": self.get_provisioned,
-            "ListProvisionedConcurrencyConfigs": self.list_provisioned,
-            "DeleteProvisionedConcurrencyConfig": self.delete_provisioned,
-            "GetAccountSettings": self.account,
             "AddPermission": self.add_permission,
             "RemovePermission": self.remove_permission,
             "GetPolicy": self.get_policy,
@@ -48,149 +32,6 @@ class Settings:
             "UntagResource": self.untag,
             "ListTags": self.list_tags,
         }
-
-    # ------------------------------------------------------------------------------------------ aliases
-
-    def create_alias(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        name = params["Name"]
-        with function.lock:
-            function.at(params["FunctionVersion"])
-            if name in function.aliases:
-                raise conflict(f"Alias already exists: {function.arn}:{name}")
-            function.aliases[name] = {"AliasArn": f"{function.arn}:{name}", "Name": name, "Description": ""}
-            return self._set_alias(function, params)
-
-    def update_alias(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        with function.lock:
-            current = self._alias(function, params["Name"])
-            if params.get("RevisionId") not in (None, current["RevisionId"]):
-                raise ApiError("PreconditionFailedException", "The RevisionId provided does not match the latest.", 412)
-            function.at(params.get("FunctionVersion"))
-            return self._set_alias(function, params)
-
-    def _set_alias(self, function: Function, params: Params) -> Params:
-        given = {key: params[key] for key in ("FunctionVersion", "Description", "RoutingConfig") if key in params}
-        for version in given.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}):
-            function.at(version)
-        alias = function.aliases[params["Name"]]
-        alias |= given | {"RevisionId": str(uuid.uuid4())}
-        return dict(alias)
-
-    def _alias(self, function: Function, name: str) -> Params:
-        if name not in function.aliases:
-            raise missing(f"Cannot find alias arn: {function.arn}:{name}")
-        return function.aliases[name]
-
-    def get_alias(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        return dict(self._alias(function, params["Name"]))
-
-    def list_aliases(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        wanted = params.get("FunctionVersion")
-        rows = [dict(a) for a in function.aliases.values() if wanted in (None, a["FunctionVersion"])]
-        return page(rows, params, "Aliases")
-
-    def delete_alias(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        function.aliases.pop(params["Name"], None)
-        return {}
-
-    # ------------------------------------------------------------------------------------------ concurrency
-
-    def put_concurrency(self, params: Params) -> Params:
-        """Reserve concurrency; 0 stops the function (CONTRACTS 67)."""
-        function, _ = self.functions.find(params)
-        wanted = params["ReservedConcurrentExecutions"]
-        check_reservation(wanted, self._reserved(apart=function))
-        if wanted < sum(entry["RequestedProvisionedConcurrentExecutions"] for entry in function.provisioned.values()):
-            raise invalid("ReservedConcurrentExecutions must not be below the function's provisioned concurrency.")
-        function.gate.reserved = wanted
-        return {"ReservedConcurrentExecutions": wanted}
-
-    def _reserved(self, apart: Function | None = None) -> int:
-        others = [function for function in self.functions.functions.values() if function is not apart]
-        return sum(function.gate.reserved or 0 for function in others)
-
-    def get_concurrency(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        return {"ReservedConcurrentExecutions": function.gate.reserved}
-
-    def delete_concurrency(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        function.gate.reserved = None
-        return {}
-
-    def account(self, _: Params) -> Params:
-        """Answer GetAccountSettings."""
-        return {
-            "AccountLimit": {
-                "TotalCodeSize": 80_530_636_800,
-                "CodeSizeUnzipped": 262_144_000,
-                "CodeSizeZipped": 52_428_800,
-                "ConcurrentExecutions": ACCOUNT_LIMIT,
-                "UnreservedConcurrentExecutions": ACCOUNT_LIMIT - self._reserved(),
-            },
-            "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": len(self.functions.functions)},
-        }
-
-    def put_provisioned(self, params: Params) -> Params:
-        """Keep that many environments warm on a version or alias (CONTRACTS 67); IN_PROGRESS until they are."""
-        function, qualifier = self.functions.find(params)
-        wanted = params["ProvisionedConcurrentExecutions"]
-        if qualifier in (None, "$LATEST"):
-            raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
-        function.at(qualifier)
-        if function.gate.reserved is not None and wanted > function.gate.reserved:
-            raise invalid(
-                "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution "
-                "for function"
-            )
-        entry = {
-            "RequestedProvisionedConcurrentExecutions": wanted,
-            "AllocatedProvisionedConcurrentExecutions": 0,
-            "AvailableProvisionedConcurrentExecutions": 0,
-            "Status": "IN_PROGRESS",
-            "LastModified": stamp(self.functions.cloud.now()),
-        }
-        function.provisioned[str(qualifier)] = entry
-        self.functions.spawn(self._provision, function, str(qualifier), entry)
-        return dict(entry)
-
-    def _provision(self, function: Function, qualifier: str, entry: Params) -> None:
-        wanted = entry["RequestedProvisionedConcurrentExecutions"]
-        try:
-            function.at(qualifier).pool.warm(wanted)
-        except ApiError as error:
-            entry |= {"Status": "FAILED", "StatusReason": error.message}
-            return
-        entry |= {
-            "Status": "READY",
-            "AllocatedProvisionedConcurrentExecutions": wanted,
-            "AvailableProvisionedConcurrentExecutions": wanted,
-        }
-
-    def get_provisioned(self, params: Params) -> Params:
-        function, qualifier = self.functions.find(params)
-        if qualifier not in function.provisioned:
-            raise ApiError(
-                "ProvisionedConcurrencyConfigNotFoundException",
-                "No Provisioned Concurrency Config found for this function", 404, Type="User",
-            )  # fmt: skip
-        return dict(function.provisioned[str(qualifier)])
-
-    def list_provisioned(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        rows = [entry | {"FunctionArn": f"{function.arn}:{name}"} for name, entry in function.provisioned.items()]
-        return page(rows, params, "ProvisionedConcurrencyConfigs")
-
-    def delete_provisioned(self, params: Params) -> Params:
-        function, qualifier = self.functions.find(params)
-        if function.provisioned.pop(str(qualifier), None) is not None:
-            function.at(qualifier).pool.floor = 0
-        return {}
 
     # ------------------------------------------------------------------------------------------ permissions
 

@@ -15,6 +15,7 @@ from localcloud.containers import EngineError, Image
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.function_configs import (
     CONFIGURABLE,
+    REVISION,
     Params,
     check_settings,
     conflict,
@@ -178,9 +179,13 @@ class Functions:
             raise invalid("Deletion of an alias goes by DeleteAlias.")
         with self.lock, function.lock:
             if qualifier and qualifier != "$LATEST":
-                users = [name for name, alias in function.aliases.items() if alias["FunctionVersion"] == qualifier]
+                users = [alias["AliasArn"] for alias in function.aliases.values() if _uses(alias, qualifier)]
                 if users:
-                    raise conflict(f"Version {qualifier} is used by alias {users[0]}: delete the alias first.")
+                    raise conflict(
+                        "Function was unable to be deleted due to being referenced in the following alias(es): "
+                        f"{', '.join(users)}"
+                    )
+                function.provisioned.pop(qualifier, None)
                 function.at(qualifier).pool.close()
                 del function.versions[qualifier]
                 return {}
@@ -202,7 +207,7 @@ class Functions:
                 f"{config['FunctionArn']}"
             )
         if params.get("RevisionId") not in (None, config["RevisionId"]):
-            raise ApiError("PreconditionFailedException", "The RevisionId provided does not match the latest.", 412)
+            raise ApiError("PreconditionFailedException", REVISION, 412)
 
     def update_code(self, params: Params) -> Params:
         """Answer UpdateFunctionCode: a new image behind $LATEST."""
@@ -246,8 +251,12 @@ class Functions:
         function, _ = self.find(params)
         with function.lock:
             self._begin(function, params)
-            if params.get("CodeSha256") not in (None, function.latest.config["CodeSha256"]):
-                raise invalid("CodeSha256 does not match the current code of $LATEST.")
+            code, given = function.latest.config["CodeSha256"], params.get("CodeSha256")
+            if given not in (None, code):
+                raise invalid(
+                    f"CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST ({code}). Please try again "
+                    "with the CodeSHA256 in $LATEST."
+                )
             return self._publish(function, params)
 
     def _publish(self, function: Function, params: Params) -> Params:
@@ -302,6 +311,11 @@ class Functions:
     def list_versions(self, params: Params) -> Params:
         function, _ = self.find(params)
         return page([_listed(release.config) for release in function.releases()], params, "Versions")
+
+
+def _uses(alias: Params, version: str) -> bool:
+    """Tell whether an alias sends traffic to a version."""
+    return version in {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
 
 
 def _listed(config: Params) -> Params:

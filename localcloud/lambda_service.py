@@ -3,6 +3,9 @@
 from collections.abc import Callable
 
 from localcloud.cloud import Cloud
+from localcloud.function_aliases import Aliases
+from localcloud.function_concurrency import Provisioning
+from localcloud.function_configs import Params
 from localcloud.function_invoke import Invoker
 from localcloud.function_settings import Settings
 from localcloud.function_url import FunctionUrls
@@ -21,12 +24,19 @@ def _reap(functions: Functions, pause: Callable[[float], bool]) -> None:
                 release.pool.reap()
 
 
+def all_settings(functions: Functions) -> dict[str, Callable[[Params], Params]]:
+    """What hangs on a function's name: the operations of all of it."""
+    provisioning = Provisioning(functions=functions)
+    aliases = Aliases(functions=functions, provisioning=provisioning)
+    return Settings(functions=functions).handlers() | provisioning.handlers() | aliases.handlers()
+
+
 def service(cloud: Cloud) -> Service:
     """Return the room."""
     threads = Threads()
     functions = Functions(cloud=cloud, sandboxes=Sandboxes(cloud=cloud), spawn=threads.spawn)
     invoker = Invoker(functions=functions, pause=threads.closing.wait)
     threads.spawn(_reap, functions, threads.closing.wait)
-    handlers = functions.handlers() | Settings(functions=functions).handlers() | invoker.handlers()
+    handlers = functions.handlers() | all_settings(functions) | invoker.handlers()
     web = {"function-url": FunctionUrls(invoker=invoker).serve}
     return Service(name="lambda", handlers=handlers, web=web, close=threads.close)

@@ -1,79 +1,16 @@
 """Functions, their states, settings and concurrency on an in-memory engine."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from localcloud.concurrency import IDLE_SECONDS, Gate, Pool
 from localcloud.errors import ApiError
-from localcloud.function_invoke import Invoker
-from localcloud.function_settings import Settings
-from localcloud.functions import Functions
-from localcloud.rie import PATH, Sandboxes, outcome
-from localcloud.wire import BrokenError, Reply
-from tests.unit.localcloud.hosting_fakes import Clock, Later, Served, ServingEngine, serving_cloud
-
-ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
-ROLE = "arn:aws:iam::123456789012:role/kennel"
-
-
-def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-    """Answer as the emulator does for what the event asks."""
-    event = json.loads(body) if path == PATH else {}
-    if isinstance(event, dict) and event.get("die"):
-        raise BrokenError("reset")
-    said = {
-        "event": event,
-        "container": container.id,
-        "version": container.spec.environment["AWS_LAMBDA_FUNCTION_VERSION"],
-    }
-    return Reply(status=200 if path == PATH else 404, headers={}, body=json.dumps(said).encode())
-
-
-@dataclass
-class World:
-    """Lambda with an in-memory engine and work that waits for `later.run()`."""
-
-    engine: ServingEngine = field(
-        default_factory=lambda: ServingEngine(emulator, images=("fn:1", "fn:2", "sha256:fn:1", "sha256:fn:2"))
-    )
-    point: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.later, self.clock = Later(), Clock()
-        self.cloud = serving_cloud(self.engine)
-        sandboxes = Sandboxes(
-            cloud=self.cloud, emulator=lambda _: Path("/cache/rie"), connect=self.engine.wire, clock=self.clock,
-            sleep=lambda _: None, direct=True,
-        )  # fmt: skip
-        self.functions = Functions(cloud=self.cloud, sandboxes=sandboxes, spawn=self.later.spawn, clock=self.clock)
-        self.invoker = Invoker(functions=self.functions, pause=self.clock.wait, point=lambda: self.point)
-        self.settings = Settings(functions=self.functions)
-
-    def do(self, operation: str, **params: Any) -> dict[str, Any]:
-        handlers = self.functions.handlers() | self.settings.handlers() | self.invoker.handlers()
-        return handlers[operation]({"FunctionName": "f", **params})
-
-    def create(self, **params: Any) -> dict[str, Any]:
-        request = {"PackageType": "Image", "Code": {"ImageUri": "fn:1"}, "Role": ROLE}
-        return self.do("CreateFunction", **(request | params))
-
-    def active(self, **params: Any) -> None:
-        self.create(**params)
-        self.later.run()
-
-    def call(self, event: Any = None, **params: Any) -> dict[str, Any]:
-        answer = self.do("Invoke", Payload=json.dumps(event or {}).encode(), **params)
-        return {**answer, "said": json.loads(answer["Payload"])}
-
-    def refused(self, operation: str, **params: Any) -> ApiError:
-        with pytest.raises(ApiError) as caught:
-            self.do(operation, **params)
-        return caught.value
+from localcloud.rie import outcome
+from tests.unit.localcloud.function_world import ARN, World
+from tests.unit.localcloud.hosting_fakes import Clock
 
 
 def test_a_function_is_pending_then_active_and_pending_blocks_everything() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from localcloud.function_url import FunctionUrls, answer, event
 from localcloud.service import Request
-from tests.unit.localcloud.test_functions import World
+from tests.unit.localcloud.function_world import World
 
 
 def request(**changes: Any) -> Request:
