@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from deploy.aws import lookup
 from deploy.kinds import KINDS
-from deploy.models import Call, Request, Snapshot, State
+from deploy.models import Call, Snapshot, State
 from deploy.resources.base import Kind, Resource, is_ours
 from deploy.settings import Settings
 
@@ -26,20 +24,3 @@ def inventory(settings: Settings, call: Call, kinds: Iterable[Kind] = KINDS) -> 
             if is_ours(tags, settings.tags):
                 found[f"{kind.name}/{name}"] = State(tags=tags)
     return found
-
-
-def latest_job(settings: Settings, call: Call, *, training: str = "train", job: str = "") -> Mapping[str, Any] | None:
-    """The description of the job whose model is to be served: `job`, else the newest completed one of `training`."""
-    if not job:
-        params = {
-            "NameContains": f"{settings.prefix}-{training}-",
-            "StatusEquals": "Completed",
-            "SortBy": "CreationTime",
-            "SortOrder": "Descending",
-        }
-        listed = call(Request(service="sagemaker", operation="ListTrainingJobs", params=params))["TrainingJobSummaries"]
-        if not listed:
-            return None
-        job = listed[0]["TrainingJobName"]
-    request = Request(service="sagemaker", operation="DescribeTrainingJob", params={"TrainingJobName": job})
-    return lookup(call, request)

@@ -8,8 +8,8 @@ from typing import Any
 
 from deploy.errors import DeployError
 from deploy.hosting import place
+from deploy.jobs.latest import latest_job
 from deploy.models import Call
-from deploy.observe import latest_job
 from deploy.sections.endpoint import Variant
 from deploy.settings import Settings
 

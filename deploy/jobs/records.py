@@ -40,7 +40,10 @@ def parse(text: bytes | str) -> dict[str, Any]:
 
 
 def newest(bucket: str, prefix: str, call: Call, *, status: str = "Completed") -> dict[str, Any] | None:
-    """The description of the newest job whose name begins with `prefix` and that stands so; None when there is none."""
+    """The description of the newest job whose name begins with `prefix` and that stands so; None when there is none, or
+    no bucket yet."""
+    if lookup(call, Request(service="s3", operation="HeadBucket", params={"Bucket": bucket})) is None:
+        return None
     listing = Request(service="s3", operation="ListObjectsV2", params={"Bucket": bucket, "Prefix": f"jobs/{prefix}"})
     found = pages(call, listing, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
     written = sorted((each["LastModified"], each["Key"]) for each in found if each["Key"].endswith(f"/{FILE}"))
