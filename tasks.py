@@ -308,6 +308,20 @@ def invoke(_: Context, picture: str, endpoint: str = "", variant: str = "") -> N
         print(dumps(answer, indent=2))
 
 
+@task(help={"json": "for a script to read"})
+def autoscale(_: Context, json: bool = False) -> None:
+    """Let endpoints and the function scale as deploy.toml says; show what runs, its bounds and the last activities."""
+    from deploy.verbs.autoscale import autoscale
+
+    with said_plainly():
+        session = wiring.session(aside=json)
+        told = autoscale(session)
+        if json:
+            print(told.to_json())
+        else:
+            told.show(session.screen)
+
+
 @task(
     help={"endpoint": "main when not given, or NAME of [endpoints.NAME]", "to": "an older version than the last"},
 )
