@@ -15,6 +15,18 @@ LEVEL = 1  # ISA-L's: 700 MB/s a core on libraries, and 1.5 % larger than zlib's
 PIECE = 1 << 20
 
 
+def pieces(plain: Iterator[bytes], size: int = PIECE) -> Iterator[bytes]:
+    """The same bytes in pieces of one size: what a layer packs to must not depend on how it was read."""
+    kept = bytearray()
+    for piece in plain:
+        kept += piece
+        while len(kept) >= size:
+            yield bytes(kept[:size])
+            del kept[:size]
+    if kept:
+        yield bytes(kept)
+
+
 @dataclass(kw_only=True)
 class Packing:
     """Packs one layer's tar. Once all pieces were taken, `blob` and `diff_id` tell what it is packed and plain.
@@ -32,16 +44,12 @@ class Packing:
         from isal import isal_zlib
 
         deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, 31)  # 31: a gzip header that holds no time
-        kept = bytearray()
-        for piece in self.plain:
+        for piece in pieces(self.plain):
             self._plain_hash.update(piece)
-            kept += deflate.compress(piece)
+            if packed := deflate.compress(piece):
+                yield self._out(packed)
             self.heard(len(piece))
-            if len(kept) >= PIECE:
-                yield self._out(bytes(kept))
-                kept.clear()
-        kept += deflate.flush()
-        yield self._out(bytes(kept))
+        yield self._out(deflate.flush())
 
     def _out(self, piece: bytes) -> bytes:
         self._hash.update(piece)

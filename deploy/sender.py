@@ -7,12 +7,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from deploy.errors import PushError
 from deploy.gate import Facts, facts
-from deploy.layers import Engine, Layers, diff_ids
+from deploy.layers import Layers, diff_ids
 from deploy.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, Blob, Manifest, digest_of, docker_manifest
 from deploy.packing import KnownLayers, Packing
 from deploy.registry import Registry
@@ -49,11 +50,18 @@ class Tally:
             self.progress(self.done // 10**6, self.total // 10**6)
 
 
+class Images(Protocol):
+    """The engine's images; tests hold an in-memory one."""
+
+    def inspect(self, reference: str) -> Mapping[str, Any]: ...
+    def ways(self, reference: str) -> AbstractContextManager[Iterator[Layers]]: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sender:
     """`known` remembers packed layers between pushes."""
 
-    engine: Engine
+    engine: Images
     known: KnownLayers
 
     def facts(self, reference: str) -> Facts:
