@@ -69,12 +69,14 @@ class Shelf:
             del self.records[name]
 
 
-def page(rows: Iterable[Params], params: Mapping[str, Any], *, name: str, out: str) -> Params:
+def page(
+    rows: Iterable[Params], params: Mapping[str, Any], *, name: str, out: str, status: str = "EndpointStatus"
+) -> Params:
     """Filter, sort and cut a listing as SageMaker's List operations do: newest first, NextToken a plain offset."""
     default_order = "Descending" if params.get("SortBy", "CreationTime") == "CreationTime" else "Ascending"
-    keys = {"Name": name, "Status": "EndpointStatus"}
+    keys = {"Name": name, "Status": status}
     key = keys.get(params.get("SortBy", ""), "CreationTime")
-    found = [row for row in rows if _wanted(row, params, name)]
+    found = [row for row in rows if _wanted(row, params, name, status)]
     found.sort(key=lambda row: row[key], reverse=params.get("SortOrder", default_order) == "Descending")
     start, size = int(params.get("NextToken") or 0), int(params.get("MaxResults") or PAGE)
     answer: Params = {out: found[start : start + size]}
@@ -83,11 +85,11 @@ def page(rows: Iterable[Params], params: Mapping[str, Any], *, name: str, out: s
     return answer
 
 
-def _wanted(row: Params, params: Mapping[str, Any], name: str) -> bool:
+def _wanted(row: Params, params: Mapping[str, Any], name: str, status: str) -> bool:
     """Tell whether a row passes the request's filters."""
     if params.get("NameContains", "").lower() not in row[name].lower():
         return False
-    if "StatusEquals" in params and row.get("EndpointStatus") != params["StatusEquals"]:
+    if "StatusEquals" in params and row.get(status) != params["StatusEquals"]:
         return False
     for attribute in ("CreationTime", "LastModifiedTime"):
         before, after = params.get(f"{attribute}Before"), params.get(f"{attribute}After")

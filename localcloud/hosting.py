@@ -47,12 +47,13 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that one variant's instances are started from."""
+    """All that one variant's instances are started from. `asynchronous` is its endpoint's AsyncInferenceConfig."""
 
     endpoint: str
     variant: Mapping[str, Any]
     model: Mapping[str, Any]
     folder: Path
+    asynchronous: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -61,6 +62,25 @@ class Recipe:
     @property
     def group(self) -> str:
         return f"/aws/sagemaker/Endpoints/{self.endpoint}"
+
+    @property
+    def title(self) -> str:
+        """What is started, in SageMaker's sentences."""
+        return f"production variant {self.name}"
+
+    @property
+    def container(self) -> str:
+        """The first part of its containers' names."""
+        return f"endpoint-{self.endpoint}-{self.name}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {"kennel.endpoint": self.endpoint, "kennel.variant": self.name}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the platform adds to the model's own variables."""
+        return {}
 
     @property
     def startup(self) -> float:
@@ -85,15 +105,15 @@ def container_spec(recipe: Recipe, cloud: Cloud, mark: str, network: str | None 
     }
     return ContainerSpec(
         image=cloud.images.runnable(container["Image"]),
-        name=f"{cloud.instance}-endpoint-{recipe.endpoint}-{recipe.name}-{mark}",
+        name=f"{cloud.instance}-{recipe.container}-{mark}",
         command=("serve",),
-        environment=environment | container.get("Environment", {}),
+        environment=environment | container.get("Environment", {}) | recipe.environment,
         mounts=(Mount(source=str(recipe.folder), target="/opt/ml/model", read_only=True),),
         publish=() if network else (port_of(container),),
         network=network,
         memory=memory * 1024 * 1024 if memory else None,
         gpus=gpus_of(recipe.variant.get("InstanceType", "")) if cloud.engine.has_gpus() else 0,
-        labels={"kennel.endpoint": recipe.endpoint, "kennel.variant": recipe.name},
+        labels=recipe.labels,
     )
 
 
@@ -122,7 +142,7 @@ class Host:
         image = self._image(recipe, container["Image"])
         if image is None:
             raise StartError(
-                f"CannotStartContainerError. The image {container['Image']} of production variant {recipe.name} is no "
+                f"CannotStartContainerError. The image {container['Image']} of {recipe.title} is no "
                 "longer held by the local Docker engine. Build it again, or docker pull it."
             )
         try:
@@ -136,8 +156,7 @@ class Host:
             return self.cloud.images.find(reference)
         except (ApiError, EngineError) as error:
             raise StartError(
-                f"CannotStartContainerError. The image {reference} of production variant {recipe.name} cannot be "
-                f"pulled: {error}"
+                f"CannotStartContainerError. The image {reference} of {recipe.title} cannot be pulled: {error}"
             ) from None
 
     def start(self, recipe: Recipe) -> Instance:
@@ -153,8 +172,8 @@ class Host:
         except (ApiError, EngineError) as error:
             image = model_container(recipe.model)["Image"]
             raise StartError(
-                f"CannotStartContainerError. Please ensure the model container for variant {recipe.name} starts "
-                f"correctly when invoked with 'docker run {image} serve'. ({error})"
+                f"CannotStartContainerError. Please ensure the model container for {recipe.title} starts correctly "
+                f"when invoked with 'docker run {image} serve'. ({error})"
             ) from None
         stream = f"{recipe.name}/i-{mark}"
         LogPump(
@@ -202,7 +221,7 @@ class Host:
         said = list(lines(self.cloud.engine.logs(container, tail=5)))
         words = " | ".join(line.strip() for line in said if line.strip())
         return (
-            f"The primary container for production variant {recipe.name} did not pass the ping health check. "
+            f"The primary container for {recipe.title} did not pass the ping health check. "
             f"Please check CloudWatch logs for this endpoint. (localcloud: {why}; it last said: {words or 'nothing'})"
         )[:1024]
 

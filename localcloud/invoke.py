@@ -15,6 +15,7 @@ from localcloud.fleets import Endpoint, Variant
 from localcloud.hosting import Host, Instance
 from localcloud.service import Service
 from localcloud.threads import Threads
+from localcloud.transforms import Transforms
 from localcloud.wire import BrokenError, Reply, TimedOutError, UnreachableError
 
 MODEL_SECONDS = 60.0
@@ -196,7 +197,9 @@ def services(cloud: Cloud) -> list[Service]:
     metrics = EndpointMetrics(running=endpoints.running)
     cloud.metrics.ask(metrics.collect)
     invoker = Invoker(cloud=cloud, endpoints=endpoints, metrics=metrics)
+    transforms = Transforms(cloud=cloud, catalogue=catalogue, host=host, spawn=threads.spawn)
     return [
+        transforms.service(),
         Service(name="sagemaker", handlers=catalogue.handlers() | endpoints.handlers(), close=threads.close),
         Service(name="sagemaker-runtime", handlers=invoker.handlers()),
     ]
