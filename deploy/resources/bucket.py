@@ -20,6 +20,23 @@ BLOCK = {
     "RestrictPublicBuckets": True,
 }
 
+# What would be billed for ever and helps nobody: parts of uploads that were never completed, and checkpoints that were
+# written over (the bucket is versioned).
+LIFECYCLE: tuple[dict[str, Any], ...] = (
+    {
+        "ID": "unfinished-uploads",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    },
+    {
+        "ID": "old-checkpoints",
+        "Status": "Enabled",
+        "Filter": {"Prefix": "checkpoints/"},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+    },
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
@@ -36,7 +53,8 @@ class Bucket:
 
     def desired(self) -> dict[str, Any]:
         policy = {"policy": self._policy()} if self.tls_only else {}
-        return {"public_access_block": BLOCK, "encryption": "AES256", "versioning": "Enabled", **policy}
+        fixed = {"public_access_block": BLOCK, "encryption": "AES256", "versioning": "Enabled"}
+        return {**fixed, "lifecycle": list(LIFECYCLE), **policy}
 
     def read(self, call: Call) -> State | None:
         if lookup(call, self._s3("HeadBucket")) is None:
@@ -48,6 +66,7 @@ class Bucket:
                 "public_access_block": self._ask(call, "GetPublicAccessBlock").get("PublicAccessBlockConfiguration"),
                 "encryption": rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm"),
                 "versioning": self._ask(call, "GetBucketVersioning").get("Status"),
+                "lifecycle": _known(self._ask(call, "GetBucketLifecycleConfiguration").get("Rules", ())),
                 "policy": json.loads(policy) if policy else None,
             },
             tags=tags_of(self._ask(call, "GetBucketTagging").get("TagSet", ())),
@@ -82,6 +101,7 @@ class Bucket:
             "public_access_block": self._s3("PutPublicAccessBlock", PublicAccessBlockConfiguration=BLOCK),
             "encryption": self._s3("PutBucketEncryption", ServerSideEncryptionConfiguration={"Rules": [rule]}),
             "versioning": self._s3("PutBucketVersioning", VersioningConfiguration={"Status": "Enabled"}),
+            "lifecycle": self._s3("PutBucketLifecycleConfiguration", LifecycleConfiguration={"Rules": list(LIFECYCLE)}),
             "policy": self._s3("PutBucketPolicy", Policy=json.dumps(self._policy())),
         }
         tagging = self._s3("PutBucketTagging", Tagging={"TagSet": tag_list(self.tags)})
@@ -114,6 +134,12 @@ class Bucket:
             if error.code.startswith(("NoSuch", "ServerSideEncryptionConfigurationNotFound")):
                 return {}
             raise
+
+
+def _known(rules: Any) -> list[dict[str, Any]]:
+    """Rules as we write them: S3 answers with more than it was given."""
+    keys = {key for rule in LIFECYCLE for key in rule}
+    return [{key: value for key, value in rule.items() if key in keys} for rule in rules]
 
 
 def bucket(settings: Settings) -> Bucket:
