@@ -288,6 +288,24 @@ def logs(_: Context, name: str) -> None:
 
 
 @task(
+    positional=["name"], help={"name": "a job, an endpoint, the function, an EC2 run", "json": "for a script to read"}
+)
+def why(_: Context, name: str, json: bool = False) -> None:
+    """Why something does not work, and what to type next: ./inv why NAME."""
+    from deploy.verbs.why import show, to_json, why
+
+    with said_plainly():
+        session = wiring.session(aside=json)
+        facts, found = why(session, name, wiring.image_eyes(session))
+        if json:
+            print(dumps(to_json(facts, found), indent=2))
+        else:
+            show(facts, found, session.screen)
+    if found or not (facts.is_well or facts.is_busy):
+        raise Exit(code=1)
+
+
+@task(
     positional=["picture"],
     help={
         "picture": "a picture of this machine",

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
+    from deploy.diagnosis.images import ImageEyes
     from deploy.models import Plan, Request
     from deploy.progress import Screen
     from deploy.registry import Registry
@@ -111,6 +112,14 @@ def pushing(session: Session) -> tuple[Sender, Registry]:
     CACHE.mkdir(parents=True, exist_ok=True)
     registry = Registry(ask=lambda: login(session.call, time.time), clock=session.clock, verify=bundle or True)
     return Sender(engine=Engine(scratch=CACHE), known=KnownLayers(folder=CACHE / "layers")), registry
+
+
+def image_eyes(session: Session) -> ImageEyes:
+    """What tells of an image by its URI, whether it was pushed or lies in the engine here."""
+    from deploy.diagnosis.images import ImageEyes
+
+    sender, registry = pushing(session)
+    return ImageEyes(call=session.call, engine=sender.engine, registry=registry)
 
 
 def _tell_building(line: str) -> None:
