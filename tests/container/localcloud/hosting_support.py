@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -48,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
         if order.get("die"):
             os._exit(9)
         time.sleep(order.get("sleep", 0))
+        if os.environ.get("FAIL"):
+            return self.answer(500, b"this version is broken")
         if order.get("status"):
             return self.answer(order["status"], b'{"error": "as ordered"}', Content_Type="application/json")
         model = {name: open("/opt/ml/model/" + name).read() for name in sorted(os.listdir("/opt/ml/model"))}
@@ -170,11 +173,12 @@ def _answering(process: "subprocess.Popen[bytes]", path: Path) -> dict[str, str]
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Running]:
+def running(folder: Path, **environment: str) -> Iterator[Running]:
     """Serve from a process of its own until the block ends; then nothing of it may be left."""
     log = (folder / "server.out").open("w")
     command = [sys.executable, "-m", "localcloud", "--port", "0", "--state-dir", str(folder / "state")]
-    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT)
+    environ = {**os.environ, **environment}
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=subprocess.STDOUT, env=environ)
     client = docker.from_env()
     info: dict[str, str] = {}
     try:
