@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deploy.hosting import Serving, endpoint
+from deploy.resources.alias import alias
 from deploy.resources.base import Resource
 from deploy.resources.bucket import bucket
+from deploy.resources.concurrency import concurrency
 from deploy.resources.deployer import deployer_role
 from deploy.resources.function import function
+from deploy.resources.function_url import function_url
+from deploy.resources.log_group import endpoint_group, function_group
 from deploy.resources.role import endpoint_role, function_role, training_role
 from deploy.settings import Settings
 
@@ -23,7 +27,20 @@ def serving(settings: Settings, *, endpoints: Mapping[str, Serving], lambda_imag
     """What answers: for each endpoint (by its name in AWS) models, alarms, configuration and endpoint; and, once the
     main one is among them, the function. Images are URIs as AWS is told them. Raises DeployError for what cannot work.
     """
-    made = [each for name, serving in endpoints.items() for each in endpoint(settings, name, serving)]
+    made: list[Resource] = [endpoint_group(settings, name) for name in endpoints]
+    made += [each for name, serving in endpoints.items() for each in endpoint(settings, name, serving)]
     if settings.endpoint_name in endpoints:
-        made.append(function(settings, image=lambda_image))
+        made += front(settings, image=lambda_image)
     return tuple({each.address: each for each in made}.values())  # two endpoints may serve one model
+
+
+def front(settings: Settings, *, image: str) -> tuple[Resource, ...]:
+    """The function in front of the main endpoint, and what hangs on it. Its alias moves before its concurrency changes:
+    of an alias that Lambda is still moving no concurrency can be changed."""
+    return (
+        function_group(settings),
+        function(settings, image=image),
+        alias(settings, image=image),
+        concurrency(settings),
+        function_url(settings),
+    )

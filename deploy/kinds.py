@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from deploy.resources import alarm, bucket, deployer, endpoint, endpoint_config, function, managed_policy, model, repository, role
+from deploy.resources import (
+    alarm,
+    bucket,
+    deployer,
+    endpoint,
+    endpoint_config,
+    function,
+    instance,
+    instance_profile,
+    log_group,
+    managed_policy,
+    model,
+    repository,
+    role,
+    scalable_target,
+    security_group,
+)
 from deploy.resources.base import Kind
 
 KINDS: tuple[Kind, ...] = (
+    scalable_target.KIND,
     function.KIND,
     endpoint.KIND,
     endpoint_config.KIND,
     model.KIND,
     alarm.KIND,
+    log_group.KIND,
+    instance.KIND,
+    instance_profile.KIND,
+    security_group.KIND,
     repository.KIND,
     role.KIND,
     bucket.KIND,

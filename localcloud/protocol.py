@@ -86,21 +86,24 @@ def recognise(*, method: str, path: str, query: str, headers: Mapping[str, str])
             if prefix == model(service).metadata["targetPrefix"] and operation in model(service).operation_names:
                 return Call(service=service, operation=operation, region=region, labels={})
             continue
-        for pattern, verb, operation in _uris(service):
+        asked = parse_qsl(query, keep_blank_values=True)
+        for pattern, marks, verb, operation in _uris(service):
             match = pattern.fullmatch(path)
-            if match and verb == method:
+            if match and verb == method and marks <= set(asked):
                 labels = {name: unquote(value) for name, value in match.groupdict().items()}
                 return Call(service=service, operation=operation, region=region, labels=labels)
     return None
 
 
 @cache
-def _uris(service: str) -> tuple[tuple[re.Pattern[str], str, str], ...]:
-    """(path pattern, method, operation) of a REST service, the most literal paths first."""
+def _uris(service: str) -> tuple[tuple[re.Pattern[str], frozenset[tuple[str, str]], str, str], ...]:
+    """(path pattern, what the query must hold, method, operation) of a REST service, the most literal ones first: what
+    lists may have the path of what gets one, and be told by its query ("?List=ALL")."""
     found = []
     for name in model(service).operation_names:
         http = model(service).operation_model(name).http
-        uri = http["requestUri"].partition("?")[0].rstrip("/")
+        uri, _, query = http["requestUri"].partition("?")
+        uri, marks = uri.rstrip("/"), frozenset(parse_qsl(query, keep_blank_values=True))
         pattern = "".join(
             (
                 f"(?P<{piece.strip('{}+')}>{'.+' if piece.endswith('+}') else '[^/]+'})"
@@ -110,8 +113,8 @@ def _uris(service: str) -> tuple[tuple[re.Pattern[str], str, str], ...]:
             for piece in re.split(r"(\{[^}]+\})", uri)
         )
         literal = len(re.sub(r"\{[^}]+\}", "", uri))
-        found.append((-literal, re.compile(pattern + "/?"), http["method"], name))
-    return tuple(entry[1:] for entry in sorted(found, key=lambda entry: (entry[0], entry[3])))
+        found.append(((-literal, -len(marks), name), (re.compile(pattern + "/?"), marks, http["method"], name)))
+    return tuple(entry for _, entry in sorted(found, key=lambda entry: entry[0]))
 
 
 # ---------------------------------------------------------------------------------------------- requests

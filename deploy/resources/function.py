@@ -1,4 +1,4 @@
-"""The Lambda in front of the endpoint: an image function of one image, one endpoint, so much concurrency."""
+"""The Lambda in front of the endpoint: an image function of one image and one endpoint. Callers name its alias."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ from deploy.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Function:
-    """A function that should be."""
+class Runs:
+    """What a function, or a version of it, runs, and how: an image with its memory, time and environment."""
 
-    name: str
     image: str
-    role: Ref
     memory_mb: int
     timeout_s: int
     environment: Mapping[str, str]
-    concurrency: int | None
+
+    def fields(self) -> dict[str, Any]:
+        return {**vars(self), "environment": dict(self.environment)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A function that should be. What is changed here is $LATEST; callers do not see it before the alias moves."""
+
+    name: str
+    runs: Runs
+    role: Ref
     tags: Mapping[str, str]
 
     @property
@@ -30,13 +39,7 @@ class Function:
         return f"function/{self.name}"
 
     def desired(self) -> dict[str, Any]:
-        return {
-            "image": self.image,
-            "memory_mb": self.memory_mb,
-            "timeout_s": self.timeout_s,
-            "environment": dict(self.environment),
-            "concurrency": self.concurrency,
-        }
+        return self.runs.fields()
 
     def read(self, call: Call) -> State | None:
         answer = lookup(call, self._lambda("GetFunction"))
@@ -44,13 +47,7 @@ class Function:
             return None
         now = answer["Configuration"]
         return State(
-            fields={
-                "image": answer.get("Code", {}).get("ImageUri", ""),
-                "memory_mb": now.get("MemorySize"),
-                "timeout_s": now.get("Timeout"),
-                "environment": now.get("Environment", {}).get("Variables", {}),
-                "concurrency": answer.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
-            },
+            fields=fields_of(answer),
             attributes={"arn": now["FunctionArn"]},
             tags=answer.get("Tags", {}),
             status=now.get("State", "Active"),
@@ -58,9 +55,8 @@ class Function:
 
     def plan(self, seen: State | None) -> Step:
         if seen is None:
-            concurrency = () if self.concurrency is None else (self._put_concurrency(),)
-            acts = (self._create(), self._is_active(), *concurrency)
-            return Step(action="create", address=self.address, reason="does not exist", acts=acts)
+            new = (self._create(), is_active(self.name))
+            return Step(action="create", address=self.address, reason="does not exist", acts=new)
         require_ours(self.address, seen, self.tags)
         if seen.status == "Failed":
             acts = (self._lambda("DeleteFunction"), *self.plan(None).acts)
@@ -68,34 +64,33 @@ class Function:
         changes = differences(seen.fields, self.desired())
         if not changes:
             return unchanged(self.address)
-        acts = self._settle({change.field for change in changes})
-        touches = (
-            "requests go on; new ones meet the change" if {"image", "environment"} & {c.field for c in changes} else ""
-        )
         return Step(
-            action="update", address=self.address, reason="differs", acts=acts, changes=changes, touches=touches
+            action="update",
+            address=self.address,
+            reason="differs",
+            acts=self._settle({change.field for change in changes}, seen.status),
+            changes=changes,
+            touches="nothing yet: callers meet the change when the alias moves",
         )
 
     def remove(self) -> Step:
         return delete(self.address, self._lambda("DeleteFunction"), touches="nothing answers any more")
 
-    def _settle(self, names: set[str]) -> tuple[Act, ...]:
-        """Code, then configuration, then concurrency, each after the one before has settled (CONTRACTS 66)."""
-        acts: list[Act] = [self._is_active(), self._is_updated()]
+    def _settle(self, names: set[str], status: str) -> tuple[Act, ...]:
+        """Code, then configuration, each after the one before has settled (CONTRACTS 66). A function that nobody asked
+        for weeks is Inactive, and can be changed as it is."""
+        acts: list[Act] = [*([is_active(self.name)] if status == "Pending" else []), is_updated(self.name)]
         if "image" in names:
-            acts += [self._lambda("UpdateFunctionCode", ImageUri=self.image), self._is_updated()]
-        if names & {"memory_mb", "timeout_s", "environment"}:
-            acts += [self._lambda("UpdateFunctionConfiguration", **self._configuration()), self._is_updated()]
-        if "concurrency" in names:
-            none = self._lambda("DeleteFunctionConcurrency")
-            acts += [none if self.concurrency is None else self._put_concurrency()]
+            acts += [self._lambda("UpdateFunctionCode", ImageUri=self.runs.image), is_updated(self.name)]
+        if names - {"image"}:
+            acts += [self._lambda("UpdateFunctionConfiguration", **self._configuration()), is_updated(self.name)]
         return tuple(acts)
 
     def _create(self) -> Request:
         return self._lambda(
             "CreateFunction",
             PackageType="Image",  # takes neither Runtime nor Handler (CONTRACTS 65)
-            Code={"ImageUri": self.image},
+            Code={"ImageUri": self.runs.image},
             Role=self.role,
             Architectures=["x86_64"],
             Tags=dict(self.tags),
@@ -103,40 +98,54 @@ class Function:
         )
 
     def _configuration(self) -> dict[str, Any]:
-        variables = dict(self.environment)
-        return {"MemorySize": self.memory_mb, "Timeout": self.timeout_s, "Environment": {"Variables": variables}}
-
-    def _put_concurrency(self) -> Request:
-        return self._lambda("PutFunctionConcurrency", ReservedConcurrentExecutions=self.concurrency)
-
-    def _is_active(self) -> Wait:
-        return Wait(
-            request=self._lambda("GetFunction"),
-            path="Configuration.State",
-            until="Active",
-            failed=("Failed",),
-            reason="Configuration.StateReason",
-            every=1.0,
-            timeout=600.0,
-        )
-
-    def _is_updated(self) -> Wait:
-        return Wait(
-            request=self._lambda("GetFunction"),
-            path="Configuration.LastUpdateStatus",
-            until="Successful",
-            failed=("Failed",),
-            reason="Configuration.LastUpdateStatusReason",
-            every=1.0,
-            timeout=600.0,
-        )
+        runs = self.runs
+        variables = {"Variables": dict(runs.environment)}
+        return {"MemorySize": runs.memory_mb, "Timeout": runs.timeout_s, "Environment": variables}
 
     def _lambda(self, operation: str, **params: Any) -> Request:
-        return Request(service="lambda", operation=operation, params={"FunctionName": self.name, **params})
+        return ask(self.name, operation, **params)
 
 
-def function(settings: Settings, *, image: str) -> Function:
-    """The function that asks the settings' endpoint."""
+def ask(name: str, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
+    """A request to Lambda about one function."""
+    return Request(service="lambda", operation=operation, params={"FunctionName": name, **params}, gives=gives or {})
+
+
+def fields_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a GetFunction answer says of Runs."""
+    now = answer["Configuration"]
+    return {
+        "image": answer.get("Code", {}).get("ImageUri", ""),
+        "memory_mb": now.get("MemorySize"),
+        "timeout_s": now.get("Timeout"),
+        "environment": now.get("Environment", {}).get("Variables", {}),
+    }
+
+
+def is_active(name: str, version: str | Ref | None = None) -> Wait:
+    """Until a function, or a version of it, can be invoked: FunctionActiveV2, PublishedVersionActive (CONTRACTS 66)."""
+    return _settles(name, "State", "Active", {} if version is None else {"Qualifier": version})
+
+
+def is_updated(name: str) -> Wait:
+    """Until a change of $LATEST is done: FunctionUpdatedV2 (CONTRACTS 66)."""
+    return _settles(name, "LastUpdateStatus", "Successful", {})
+
+
+def _settles(name: str, status: str, good: str, qualifier: Mapping[str, Any]) -> Wait:
+    return Wait(
+        request=ask(name, "GetFunctionConfiguration", gives=None, **qualifier),
+        path=status,
+        until=good,
+        failed=("Failed",),
+        reason=f"{status}Reason",
+        every=1.0,
+        timeout=600.0,
+    )
+
+
+def runs(settings: Settings, *, image: str) -> Runs:
+    """What the settings' function runs."""
     wanted = settings.function
     environment = {
         "KENNEL_ENDPOINT_NAME": settings.endpoint_name,
@@ -144,16 +153,13 @@ def function(settings: Settings, *, image: str) -> Function:
         "KENNEL_ALLOW_HTTP": "1" if wanted.allow_http else "0",
         "KENNEL_ALLOW_HOSTS": ",".join(wanted.allow_hosts),
     }
-    return Function(
-        name=settings.function_name,
-        image=image,
-        role=Ref(address=f"role/{settings.role_name('lambda')}", attribute="arn"),
-        memory_mb=wanted.memory_mb,
-        timeout_s=wanted.timeout_s,
-        environment=environment,
-        concurrency=wanted.reserved_concurrency,
-        tags=settings.tags,
-    )
+    return Runs(image=image, memory_mb=wanted.memory_mb, timeout_s=wanted.timeout_s, environment=environment)
+
+
+def function(settings: Settings, *, image: str) -> Function:
+    """The function that asks the settings' main endpoint."""
+    role = Ref(address=f"role/{settings.role_name('lambda')}", attribute="arn")
+    return Function(name=settings.function_name, runs=runs(settings, image=image), role=role, tags=settings.tags)
 
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
@@ -162,9 +168,21 @@ def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
     return dict((lookup(call, request) or {}).get("Tags", {}))
 
 
-def _state(name: str, _: Settings, call: Call) -> str:
-    request = Request(service="lambda", operation="GetFunction", params={"FunctionName": name})
-    return str((lookup(call, request) or {}).get("Configuration", {}).get("State", "gone"))
+def _state(name: str, settings: Settings, call: Call) -> str:
+    """Like "Active, live is version 3, 2 of 2 kept warm, https://…"."""
+    answer = lookup(call, ask(name, "GetFunction"))
+    if answer is None:
+        return "gone"
+    parts = [str(answer["Configuration"].get("State", "Active"))]
+    alias = lookup(call, ask(name, "GetAlias", Name=settings.function.alias))
+    if alias is not None:
+        parts.append(f"{alias['Name']} is version {alias['FunctionVersion']}")
+    warm = lookup(call, ask(name, "ListProvisionedConcurrencyConfigs")) or {}
+    for each in warm.get("ProvisionedConcurrencyConfigs", ()):
+        ready = each.get("AvailableProvisionedConcurrentExecutions", 0)
+        parts.append(f"{ready} of {each['RequestedProvisionedConcurrentExecutions']} kept warm")
+    urls = lookup(call, ask(name, "ListFunctionUrlConfigs")) or {}
+    return ", ".join(parts + [each["FunctionUrl"] for each in urls.get("FunctionUrlConfigs", ())])
 
 
 def _remove(name: str, settings: Settings) -> Step:

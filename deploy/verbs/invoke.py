@@ -17,9 +17,9 @@ from deploy.verbs.rollback import endpoint_name
 
 
 def invoke(session: Session, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The function's answer to an event. Raises DeployError when the function itself failed."""
-    name = session.settings.function_name
-    params = {"FunctionName": name, "Payload": json.dumps(event).encode()}
+    """The answer to an event of the version that is live. Raises DeployError when the function itself failed."""
+    name, alias = session.settings.function_name, session.settings.function.alias
+    params = {"FunctionName": name, "Qualifier": alias, "Payload": json.dumps(event).encode()}
     answer = session.call(Request(service="lambda", operation="Invoke", params=params))
     payload: dict[str, Any] = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
-from moto.server import ThreadedMotoServer
 
 from deploy import lock
 from deploy.aws import Door, connect
@@ -25,6 +23,7 @@ from deploy.verbs.logs import logs
 from deploy.verbs.plan import plan
 from deploy.verbs.status import status
 from deploy.verbs.train import train
+from tests.functional.deploy.local_aws import local_aws
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
 
@@ -55,16 +54,10 @@ class Desk:
 
 @pytest.fixture
 def desk() -> Iterator[Desk]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
+    with local_aws() as url:
         chosen = choose(parse(TOML.read_text()), "local")
-        stage = chosen.stage.model_copy(update={"endpoint_url": f"http://{host}:{port}"})
+        stage = chosen.stage.model_copy(update={"endpoint_url": url})
         yield Desk(chosen.model_copy(update={"stage": stage}))
-    finally:
-        requests.post(f"http://{host}:{port}/moto-api/reset", timeout=5)
-        server.stop()
 
 
 @pytest.fixture
@@ -142,7 +135,9 @@ def test_a_deploy_makes_it_so_and_a_second_changes_nothing(desk: Desk, pictures:
     train(desk.session, "pets")
     planned = [step.address for step in plan(desk.session).changes]
     assert [step.address for step in deploy(desk.session)] == planned
-    assert [address.partition("/")[0] for address in planned] == ["model", "endpoint-config", "endpoint", "function"]
+    assert [address.partition("/")[0] for address in planned] == [
+        "log-group", "model", "endpoint-config", "endpoint", "log-group", "function", "alias", "concurrency",
+    ]  # fmt: skip
     desk.sent.clear()
     assert deploy(desk.session) == ()
     assert not [name for name in desk.sent if name.startswith(("Create", "Update", "Put", "Delete"))]
@@ -154,7 +149,10 @@ def test_status_shows_all_that_was_made(desk: Desk, pictures: Path) -> None:
     deploy(desk.session)
     rows = status(desk.session)
     kinds = Counter(kind for kind, _, _ in rows)
-    assert kinds == {"bucket": 1, "role": 3, "model": 1, "endpoint-config": 1, "endpoint": 1, "function": 1, "job": 1}
+    assert kinds == {
+        "bucket": 1, "role": 3, "log-group": 2, "model": 1, "endpoint-config": 1, "endpoint": 1, "function": 1,
+        "job": 1,
+    }  # fmt: skip
     assert ("endpoint", "kennel-local", "InService") in rows
 
 
@@ -166,7 +164,7 @@ def test_down_takes_all_of_ours_away_and_nothing_else(desk: Desk, pictures: Path
     train(desk.session, "pets")
     deploy(desk.session)
     kept = down(desk.session, lambda _: True)
-    assert (len(kept.gone), kept.kept) == (7, (f"bucket/{desk.session.settings.bucket}",))
+    assert (len(kept.gone), kept.kept) == (9, (f"bucket/{desk.session.settings.bucket}",))
     assert len(down(desk.session, lambda _: True, also={"data"}).gone) == 1
     assert down(desk.session, lambda _: True, also={"data"}).gone == ()
     buckets = desk.ask("s3", "ListBuckets")["Buckets"]

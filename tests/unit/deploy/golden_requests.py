@@ -55,6 +55,8 @@ def _service(name: str) -> Any:
 
 def resolved(value: Any) -> Any:
     """`value` with something in the place of each reference to what only a step can give."""
+    if isinstance(value, Ref) and value.attribute == "published":
+        return "4"
     if isinstance(value, Ref):
         return f"arn:aws:iam::123456789012:role/{value.address.rpartition('/')[2]}"
     if isinstance(value, dict):

@@ -58,6 +58,8 @@ def received(service: str, operation: str, answer: Answer) -> dict[str, Any]:
         ("sagemaker", "ListTrainingJobs", {"CreationTimeAfter": datetime(2026, 1, 2, tzinfo=UTC), "MaxResults": 3}),
         ("lambda", "GetFunction", {"FunctionName": "arn:aws:lambda:us-east-1:1:function:f", "Qualifier": "1"}),
         ("lambda", "Invoke", {"FunctionName": "f", "InvocationType": "Event", "Payload": b'{"a": 1}'}),
+        ("lambda", "ListProvisionedConcurrencyConfigs", {"FunctionName": "f"}),
+        ("lambda", "GetProvisionedConcurrencyConfig", {"FunctionName": "f", "Qualifier": "live"}),
         ("lambda", "CreateFunction", {"FunctionName": "f", "Role": "r", "Code": {"ZipFile": b"\x00\xff"}}),
         ("lambda", "PutFunctionConcurrency", {"FunctionName": "f", "ReservedConcurrentExecutions": 2}),
         ("lambda", "ListFunctions", {"MaxItems": 5}),

@@ -1,0 +1,69 @@
+"""moto over HTTP with localcloud's Lambda before it, whose containers are in memory and answer every picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from localcloud.function_invoke import Invoker
+from localcloud.functions import Functions
+from localcloud.lambda_service import all_settings
+from localcloud.rie import PATH, Sandboxes
+from localcloud.server import Application, Listener, bind
+from localcloud.service import Service
+from localcloud.wire import Reply
+from tests.unit.localcloud.hosting_fakes import Served, ServingEngine, serving_cloud
+
+ANSWER = {"statusCode": 200, "predictions": [{"top": []}]}
+
+
+def classified(_: Served, __: str, path: str, ___: bytes, ____: Mapping[str, str]) -> Reply:
+    """What a healthy function answers."""
+    return Reply(status=200 if path == PATH else 404, headers={}, body=json.dumps(ANSWER).encode())
+
+
+class AnyImages(ServingEngine):
+    """An engine that holds every image that is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(classified, images=())
+        self.images = _All()
+
+
+class _All(tuple[str, ...]):
+    __slots__ = ()
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def lambda_service(engine: ServingEngine) -> Service:
+    """localcloud's Lambda; what it would do later is done at once."""
+
+    def now(work: Callable[..., None], *arguments: object) -> None:
+        work(*arguments)
+
+    cloud = serving_cloud(engine)
+    sandboxes = Sandboxes(cloud=cloud, emulator=lambda _: Path("/rie"), connect=engine.wire, direct=True)
+    functions = Functions(cloud=cloud, sandboxes=sandboxes, spawn=now)
+    invoker = Invoker(functions=functions, pause=lambda _: True)
+    return Service(name="lambda", handlers=functions.handlers() | all_settings(functions) | invoker.handlers())
+
+
+@contextmanager
+def local_aws() -> Iterator[str]:
+    """An AWS of one's own: its address. What it holds is forgotten at the end."""
+    rooms = [lambda_service(AnyImages())]
+    sockets = bind(0, ["127.0.0.1"])
+    listener = Listener(sockets, Application(rooms, region="us-east-1", health=lambda: {}))
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    listener.start()
+    try:
+        yield url
+    finally:
+        requests.post(f"{url}/moto-api/reset", timeout=5)
+        listener.stop()
