@@ -24,6 +24,9 @@ PASSING = (
     "Could not find endpoint configuration",
     "A conflicting conditional operation is currently in progress",  # the same bucket, made by two at once
 )
+# The autoscaler may begin to move an endpoint between a plan and its update (CONTRACTS 59); its instances take minutes.
+BUSY = "Cannot update in-progress endpoint"
+BUSY_S = 1800.0
 DUMMY = "kennel-local"
 PRICE_LIST_REGION = "us-east-1"  # one of the few that answer for all
 MISSING = frozenset(
@@ -72,7 +75,8 @@ class Door:
             try:
                 return self._send(request)
             except AwsError as error:
-                if not may_pass(request, error) or self.clock.now() - began + pause > self.passing_s:
+                patience = BUSY_S if BUSY in error.message else self.passing_s * may_pass(request, error)
+                if self.clock.now() - began + pause > patience:
                     raise
             self.clock.sleep(pause)
             pause = min(2 * pause, 10.0)

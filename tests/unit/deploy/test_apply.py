@@ -168,6 +168,13 @@ def test_patience_with_a_refusal_is_bounded(settings: Settings) -> None:
     assert 100 < time.time <= 120
 
 
+def test_an_endpoint_that_the_autoscaler_is_moving_is_waited_for(settings: Settings) -> None:
+    time = FakeTime()
+    session = Session(*[client_error("ValidationException", 'Cannot update in-progress endpoint "arn:x".')] * 50)
+    door(settings, session, time)(NEW)
+    assert 120 < time.time < 600
+
+
 def test_a_question_about_what_is_not_there_is_answered_at_once(settings: Settings) -> None:
     time = FakeTime()
     session = Session(*[client_error("ValidationException", 'Could not find endpoint configuration "c".')] * 3)
