@@ -112,7 +112,7 @@ class Repository:
                     "Effect": "Allow",
                     "Principal": {"Service": "lambda.amazonaws.com"},
                     "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                    "Condition": {"ArnLike": {"aws:SourceArn": self.lambda_of}},
+                    "Condition": {"ArnLike": {"aws:SourceArn": [self.lambda_of, f"{self.lambda_of}:*"]}},
                 }
             ],
         }
