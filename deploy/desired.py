@@ -14,6 +14,7 @@ from deploy.resources.function import function
 from deploy.resources.function_url import function_url
 from deploy.resources.log_group import endpoint_group, function_group
 from deploy.resources.role import endpoint_role, function_role, training_role
+from deploy.scaling import function_targets
 from deploy.settings import Settings
 
 
@@ -42,5 +43,6 @@ def front(settings: Settings, *, image: str) -> tuple[Resource, ...]:
         function(settings, image=image),
         alias(settings, image=image),
         concurrency(settings),
+        *function_targets(settings),
         function_url(settings),
     )

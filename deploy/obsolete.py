@@ -63,8 +63,6 @@ def doomed(settings: Settings, found: Mapping[str, State], kept: Collection[str]
             gone[address] = "is not in deploy.toml any more"
         elif kind == "scalable-target" and _scaled(name) not in (*settings.all_endpoints, ""):
             gone[address] = "its endpoint goes"
-        elif kind == "scalable-target" and address not in kept and not _scaled(name):
-            gone[address] = "its function does not scale any more"
         elif kind == "alarm" and address not in kept and name.endswith(("-errors", "-latency")):
             gone[address] = "no rollout asks for it any more"
         elif kind == "endpoint-config" and address not in kept and ENDPOINT_TAG in state.tags:
