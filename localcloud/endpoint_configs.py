@@ -16,7 +16,6 @@ Params = dict[str, Any]
 PAGE = 10  # SageMaker's list operations answer ten at a time unless asked otherwise
 UNSUPPORTED_CONFIG = {
     "ShadowProductionVariants": "shadow variants",
-    "AsyncInferenceConfig": "asynchronous inference",
     "ExplainerConfig": "online explainability",
 }
 
@@ -243,6 +242,24 @@ def check_config(params: Mapping[str, Any]) -> None:
         raise invalid("Production variant names must be unique within an endpoint configuration.")
     for variant in params["ProductionVariants"]:
         check_variant(variant)
+    check_async(params)
+
+
+def check_async(params: Mapping[str, Any]) -> None:
+    """Hold the rules of asynchronous inference (CONTRACTS 42)."""
+    if "AsyncInferenceConfig" not in params:
+        return
+    output = params["AsyncInferenceConfig"]["OutputConfig"]
+    if "NotificationConfig" in output:
+        raise invalid("localcloud has no SNS topics for asynchronous inference: leave NotificationConfig out.")
+    if "S3OutputPath" not in output:
+        raise invalid("AsyncInferenceConfig.OutputConfig needs an S3OutputPath.")
+    for key in ("S3OutputPath", "S3FailurePath"):
+        if key in output:
+            s3(output[key])
+    variants = params["ProductionVariants"]
+    if len(variants) > 1 or "ServerlessConfig" in variants[0]:
+        raise invalid("An asynchronous endpoint has one production variant, on instances.")
 
 
 def check_variant(variant: Mapping[str, Any]) -> None:

@@ -12,8 +12,8 @@ from localcloud.containers import EngineError
 from localcloud.endpoint_configs import Catalogue, Params, invalid, page
 from localcloud.fleets import Endpoint, Fleet, Variant
 from localcloud.hosting import Host, Recipe, StartError, each_at_once
-from localcloud.objects import client
 from localcloud.quotas import endpoint_use, require_variants
+from localcloud.variant_summaries import described, planned
 from localcloud.variants import Share, initial_share, traffic_steps, updated_shares
 
 WATCH_SECONDS = 3.0
@@ -60,12 +60,13 @@ class Endpoints:
             raise invalid(f'Could not find endpoint "{self._arn(name)}".')
         return found
 
-    def running(self) -> Iterator[tuple[str, str, int]]:
-        """What serves: each endpoint's variants with their instances."""
+    def running(self, *, asynchronous: bool = False) -> Iterator[tuple[str, str, int]]:
+        """What serves: the variants of each endpoint that is asynchronous, or is not, with their instances."""
         for endpoint in list(self.endpoints.values()):
             fleet = endpoint.fleet
-            for name, variant in fleet.variants.items() if fleet is not None else ():
-                yield endpoint.name, name, len(variant.instances)
+            if fleet is not None and bool(fleet.asynchronous) == asynchronous:
+                for name, variant in fleet.variants.items():
+                    yield endpoint.name, name, len(variant.instances)
 
     def _arn(self, name: str) -> str:
         return self.cloud.arn("sagemaker", f"endpoint/{name.lower()}")
@@ -273,6 +274,7 @@ class Endpoints:
                 variant=variant,
                 model=dict(self.catalogue.models.get(variant["ModelName"])),
                 folder=work / f"{endpoint}-{variant['VariantName']}-{uuid.uuid4().hex[:8]}",
+                asynchronous=config.get("AsyncInferenceConfig", {}),
             )
             for variant in config["ProductionVariants"]
         ]
@@ -323,9 +325,11 @@ class Endpoints:
             if endpoint.reason:
                 answer["FailureReason"] = endpoint.reason[:1024]
             if endpoint.fleet is not None:
-                answer["ProductionVariants"] = [_described(v) for v in endpoint.fleet.variants.values()]
+                answer["ProductionVariants"] = [described(v) for v in endpoint.fleet.variants.values()]
             elif endpoint.status == "Creating":
-                answer["ProductionVariants"] = [_planned(name, share) for name, share in endpoint.planned.items()]
+                answer["ProductionVariants"] = [planned(name, share) for name, share in endpoint.planned.items()]
+            if endpoint.fleet is not None and endpoint.fleet.asynchronous:
+                answer["AsyncInferenceConfig"] = endpoint.fleet.asynchronous
             if endpoint.deployment:
                 answer["LastDeploymentConfig"] = endpoint.deployment
             if endpoint.pending:
@@ -350,49 +354,8 @@ class Endpoints:
 def _asked(variant: Variant, entry: Mapping[str, Any]) -> Share:
     """Return the share that one entry of UpdateEndpointWeightsAndCapacities asks for (CONTRACTS 50)."""
     count = int(entry.get("DesiredInstanceCount", variant.share.count))
-    if count < 1:
+    if count < 1 and not variant.recipe.asynchronous:
         raise invalid(f"Variant {variant.recipe.name}: DesiredInstanceCount must be at least 1.")
     if "ServerlessConfig" in variant.recipe.variant and count != 1:
         raise invalid(f"Variant {variant.recipe.name} is serverless and has no instances to count.")
     return Share(weight=float(entry.get("DesiredWeight", variant.share.weight)), count=count)
-
-
-def _described(variant: Variant) -> Params:
-    """Return a ProductionVariantSummary."""
-    container = variant.recipe.model.get("PrimaryContainer") or variant.recipe.model["Containers"][0]
-    summary: Params = {
-        "VariantName": variant.recipe.name,
-        "DeployedImages": [{"SpecifiedImage": container["Image"], "ResolvedImage": variant.image}],
-        "CurrentWeight": variant.share.weight,
-        "DesiredWeight": variant.share.weight,
-    }
-    serverless = variant.recipe.variant.get("ServerlessConfig")
-    if serverless:
-        return summary | {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
-    return summary | {
-        "CurrentInstanceCount": len(variant.instances),
-        "DesiredInstanceCount": variant.share.count,
-    }
-
-
-def _planned(name: str, share: Share) -> Params:
-    """Return the ProductionVariantSummary of a variant that is being created."""
-    return {
-        "VariantName": name,
-        "CurrentWeight": 0.0,
-        "DesiredWeight": share.weight,
-        "CurrentInstanceCount": 0,
-        "DesiredInstanceCount": share.count,
-        "VariantStatus": [{"Status": "Creating"}],
-    }
-
-
-def cloudwatch_alarms(cloud: Cloud) -> Callable[[Sequence[str]], list[str]]:
-    """Return the function that asks localcloud's own CloudWatch which of these alarms ring."""
-
-    def alarmed(names: Sequence[str]) -> list[str]:
-        cloudwatch = client("cloudwatch", cloud.endpoint_url, cloud.region)
-        found = cloudwatch.describe_alarms(AlarmNames=list(names), StateValue="ALARM")["MetricAlarms"]
-        return [alarm["AlarmName"] for alarm in found]
-
-    return alarmed

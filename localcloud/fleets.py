@@ -108,6 +108,11 @@ class Fleet:
     config: str
     variants: dict[str, Variant]
 
+    @property
+    def asynchronous(self) -> Params:
+        """The AsyncInferenceConfig that it runs by; empty where requests are answered at once."""
+        return next((dict(variant.recipe.asynchronous) for variant in self.variants.values()), {})
+
     def close(self) -> None:
         each_at_once(Variant.close, list(self.variants.values()))
 

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.endpoint_configs import Catalogue, Params
+from localcloud.endpoint_configs import Params
 from localcloud.endpoint_metrics import Answered, EndpointMetrics
-from localcloud.endpoints import Endpoints, cloudwatch_alarms
+from localcloud.endpoints import Endpoints
 from localcloud.errors import ApiError
 from localcloud.fleets import Endpoint, Variant
-from localcloud.hosting import Host, Instance
-from localcloud.service import Service
-from localcloud.threads import Threads
-from localcloud.transforms import Transforms
+from localcloud.hosting import Instance
 from localcloud.wire import BrokenError, Reply, TimedOutError, UnreachableError
 
 MODEL_SECONDS = 60.0
@@ -56,7 +53,6 @@ class Invoker:
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
         return {
             "InvokeEndpoint": self.invoke,
-            "InvokeEndpointAsync": _without("asynchronous inference"),
             "InvokeEndpointWithResponseStream": _without("response streams"),
         }
 
@@ -75,7 +71,7 @@ class Invoker:
                 tried.append(instance)
             except (TimedOutError, BrokenError) as error:
                 endpoint.wake.set()
-                raise self._model_error(variant, 0, _told(error)) from None
+                raise model_error(self.cloud, variant.recipe.group, 0, told(error)) from None
             finally:
                 variant.give_back(instance)
             variant, instance = self._take(endpoint, params.get("TargetVariant"), tuple(tried))
@@ -85,6 +81,8 @@ class Invoker:
         endpoint = self.endpoints.find(name)
         if endpoint is None or endpoint.fleet is None:
             raise ApiError("ValidationError", f"Endpoint {name} of account {self.cloud.account} not found.", 400)
+        if endpoint.fleet.asynchronous:
+            raise ApiError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.", 400)
         return endpoint
 
     def _take(self, endpoint: Endpoint, target: str | None, avoid: tuple[Instance, ...]) -> tuple[Variant, Instance]:
@@ -141,10 +139,10 @@ class Invoker:
     def _answer(self, variant: Variant, reply: Reply) -> Params:
         if not 200 <= reply.status < 300:
             text = reply.body.decode(errors="replace")
-            raise self._model_error(variant, reply.status, text)
+            raise model_error(self.cloud, variant.recipe.group, reply.status, text)
         if len(reply.body) > BODY_LIMIT:
-            told = f"the answer has {len(reply.body)} bytes; the limit is {BODY_LIMIT}"
-            raise self._model_error(variant, reply.status, told)
+            words = f"the answer has {len(reply.body)} bytes; the limit is {BODY_LIMIT}"
+            raise model_error(self.cloud, variant.recipe.group, reply.status, words)
         return {
             "Body": reply.body,
             "ContentType": reply.headers.get("Content-Type"),
@@ -152,26 +150,28 @@ class Invoker:
             "CustomAttributes": reply.headers.get("X-Amzn-SageMaker-Custom-Attributes"),
         }
 
-    def _model_error(self, variant: Variant, status: int, text: str) -> ApiError:
-        """Return the 424 that a container's failure becomes (CONTRACTS 32)."""
-        group, region = variant.recipe.group, self.cloud.region
-        side = "client" if 400 <= status < 500 else "server"
-        message = (
-            f'Received {side} error ({status}) from primary with message "{text[:1024]}". See '
-            f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} "
-            f"in account {self.cloud.account} for more information."
-        )
-        return ApiError(
-            "ModelError",
-            message,
-            424,
-            OriginalStatusCode=status,
-            OriginalMessage=text[:2048],
-            LogStreamArn=self.cloud.arn("logs", f"log-group:{group}"),
-        )
+
+def model_error(cloud: Cloud, group: str, status: int, text: str) -> ApiError:
+    """Return the 424 that a container's failure becomes (CONTRACTS 32). `group` is its log group."""
+    region = cloud.region
+    side = "client" if 400 <= status < 500 else "server"
+    message = (
+        f'Received {side} error ({status}) from primary with message "{text[:1024]}". See '
+        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} "
+        f"in account {cloud.account} for more information."
+    )
+    return ApiError(
+        "ModelError",
+        message,
+        424,
+        OriginalStatusCode=status,
+        OriginalMessage=text[:2048],
+        LogStreamArn=cloud.arn("logs", f"log-group:{group}"),
+    )
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """Say how a container failed to answer."""
     return (
         TIMED_OUT
         if isinstance(error, TimedOutError)
@@ -184,22 +184,3 @@ def _without(what: str) -> Callable[[Params], Params]:
         raise ApiError("ValidationError", f"localcloud does not have {what} yet.", 400)
 
     return refuse
-
-
-def services(cloud: Cloud) -> list[Service]:
-    """Hosting as the server takes it: models, configurations, endpoints, and invoking them."""
-    catalogue = Catalogue(cloud=cloud)
-    threads = Threads()
-    host = Host(cloud=cloud, closing=threads.closing)
-    endpoints = Endpoints(
-        cloud=cloud, catalogue=catalogue, host=host, alarmed=cloudwatch_alarms(cloud), spawn=threads.spawn
-    )
-    metrics = EndpointMetrics(running=endpoints.running)
-    cloud.metrics.ask(metrics.collect)
-    invoker = Invoker(cloud=cloud, endpoints=endpoints, metrics=metrics)
-    transforms = Transforms(cloud=cloud, catalogue=catalogue, host=host, spawn=threads.spawn)
-    return [
-        transforms.service(),
-        Service(name="sagemaker", handlers=catalogue.handlers() | endpoints.handlers(), close=threads.close),
-        Service(name="sagemaker-runtime", handlers=invoker.handlers()),
-    ]

@@ -1,6 +1,6 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import autoscaling, ecr, instances, invoke, lambda_service, monitor, service_quotas, training
+from localcloud import autoscaling, ecr, instances, lambda_service, monitor, service_quotas, serving, training
 from localcloud.cloud import Cloud
 from localcloud.service import Service
 
@@ -13,7 +13,7 @@ def services(cloud: Cloud) -> list[Service]:
         scaling,
         training.service(cloud),
         *instances.services(cloud),
-        *invoke.services(cloud),
+        *serving.services(cloud),
         lambda_service.service(cloud),
         cloud.tags.service(),
         service_quotas.service(cloud),

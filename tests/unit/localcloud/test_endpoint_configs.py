@@ -41,7 +41,7 @@ def test_a_model_that_cannot_run_is_refused_when_it_is_made(container: dict[str,
     ("changes", "told"),
     [
         ({"ShadowProductionVariants": [one()]}, "shadow variants"),
-        ({"AsyncInferenceConfig": {}}, "asynchronous inference"),
+        ({"AsyncInferenceConfig": {"OutputConfig": {}}}, "needs an S3OutputPath"),
         ({"DataCaptureConfig": {"EnableCapture": True}}, "capture"),
         ({"ProductionVariants": [one(), one()]}, "unique"),
         ({"ProductionVariants": [{"VariantName": "A", "ModelName": "m"}]}, "InstanceType is required"),
