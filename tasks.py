@@ -170,6 +170,18 @@ def push(_: Context, image: str = "", repair: bool = False) -> None:
         push(wiring.session(), [kind_named(image)] if image else KINDS, wiring.pushing, repair=repair)
 
 
+@task(help={"pushed": "in ECR too, but for the newest few", "yes": "do not ask"})
+def prune(_: Context, pushed: bool = False, yes: bool = False) -> None:
+    """Remove old images of ours that nothing starts from."""
+    from deploy.engine import answer
+    from deploy.verbs.prune import prune
+
+    with said_plainly():
+        current, keep = wiring.images_now()
+        confirm = (lambda _: True) if yes else wiring.agreed_deletion
+        prune(wiring.session(), answer, current, keep, pushed=pushed, confirm=confirm)
+
+
 @task(help={"source": "groceries, or your own folder or archive; data.source of deploy.toml when not given"})
 def data(_: Context, source: str = "") -> None:
     """Check pictures and push what changed: ./inv data [groceries|FOLDER]."""
@@ -264,6 +276,26 @@ def status(_: Context, json: bool = False) -> None:
             session.screen.table(HEADINGS, rows)
 
 
+@task(help={"out": "a file to write the review to, as Markdown", "json": "for a script to read"})
+def audit(_: Context, out: str = "", json: bool = False) -> None:
+    """A security review of the account, the worst first; it reads and changes nothing."""
+    from datetime import UTC, datetime
+
+    from deploy.audit.finding import HEADINGS, is_severe, markdown
+    from deploy.verbs.audit import audit
+
+    with said_plainly():
+        session = wiring.session(aside=json)
+        stage, now = session.settings.stage, datetime.now(UTC)
+        found = audit(session, now=now)
+        wiring.show(session.screen, HEADINGS, [each.row for each in found], json=json)
+        if out:
+            text = markdown(found, account=stage.account, region=stage.region, when=f"{now:%Y-%m-%d %H:%M} UTC")
+            wiring.write(Path(out), text)
+    if is_severe(found):
+        raise Exit(code=1)
+
+
 @task(help={"request": "ask AWS for what is too low", "yes": "do not ask before that", "json": "for a script to read"})
 def quotas(_: Context, request: bool = False, yes: bool = False, json: bool = False) -> None:
     """The quotas that deploy.toml needs, against the account's."""
@@ -341,14 +373,20 @@ def autoscale(_: Context, json: bool = False) -> None:
 
 
 @task(
-    help={"endpoint": "main when not given, or NAME of [endpoints.NAME]", "to": "an older version than the last"},
+    help={
+        "endpoint": "main when not given, NAME of [endpoints.NAME], or lambda for the function's alias",
+        "to": "an older version than the last, of an endpoint",
+    },
 )
 def rollback(_: Context, endpoint: str = "", to: str = "") -> None:
-    """Go back to what ran before the last deploy: ./inv rollback [ENDPOINT]."""
-    from deploy.verbs.rollback import rollback
+    """Go back to what ran before the last deploy: ./inv rollback [ENDPOINT|lambda]."""
+    from deploy.verbs.rollback import rollback, rollback_function
 
     with said_plainly():
-        print(f"serves {rollback(wiring.session(), endpoint, to=to).config}")
+        if endpoint == "lambda":
+            print(f"version {rollback_function(wiring.session())} is live; ./inv deploy goes forward again")
+        else:
+            print(f"serves {rollback(wiring.session(), endpoint, to=to).config}")
 
 
 @task

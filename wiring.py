@@ -19,6 +19,7 @@ from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
     from deploy.diagnosis.images import ImageEyes
+    from deploy.images import Kind
     from deploy.models import Plan, Request
     from deploy.progress import Screen
     from deploy.registry import Registry
@@ -120,6 +121,16 @@ def image_eyes(session: Session) -> ImageEyes:
 
     sender, registry = pushing(session)
     return ImageEyes(call=session.call, engine=sender.engine, registry=registry)
+
+
+def images_now() -> tuple[dict[Kind, str], set[str]]:
+    """The images as they would be built now, by kind; and what else of ours the engine is to keep."""
+    from deploy.images import KINDS
+    from deploy.workshop import Workshop
+
+    workshop = Workshop(repository=HERE, say=_tell_building)
+    tests = {workshop.plan(kind, target="test").reference for kind in KINDS}
+    return {kind: workshop.plan(kind).reference for kind in KINDS}, tests | {workshop.base()}
 
 
 def _tell_building(line: str) -> None:
@@ -228,3 +239,13 @@ def show(screen: Screen, headings: Sequence[str], rows: Sequence[Sequence[Any]],
         print(dumps([dict(zip(headings, row, strict=True)) for row in rows], indent=2, default=str))
     else:
         screen.table(headings, rows)
+
+
+def write(path: Path, text: str) -> None:
+    """A file that a person asked for. Raises DeployError where it cannot be written."""
+    from deploy.errors import DeployError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DeployError(f"{path}: cannot be written: {error}") from error
