@@ -61,12 +61,12 @@ finish() {
 
 # Only what has changed is sent; what training deleted is deleted there too, as SageMaker does.
 keep_checkpoints() {
-  aws s3 sync --only-show-errors --delete "$ROOT/checkpoints" "$CHECKPOINTS"
+  aws s3 sync --only-show-errors "${ENCRYPTION[@]}" --delete "$ROOT/checkpoints" "$CHECKPOINTS"
 }
 
 upload() { # FOLDER NAME: a folder as SageMaker packs it
   [ -n "$(ls -A "$ROOT/$1")" ] || return 0
-  tar -C "$ROOT/$1" -czf "$ROOT/$2" . && aws s3 cp --only-show-errors "$ROOT/$2" "$OUTPUT/output/$2"
+  tar -C "$ROOT/$1" -czf "$ROOT/$2" . && aws s3 cp --only-show-errors "${ENCRYPTION[@]}" "$ROOT/$2" "$OUTPUT/output/$2"
 }
 
 fetch() {
@@ -78,19 +78,19 @@ fetch() {
   done
   aws s3 sync --only-show-errors "$CHECKPOINTS" "$ROOT/checkpoints" || fail "ClientError: Data download failed: $CHECKPOINTS"
   [ -n "$REGISTRY" ] || return 0
-  aws ecr get-login-password | docker login --username AWS --password-stdin "$REGISTRY" &&
-    docker pull --quiet "$IMAGE" || fail "ClientError: Cannot pull $IMAGE"
+  { aws ecr get-login-password | docker login --username AWS --password-stdin "$REGISTRY" &&
+    docker pull --quiet "$IMAGE"; } || fail "ClientError: Cannot pull $IMAGE"
 }
 
 train() {
-  local gpus=() said=''
+  local gpus=()
   nvidia-smi -L >/dev/null 2>&1 && gpus=(--gpus all)
   BEGAN=$(date -u +%Y-%m-%dT%H:%M:%S+00:00)
   tell InProgress Training
   CONTAINER=$(docker run -d "${gpus[@]}" --ipc=host --stop-timeout 75 --log-driver awslogs \
     --log-opt "awslogs-region=$REGION" --log-opt "awslogs-group=$GROUP" --log-opt awslogs-create-group=true \
     --log-opt "awslogs-stream=$JOB/algo-1-$(date +%s)000" "${ENVIRONMENT[@]}" -v "$ROOT:/opt/ml" "$IMAGE" train \
-    2>"$ROOT/said") || { said=$(cat "$ROOT/said") && fail "CannotStartContainerError: $said"; }
+    2>"$ROOT/said") || fail "CannotStartContainerError: $(cat "$ROOT/said")"
 }
 
 # Until the container has ended: the spot notice is looked for every 5 s, checkpoints are kept every minute.
@@ -121,7 +121,7 @@ conclude() {
     return
   fi
   tell InProgress Uploading
-  upload output/data output.tar.gz && upload model model.tar.gz ||
+  { upload output/data output.tar.gz && upload model model.tar.gz; } ||
     fail "ClientError: the artifact could not be uploaded to $OUTPUT"
   if [ -n "$STOPPED" ] && [ "$code" != 0 ]; then
     tell Stopped "$STOPPED" "$STOPPED: it ran for $SECONDS s"

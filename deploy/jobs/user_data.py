@@ -44,6 +44,7 @@ def user_data(job: JobRequest, body: str, *, region: str, group: str, created: s
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     lines.append(_array("CHANNELS", [f"{name}={uri}" for name, uri in job.channels.items()]))
+    lines.append(_array("ENCRYPTION", ["--sse", "aws:kms", "--sse-kms-key-id", job.kms_key] if job.kms_key else []))
     variables = {"TRAINING_JOB_NAME": job.name, **job.environment}
     lines.append(
         _array("ENVIRONMENT", [part for name, value in variables.items() for part in ("-e", f"{name}={value}")])

@@ -70,7 +70,7 @@ class SecurityGroup:
     def _allow(self, group: Ref) -> tuple[Act, ...]:
         if not self.ssh_from:
             return ()
-        ranges = [{"CidrIp": self.ssh_from, "Description": "one's own address"}]
+        ranges = [{"CidrIp": self.ssh_from, "Description": "own address only"}]
         permission = {"IpProtocol": "tcp", "FromPort": SSH, "ToPort": SSH, "IpRanges": ranges}
         return (_ec2("AuthorizeSecurityGroupIngress", GroupId=group, IpPermissions=[permission]),)
 

@@ -16,6 +16,7 @@ HYPERPARAMETERS = (
     "views", "max_bad_share", "valid_share", "precision", "channels_last", "workers", "ranks",
     "checkpoint_interval_steps",
 )  # fmt: skip
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=512)]
 LONGEST_RUN = 28 * 24 * 60  # minutes (CONTRACTS 17)
 
 
@@ -33,6 +34,12 @@ class Ec2(Section):
     key_pair: str = ""
     ssh_from: str = Field(default="", pattern=r"^$|^[0-9.]+/32$")
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Ec2:
+        if self.ssh_from and not self.key_pair:
+            raise ValueError("ssh_from: an open port without a key_pair lets nobody in: name a key pair too")
+        return self
+
 
 class Training(Section):
     """The training job, and the instances on which it runs."""
@@ -45,13 +52,13 @@ class Training(Section):
     spot: bool = False
     max_wait_minutes: int = Field(default=120, ge=1, le=LONGEST_RUN)
     keep_alive_minutes: int = Field(default=0, ge=0, le=60)  # the stricter of CONTRACTS 20
-    environment: dict[Annotated[str, Field(max_length=512)], Annotated[str, Field(max_length=512)]] = Field(
+    environment: dict[Variable, Annotated[str, Field(max_length=512)]] = Field(
         default_factory=dict,
         max_length=100,  # CONTRACTS 11
     )
     subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(default=(), max_length=16)
     security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(default=(), max_length=5)
-    kms_key: str = ""
+    kms_key: str = Field(default="", max_length=2048, pattern=r"^$|^arn:aws[a-z-]*:kms:[a-z0-9:/_-]+$")
     hyperparameters: dict[str, Scalar] = Field(default_factory=dict)
     ec2: Ec2 = Ec2()
 

@@ -1,6 +1,7 @@
 """Files into S3 over HTTP: large ones in parts, checked, and gone on with after a break."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from deploy.aws import Door, connect
 from deploy.models import Request
 from deploy.settings import choose, parse
 from localcloud.server import Application, Listener, bind
+from tests.unit.deploy import golden_requests
 
 BUCKET = "uploads"
 TOML = Path(__file__).parents[3] / "deploy.toml"
@@ -55,6 +57,7 @@ def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_noth
     door: Door, large: Path
 ) -> None:
     sent: list[int] = []
+    asked: dict[str, Request] = {}
 
     def breaking(request: Request) -> dict[str, Any]:
         if request.operation == "UploadPart" and request.params["PartNumber"] == 2:
@@ -62,6 +65,7 @@ def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_noth
         return door(request)
 
     def counting(request: Request) -> dict[str, Any]:
+        asked[request.operation] = request
         if request.operation == "UploadPart":
             sent.append(request.params["PartNumber"])
         return door(request)
@@ -73,6 +77,25 @@ def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_noth
     assert 2 in sent
     assert len(sent) < 3
     assert upload.unfinished(door, BUCKET, "data/y/pictures.tar") == []
+    assert set(asked) == {"ListMultipartUploads", "ListParts", "UploadPart", "CompleteMultipartUpload"}
+
+
+def test_the_requests_of_an_upload_in_parts_are_those_of_the_golden_files(door: Door, large: Path) -> None:
+    asked: dict[str, Request] = {}
+
+    def noting(request: Request) -> dict[str, Any]:
+        if request.params.get("PartNumber", 1) == 1:
+            asked.setdefault(request.operation, request)
+        return door(request)
+
+    upload.upload(noting, bucket=BUCKET, key="data/g/pictures.tar", path=large)
+    asked["AbortMultipartUpload"] = upload.abort(BUCKET, "data/g/pictures.tar", "upload")
+    asked["ListParts"] = Request(
+        service="s3", operation="ListParts", params={**asked["AbortMultipartUpload"].params, "UploadId": "upload"}
+    )
+    for request in asked.values():
+        fixed = {"UploadId": "upload"} if "UploadId" in request.params else {}
+        golden_requests.check("large-file", replace(request, params={**request.params, **fixed}))
 
 
 def test_a_push_tells_bytes_and_the_second_sends_nothing(door: Door, large: Path, tmp_path: Path) -> None:
