@@ -5,10 +5,11 @@ import json
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from localcloud.errors import ApiError
 from localcloud.function_configs import Params, not_now
+from localcloud.function_metrics import FunctionMetrics
 from localcloud.functions import Function, Functions, Release
 from localcloud.rie import Outcome
 from localcloud.variants import choose_variant
@@ -25,6 +26,7 @@ class Invoker:
     functions: Functions
     pause: Callable[[float], bool]
     point: Callable[[], float] = random.random
+    metrics: FunctionMetrics = field(default_factory=FunctionMetrics)
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
         return {"Invoke": self.invoke, "InvokeWithResponseStream": _no_streams, "InvokeAsync": _no_streams}
@@ -71,20 +73,20 @@ class Invoker:
         context: str | None = None,
     ) -> tuple[Outcome, str]:
         """Run one event within the function's concurrency; return what came of it and the log's tail."""
-        function.gate.enter()
         try:
-            sandbox = release.pool.take()
-            result: Outcome | None = None
-            try:
-                result = sandbox.invoke(payload, float(release.config["Timeout"]), context)
-                if want_log:
-                    sandbox.reported.wait(1.0)  # the output comes by another way than the answer
-                tail = "\n".join(list(sandbox.tail)) if want_log else ""
-            finally:
-                release.pool.give_back(sandbox, usable=result is not None)
+            function.gate.enter()
+        except ApiError:
+            self.metrics.throttled(function.name)
+            raise
+        began = self.metrics.clock()
+        try:
+            with self.metrics.running(function.name, str(release.config["Version"])):
+                result, tail = _in_sandbox(release, payload, want_log=want_log, context=context)
         finally:
             function.gate.leave()
-        return result or killed(), tail
+        outcome = result or killed()
+        self.metrics.ended(function.name, self.metrics.clock() - began, is_error=bool(outcome.error))
+        return outcome, tail
 
     def _later(self, function: Function, release: Release, payload: bytes) -> None:
         """Run an asynchronous event: again while throttled, twice again when it fails."""
@@ -101,6 +103,20 @@ class Invoker:
                 wait = 1.0
             if self.pause(wait):
                 return
+
+
+def _in_sandbox(release: Release, payload: bytes, *, want_log: bool, context: str | None) -> tuple[Outcome | None, str]:
+    """What came of an event (None: the environment died) and the log's tail."""
+    sandbox = release.pool.take()
+    result: Outcome | None = None
+    try:
+        result = sandbox.invoke(payload, float(release.config["Timeout"]), context)
+        if want_log:
+            sandbox.reported.wait(1.0)  # the output comes by another way than the answer
+        tail = "\n".join(list(sandbox.tail)) if want_log else ""
+    finally:
+        release.pool.give_back(sandbox, usable=result is not None)
+    return result, tail
 
 
 def check_payload(payload: bytes, limit: int) -> None:
