@@ -2,7 +2,8 @@
 
 The order in which the two change (CONTRACTS 67; aws/serverless-application-model#1425): what is provisioned may never
 be more than what is reserved. So the reservation goes first, unless the new one is below what is provisioned now: then
-the provisioned concurrency is lowered first, and is down before the reservation follows.
+the provisioned concurrency is lowered first, and is down before the reservation follows. What does not scale any more
+is deregistered before all that, or scaling would put back what is taken away.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from deploy.aws import lookup
 from deploy.errors import DeployError
 from deploy.models import Act, Call, Request, State, Step, differences
 from deploy.resources.alias import is_warm
-from deploy.resources.base import unchanged
+from deploy.resources.base import is_ours, unchanged
 from deploy.resources.function import ask
+from deploy.resources.scalable_target import describe, key_of, tags_at
 from deploy.settings import Settings
 
 UNRESERVED = 100  # must stay for the account's other functions; a new account's whole limit is 10 (CONTRACTS 67)
@@ -28,7 +30,7 @@ class Concurrency:
     """The concurrency that a function and its alias should have. `reserved` None shares the account's.
 
     With `most` above 0, scaling moves the provisioned concurrency between `least` and `most`, and what it has come to
-    stays.
+    stays. Only scaling that carries `tags` is ours to end.
     """
 
     function: str
@@ -37,10 +39,16 @@ class Concurrency:
     provisioned: int
     least: int = 0
     most: int = 0
+    tags: Mapping[str, str]
 
     @property
     def address(self) -> str:
         return f"concurrency/{self.function}:{self.alias}"
+
+    @property
+    def scaled(self) -> str:
+        """What Application Auto Scaling calls it (CONTRACTS 68)."""
+        return f"function:{self.function}:{self.alias}"
 
     def desired(self, now: int = 0) -> dict[str, Any]:
         """What should be, where `now` is provisioned already."""
@@ -51,14 +59,16 @@ class Concurrency:
 
     def read(self, call: Call) -> State | None:
         """Fields besides those of `desired`: status (of provisioned concurrency), limit and unreserved (of the
-        account)."""
+        account), scales (by a target of ours)."""
         reserved = lookup(call, self._ask("GetFunctionConcurrency")) or {}
         listed = lookup(call, self._ask("ListProvisionedConcurrencyConfigs")) or {}
         configs = listed.get("ProvisionedConcurrencyConfigs", ())
         warm: Mapping[str, Any] = next((each for each in configs if each["FunctionArn"].endswith(f":{self.alias}")), {})
         account = call(Request(service="lambda", operation="GetAccountSettings"))["AccountLimit"]
+        target = describe(self.scaled, call)
         return State(
             fields={
+                "scales": target is not None and is_ours(tags_at(target["ScalableTargetARN"], call), self.tags),
                 "reserved": reserved.get("ReservedConcurrentExecutions"),
                 "provisioned": warm.get("RequestedProvisionedConcurrentExecutions", 0),
                 "status": warm.get("Status", ""),
@@ -73,17 +83,26 @@ class Concurrency:
         wanted = self.desired(found["provisioned"])
         self._check(found, wanted)
         changes = differences(found, wanted)
-        acts = self._acts(found, wanted)
+        acts = (*self._still(found), *self._acts(found, wanted))
         if not changes and not acts:
             return unchanged(self.address)
         return Step(
             action="update" if found.get("reserved") or found["provisioned"] else "create",
             address=self.address,
-            reason="differs" if changes else f"provisioned concurrency is {found['status']}",
+            reason="differs" if changes else self._reason(found),
             acts=acts,
             changes=changes,
             touches=f"{wanted['provisioned']} kept warm, billed by the hour" if wanted["provisioned"] else "",
         )
+
+    def _reason(self, found: Mapping[str, Any]) -> str:
+        return "does not scale any more" if self._still(found) else f"provisioned concurrency is {found['status']}"
+
+    def _still(self, found: Mapping[str, Any]) -> tuple[Act, ...]:
+        if self.most or not found.get("scales"):
+            return ()
+        params = key_of(self.scaled)
+        return (Request(service="application-autoscaling", operation="DeregisterScalableTarget", params=params),)
 
     def _acts(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[Act, ...]:
         reserved, now = wanted["reserved"], found["provisioned"]
@@ -112,19 +131,16 @@ class Concurrency:
         """What the account must keep unreserved is known before anything is sent (CONTRACTS 67)."""
         if "limit" not in found:
             return
-        now, floor = found["reserved"] or 0, min(UNRESERVED, found["limit"])
-        free = found["unreserved"] + now - floor
-        reserved, warm = wanted["reserved"], wanted["provisioned"]
-        if reserved is not None and reserved > max(free, now):
+        reserved, warm, limit = wanted["reserved"], wanted["provisioned"], found["limit"]
+        held = found["provisioned"] if found["reserved"] is None else found["reserved"]
+        floor = min(UNRESERVED, limit)
+        free = max(found["unreserved"] + held - floor, held)
+        key, count = ("provisioned", warm) if reserved is None else ("reserved", reserved)
+        if count > free:
             raise DeployError(
-                f"lambda.reserved_concurrency: {reserved} are more than the account can spare: of its "
-                f"{found['limit']} concurrent executions {floor} must stay unreserved, and {max(free, 0)} are free; "
+                f"lambda.{key}_concurrency: {count} are more than the account can spare: of its {limit} concurrent "
+                f"executions {floor} must stay unreserved, which leaves {max(free, 0)}; "
                 f"lower it, leave it out, or {QUOTA}"
-            )
-        if reserved is None and warm > max(free, found["provisioned"]):
-            raise DeployError(
-                f"lambda.provisioned_concurrency: {warm} are more than the account can spare: of its {found['limit']} "
-                f"concurrent executions {floor} must stay unreserved; lower it, or {QUOTA}"
             )
 
     def _ask(self, operation: str, **params: Any) -> Request:
@@ -137,6 +153,7 @@ def concurrency(settings: Settings) -> Concurrency:
     return Concurrency(
         function=settings.function_name,
         alias=wanted.alias,
+        tags=settings.tags,
         reserved=wanted.reserved_concurrency,
         provisioned=wanted.provisioned_concurrency,
         least=wanted.autoscaling.min if wanted.autoscaling.is_on else 0,

@@ -9,6 +9,7 @@ from deploy.apply import wait
 from deploy.endpoint_rollback import Back, step, target
 from deploy.errors import DeployError
 from deploy.models import Plan, Request, State, Wait
+from deploy.resources.alias import alias
 from deploy.resources.endpoint import BUSY, Endpoint, served
 from deploy.session import Session
 
@@ -76,3 +77,15 @@ def _settled(session: Session, endpoint: str) -> State:
 
 def _words(what: Mapping[str, Any]) -> str:
     return f"{what.get('Image', 'an image that is gone')} with {what.get('ModelDataUrl', 'a model that is gone')}"
+
+
+def rollback_function(session: Session) -> str:
+    """Moves the function's alias to the version that was live before, when that answers; returns its number.
+
+    Raises DeployError when there is none, or when it is not healthy: then the alias stays where it is.
+    """
+    live = alias(session.settings, image="")
+    with session.changing():
+        todo = live.back(live.read(session.call))
+        session.apply(Plan(steps=(todo,)))
+    return str(todo.changes[0].after)

@@ -59,7 +59,7 @@ def test_after_a_throttle_in_the_middle_the_rest_is_read_and_nothing_twice() -> 
     first = {"events": [event("a", 1)], "nextToken": "t"}
     second = {"events": [event("a", 1), event("b", 2)]}
     reader = LogReader(call=FakeAws({"FilterLogEvents": [first, refusal("ThrottlingException"), second]}), group="g")
-    told = []
+    told: list[str] = []
     with pytest.raises(AwsError):
         told.extend(line.text for line in reader.read())
     told = [line.text for line in reader.read()]

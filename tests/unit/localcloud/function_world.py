@@ -19,13 +19,19 @@ from tests.unit.localcloud.hosting_fakes import Clock, Later, Served, ServingEng
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
 ROLE = "arn:aws:iam::123456789012:role/kennel"
 
+IMAGES = tuple(f"{prefix}fn:{name}" for name in ("1", "2", "3", "bad") for prefix in ("", "sha256:"))
+
 
 def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
     """Answer as the emulator does for what the event asks."""
     event = json.loads(body) if path == PATH else {}
     if isinstance(event, dict) and event.get("die"):
         raise BrokenError("reset")
+    if isinstance(event, dict) and "image" in event and container.spec.image.endswith("bad"):
+        answer = {"statusCode": 424, "error": {"code": "endpoint-refused", "message": "no such endpoint"}}
+        return Reply(status=200, headers={}, body=json.dumps(answer).encode())
     said = {
+        "statusCode": 200,
         "event": event,
         "container": container.id,
         "version": container.spec.environment["AWS_LAMBDA_FUNCTION_VERSION"],
@@ -37,9 +43,7 @@ def emulator(container: Served, method: str, path: str, body: bytes, headers: Ma
 class World:
     """Lambda with an in-memory engine and work that waits for `later.run()`."""
 
-    engine: ServingEngine = field(
-        default_factory=lambda: ServingEngine(emulator, images=("fn:1", "fn:2", "sha256:fn:1", "sha256:fn:2"))
-    )
+    engine: ServingEngine = field(default_factory=lambda: ServingEngine(emulator, images=IMAGES))
     point: float = 0.0
 
     def __post_init__(self) -> None:
