@@ -35,6 +35,7 @@ crop = 64
 account = "123456789012"
 endpoint_url = "http://127.0.0.1:{port}"
 credentials = "dummy"
+engine_images = true
 """
 
 
@@ -44,19 +45,30 @@ def _hear_interrupts() -> None:
 
 
 class Desk:
-    """./inv with settings, and a local AWS, of its own."""
+    """./inv of the repository at `home` with settings, and a local AWS, of its own."""
 
-    def __init__(self, folder: Path, *, source: str = "groceries", epochs: int = 1) -> None:
+    def __init__(self, folder: Path, *, home: Path = REPOSITORY, text: str = SETTINGS, **values: object) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
+        self.home = home
         settings = folder / "deploy.toml"
-        settings.write_text(SETTINGS.format(source=source, port=self.port, epochs=epochs))
+        settings.write_text(text.format(port=self.port, **values))
         self.environment = {**os.environ, "KENNEL_SETTINGS": str(settings), "KENNEL_STAGE": "local"}
+
+    @property
+    def state(self) -> Path:
+        """Where its local AWS keeps what it needs."""
+        return self.home / ".kennel" / f"localcloud-{self.port}"
+
+    def processes(self) -> list[str]:
+        """Processes that have to do with its state."""
+        found = subprocess.run(["pgrep", "-af", str(self.state)], capture_output=True, text=True, check=False)
+        return found.stdout.splitlines()
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [REPOSITORY / "inv", *words],
+            [self.home / "inv", *words],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -77,8 +89,7 @@ class Desk:
         """Containers and networks of this desk's local AWS."""
         from localcloud.state import StateDir
 
-        folder = REPOSITORY / ".kennel" / f"localcloud-{self.port}"
-        label = f"label=kennel.localcloud={StateDir(folder).instance}"
+        label = f"label=kennel.localcloud={StateDir(self.state).instance}"
         found = ""
         for words in (["ps", "-aq"], ["network", "ls", "-q"]):
             listed = subprocess.run(["docker", *words, "--filter", label], capture_output=True, text=True, check=True)
@@ -92,28 +103,32 @@ class Desk:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def clean(self) -> None:
-        subprocess.run([REPOSITORY / "inv", "down", "--yes"], env=self.environment, capture_output=True, check=False)
-        shutil.rmtree(REPOSITORY / ".kennel" / f"localcloud-{self.port}", ignore_errors=True)
+        subprocess.run([self.home / "inv", "down", "--yes"], env=self.environment, capture_output=True, check=False)
+        shutil.rmtree(self.state, ignore_errors=True)
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Three classes of the starter pictures, a few of each split."""
+def few_pictures(folder: Path) -> Path:
+    """Three classes of the starter pictures, a few of each split, laid out in `folder`."""
     from starter import groceries
 
     whole = groceries.fetch(REPOSITORY / ".kennel" / "cache")
     for split, count in (("train", 8), ("valid", 4), ("test", 4)):
         for label in ("Kaiser", "Orange", "Honeydew-Melon"):
             for picture in sorted((whole / split / label).iterdir())[:count]:
-                target = tmp_path / "few" / split / label / picture.name
+                target = folder / split / label / picture.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(picture, target)
-    return tmp_path / "few"
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return few_pictures(tmp_path / "few")
 
 
 @pytest.fixture
 def desk(tmp_path: Path, pictures: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path, source=str(pictures))
+    made = Desk(tmp_path, source=str(pictures), epochs=1)
     try:
         yield made
     finally:
@@ -155,7 +170,7 @@ def test_a_job_that_cannot_train_says_why_and_the_command_fails(desk: Desk, pict
 
 
 def test_ctrl_c_in_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, epochs=200)
+    desk = Desk(tmp_path, source="groceries", epochs=200)
     try:
         process = desk.start("demo")
         deadline = time.monotonic() + 600

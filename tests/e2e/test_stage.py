@@ -1,0 +1,188 @@
+"""A stage as a user builds it up, changes it and takes it away: a real registry, real training, two endpoints of two
+models, an update and a failing update under load, and nothing left at the end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.objects import client
+from tests.e2e.test_main_job import REPOSITORY, Desk, few_pictures
+
+SETTINGS = """
+[data]
+source = "{source}"
+
+[training.hyperparameters]
+model = "resnet18"
+weights = "none"
+freeze_backbone = true
+epochs = 1
+batch_size = 16
+resize = 64
+crop = 64
+
+[endpoint.autoscaling]
+max = 2
+target = 10000
+
+[endpoints.multi]
+training = "multi"
+
+[lambda]
+reserved_concurrency = 5
+
+[stages.local]
+account = "123456789012"
+endpoint_url = "http://127.0.0.1:{port}"
+credentials = "dummy"
+"""
+
+
+class Clone(Desk):
+    """A copy of the repository, so that its code can be changed, with a local AWS of its own."""
+
+    def __init__(self, folder: Path, source: Path) -> None:
+        home = folder / "clone"
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        for name in filter(None, listed.stdout.split("\0")):
+            target = home / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, target, follow_symlinks=False)
+        (home / ".venv").symlink_to(REPOSITORY / ".venv")
+        (home / ".kennel").mkdir()
+        (home / ".kennel" / "cache").symlink_to(REPOSITORY / ".kennel" / "cache")
+        super().__init__(folder, home=home, text=SETTINGS, source=str(source))
+
+    def aws(self, service: str) -> Any:
+        return client(service, f"http://127.0.0.1:{self.port}", "us-east-1")
+
+    def change(self, name: str, before: str, after: str) -> None:
+        path = self.home / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(before) == 1
+        path.write_text(text.replace(before, after), encoding="utf-8")
+
+    def served(self) -> dict[str, str]:
+        """Each endpoint's image."""
+        aws = self.aws("sagemaker")
+        found = {}
+        for name in ("kennel-local", "kennel-local-multi"):
+            config = aws.describe_endpoint(EndpointName=name)["EndpointConfigName"]
+            [variant] = aws.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+            found[name] = aws.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]["Image"]
+        return found
+
+
+class Load:
+    """Asks both endpoints and the function, one after another, while it lasts; keeps what was refused."""
+
+    def __init__(self, clone: Clone, picture: Path) -> None:
+        self.clone, self.picture = clone, picture.read_bytes()
+        self.answered: Counter[str] = Counter()
+        self.refused: list[str] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        runtime, function = self.clone.aws("sagemaker-runtime"), self.clone.aws("lambda")
+        event = json.dumps({"image": base64.b64encode(self.picture).decode()}).encode()
+        while not self._ended.wait(0.02):
+            for name in ("kennel-local", "kennel-local-multi", "kennel-local-classify:live"):
+                try:
+                    if ":" in name:
+                        answer = json.load(function.invoke(FunctionName=name, Payload=event)["Payload"])
+                        if answer.get("statusCode") != 200:
+                            self.refused.append(f"{name}: {answer}")
+                    else:
+                        runtime.invoke_endpoint(EndpointName=name, Body=self.picture, ContentType="image/jpeg")
+                    self.answered[name] += 1
+                except (ClientError, BotoCoreError) as error:
+                    self.refused.append(f"{name}: {error}")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return few_pictures(tmp_path / "few")
+
+
+@pytest.fixture
+def clone(tmp_path: Path, pictures: Path) -> Iterator[Clone]:
+    made = Clone(tmp_path, pictures)
+    try:
+        yield made
+    finally:
+        made.clean()
+
+
+def test_a_stage_is_built_up_changed_under_load_and_taken_away_whole(clone: Clone, pictures: Path) -> None:
+    picture = next((pictures / "test" / "Orange").iterdir())
+
+    # From nothing. Two models stand side by side, their images come from the registry by digest.
+    clone.inv("up", "build", "push", "data", "train", "train", "--name=multi", "--instances=2", "--quiet")
+    said = clone.inv("deploy", "autoscale", "status")
+    assert said.count("InService") >= 2, said
+    first = clone.served()
+    assert all("/kennel-local/serve@sha256:" in image for image in first.values())
+    jobs = [job["TrainingJobName"] for job in clone.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]]
+    assert len(jobs) == 2
+
+    # A change of the serving code: only what it touches moves, and no request fails.
+    clone.change(
+        "serve/app.py", "from __future__ import annotations\n", "from __future__ import annotations  # newer\n"
+    )
+    with Load(clone, picture) as load:
+        clone.inv("build", "push", "data", "train", "--quiet")
+        steps = json.loads(clone.inv("plan", "--json"))["steps"]
+        changed = {step["resource"].partition("/")[0] for step in steps if step["action"] != "none"}
+        assert changed == {"model", "endpoint-config", "endpoint"}
+        clone.inv("deploy", "autoscale", "status")
+        assert "nothing to do" in clone.inv("deploy")
+    assert load.refused == []
+    assert min(load.answered.values()) > 20, load.answered
+    second = clone.served()
+    assert set(first.values()).isdisjoint(second.values())
+    assert [
+        job["TrainingJobName"] for job in clone.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    ] == jobs
+
+    # A version that answers wrongly goes back by itself, and no request meets it.
+    clone.change(
+        "serve/predictor.py",
+        "return np.asarray(values, dtype=np.float32)",
+        "return -np.asarray(values, dtype=np.float32)",
+    )
+    clone.inv("build", "push")
+    with Load(clone, picture) as load:
+        failed = clone.start("deploy")
+        said = failed.communicate(timeout=600)[0]
+    assert failed.returncode == 1, said
+    assert "rolled back" in said
+    assert "golden" in said
+    assert "Traceback" not in said
+    assert load.refused == []
+    assert clone.served() == second
+
+    # Nothing is left: no resource, no container, no network, no registry.
+    assert "none left" in clone.inv("down", "--yes")
+    assert clone.left == []
+    assert not clone.answers
+    assert not clone.processes()
