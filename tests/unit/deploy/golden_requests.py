@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -79,4 +80,4 @@ def shown(value: Any) -> Any:
             return {"(JSON text)": json.loads(value)}
         except ValueError:
             return value
-    return str(value) if isinstance(value, Ref) else value
+    return str(value) if isinstance(value, Ref | datetime) else value

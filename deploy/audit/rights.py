@@ -1,0 +1,168 @@
+"""IAM: who may do everything, roles that nobody uses, MFA, access keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+from deploy.audit.finding import Finding
+from deploy.audit.sight import looked
+from deploy.aws import lookup, pages
+from deploy.models import Call, Request
+
+STALE = timedelta(days=90)
+MARKER = ("Marker", "Marker")
+Described = Mapping[str, Any]
+
+
+def look(call: Call, now: datetime) -> Iterator[Finding]:
+    """Every finding of IAM. Raises AwsError where it may not look."""
+    details = _details(call)
+    documents = {policy["Arn"]: _default(policy) for policy in details["policies"]}
+    for kind in ("user", "group", "role"):
+        for entity in details[f"{kind}s"]:
+            if not _is_aws_own(entity):
+                yield from policies(kind, entity, documents)
+    for role in details["roles"]:
+        yield from stale_role(role, now)
+
+
+def root(call: Call, _: datetime) -> Iterator[Finding]:
+    """The root user: it should have MFA and no keys."""
+    summary = call(Request(service="iam", operation="GetAccountSummary"))["SummaryMap"]
+    if not summary.get("AccountMFAEnabled"):
+        fix = "log in as root, Security credentials, Assign MFA device"
+        yield Finding(severity="critical", what="account/root", finding="the root user has no MFA", fix=fix)
+    if summary.get("AccountAccessKeysPresent"):
+        fix = "log in as root, Security credentials, delete the access keys"
+        yield Finding(severity="critical", what="account/root", finding="the root user has access keys", fix=fix)
+
+
+def users(call: Call, now: datetime) -> Iterator[Finding]:
+    """Users: MFA for those with a password, and the age of their keys."""
+    for user in pages(call, _iam("ListUsers"), items="Users", token=MARKER):
+        yield from looked(f"user/{user['UserName']}", partial(_user, call, user["UserName"], now))
+
+
+def _user(call: Call, name: str, now: datetime) -> Iterator[Finding]:
+    password = lookup(call, _iam("GetLoginProfile", UserName=name))
+    devices = list(pages(call, _iam("ListMFADevices", UserName=name), items="MFADevices", token=MARKER))
+    if password is not None and not devices:
+        fix = f"aws iam enable-mfa-device --user-name {name} … (they do it themselves under Security credentials)"
+        yield Finding(severity="high", what=f"user/{name}", finding="has a password and no MFA", fix=fix)
+    for key in pages(call, _iam("ListAccessKeys", UserName=name), items="AccessKeyMetadata", token=MARKER):
+        used = call(_iam("GetAccessKeyLastUsed", AccessKeyId=key["AccessKeyId"]))["AccessKeyLastUsed"]
+        yield from access_key(key, used.get("LastUsedDate"), now)
+
+
+def access_key(key: Described, used: datetime | None, now: datetime) -> Iterator[Finding]:
+    """A key that is old, or that nobody uses. Pure."""
+    if key.get("Status") != "Active" or now - key["CreateDate"] < STALE:
+        return
+    name, number, age = key["UserName"], key["AccessKeyId"], (now - key["CreateDate"]).days
+    what = f"user/{name}"
+    if used is None or now - used > STALE:
+        fix = f"aws iam update-access-key --status Inactive --access-key-id {number} --user-name {name}"
+        since = "never used" if used is None else f"not used for {(now - used).days} days"
+        yield Finding(severity="medium", what=what, finding=f"the access key {number} is {since}", fix=fix)
+    else:
+        fix = f"aws iam create-access-key --user-name {name}, change to it, then delete {number}"
+        yield Finding(severity="medium", what=what, finding=f"the access key {number} is {age} days old", fix=fix)
+
+
+def policies(kind: str, entity: Described, documents: Mapping[str, Any]) -> Iterator[Finding]:
+    """What gives an entity everything of a service, or of all. Pure."""
+    name = entity[f"{kind.capitalize()}Name"]
+    for policy in entity.get("AttachedManagedPolicies", ()):
+        arn, title = policy["PolicyArn"], policy["PolicyName"]
+        fix = f"./inv iam shows what is needed; aws iam detach-{kind}-policy --{kind}-name {name} --policy-arn {arn}"
+        yield from _wide(f"{kind}/{name}", title, documents.get(arn), fix, known=title)
+    for policy in entity.get(f"{kind.capitalize()}PolicyList", ()):
+        title = policy["PolicyName"]
+        fix = f"name actions and ARNs; or aws iam delete-{kind}-policy --{kind}-name {name} --policy-name {title}"
+        yield from _wide(f"{kind}/{name}", title, document(policy["PolicyDocument"]), fix)
+
+
+def _wide(what: str, title: str, found: Any, fix: str, known: str = "") -> Iterator[Finding]:
+    if known == "AdministratorAccess" or allows_all(found):
+        yield Finding(severity="critical", what=what, finding=f"{title} allows everything", fix=fix)
+    elif known.endswith("FullAccess") or wildcards(found):
+        wide = ", ".join(wildcards(found))
+        finding = f"{title} allows {wide} on everything" if wide else f"{title} gives a whole service"
+        yield Finding(severity="high", what=what, finding=finding, fix=fix)
+
+
+def allows_all(found: Any) -> bool:
+    """Whether a document allows every action on everything."""
+    return any("*" in _list(each.get("Action")) and "*" in _list(each.get("Resource")) for each in _allowing(found))
+
+
+def wildcards(found: Any) -> list[str]:
+    """The actions of whole services (s3:*) that a document allows on everything without a condition."""
+    actions = {
+        action
+        for each in _allowing(found)
+        if "*" in _list(each.get("Resource")) and not each.get("Condition")
+        for action in _list(each.get("Action"))
+    }
+    return sorted(action for action in actions if action.endswith(":*"))
+
+
+def stale_role(role: Described, now: datetime) -> Iterator[Finding]:
+    """A role that nobody has taken for 90 days. Pure."""
+    if _is_aws_own(role):
+        return
+    used = role.get("RoleLastUsed", {}).get("LastUsedDate")
+    last = used or role["CreateDate"]
+    if now - last > STALE:
+        days, name = (now - last).days, role["RoleName"]
+        finding = f"not used for {days} days" if used else f"never used in the {days} days since it was made"
+        fix = f"aws iam delete-role --role-name {name} (detach its policies first)"
+        yield Finding(severity="medium", what=f"role/{name}", finding=finding, fix=fix)
+
+
+def document(found: Any) -> Any:
+    """A policy document, which IAM's API writes as JSON in percent-encoding."""
+    return json.loads(unquote(found)) if isinstance(found, str) else found
+
+
+def _details(call: Call) -> dict[str, list[Described]]:
+    """Users, groups, roles and the policies of the account, in pages that hold some of each."""
+    keys = {"UserDetailList": "users", "GroupDetailList": "groups", "RoleDetailList": "roles", "Policies": "policies"}
+    found: dict[str, list[Described]] = {name: [] for name in keys.values()}
+    params: dict[str, Any] = {}
+    while True:
+        answer = call(_iam("GetAccountAuthorizationDetails", **params))
+        for key, name in keys.items():
+            found[name] += answer.get(key, ())
+        if not answer.get("IsTruncated"):
+            return found
+        params = {"Marker": answer["Marker"]}
+
+
+def _default(policy: Described) -> Any:
+    versions = [each for each in policy.get("PolicyVersionList", ()) if each.get("IsDefaultVersion")]
+    return document(versions[0].get("Document")) if versions else None
+
+
+def _is_aws_own(entity: Described) -> bool:
+    return str(entity.get("Path", "/")).startswith("/aws-service-role/")
+
+
+def _allowing(found: Any) -> Iterable[Described]:
+    statements = (found or {}).get("Statement", ())
+    return [
+        each for each in ([statements] if isinstance(statements, dict) else statements) if each["Effect"] == "Allow"
+    ]
+
+
+def _list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
+
+
+def _iam(operation: str, **params: Any) -> Request:
+    return Request(service="iam", operation=operation, params=params)

@@ -1,0 +1,88 @@
+"""Endpoints that are paid for and not used, or do not scale; images with known holes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from deploy.audit.finding import Finding
+from deploy.aws import lookup, pages
+from deploy.models import Call, Request
+
+IDLE = timedelta(days=1)
+SEVERE_HOLES = ("CRITICAL", "HIGH")
+
+
+def endpoints(call: Call, now: datetime) -> Iterator[Finding]:
+    """Every endpoint in service that is idle or does not scale. Raises AwsError where it may not look."""
+    targets = Request(
+        service="application-autoscaling",
+        operation="DescribeScalableTargets",
+        params={"ServiceNamespace": "sagemaker"},
+    )
+    scaled = {each["ResourceId"] for each in pages(call, targets, items="ScalableTargets")}
+    listing = Request(service="sagemaker", operation="ListEndpoints", params={"StatusEquals": "InService"})
+    for item in pages(call, listing, items="Endpoints"):
+        name = item["EndpointName"]
+        asked = Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": name})
+        for variant in (lookup(call, asked) or {}).get("ProductionVariants", ()):
+            invocations = _invocations(call, name, variant["VariantName"], now)
+            is_young = now - item["CreationTime"] < IDLE
+            yield from endpoint(name, variant, scaled, None if is_young else invocations)
+
+
+def endpoint(name: str, variant: Mapping[str, Any], scaled: set[str], invocations: float | None) -> Iterator[Finding]:
+    """One variant; `invocations` of the last day, None for an endpoint that is not a day old. Pure."""
+    key = variant["VariantName"]
+    what = f"endpoint/{name}"
+    if "CurrentInstanceCount" not in variant:
+        return  # serverless: it scales by itself, and costs nothing while nobody asks
+    if invocations == 0:
+        finding = f"variant {key} was not asked once in a day, and is paid for"
+        yield Finding(severity="medium", what=what, finding=finding, fix="./inv down, or aws sagemaker delete-endpoint")
+    if f"endpoint/{name}/variant/{key}" not in scaled:
+        fix = "set endpoint.autoscaling.max in deploy.toml; ./inv autoscale"
+        yield Finding(severity="low", what=what, finding=f"variant {key} does not scale", fix=fix)
+
+
+def images(call: Call, _: datetime) -> Iterator[Finding]:
+    """The newest image of each repository. Raises AwsError where it may not look."""
+    listing = Request(service="ecr", operation="DescribeRepositories")
+    for repository in pages(call, listing, items="repositories", token=("nextToken", "nextToken")):
+        name = repository["repositoryName"]
+        asked = Request(service="ecr", operation="DescribeImages", params={"repositoryName": name})
+        found = list(pages(call, asked, items="imageDetails", token=("nextToken", "nextToken")))
+        newest = max(found, key=lambda each: each["imagePushedAt"], default=None)
+        if newest is not None:
+            yield from image(name, newest)
+
+
+def image(repository: str, found: Mapping[str, Any]) -> Iterator[Finding]:
+    """What the scan of an image has found. Pure."""
+    digest = found["imageDigest"]
+    counts = found.get("imageScanFindingsSummary", {}).get("findingSeverityCounts", {})
+    severe = {level: counts[level] for level in SEVERE_HOLES if counts.get(level)}
+    if severe:
+        told = ", ".join(f"{count} {level}" for level, count in severe.items())
+        fix = f"./inv lock --upgrade, build, push; aws ecr describe-image-scan-findings --repository-name {repository} "
+        yield Finding(
+            severity="high",
+            what=f"image/{repository}",
+            finding=f"its newest image has {told} findings",
+            fix=f"{fix}--image-id imageDigest={digest}",
+        )
+
+
+def _invocations(call: Call, name: str, variant: str, now: datetime) -> float:
+    params = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "Invocations",
+        "Dimensions": [{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": variant}],
+        "StartTime": now - IDLE,
+        "EndTime": now,
+        "Period": 3600,
+        "Statistics": ["Sum"],
+    }
+    answer = call(Request(service="cloudwatch", operation="GetMetricStatistics", params=params))
+    return float(sum(point["Sum"] for point in answer.get("Datapoints", ())))

@@ -1,0 +1,60 @@
+"""Buckets that strangers can read or write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from deploy.audit.finding import Finding
+from deploy.audit.sight import looked
+from deploy.aws import lookup
+from deploy.errors import AwsError
+from deploy.models import Call, Request
+
+EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
+ANY_ACCOUNT = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
+BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+ABSENT = ("NoSuchPublicAccessBlockConfiguration", "NoSuchBucketPolicy")
+
+
+def look(call: Call, _: datetime) -> Iterator[Finding]:
+    """Every bucket that is public, or may become so. Raises AwsError where it may not look."""
+    for item in call(Request(service="s3", operation="ListBuckets")).get("Buckets", ()):
+        yield from looked(f"bucket/{item['Name']}", partial(_bucket, call, item["Name"]))
+
+
+def _bucket(call: Call, name: str) -> Iterator[Finding]:
+    block = _ask(call, "GetPublicAccessBlock", name).get("PublicAccessBlockConfiguration", {})
+    status = _ask(call, "GetBucketPolicyStatus", name).get("PolicyStatus", {})
+    grants = _ask(call, "GetBucketAcl", name).get("Grants", ())
+    yield from bucket(name, block, bool(status.get("IsPublic")), grants)
+
+
+def bucket(name: str, block: Mapping[str, bool], has_public_policy: bool, grants: Any) -> Iterator[Finding]:
+    """What a block, a policy's status and the grants of an ACL come to. Pure."""
+    settings = ",".join(f"{each}=true" for each in BLOCKS)
+    fix = f"aws s3api put-public-access-block --bucket {name} --public-access-block-configuration {settings}"
+    found = {grant.get("Grantee", {}).get("URI"): grant.get("Permission") for grant in grants}
+    opened = next((uri for uri in (EVERYBODY, ANY_ACCOUNT) if uri in found), None)
+    if opened and not block.get("IgnorePublicAcls"):
+        whom = "everybody" if opened == EVERYBODY else "every AWS account"
+        finding = f"its ACL gives {whom} {found[opened]}"
+        yield Finding(severity="critical", what=f"bucket/{name}", finding=finding, fix=fix)
+    if has_public_policy and not block.get("RestrictPublicBuckets"):
+        yield Finding(severity="critical", what=f"bucket/{name}", finding="its policy is public", fix=fix)
+    missing = [each for each in BLOCKS if not block.get(each)]
+    if missing:
+        finding = f"public access is not blocked: {', '.join(missing)}"
+        yield Finding(severity="medium", what=f"bucket/{name}", finding=finding, fix=fix)
+
+
+def _ask(call: Call, operation: str, name: str) -> Mapping[str, Any]:
+    """The answer; {} for what is not set."""
+    try:
+        return lookup(call, Request(service="s3", operation=operation, params={"Bucket": name})) or {}
+    except AwsError as error:
+        if error.code in ABSENT:
+            return {}
+        raise
