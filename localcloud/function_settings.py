@@ -132,7 +132,8 @@ def policy_statement(params: Params, resource: str) -> Params:
     """Return the policy statement that AddPermission makes, conditions and all (CONTRACTS 70)."""
     principal: Any = params["Principal"]
     if principal != "*":
-        principal = {"Service" if principal.endswith(".amazonaws.com") else "AWS": principal}
+        account = f"arn:aws:iam::{principal}:root" if principal.isdigit() else principal
+        principal = {"Service" if principal.endswith(".amazonaws.com") else "AWS": account}
     condition: Params = {}
     if "SourceArn" in params:
         condition["ArnLike"] = {"AWS:SourceArn": params["SourceArn"]}

@@ -2,9 +2,11 @@
 
 import base64
 import json
+import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -16,6 +18,10 @@ from localcloud.protocol import Answer
 from localcloud.service import Request
 
 TEXTUAL = ("text/", "application/json", "application/xml", "application/javascript")
+MINUTES_5 = 300.0  # seconds that a signature lasts
+SIGNATURE = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[^/,]+/(?P<scope>[^,]+), ?SignedHeaders=(?P<names>[^,]+), ?Signature=[0-9a-f]{64}"
+)
 URL_ACTIONS = frozenset({"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"})
 
 
@@ -88,9 +94,47 @@ def told(status: int, message: str) -> Answer:
     return Answer(status=status, headers={"Content-Type": "application/json"}, body=body)
 
 
-def public(statements: list[Mapping[str, Any]]) -> bool:
-    """Tell whether a policy lets everybody in: since October 2025 it takes both actions (CONTRACTS 70)."""
-    return {statement["Action"] for statement in statements if statement["Principal"] == "*"} >= URL_ACTIONS
+def lets_in(statements: Iterable[Mapping[str, Any]], auth: str) -> bool:
+    """Tell whether a policy lets callers of a URL in: since October 2025 it takes both actions (CONTRACTS 70)."""
+    found = {each["Action"] for each in statements if _names_callers(each["Principal"], auth) and _applies(each, auth)}
+    return found >= URL_ACTIONS
+
+
+def _names_callers(principal: Any, auth: str) -> bool:
+    """Everybody for AuthType NONE; signed callers are the account's own, for localcloud knows no others."""
+    return bool(principal == "*" or (auth == "AWS_IAM" and "AWS" in principal))
+
+
+def _applies(statement: Mapping[str, Any], auth: str) -> bool:
+    conditions = statement.get("Condition", {})
+    wanted = conditions.get("StringEquals", {}).get("lambda:FunctionUrlAuthType", auth)
+    return bool(wanted == auth and conditions.get("Bool", {}).get("lambda:InvokedViaFunctionUrl", "true") == "true")
+
+
+def is_signed(request: Request, now: float) -> bool:
+    """Tell whether a request carries a SigV4 signature for Lambda, not older than five minutes.
+
+    The signature itself is not computed again: localcloud takes any credentials and knows no secrets.
+    """
+    query = dict(parse_qsl(request.query))
+    header = SIGNATURE.fullmatch(request.headers.get("authorization", ""))
+    scope, names, when, valid = (
+        (header["scope"], header["names"], request.headers.get("x-amz-date", ""), MINUTES_5)
+        if header
+        else (
+            query.get("X-Amz-Credential", "").partition("/")[2],
+            query.get("X-Amz-SignedHeaders", ""),
+            query.get("X-Amz-Date", ""),
+            float(query.get("X-Amz-Expires", MINUTES_5)),
+        )
+    )
+    if not scope.endswith("/lambda/aws4_request") or "host" not in names.split(";"):
+        return False
+    try:
+        signed = datetime.strptime(when, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return False
+    return signed - MINUTES_5 <= now <= signed + valid
 
 
 @dataclass(kw_only=True)
@@ -122,13 +166,14 @@ class FunctionUrls:
         url = function.urls.get(qualifier)
         if url is None:
             return told(403, "Forbidden")
-        if url["AuthType"] == "AWS_IAM":
-            signed = "AWS4-HMAC-SHA256" in request.headers.get("authorization", "")
-            return None if signed else told(403, "Forbidden")
-        if public(list(function.policies.get(qualifier, []))):
+        auth = str(url["AuthType"])
+        if auth == "AWS_IAM" and not is_signed(request, self.invoker.functions.cloud.now().timestamp()):
+            return told(403, "Forbidden")
+        if lets_in(function.policies.get(qualifier, []), auth):
             return None
+        who = "'*'" if auth == "NONE" else "the account (localcloud knows no identity policies)"
         return told(
             403,
-            "Forbidden. AuthType NONE needs two AddPermission calls with Principal '*': lambda:InvokeFunctionUrl, and "
-            "lambda:InvokeFunction with InvokedViaFunctionUrl.",
+            f"Forbidden. AuthType {auth} needs two AddPermission calls with Principal {who}: lambda:InvokeFunctionUrl, "
+            "and lambda:InvokeFunction with InvokedViaFunctionUrl.",
         )

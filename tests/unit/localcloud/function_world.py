@@ -31,7 +31,7 @@ def emulator(container: Served, method: str, path: str, body: bytes, headers: Ma
         answer = {"statusCode": 424, "error": {"code": "endpoint-refused", "message": "no such endpoint"}}
         return Reply(status=200, headers={}, body=json.dumps(answer).encode())
     said = {
-        "statusCode": 200,
+        **({"statusCode": 200} if isinstance(event, dict) and "image" in event else {}),
         "event": event,
         "container": container.id,
         "version": container.spec.environment["AWS_LAMBDA_FUNCTION_VERSION"],
