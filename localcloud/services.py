@@ -1,17 +1,20 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import autoscaling, ecr, instances, lambda_service, monitor, service_quotas, serving, training
+from localcloud import autoscaling, ecr, instances, lambda_service, monitor, service_quotas, serving, tuning
 from localcloud.cloud import Cloud
 from localcloud.service import Service
+from localcloud.training import TrainingJobs
 
 
 def services(cloud: Cloud) -> list[Service]:
     """Every room's Service, in the order in which they are closed."""
     scaling, scale = autoscaling.service(cloud)
+    jobs = TrainingJobs(cloud)
     return [
         monitor.service(cloud, scale),
         scaling,
-        training.service(cloud),
+        tuning.service(cloud, jobs),
+        jobs.service(),
         *instances.services(cloud),
         *serving.services(cloud),
         lambda_service.service(cloud),

@@ -49,10 +49,18 @@ class TrainingJobs:
 
     def create(self, params: dict[str, Any]) -> dict[str, Any]:
         """CreateTrainingJob: everything that can be known to be wrong is told now, the rest by the job's failure."""
+        return {"TrainingJobArn": self.begin(params).arn}
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Raise ApiError for a job that cannot be begun."""
         plan.check(params)
         self._cloud.images.check_sagemaker(params["AlgorithmSpecification"]["TrainingImage"])
         self._check_s3(params)
         self._check_quotas(params)
+
+    def begin(self, params: dict[str, Any], *, tuning: str | None = None) -> TrainingRun:
+        """Begin a job; `tuning` is the ARN of the tuning job that launches it. Raises ApiError."""
+        self.check(params)
         name = params["TrainingJobName"]
         arn = self._cloud.arn("sagemaker", f"training-job/{name.lower()}")
         with self._lock:
@@ -63,9 +71,10 @@ class TrainingJobs:
                     f"name already exists ({arn})",
                 )
             run = self._runs[name] = TrainingRun(self._cloud, params, arn)
+        run.tuning = tuning
         self._cloud.tags.put(arn, params.get("Tags"))
         run.start()
-        return {"TrainingJobArn": arn}
+        return run
 
     def _check_s3(self, params: Mapping[str, Any]) -> None:
         for channel in plan.channels(params):
@@ -132,17 +141,13 @@ class TrainingJobs:
             run.close()
 
 
-def service(cloud: Cloud) -> Service:
-    """The room, ready for the server."""
-    return TrainingJobs(cloud).service()
-
-
 def described(run: TrainingRun) -> dict[str, Any]:
     """DescribeTrainingJob's answer."""
     record = run.record
     found: dict[str, Any] = {name: run.request.get(name) for name in _ECHOED}
     found |= {
         "TrainingJobArn": run.arn,
+        "TuningJobArn": run.tuning,
         "ModelArtifacts": {"S3ModelArtifacts": record.artifacts or _future_artifacts(run.request)},
         "TrainingJobStatus": record.status,
         "SecondaryStatus": record.secondary,

@@ -274,11 +274,12 @@ def failure_reason(text: str, exit_code: int, *, out_of_memory: bool = False) ->
 
 
 class MetricScanner:
-    """Reads log lines and remembers each metric's last value (CONTRACTS 18)."""
+    """Reads log lines and remembers each metric's values (CONTRACTS 18)."""
 
     def __init__(self, definitions: Sequence[Mapping[str, str]]) -> None:
         self._definitions = [(definition["Name"], _compiled(definition)) for definition in definitions]
         self.last: dict[str, float] = {}
+        self.history: dict[str, list[float]] = {}
 
     def scan(self, line: str) -> dict[str, float]:
         """The metrics that this line tells."""
@@ -290,6 +291,8 @@ class MetricScanner:
                 except (ValueError, TypeError):
                     continue
         self.last |= found
+        for name, value in found.items():
+            self.history.setdefault(name, []).append(value)
         return found
 
 

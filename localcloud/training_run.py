@@ -49,6 +49,7 @@ class TrainingRun:
         root: bool | None = None,
     ) -> None:
         self.request, self.arn = request, arn
+        self.tuning: str | None = None  # the ARN of the tuning job that launched it
         self.name: str = request["TrainingJobName"]
         self._cloud, self._grace = cloud, grace
         self._root = os.geteuid() == 0 if root is None else root
@@ -57,7 +58,7 @@ class TrainingRun:
         self._lock = threading.Lock()
         self._events: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
         self._wanted: str | None = None  # "stop", "interrupt" or "close": what somebody asked for
-        self._scanner = plan.MetricScanner(request["AlgorithmSpecification"].get("MetricDefinitions", ()))
+        self.scanner = plan.MetricScanner(request["AlgorithmSpecification"].get("MetricDefinitions", ()))
         self._trained = 0.0
         self._hosts = plan.hosts(request)
         self._folder = cloud.state_dir / "work" / f"training-{self.name}"
@@ -276,7 +277,7 @@ class TrainingRun:
     def _read(self, line: str) -> None:
         with self._lock:
             now = self._cloud.now()
-            found = self._scanner.scan(line)
+            found = self.scanner.scan(line)
             if found:
                 known = {name: (name, value, when) for name, value, when in self._record.metrics}
                 known |= {name: (name, value, now) for name, value in found.items()}
