@@ -3,7 +3,7 @@
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from localcloud.endpoint_configs import Catalogue, Params, invalid, page
 from localcloud.fleets import Endpoint, Fleet, Variant
 from localcloud.hosting import Host, Recipe, StartError, each_at_once
 from localcloud.quotas import endpoint_use, require_variants
+from localcloud.scaled_variants import require_released
 from localcloud.variant_summaries import described, planned
 from localcloud.variants import Share, initial_share, traffic_steps, updated_shares
 
@@ -33,6 +34,7 @@ class Endpoints:
     host: Host
     alarmed: Callable[[Sequence[str]], list[str]]
     spawn: Callable[..., None]
+    scaled: Callable[[str], Collection[str]] = lambda _: ()  # the variants of an endpoint that the autoscaler moves
     watched: bool = True  # instances that die are replaced
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -148,6 +150,9 @@ class Endpoints:
         if "RollingUpdatePolicy" in deployment:
             raise invalid("localcloud has no rolling updates yet: use BlueGreenUpdatePolicy.")
         config = self.catalogue.configs.get(params["EndpointConfigName"])
+        running = endpoint.fleet.variants if endpoint.fleet else {}
+        before = {name: variant.recipe.variant for name, variant in running.items()}
+        require_released(self.scaled(endpoint.name), before, config["ProductionVariants"])
         recipes = self._recipes(endpoint.name, config)
         self._begin(endpoint, "Updating")
         shares = updated_shares(

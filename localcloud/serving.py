@@ -10,6 +10,7 @@ from localcloud.endpoints import Endpoints
 from localcloud.hosting import Host
 from localcloud.invoke import Invoker
 from localcloud.objects import client
+from localcloud.scaled_variants import scaled_variants
 from localcloud.service import Service
 from localcloud.threads import Threads
 from localcloud.transforms import Transforms
@@ -21,8 +22,9 @@ def services(cloud: Cloud) -> list[Service]:
     threads = Threads()
     host = Host(cloud=cloud, closing=threads.closing)
     endpoints = Endpoints(
-        cloud=cloud, catalogue=catalogue, host=host, alarmed=cloudwatch_alarms(cloud), spawn=threads.spawn
-    )
+        cloud=cloud, catalogue=catalogue, host=host, alarmed=cloudwatch_alarms(cloud), scaled=scaled_variants(cloud),
+        spawn=threads.spawn,
+    )  # fmt: skip
     metrics = EndpointMetrics(running=endpoints.running)
     cloud.metrics.ask(metrics.collect)
     invoker = Invoker(cloud=cloud, endpoints=endpoints, metrics=metrics)
