@@ -7,6 +7,7 @@ from dataclasses import dataclass
 PLAIN = ("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header", "--quiet")
 IMAGE = ("--python-version=3.13", "--python-platform=x86_64-manylinux_2_28")
 WITNESS = "tests/container/witness/requirements"
+IAM = "tests/functional/deploy/iam/requirements"
 HOST = ("--python-version=3.11", "--universal")
 
 
@@ -36,6 +37,7 @@ LOCKS: tuple[Lock, ...] = (
     _image("serve"),
     _image("lambda"),
     Lock(source=f"{WITNESS}.in", output=f"{WITNESS}.lock", options=HOST),
+    Lock(source=f"{IAM}.in", output=f"{IAM}.lock", options=HOST),
     Lock(source="localcloud/machine/aws.in", output="localcloud/machine/aws.lock", options=IMAGE),
     _image("test", "--constraints=docker/train.lock", "--constraints=docker/serve.lock"),
 )

@@ -21,10 +21,11 @@ TAKERS: Mapping[str, str] = {
     "lambda": "lambda.amazonaws.com",
     "ec2": "ec2.amazonaws.com",
 }
-# The roles that scaling makes for itself, by the service that takes them (CONTRACTS 52).
+# The roles that services make for themselves, by the service that takes them: scaling (CONTRACTS 52) and spot.
 LINKED: Mapping[str, str] = {
     "sagemaker.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
     "lambda.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_LambdaConcurrency",
+    "spot.amazonaws.com": "AWSServiceRoleForEC2Spot",
 }
 
 
@@ -110,7 +111,7 @@ def _pass(settings: Settings, service: str) -> Statement:
 def _linked(settings: Settings) -> list[Statement]:
     return [
         allow(
-            f"ScalingRoleOf{service.partition('.')[0].capitalize()}",
+            f"ServiceRoleOf{service.partition('.')[0].capitalize()}",
             ["iam:CreateServiceLinkedRole"],
             [settings.arn("iam", f"role/aws-service-role/{service}/{name}")],
             StringEquals={"iam:AWSServiceName": service},
@@ -164,14 +165,15 @@ def _scaling(settings: Settings) -> list[Statement]:
 
 
 def _function(settings: Settings) -> list[Statement]:
-    names = "AddPermission CreateAlias CreateFunction CreateFunctionUrlConfig DeleteAlias DeleteFunction "
-    names += "DeleteFunctionConcurrency DeleteFunctionUrlConfig DeleteProvisionedConcurrencyConfig GetAlias "
-    names += "GetFunction GetFunctionConfiguration GetFunctionUrlConfig GetPolicy GetProvisionedConcurrencyConfig "
-    names += "InvokeFunction ListAliases ListProvisionedConcurrencyConfigs ListTags ListVersionsByFunction "
-    names += "PublishVersion PutFunctionConcurrency PutProvisionedConcurrencyConfig RemovePermission TagResource "
-    names += "UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration UpdateFunctionUrlConfig"
+    looks = "GetAlias GetFunction GetFunctionConcurrency GetFunctionConfiguration GetFunctionUrlConfig GetPolicy "
+    looks += "GetProvisionedConcurrencyConfig InvokeFunction ListAliases ListFunctionUrlConfigs "
+    looks += "ListProvisionedConcurrencyConfigs ListTags ListVersionsByFunction"
+    changes = "AddPermission CreateAlias CreateFunction CreateFunctionUrlConfig DeleteAlias DeleteFunction "
+    changes += "DeleteFunctionConcurrency DeleteFunctionUrlConfig DeleteProvisionedConcurrencyConfig PublishVersion "
+    changes += "PutFunctionConcurrency PutProvisionedConcurrencyConfig RemovePermission TagResource UpdateAlias "
+    changes += "UpdateFunctionCode UpdateFunctionConfiguration UpdateFunctionUrlConfig"
     arn = settings.arn("lambda", f"function:{settings.function_name}")
-    return [allow("Function", _of("lambda", names), [arn, f"{arn}:*"])]
+    return [allow("Function", _of("lambda", f"{looks} {changes}"), [arn, f"{arn}:*"])]
 
 
 def _logs(settings: Settings) -> list[Statement]:
@@ -187,7 +189,7 @@ def _logs(settings: Settings) -> list[Statement]:
     changed = [arn for group in own for arn in grants.log_group(settings, group)]
     return [
         allow("LogGroups", _of("logs", changes), changed),
-        allow("LogsRead", _of("logs", "DescribeLogStreams FilterLogEvents GetLogEvents"), read),
+        allow("LogsRead", _of("logs", "FilterLogEvents"), read),
     ]
 
 
@@ -199,6 +201,7 @@ def _instances(settings: Settings) -> list[Statement]:
     volume = settings.arn("ec2", "volume/*")
     around = [settings.arn("ec2", f"{kind}/*") for kind in ("key-pair", "network-interface", "subnet")]
     image = f"arn:aws:ec2:{settings.stage.region}::image/*"
+    ami = f"arn:aws:ssm:{settings.stage.region}:*:parameter{settings.training.ec2.ami_parameter}"  # AWS's own
     tagging = {"ec2:CreateAction": ["CreateSecurityGroup", "RunInstances"]}
     changes = "AuthorizeSecurityGroupIngress DeleteSecurityGroup RevokeSecurityGroupIngress"
     return [
@@ -210,7 +213,7 @@ def _instances(settings: Settings) -> list[Statement]:
         allow("TagsNew", ["ec2:CreateTags"], [instance, volume, group], StringEquals={**asked, **tagging}),
         allow("SecurityGroup", _of("ec2", changes), [group], StringEquals=ours),
         allow("Instance", _of("ec2", "GetConsoleOutput TerminateInstances"), [instance], StringEquals=ours),
-        allow("Ami", ["ssm:GetParameter"], [f"arn:aws:ssm:{settings.stage.region}::parameter/aws/service/*"]),
+        allow("Ami", ["ssm:GetParameter"], [ami]),
     ]
 
 
@@ -223,13 +226,13 @@ def _notebook(settings: Settings) -> list[Statement]:
     return [allow("Notebook", _of("sagemaker", names), places)]
 
 
-def _account(_: Settings) -> list[Statement]:
+def _account(settings: Settings) -> list[Statement]:
     """What knows no resource: listings, which show names and no more, and the registry's token."""
     names = [
         *_of("application-autoscaling", "DescribeScalableTargets DescribeScalingActivities DescribeScalingPolicies"),
         *_of("application-autoscaling", "DescribeScheduledActions"),
         *_of("cloudwatch", "DescribeAlarms GetMetricData"),
-        *_of("ec2", "DescribeInstances DescribeSecurityGroups DescribeSubnets DescribeVpcs"),
+        *_of("ec2", "DescribeImages DescribeInstances DescribeSecurityGroups DescribeSubnets"),
         *_of("ecr", "GetAuthorizationToken"),
         *_of("iam", "ListInstanceProfiles ListPolicies ListRoles"),
         *_of("lambda", "GetAccountSettings ListFunctions"),
@@ -237,6 +240,11 @@ def _account(_: Settings) -> list[Statement]:
         *_of("sagemaker", "ListEndpointConfigs ListEndpoints ListHyperParameterTuningJobs ListModels"),
         *_of("sagemaker", "ListNotebookInstanceLifecycleConfigs ListNotebookInstances ListTrainingJobs"),
         *_of("sagemaker", "ListTransformJobs"),
-        *_of("servicequotas", "GetServiceQuota ListServiceQuotas RequestServiceQuotaIncrease"),
+        *_of("pricing", "GetProducts"),
+        *_of("servicequotas", "ListAWSDefaultServiceQuotas ListRequestedServiceQuotaChangeHistory ListServiceQuotas"),
     ]
-    return [allow("Account", names, ["*"])]
+    quotas = [settings.arn("servicequotas", f"{service}/*") for service in ("ec2", "lambda", "sagemaker")]
+    return [
+        allow("Account", names, ["*"]),
+        allow("Quotas", ["servicequotas:RequestServiceQuotaIncrease"], quotas),
+    ]

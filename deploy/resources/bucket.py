@@ -10,7 +10,7 @@ from typing import Any
 from deploy.aws import lookup
 from deploy.errors import AwsError
 from deploy.models import Act, Call, Empty, Request, State, Step, differences
-from deploy.resources.base import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.resources.base import Kind, delete, require_ours, tag_list, tags_of, unchanged
 from deploy.settings import Settings
 
 BLOCK = {
@@ -148,6 +148,13 @@ def bucket(settings: Settings) -> Bucket:
     return Bucket(name=settings.bucket, region=settings.stage.region, tags=settings.tags, tls_only=tls_only)
 
 
+def _names(settings: Settings, call: Call) -> list[str]:
+    """The stage has one bucket, of a known name: nobody needs the right to list all buckets for it."""
+    name = settings.bucket
+    found = lookup(call, Request(service="s3", operation="HeadBucket", params={"Bucket": name}))
+    return [] if found is None else [name]
+
+
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
     try:
         tagging = call(Request(service="s3", operation="GetBucketTagging", params={"Bucket": name}))
@@ -164,7 +171,7 @@ def _remove(name: str, settings: Settings) -> Step:
 
 KIND = Kind(
     name="bucket",
-    names=listing("s3", "ListBuckets", "Buckets", "Name", token=("ContinuationToken", "ContinuationToken")),
+    names=_names,
     tags=_tags,
     remove=_remove,
     keep="data",

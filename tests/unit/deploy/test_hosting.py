@@ -49,12 +49,12 @@ def test_removals_and_looks_are_ones_that_aws_takes(golden: Golden) -> None:
     for name, step in (("model", remove_model("kennel-local-0")), ("endpoint-config", remove_config("kennel-local-0"))):
         golden(name, requests(step)[0])
     golden("endpoint", requests(endpoint_of("").remove())[0])
-    for operation, key in (
-        ("Model", "ModelName"),
-        ("EndpointConfig", "EndpointConfigName"),
-        ("Endpoint", "EndpointName"),
+    for operation, key, suffix in (
+        ("Model", "ModelName", "-0"),
+        ("EndpointConfig", "EndpointConfigName", "-0"),
+        ("Endpoint", "EndpointName", ""),
     ):
-        request = Request(service="sagemaker", operation=f"Describe{operation}", params={key: "kennel-local"})
+        request = Request(service="sagemaker", operation=f"Describe{operation}", params={key: f"kennel-local{suffix}"})
         golden("look", request)
 
 

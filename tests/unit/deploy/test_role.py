@@ -35,7 +35,7 @@ def operations(step: Step) -> list[str]:
     return [act.operation for act in step.acts if isinstance(act, Request)]
 
 
-def one(name: str = "kennel-local-one", **changed: Any) -> Role:
+def one(name: str = "kennel-local-training", **changed: Any) -> Role:
     policy = document([allow("Read", ["s3:GetObject", "s3:ListBucket"], ["arn:aws:s3:::a"])])
     return Role(**{"name": name, "trust": {"v": 1}, "policy": policy, "tags": TAGS, **changed})
 

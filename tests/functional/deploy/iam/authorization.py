@@ -1,0 +1,301 @@
+"""Which rights each request of AWS's API needs: actions, resources and what is known of the request.
+
+Operations and rights do not bear the same names. The table follows AWS's service authorization reference; where that
+is silent (what a listing or a tag needs), the guides of the services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.functional.deploy.iam.rules import REGION, Params, Rule, arn, both, nothing, on
+from tests.functional.deploy.iam.simulator import Need
+
+BUCKET, OBJECT = "arn:aws:s3:::{Bucket}", "arn:aws:s3:::{Bucket}/{Key}"
+REPOSITORY = arn("ecr", "repository/{repositoryName}")
+ROLE, PROFILE = arn("iam", "role/{RoleName}"), arn("iam", "instance-profile/{InstanceProfileName}")
+ENDPOINT, CONFIG = arn("sagemaker", "endpoint/{EndpointName}"), arn("sagemaker", "endpoint-config/{EndpointConfigName}")
+MODEL = arn("sagemaker", "model/{ModelName}")
+TRAINING, TRANSFORM = (
+    arn("sagemaker", "training-job/{TrainingJobName}"),
+    arn("sagemaker", "transform-job/{TransformJobName}"),
+)
+TUNING = arn("sagemaker", "hyper-parameter-tuning-job/{HyperParameterTuningJobName}")
+NOTEBOOK = arn("sagemaker", "notebook-instance/{NotebookInstanceName}")
+LIFECYCLE = arn("sagemaker", "notebook-instance-lifecycle-config/{NotebookInstanceLifecycleConfigName}")
+FUNCTION = arn("lambda", "function:{FunctionName}")
+TARGET = arn("application-autoscaling", "scalable-target/0123456789")
+ALARMS = arn("cloudwatch", "alarm:{AlarmNames}")
+GROUP = arn("logs", "log-group:{logGroupName}")
+STREAM = arn("logs", "log-group:{logGroupName}:log-stream:{logStreamName}")
+SECURITY_GROUP, INSTANCE = arn("ec2", "security-group/{GroupId}"), arn("ec2", "instance/{InstanceIds}")
+OURS = {"aws:ResourceTag/kennel:project": "kennel", "aws:ResourceTag/kennel:stage": "local"}
+NAMESPACE = {"application-autoscaling:service-namespace": "{ServiceNamespace}"}
+
+
+def passing(place: str, service: str) -> Rule:
+    """To hand a role to a service."""
+    return on("iam:PassRole", f"{{{place}}}", context={"iam:PassedToService": f"{service}.amazonaws.com"})
+
+
+def made(action: str, template: str, *more: Rule) -> Rule:
+    """To make a thing of SageMaker's: with tags, one more right."""
+    return both(on(action, template), on("sagemaker:AddTags", template, when="Tags"), *more)
+
+
+def of_function(*actions: str) -> Rule:
+    """On a function, or on the version or alias that the request names."""
+    names = " ".join(f"lambda:{action}" for action in actions)
+
+    def needs(params: Params) -> Iterator[Need]:
+        yield from on(names, f"{FUNCTION}:{{Qualifier}}" if "Qualifier" in params else FUNCTION)(params)
+
+    return needs
+
+
+def run_instances(params: Params) -> Iterator[Need]:
+    """Each thing that an instance is made of is asked for by itself; what is tagged at birth may be tagged."""
+    tags = {each["ResourceType"]: each["Tags"] for each in params.get("TagSpecifications", ())}
+    for kind in ("instance", "volume"):
+        asked = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags.get(kind, ())}
+        yield Need(action="ec2:RunInstances", resource=arn("ec2", f"{kind}/new-1"), context=asked)
+        if asked:
+            yield from _tagging(kind, asked, "RunInstances")
+    image = f"arn:aws:ec2:{REGION}::image/{params['ImageId']}"
+    around = ["network-interface/eni-1", "subnet/subnet-1"]
+    if "KeyName" in params:
+        around.append(f"key-pair/{params['KeyName']}")
+    for place in (image, *(arn("ec2", each) for each in around)):
+        yield Need(action="ec2:RunInstances", resource=place)
+    yield Need(action="ec2:RunInstances", resource=arn("ec2", "security-group/sg-1"), context=OURS)
+    role = params["IamInstanceProfile"]["Name"]
+    passed = {"iam:PassedToService": "ec2.amazonaws.com"}
+    yield Need(action="iam:PassRole", resource=arn("iam", f"role/{role}"), context=passed)
+    if "InstanceMarketOptions" in params:
+        yield from linked("spot", "AWSServiceRoleForEC2Spot")
+
+
+def create_security_group(params: Params) -> Iterator[Need]:
+    """In a VPC, tagged at birth."""
+    asked = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in params["TagSpecifications"][0]["Tags"]}
+    yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", "security-group/new-1"), context=asked)
+    yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", "vpc/vpc-1"))
+    yield from _tagging("security-group", asked, "CreateSecurityGroup")
+
+
+def _tagging(kind: str, asked: dict[str, str], by: str) -> Iterator[Need]:
+    known = {**asked, "ec2:CreateAction": by}
+    yield Need(action="ec2:CreateTags", resource=arn("ec2", f"{kind}/new-1"), context=known)
+
+
+def linked(service: str, name: str) -> Iterator[Need]:
+    """The role that a service makes for itself, the first time (CONTRACTS 52)."""
+    host = f"{service}.amazonaws.com"
+    role = arn("iam", f"role/aws-service-role/{host}/{name}")
+    yield Need(action="iam:CreateServiceLinkedRole", resource=role, context={"iam:AWSServiceName": host})
+
+
+def scaling_role(params: Params) -> Iterator[Need]:
+    host = f"{params['ServiceNamespace']}.application-autoscaling"
+    names = {"sagemaker": "SageMakerEndpoint", "lambda": "LambdaConcurrency"}
+    yield from linked(host, f"AWSServiceRoleForApplicationAutoScaling_{names[params['ServiceNamespace']]}")
+
+
+def scaling(action: str, alarms: str = "") -> Rule:
+    """On a scalable target. Target tracking has two alarms of its own, which the caller makes and deletes."""
+    tracking = arn("cloudwatch", "alarm:TargetTracking-{ResourceId}-AlarmHigh-0123")
+    return both(
+        on(f"application-autoscaling:{action}", TARGET, context=NAMESPACE),
+        on("application-autoscaling:TagResource", TARGET, when="Tags"),
+        on(alarms, tracking),
+    )
+
+
+def function(names: str) -> dict[str, Rule]:
+    """Operations on a function that bear their action's name."""
+    return {f"lambda.{name}": of_function(name) for name in names.split()}
+
+
+def alike(service: str, actions: str, *templates: str) -> dict[str, Rule]:
+    """Operations that bear their action's name and need it alone."""
+    prefix = {"application-autoscaling": "application-autoscaling", "service-quotas": "servicequotas"}.get(
+        service, service
+    )
+    return {f"{service}.{each}": on(f"{prefix}:{each}", *templates) for each in actions.split()}
+
+
+def renamed(service: str, template: str, **names: str) -> dict[str, Rule]:
+    """Operations of one service, each with its action's name."""
+    return {f"{service}.{operation}": on(f"{service}:{action}", template) for operation, action in names.items()}
+
+
+OPERATIONS: dict[str, Rule] = {
+    "sts.GetCallerIdentity": nothing,
+    # The bucket.
+    **alike("s3", "CreateBucket DeleteBucket GetBucketPolicy GetBucketTagging GetBucketVersioning", BUCKET),
+    **alike("s3", "PutBucketPolicy PutBucketTagging PutBucketVersioning", BUCKET),
+    **renamed(
+        "s3",
+        BUCKET,
+        HeadBucket="ListBucket",
+        ListObjectsV2="ListBucket",
+        ListObjectVersions="ListBucketVersions",
+        ListMultipartUploads="ListBucketMultipartUploads",
+        GetBucketEncryption="GetEncryptionConfiguration",
+        PutBucketEncryption="PutEncryptionConfiguration",
+        GetPublicAccessBlock="GetBucketPublicAccessBlock",
+        PutPublicAccessBlock="PutBucketPublicAccessBlock",
+        GetBucketLifecycleConfiguration="GetLifecycleConfiguration",
+        PutBucketLifecycleConfiguration="PutLifecycleConfiguration",
+    ),
+    **alike("s3", "AbortMultipartUpload GetObject PutObject", OBJECT),
+    **renamed(
+        "s3",
+        OBJECT,
+        CreateMultipartUpload="PutObject",
+        UploadPart="PutObject",
+        CompleteMultipartUpload="PutObject",
+        HeadObject="GetObject",
+        ListParts="ListMultipartUploadParts",
+    ),
+    "s3.DeleteObject": both(on("s3:DeleteObject", OBJECT), on("s3:DeleteObjectVersion", OBJECT, when="VersionId")),
+    "s3.DeleteObjects": both(
+        on("s3:DeleteObject", "arn:aws:s3:::{Bucket}/{Delete.Objects.Key}"),
+        on("s3:DeleteObjectVersion", "arn:aws:s3:::{Bucket}/{Delete.Objects.Key}", when="Delete.Objects.VersionId"),
+    ),
+    "s3.ListBuckets": on("s3:ListAllMyBuckets", "*"),
+    # The images.
+    "ecr.GetAuthorizationToken": on("ecr:GetAuthorizationToken", "*"),
+    "ecr.CreateRepository": both(
+        on("ecr:CreateRepository", REPOSITORY), on("ecr:TagResource", REPOSITORY, when="tags")
+    ),
+    "ecr.DescribeRepositories": on("ecr:DescribeRepositories", arn("ecr", "repository/{repositoryNames}")),
+    "ecr.ListTagsForResource": on("ecr:ListTagsForResource", "{resourceArn}"),
+    "ecr.TagResource": on("ecr:TagResource", "{resourceArn}"),
+    **alike("ecr", "BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload", REPOSITORY),
+    **alike("ecr", "DeleteRepository DescribeImageScanFindings DescribeImages GetDownloadUrlForLayer", REPOSITORY),
+    **alike("ecr", "GetLifecyclePolicy GetRepositoryPolicy InitiateLayerUpload ListImages PutImage", REPOSITORY),
+    **alike("ecr", "PutImageScanningConfiguration PutImageTagMutability PutLifecyclePolicy", REPOSITORY),
+    **alike("ecr", "SetRepositoryPolicy UploadLayerPart", REPOSITORY),
+    # The roles.
+    "iam.CreateRole": both(
+        on("iam:CreateRole", ROLE, context={"iam:PermissionsBoundary": "{PermissionsBoundary}"}),
+        on("iam:TagRole", ROLE, when="Tags"),
+    ),
+    **alike(
+        "iam", "DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy GetRole GetRolePolicy ListRoleTags", ROLE
+    ),
+    **alike("iam", "ListAttachedRolePolicies PutRolePermissionsBoundary PutRolePolicy UpdateAssumeRolePolicy", ROLE),
+    **alike("iam", "ListInstanceProfiles ListPolicies ListRoles", "*"),
+    **alike("iam", "GetPolicy GetPolicyVersion ListPolicyTags", "{PolicyArn}"),
+    **alike("iam", "DeleteInstanceProfile GetInstanceProfile RemoveRoleFromInstanceProfile", PROFILE),
+    "iam.CreateInstanceProfile": both(
+        on("iam:CreateInstanceProfile", PROFILE), on("iam:TagInstanceProfile", PROFILE, when="Tags")
+    ),
+    "iam.AddRoleToInstanceProfile": both(
+        on("iam:AddRoleToInstanceProfile", PROFILE),
+        on("iam:PassRole", ROLE, context={"iam:PassedToService": "ec2.amazonaws.com"}),
+    ),
+    # Jobs.
+    "sagemaker.CreateTrainingJob": made("sagemaker:CreateTrainingJob", TRAINING, passing("RoleArn", "sagemaker")),
+    "sagemaker.CreateHyperParameterTuningJob": made(
+        "sagemaker:CreateHyperParameterTuningJob", TUNING, passing("TrainingJobDefinition.RoleArn", "sagemaker")
+    ),
+    "sagemaker.CreateTransformJob": made("sagemaker:CreateTransformJob", TRANSFORM),
+    **alike("sagemaker", "DeleteTrainingJob DescribeTrainingJob StopTrainingJob UpdateTrainingJob", TRAINING),
+    **alike("sagemaker", "DescribeTransformJob StopTransformJob", TRANSFORM),
+    **alike("sagemaker", "DescribeHyperParameterTuningJob StopHyperParameterTuningJob", TUNING),
+    **alike("sagemaker", "DeleteHyperParameterTuningJob ListTrainingJobsForHyperParameterTuningJob", TUNING),
+    **alike("sagemaker", "ListHyperParameterTuningJobs ListTrainingJobs ListTransformJobs", "*"),
+    "sagemaker.ListTags": on("sagemaker:ListTags", "{ResourceArn}"),
+    "sagemaker.AddTags": on("sagemaker:AddTags", "{ResourceArn}"),
+    # Endpoints.
+    "sagemaker.CreateModel": made("sagemaker:CreateModel", MODEL, passing("ExecutionRoleArn", "sagemaker")),
+    "sagemaker.CreateEndpointConfig": made("sagemaker:CreateEndpointConfig", CONFIG),
+    "sagemaker.CreateEndpoint": made("sagemaker:CreateEndpoint", ENDPOINT, on("sagemaker:CreateEndpoint", CONFIG)),
+    "sagemaker.UpdateEndpoint": on("sagemaker:UpdateEndpoint", ENDPOINT, CONFIG),
+    **alike("sagemaker", "DeleteModel DescribeModel", MODEL),
+    **alike("sagemaker", "DeleteEndpointConfig DescribeEndpointConfig", CONFIG),
+    **alike("sagemaker", "DeleteEndpoint DescribeEndpoint UpdateEndpointWeightsAndCapacities", ENDPOINT),
+    **alike("sagemaker", "ListEndpointConfigs ListEndpoints ListModels", "*"),
+    "sagemaker-runtime.InvokeEndpoint": on("sagemaker:InvokeEndpoint", ENDPOINT),
+    "sagemaker-runtime.InvokeEndpointAsync": on("sagemaker:InvokeEndpointAsync", ENDPOINT),
+    # Scaling and alarms.
+    "application-autoscaling.RegisterScalableTarget": both(scaling("RegisterScalableTarget"), scaling_role),
+    "application-autoscaling.DeregisterScalableTarget": scaling("DeregisterScalableTarget", "cloudwatch:DeleteAlarms"),
+    "application-autoscaling.PutScalingPolicy": scaling("PutScalingPolicy", "cloudwatch:PutMetricAlarm"),
+    "application-autoscaling.DeleteScalingPolicy": scaling("DeleteScalingPolicy", "cloudwatch:DeleteAlarms"),
+    "application-autoscaling.PutScheduledAction": scaling("PutScheduledAction"),
+    "application-autoscaling.DeleteScheduledAction": scaling("DeleteScheduledAction"),
+    **alike("application-autoscaling", "ListTagsForResource TagResource", TARGET),
+    **alike("application-autoscaling", "DescribeScalableTargets DescribeScalingActivities", "*"),
+    **alike("application-autoscaling", "DescribeScalingPolicies DescribeScheduledActions", "*"),
+    "cloudwatch.PutMetricAlarm": both(
+        on("cloudwatch:PutMetricAlarm", arn("cloudwatch", "alarm:{AlarmName}")),
+        on("cloudwatch:TagResource", arn("cloudwatch", "alarm:{AlarmName}"), when="Tags"),
+    ),
+    "cloudwatch.DeleteAlarms": on("cloudwatch:DeleteAlarms", ALARMS),
+    "cloudwatch.DescribeAlarms": on("cloudwatch:DescribeAlarms", "*"),
+    "cloudwatch.ListTagsForResource": on("cloudwatch:ListTagsForResource", "{ResourceARN}"),
+    **alike("cloudwatch", "GetMetricData GetMetricStatistics ListMetrics", "*"),
+    # The function.
+    "lambda.CreateFunction": both(
+        of_function("CreateFunction"), on("lambda:TagResource", FUNCTION, when="Tags"), passing("Role", "lambda")
+    ),
+    "lambda.UpdateFunctionConfiguration": both(of_function("UpdateFunctionConfiguration"), passing("Role", "lambda")),
+    "lambda.Invoke": of_function("InvokeFunction"),
+    "lambda.ListTags": on("lambda:ListTags", "{Resource}"),
+    "lambda.TagResource": on("lambda:TagResource", "{Resource}"),
+    "lambda.GetAccountSettings": on("lambda:GetAccountSettings", "*"),
+    "lambda.ListFunctions": on("lambda:ListFunctions", "*"),
+    **function("AddPermission CreateAlias CreateFunctionUrlConfig DeleteAlias DeleteFunction GetAlias GetFunction"),
+    **function("DeleteFunctionConcurrency DeleteFunctionUrlConfig DeleteProvisionedConcurrencyConfig GetPolicy"),
+    **function("GetFunctionConcurrency GetFunctionConfiguration GetFunctionUrlConfig ListAliases UpdateAlias"),
+    **function("GetProvisionedConcurrencyConfig ListProvisionedConcurrencyConfigs ListVersionsByFunction"),
+    **function("ListFunctionUrlConfigs PublishVersion PutFunctionConcurrency PutProvisionedConcurrencyConfig"),
+    **function("RemovePermission UpdateFunctionCode UpdateFunctionUrlConfig"),
+    # Logs.
+    "logs.CreateLogGroup": both(on("logs:CreateLogGroup", GROUP), on("logs:TagResource", GROUP, when="tags")),
+    "logs.DescribeLogGroups": on("logs:DescribeLogGroups", "*"),
+    **alike("logs", "DeleteLogGroup DescribeLogStreams FilterLogEvents PutRetentionPolicy", GROUP),
+    **alike("logs", "DeleteLogStream GetLogEvents", STREAM),
+    **alike("logs", "ListTagsForResource TagResource", "{resourceArn}"),
+    # EC2.
+    "ec2.RunInstances": run_instances,
+    "ec2.CreateSecurityGroup": create_security_group,
+    "ec2.TerminateInstances": on("ec2:TerminateInstances", INSTANCE, context=OURS),
+    "ec2.GetConsoleOutput": on("ec2:GetConsoleOutput", arn("ec2", "instance/{InstanceId}"), context=OURS),
+    **{
+        f"ec2.{name}": on(f"ec2:{name}", SECURITY_GROUP, context=OURS)
+        for name in ("AuthorizeSecurityGroupIngress", "DeleteSecurityGroup", "RevokeSecurityGroupIngress")
+    },
+    **alike("ec2", "DescribeImages DescribeInstances DescribeSecurityGroups DescribeSubnets", "*"),
+    "ssm.GetParameter": on("ssm:GetParameter", arn("ssm", "parameter{Name}")),
+    # The notebook.
+    "sagemaker.CreateNotebookInstance": made(
+        "sagemaker:CreateNotebookInstance", NOTEBOOK, passing("RoleArn", "sagemaker")
+    ),
+    "sagemaker.CreateNotebookInstanceLifecycleConfig": made(
+        "sagemaker:CreateNotebookInstanceLifecycleConfig", LIFECYCLE
+    ),
+    **alike("sagemaker", "CreatePresignedNotebookInstanceUrl DeleteNotebookInstance", NOTEBOOK),
+    **alike("sagemaker", "DescribeNotebookInstance StartNotebookInstance StopNotebookInstance", NOTEBOOK),
+    **alike("sagemaker", "UpdateNotebookInstance", NOTEBOOK),
+    **alike("sagemaker", "DeleteNotebookInstanceLifecycleConfig DescribeNotebookInstanceLifecycleConfig", LIFECYCLE),
+    **alike("sagemaker", "UpdateNotebookInstanceLifecycleConfig", LIFECYCLE),
+    **alike("sagemaker", "ListNotebookInstanceLifecycleConfigs ListNotebookInstances", "*"),
+    # The audit, of the whole account.
+    **alike("iam", "GetAccessKeyLastUsed GetAccountAuthorizationDetails GetAccountSummary GetLoginProfile", "*"),
+    **alike("iam", "ListAccessKeys ListMFADevices ListUsers", "*"),
+    **alike("s3", "GetBucketAcl GetBucketPolicyStatus", BUCKET),
+    # Quotas and prices.
+    **alike(
+        "service-quotas",
+        "GetServiceQuota ListAWSDefaultServiceQuotas ListServiceQuotas ListRequestedServiceQuotaChangeHistory",
+        "*",
+    ),
+    "service-quotas.RequestServiceQuotaIncrease": on(
+        "servicequotas:RequestServiceQuotaIncrease", arn("servicequotas", "{ServiceCode}/{QuotaCode}")
+    ),
+    **alike("pricing", "GetProducts", "*"),
+}

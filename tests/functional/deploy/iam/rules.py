@@ -1,0 +1,71 @@
+"""How a rule of the authorization table is written: which rights a request needs, told by templates over its
+parameters. `{A.B}` in a template is the value at that place; where a list lies on the way, each of its values."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from tests.functional.deploy.iam.simulator import ACCOUNT, Need
+
+REGION = "us-east-1"
+Params = Mapping[str, Any]
+Rule = Callable[[Params], Iterator[Need]]
+
+
+def on(actions: str, *templates: str, when: str = "", context: Mapping[str, str] | None = None) -> Rule:
+    """Needs `actions` (words) on each resource that the templates name; a template whose place is empty names none.
+
+    With `when`, only for requests that have a value at that place. `context`: condition keys, each with a template.
+    """
+
+    def needs(params: Params) -> Iterator[Need]:
+        if when and not list(values(params, when)):
+            return
+        known = {key: filled for key, held in (context or {}).items() for filled in fill(held, params)}
+        for action, template in itertools.product(actions.split(), templates):
+            for resource in fill(template, params):
+                yield Need(action=action, resource=resource, context=known)
+
+    return needs
+
+
+def both(*rules: Rule) -> Rule:
+    """All that some rules need."""
+    return lambda params: (need for rule in rules for need in rule(params))
+
+
+def nothing(_: Params) -> Iterator[Need]:
+    """What anybody may ask."""
+    yield from ()
+
+
+def arn(service: str, resource: str) -> str:
+    """An ARN of this account; the braces of a template stay."""
+    region = "" if service == "iam" else REGION
+    return f"arn:aws:{service}:{region}:{ACCOUNT}:{resource}"
+
+
+def fill(template: str, params: Params) -> Iterator[str]:
+    """The template with its places filled in, once for each combination of their values."""
+    places = re.findall(r"{([^}]+)}", template)
+    for found in itertools.product(*(list(values(params, place)) for place in places)):
+        text = template
+        for place, value in zip(places, found, strict=True):
+            text = text.replace(f"{{{place}}}", value)
+        yield text
+
+
+def values(value: Any, place: str) -> Iterator[str]:
+    """What lies at a dotted place: of lists, each; of the roles that a plan names, their ARNs."""
+    head, _, rest = place.partition(".")
+    if isinstance(value, list):
+        for each in value:
+            yield from values(each, place)
+    elif place == "":
+        yield re.sub(r"\$\{role/([^.}]+)\.arn\}", rf"arn:aws:iam::{ACCOUNT}:role/\1", str(value))
+    elif isinstance(value, Mapping) and value.get(head) not in (None, "", [], {}):
+        inner = value[head]
+        yield from (values(inner, rest) if rest or isinstance(inner, list) else values(inner, ""))
