@@ -21,7 +21,7 @@ def pieces(plain: Iterator[bytes], size: int = PIECE) -> Iterator[bytes]:
     for piece in plain:
         kept += piece
         while len(kept) >= size:
-            yield bytes(kept[:size])
+            yield bytes(memoryview(kept)[:size])
             del kept[:size]
     if kept:
         yield bytes(kept)

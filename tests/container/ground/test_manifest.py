@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -17,6 +16,7 @@ import pytest
 
 from deploy.images import Kind
 from deploy.workshop import Workshop
+from localcloud.registry_process import program
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DOCKER_V2 = "application/vnd.docker.distribution.manifest.v2+json"
@@ -34,19 +34,6 @@ http: {{addr: "127.0.0.1:{port}"}}
 """
 
 
-def _program() -> str:
-    """The distribution's registry, unpacked beside the caches so that installing it starts no service."""
-    found = shutil.which("docker-registry")
-    if found:
-        return found
-    home = REPOSITORY / ".kennel/cache/docker-registry"
-    if not (home / "usr/bin/docker-registry").is_file():
-        home.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["apt-get", "download", "-qq", "docker-registry"], cwd=home, check=True)
-        subprocess.run(["dpkg", "-x", next(home.glob("*.deb")), home], check=True)
-    return str(home / "usr/bin/docker-registry")
-
-
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """host:port of a registry on loopback."""
@@ -55,7 +42,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     (folder / "config.yml").write_text(CONFIG.format(folder=folder / "data", port=port))
-    with subprocess.Popen([_program(), "serve", folder / "config.yml"]) as process:
+    with subprocess.Popen([program(), "serve", folder / "config.yml"]) as process:
         _await(f"http://127.0.0.1:{port}/v2/")
         yield f"127.0.0.1:{port}"
         process.terminate()
