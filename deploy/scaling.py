@@ -107,11 +107,17 @@ def scalable_targets(settings: Settings, name: str) -> tuple[ScalableTarget, ...
                 key: Bounds(at=each.at, least=each.min, most=each.max) for key, each in wanted.schedules.items()
             },
             form=what,
+            from_zero=endpoint.kind == "async" and _least(wanted) == 0,
             ready=(_in_service(name),),
             tags=settings.tags,
         )
         for resource, what in forms(endpoint, name).items()
     )
+
+
+def _least(wanted: Autoscaling) -> int:
+    """The least that [endpoint.autoscaling] or one of its schedules allows."""
+    return min([wanted.min, *(each.min for each in wanted.schedules.values() if each.min is not None)])
 
 
 def function_targets(settings: Settings) -> tuple[ScalableTarget, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 from deploy.aws import lookup, pages
 from deploy.errors import DeployError
 from deploy.models import Act, Call, Change, Params, Request, State, Step, Wait, differences
+from deploy.resources import from_zero
 from deploy.resources.base import Kind, delete, is_ours, require_ours, unchanged
 from deploy.resources.endpoint_config import describe_config
 from deploy.settings import Settings
@@ -36,7 +37,8 @@ class ScalableTarget:
     """What should scale: `resource` is the ResourceId, `tracking` the TargetTrackingScalingPolicyConfiguration.
 
     `form` is what the variant runs as ("real-time ml.m5.large"); a target of another form was released by its
-    endpoint's update. `ready` is waited for first, for a resource that is being changed cannot be registered.
+    endpoint's update. `from_zero`: it may go to 0, and must come back when requests wait. `ready` is waited for first,
+    for a resource that is being changed cannot be registered.
     """
 
     resource: str
@@ -45,6 +47,7 @@ class ScalableTarget:
     tracking: Mapping[str, Any]
     schedules: Mapping[str, Bounds] = field(default_factory=dict)
     form: str = ""
+    from_zero: bool = False
     ready: tuple[Wait, ...] = ()
     tags: Mapping[str, str]
 
@@ -62,6 +65,7 @@ class ScalableTarget:
             "max": self.most,
             "tracking": dict(self.tracking),
             "schedules": {name: _action(bounds) for name, bounds in self.schedules.items()},
+            "from_zero": self.from_zero,
         }
 
     def read(self, call: Call) -> State | None:
@@ -71,13 +75,16 @@ class ScalableTarget:
         policies = list(pages(call, _scaling("DescribeScalingPolicies", **self._about()), items="ScalingPolicies"))
         actions = list(pages(call, _scaling("DescribeScheduledActions", **self._about()), items="ScheduledActions"))
         tracking = [each for each in policies if each["PolicyName"] == POLICY]
+        waking = [each["PolicyARN"] for each in policies if each["PolicyName"] == from_zero.POLICY]
+        own = (POLICY, from_zero.POLICY)
         return State(
             fields={
                 "min": found["MinCapacity"],
                 "max": found["MaxCapacity"],
                 "tracking": _said(tracking[0]["TargetTrackingScalingPolicyConfiguration"]) if tracking else None,
                 "schedules": {each["ScheduledActionName"]: _seen_action(each) for each in actions},
-                "others": sorted(each["PolicyName"] for each in policies if each["PolicyName"] != POLICY),
+                "from_zero": bool(waking) and from_zero.is_ringing_for(self.resource, waking[0], call),
+                "others": sorted(each["PolicyName"] for each in policies if each["PolicyName"] not in own),
                 "form": running_forms(self.resource.split("/")[1], call).get(self.resource) if self.form else "",
             },
             tags=tags_at(found["ScalableTargetARN"], call),
@@ -114,13 +121,23 @@ class ScalableTarget:
 
     def _new(self) -> tuple[Act, ...]:
         actions = [self._put_action(name) for name in self.schedules]
-        return (*self.ready, self._register(Tags=dict(self.tags)), self._put_policy(), *actions)
+        waking = self._wake() if self.from_zero else ()
+        return (*self.ready, self._register(Tags=dict(self.tags)), self._put_policy(), *waking, *actions)
+
+    def _wake(self) -> tuple[Act, ...]:
+        cooldown_s = int(self.tracking.get("ScaleOutCooldown", 300))
+        return from_zero.put(self.address, self.key, cooldown_s=cooldown_s, tags=self.tags)
 
     def _settle(self, names: set[str], seen: State) -> Iterator[Act]:
         if names & {"min", "max"}:
             yield self._register()
         if "tracking" in names:
             yield self._put_policy()
+        if "from_zero" in names and self.from_zero:
+            yield from self._wake()
+        elif "from_zero" in names:
+            yield _scaling("DeleteScalingPolicy", PolicyName=from_zero.POLICY, **self.key)
+            yield from_zero.delete_alarm(self.resource)
         for name in seen.fields["others"]:
             yield _scaling("DeleteScalingPolicy", PolicyName=name, **self.key)
         before: Mapping[str, Any] = seen.fields["schedules"]
@@ -191,7 +208,7 @@ class Release:
             action="delete",
             address=self.address,
             reason="; ".join(f"{key.split('/')[-1]} {reason}" for key, reason in going.items()),
-            acts=tuple(_scaling("DeregisterScalableTarget", **key_of(key)) for key in going),
+            acts=tuple(act for key in going for act in deregister(key)),
             touches="the capacity stays as it is and does not scale",
         )
 
@@ -211,6 +228,12 @@ def key_of(resource: str) -> dict[str, str]:
     """Namespace, ResourceId and dimension of a resource (CONTRACTS 47, 68)."""
     namespace = "sagemaker" if resource.startswith("endpoint/") else "lambda"
     return {"ServiceNamespace": namespace, "ResourceId": resource, "ScalableDimension": DIMENSIONS[namespace]}
+
+
+def deregister(resource: str) -> tuple[Request, ...]:
+    """Policies, the alarms of target tracking and schedules go with the target (CONTRACTS 54); our own alarm apart."""
+    own = (from_zero.delete_alarm(resource),) if resource.startswith("endpoint/") else ()
+    return (_scaling("DeregisterScalableTarget", **key_of(resource)), *own)
 
 
 def metric_words(tracking: Mapping[str, Any]) -> str:
@@ -299,8 +322,7 @@ def _state(name: str, _: Settings, call: Call) -> str:
 
 
 def _remove(name: str, _: Settings) -> Step:
-    """Policies, their alarms and schedules go with the target (CONTRACTS 54)."""
-    return delete(f"scalable-target/{name}", _scaling("DeregisterScalableTarget", **key_of(name)))
+    return delete(f"scalable-target/{name}", *deregister(name))
 
 
 KIND = Kind(name="scalable-target", names=_names, tags=_tags, remove=_remove, state=_state)

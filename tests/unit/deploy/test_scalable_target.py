@@ -60,6 +60,7 @@ def test_a_new_target_waits_for_its_endpoint_then_is_registered_with_policy_and_
         ({"others": ["by-hand"]}, ["DeleteScalingPolicy"]),
         ({"schedules": {}}, ["PutScheduledAction"]),
         ({"schedules": {"old": {}, **WANTED.desired()["schedules"]}}, ["DeleteScheduledAction"]),
+        ({"from_zero": True}, ["DeleteScalingPolicy", "DeleteAlarms"]),
         ({"form": None}, []),
         (
             {"form": "real-time ml.t2.medium"},
@@ -114,6 +115,34 @@ def test_what_is_registered_is_read_back_as_it_was_asked_for(golden: Golden) -> 
     assert WANTED.read(aws(DescribeScalableTargets={"ScalableTargets": []})) is None
 
 
+def test_what_may_go_to_none_has_what_brings_it_back(golden: Golden) -> None:
+    idle = replace(WANTED, least=0, from_zero=True, schedules={}, form="async ml.m5.large")
+    new = idle.plan(None)
+    assert asked(new) == ["RegisterScalableTarget", "PutScalingPolicy", "PutScalingPolicy", "PutMetricAlarm"]
+    policy, alarm = new.acts[-2:]
+    assert isinstance(policy, Request)
+    assert isinstance(alarm, Request)
+    golden("from-zero", policy, contracts=(50,))
+    golden("from-zero", alarm, contracts=(50,))
+    assert policy.gives == {f"{idle.address}.from_zero_arn": "PolicyARN"}
+    assert str(alarm.params["AlarmActions"][0]) == f"${{{idle.address}.from_zero_arn}}"
+    _, alarms = KIND.remove(RESOURCE, Settings.model_construct()).acts
+    assert isinstance(alarms, Request)
+    golden("from-zero", alarms)
+
+
+@pytest.mark.parametrize(("actions", "is_there"), [(["arn:policy"], True), (["arn:older"], False), ([], False)])
+def test_the_alarm_that_brings_it_back_must_ask_the_policy_that_is_there(actions: list[str], is_there: bool) -> None:
+    waking = {"PolicyName": "kennel-from-zero", "PolicyARN": "arn:policy"}
+    reader = aws(
+        DescribeScalingPolicies={"ScalingPolicies": [waking]},
+        DescribeAlarms={"MetricAlarms": [{"AlarmActions": actions}]},
+    )
+    found = replace(WANTED, from_zero=True).read(reader)
+    assert found is not None
+    assert found.fields["from_zero"] is is_there
+
+
 def test_down_finds_the_targets_of_the_stage_by_their_names_and_tags(settings: Settings) -> None:
     assert list(KIND.names(settings, aws())) == [RESOURCE]
     assert KIND.tags(RESOURCE, settings, aws()) == TAGS
@@ -135,7 +164,7 @@ def test_a_variant_that_changes_or_goes_is_released_before_its_endpoint_moves(
 ) -> None:
     made = Release(endpoint="kennel-local", forms=forms, scales=scales, tags=TAGS)
     step = made.plan(made.read(aws()))
-    assert asked(step) == (["DeregisterScalableTarget"] if released else [])
+    assert asked(step) == (["DeregisterScalableTarget", "DeleteAlarms"] if released else [])
 
 
 def test_somebody_elses_target_stays_unless_its_variant_cannot_change_under_it() -> None:

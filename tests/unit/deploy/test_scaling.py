@@ -79,9 +79,23 @@ def test_every_request_of_scaling_is_one_that_aws_takes(settings: Settings, gold
     ):
         assert isinstance(act, Request)
         golden(name, act, contracts=rules)
-    (remove,) = KIND.remove(wanted.resource, settings).acts
+    remove, _ = KIND.remove(wanted.resource, settings).acts
     assert isinstance(remove, Request)
     golden("variant", remove, contracts=(54,))
+    assert not wanted.from_zero
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "wakes"),
+    [
+        ({"min": 0}, True),
+        ({"min": 1}, False),
+        ({"min": 1, "schedules": {"night": {"at": "rate(1 day)", "min": 0}}}, True),
+    ],
+)
+def test_only_what_may_go_to_none_has_to_be_woken(settings: Settings, autoscaling: dict[str, Any], wakes: bool) -> None:
+    wanted = scaled(settings, endpoint={"kind": "async"}, metric="backlog", **autoscaling)
+    assert target(wanted).from_zero is wakes
 
 
 @pytest.mark.parametrize(
