@@ -66,7 +66,8 @@ def doomed(settings: Settings, found: Mapping[str, State], kept: Collection[str]
         elif kind == "alarm" and address not in kept and name.endswith(("-errors", "-latency")):
             gone[address] = "no rollout asks for it any more"
         elif kind == "endpoint-config" and address not in kept and ENDPOINT_TAG in state.tags:
-            gone[address] = "too old to go back to"
+            is_used = state.tags[ENDPOINT_TAG] in settings.all_endpoints
+            gone[address] = "too old to go back to" if is_used else "its endpoint goes"
         elif kind == "model" and address not in kept:
             gone[address] = "no configuration that is kept serves it"
     return gone
