@@ -1,0 +1,87 @@
+"""Each call of a deploy fails once, in each way: the next run goes on from there and ends where it would have ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.aws import Door
+from deploy.verbs.deploy import deploy
+from deploy.verbs.down import down
+from localcloud import daemon
+from tests.container.deploy import bed as beds
+from tests.container.deploy.bed import Bed
+from tests.container.deploy.faults import TOLERATED, Fault, FaultyDoor, is_change, walk
+
+TOML = """
+[endpoint]
+instance_type = "ml.m5.large"
+
+[lambda]
+reserved_concurrency = 5
+"""
+SECRETS = ('kennel-local"', "aws_secret", "AWS_SECRET")
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    multiprocessing.set_forkserver_preload(["boto3", "deploy.verbs.deploy", "deploy.verbs.down"])
+    folder = tmp_path_factory.mktemp("faults")
+    cloud = daemon.start_background(port=0, state_dir=folder / "state")
+    try:
+        yield beds.make(cloud.endpoint_url, TOML, folder / "model")
+    finally:
+        daemon.stop(folder / "state")
+
+
+def deployed(bed: Bed, door: Callable[[Door], Any]) -> None:
+    deploy(bed.session(door=door))
+
+
+def taken_away(bed: Bed, door: Callable[[Door], Any]) -> None:
+    down(bed.session(door=door), lambda _: True)
+
+
+@pytest.mark.parametrize("fault", ["denied", "throttled", "timeout", "kill"])
+def test_a_deploy_and_a_down_whose_every_call_fails_once_end_where_they_should(
+    bed: Bed, tmp_path: Path, fault: Fault
+) -> None:
+    said = walk(partial(deployed, bed), fault, tmp_path / "deploy")
+    assert deploy(bed.session()) == ()
+    serving = bed.ask("sagemaker", "DescribeEndpoint", EndpointName=bed.settings.endpoint_name)
+    assert serving["EndpointStatus"] == "InService"
+    said += walk(partial(taken_away, bed), fault, tmp_path / "down")
+    assert down(bed.session(), lambda _: True).gone == ()
+    assert len(said) > 20
+    for text in said:
+        tells_what_to_do(fault, text)
+
+
+def tells_what_to_do(fault: Fault, text: str) -> None:
+    expected = {
+        "denied": "ask for this right",
+        "throttled": "try again in a minute",
+        "timeout": "run the same command again",
+        "kill": "killed",
+    }
+    # Giving the lock back may fail: it is told, and the next one takes it over.
+    assert expected[fault] in text or text.startswith((f"{TOLERATED}s3.DeleteObject", f"{TOLERATED}ecr.BatchGetImage"))
+    assert "Traceback" not in text
+
+
+def test_the_faults_are_those_that_are_asked_for(bed: Bed, tmp_path: Path) -> None:
+    from deploy.aws import connect
+    from deploy.errors import DeployError
+    from deploy.models import Request
+
+    door = FaultyDoor(door=connect(bed.settings), fault="denied", file=tmp_path / "faults")
+    who = Request(service="sts", operation="GetCallerIdentity")
+    assert not is_change(who)
+    with pytest.raises(DeployError, match="AccessDeniedException"):
+        door(who)
+    assert door(who)["Account"] == "123456789012"
