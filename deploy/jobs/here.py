@@ -20,6 +20,7 @@ from deploy.log_reader import Line
 HOST = "algo-1"
 GRACE_S = 120  # as on SageMaker (CONTRACTS 16)
 ML = "/opt/ml"
+LINES = "lines.txt"
 
 
 def command(job: JobRequest, *, folder: Path, sources: Mapping[str, Path], gpus: bool) -> list[str]:
@@ -102,12 +103,16 @@ class Here:
             self._halt(name)
             running, code = self._state(name)
         told = {**found, **self._conclude(name, code, overdue=self._is_overdue(found)), "TrainingEndTime": self.now()}
+        self._keep_lines(name)
         self._write(name, told)
         self.run(["docker", "rm", "--force", container(name)])
         return told
 
     def reader(self, name: str) -> ContainerReader:
-        return ContainerReader(container=container(name), run=self.run)
+        """Of the last launch: what earlier ones wrote stays in the file beside."""
+        began = (self._read(name) or {}).get("TrainingStartTime")
+        since = f"{began:%Y-%m-%dT%H:%M:%S.%f}" if began else ""
+        return ContainerReader(container=container(name), kept=self.folder(name) / LINES, run=self.run, last=since)
 
     def stop(self, name: str) -> None:
         """SIGTERM, up to 120 s for the checkpoint, SIGKILL; the next run goes on from there."""
@@ -128,6 +133,10 @@ class Here:
             return False, None
         running, _, code = said.strip().partition(" ")
         return running == "true", int(code)
+
+    def _keep_lines(self, name: str) -> None:
+        with (self.folder(name) / LINES).open("a", encoding="utf-8") as kept:
+            kept.write("".join(f"{row}\n" for row in lines(self.run, container(name))))
 
     def _conclude(self, name: str, code: int | None, *, overdue: bool) -> dict[str, Any]:
         folder = self.folder(name)
@@ -173,22 +182,29 @@ class Here:
 
 @dataclass(kw_only=True)
 class ContainerReader:
-    """What a container has written since the last time, in the order of time."""
+    """What a container has written since `last` (a stamp of Docker's), in the order of time; when it is gone, what was
+    kept of it."""
 
     container: str
+    kept: Path
     run: engine.Run
-    _last: str = ""
+    last: str = ""
 
     def read(self) -> Iterator[Line]:
-        since = [f"--since={self._last}"] if self._last else []
-        status, said = self.run(["docker", "logs", "--timestamps", *since, self.container])
-        if status:
-            return
-        for row in sorted(said.splitlines(), key=lambda row: row.partition(" ")[0]):
+        rows = lines(self.run, self.container, since=self.last)
+        if not rows and self.kept.is_file():
+            rows = self.kept.read_text(encoding="utf-8").splitlines()
+        for row in rows:
             when, _, text = row.partition(" ")
-            if when > self._last:
+            if when > self.last:
                 yield Line(host=HOST, text=text, when=_milliseconds(when))
-                self._last = when
+                self.last = when
+
+
+def lines(run: engine.Run, name: str, *, since: str = "") -> list[str]:
+    """What a container wrote, each line behind its time, both streams in the order of time."""
+    status, said = run(["docker", "logs", "--timestamps", *([f"--since={_zoned(since)}"] if since else []), name])
+    return [] if status else sorted(said.splitlines(), key=lambda row: row.partition(" ")[0])
 
 
 def pack(folder: Path, target: Path) -> None:
@@ -201,6 +217,10 @@ def pack(folder: Path, target: Path) -> None:
 def _ended(status: str, *, secondary: str = "", reason: str = "") -> dict[str, Any]:
     told = {"TrainingJobStatus": status, "SecondaryStatus": secondary or status}
     return {**told, **({"FailureReason": reason} if reason else {})}
+
+
+def _zoned(when: str) -> str:
+    return when if when.endswith("Z") else f"{when}Z"
 
 
 def _milliseconds(when: str) -> int:
