@@ -202,7 +202,7 @@ def is_warm(function: str, qualifier: str) -> Wait:
         until="READY",
         failed=("FAILED",),
         reason="StatusReason",
-        every=5.0,
+        every=2.0,
         timeout=1800.0,
     )
 
