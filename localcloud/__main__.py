@@ -20,6 +20,7 @@ from localcloud.logs import CloudWatchLogs
 from localcloud.objects import S3Objects
 from localcloud.quotas import quotas_of
 from localcloud.registry import Registry
+from localcloud.roles import MotoRoles, delay_of
 from localcloud.server import Application, Listener, bind
 from localcloud.service import Service
 from localcloud.services import services
@@ -79,6 +80,7 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
         metrics=watch, alarms=watch, minute=minute_of(os.environ), registry=registry,
         quotas=quotas_of(os.environ),
+        roles=MotoRoles(account=ACCOUNT, now=lambda: datetime.now(UTC), delay_s=delay_of(os.environ)),
     )  # fmt: skip
     rooms = services(cloud)
     info = _info(cloud, port)

@@ -13,6 +13,7 @@ from localcloud.metrics import Metrics
 from localcloud.objects import Objects
 from localcloud.quotas import Quotas
 from localcloud.registry import Registry
+from localcloud.roles import AnyRole, Roles
 from localcloud.tags import Tags
 
 
@@ -39,6 +40,7 @@ class Cloud:
     now: Callable[[], datetime]
     registry: Registry | None = None
     minute: float = 60.0
+    roles: Roles = field(default_factory=AnyRole)
     quotas: Quotas = field(default_factory=Quotas)
 
     @property

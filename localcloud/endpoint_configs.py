@@ -11,6 +11,7 @@ from typing import Any
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.objects import Location, location
+from localcloud.roles import sagemaker_takes
 
 Params = dict[str, Any]
 PAGE = 10  # SageMaker's list operations answer ten at a time unless asked otherwise
@@ -137,6 +138,8 @@ class Catalogue:
             )
         if url is not None and not self.cloud.objects.list(s3(url)):
             raise invalid(f"Could not find model data at {url}.")
+        if "ExecutionRoleArn" in params:  # inference names no narrower source than the account's (CONTRACTS 82)
+            sagemaker_takes(self.cloud.roles, params["ExecutionRoleArn"], self.cloud.arn("sagemaker", "*"))
         tags = params.pop("Tags", [])
         arn = self.models.add(params["ModelName"], {"EnableNetworkIsolation": False, **params})
         self.cloud.tags.put(arn, tags)

@@ -10,6 +10,7 @@ from localcloud import training_plan as plan
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.objects import location
+from localcloud.roles import sagemaker_takes
 from localcloud.service import Service
 from localcloud.training_data import locate
 from localcloud.training_record import message
@@ -63,6 +64,7 @@ class TrainingJobs:
         self.check(params)
         name = params["TrainingJobName"]
         arn = self._cloud.arn("sagemaker", f"training-job/{name.lower()}")
+        sagemaker_takes(self._cloud.roles, params["RoleArn"], arn)
         with self._lock:
             if name in self._runs:
                 raise ApiError(

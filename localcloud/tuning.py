@@ -9,6 +9,7 @@ from localcloud import tuning_plan as plan
 from localcloud.cloud import Cloud
 from localcloud.endpoint_configs import Params, invalid, page
 from localcloud.errors import ApiError
+from localcloud.roles import sagemaker_takes
 from localcloud.service import Service
 from localcloud.threads import Threads
 from localcloud.tuning_run import Trainer, Trial, TuningRun, objective_status
@@ -53,6 +54,7 @@ class Tunings:
         self.jobs.check(plan.training_request(params, 1, {}))
         name, now = params[NAME], self.cloud.now()
         arn = self.cloud.arn("sagemaker", f"hyper-parameter-tuning-job/{name.lower()}")
+        sagemaker_takes(self.cloud.roles, params["TrainingJobDefinition"]["RoleArn"], arn)
         run = TuningRun(
             params=params, arn=arn, limits=plan.limits(params, ranges), search=found, trainer=self.jobs,
             now=self.cloud.now, closing=self.closing, created=now, modified=now,

@@ -32,6 +32,7 @@ from deploy.settings import Settings, choose, parse
 from deploy.verbs.push import push
 from deploy.workshop import Workshop
 from localcloud import daemon
+from tests.container.localcloud.roles import make_roles
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = "arn:aws:iam::123456789012:role/any"
@@ -83,7 +84,9 @@ class Desk:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     state_dir = tmp_path_factory.mktemp("localcloud")
-    yield daemon.start_background(port=0, state_dir=state_dir).endpoint_url
+    endpoint_url = daemon.start_background(port=0, state_dir=state_dir).endpoint_url
+    make_roles(endpoint_url, "any")
+    yield endpoint_url
     daemon.stop(state_dir)
 
 

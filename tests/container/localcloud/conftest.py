@@ -8,6 +8,7 @@ import pytest
 from deploy.workshop import Workshop
 from localcloud import daemon
 from localcloud.daemon import Status
+from tests.container.localcloud.roles import make_roles
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -22,5 +23,7 @@ def base_image() -> str:
 def background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Status]:
     """A localcloud in the background, taken down after the module."""
     state_dir = tmp_path_factory.mktemp("localcloud")
-    yield daemon.start_background(port=0, state_dir=state_dir)
+    status = daemon.start_background(port=0, state_dir=state_dir)
+    make_roles(status.endpoint_url, "train")
+    yield status
     daemon.stop(state_dir)

@@ -18,6 +18,7 @@ import boto3
 from botocore.config import Config
 
 import docker
+from tests.container.localcloud.roles import make_roles
 
 REPOSITORY = Path(__file__).parents[3]
 ROLE = "arn:aws:iam::123456789012:role/kennel"
@@ -183,6 +184,7 @@ def running(folder: Path, **environment: str) -> Iterator[Running]:
     info: dict[str, str] = {}
     try:
         info = _answering(process, folder / "state" / "server.json")
+        make_roles(info["endpoint_url"], ROLE.rpartition("/")[2])
         yield Running(endpoint_url=info["endpoint_url"], instance=info["instance"], docker=client)
     finally:
         process.send_signal(signal.SIGTERM)

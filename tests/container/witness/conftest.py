@@ -15,6 +15,7 @@ from PIL import Image
 import docker
 from deploy.workshop import Workshop
 from localcloud import daemon
+from tests.container.localcloud.roles import make_roles
 
 ROOT = Path(__file__).resolve().parents[3]
 COLOURS = {"blue": (30, 30, 200), "green": (30, 200, 30), "red": (200, 30, 30)}
@@ -86,7 +87,9 @@ def trained(witness: Path, pictures: Path, train_image: str, tmp_path_factory: p
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a localcloud of these tests' own."""
     state = tmp_path_factory.mktemp("localcloud")
-    yield daemon.start_background(port=0, state_dir=state).endpoint_url
+    url = daemon.start_background(port=0, state_dir=state).endpoint_url
+    make_roles(url, "witness")
+    yield url
     daemon.stop(state)
 
 
