@@ -18,7 +18,7 @@ from deploy.settings import Settings
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 BROKEN = ("Failed", "UpdateRollbackFailed")
 ALL_AT_ONCE = "ALL_AT_ONCE"
-KIND_TAG, SHARES_TAG = "kennel:kind", "kennel:shares"
+KIND_TAG, SHARES_TAG, PROVEN_TAG = "kennel:kind", "kennel:shares", "kennel:golden"
 STARTING_S = 1800.0  # for instances and model data, beside what the container may take to answer /ping
 
 
@@ -206,7 +206,7 @@ class Endpoint:
         return content_hash({name: vars(share) for name, share in self.shares.items()})
 
     def _record(self, key: str, value: str, seen: State) -> Request:
-        return _sagemaker("AddTags", ResourceArn=seen.attributes["arn"], Tags=[{"Key": key, "Value": value}])
+        return noted(seen.attributes["arn"], key, value)
 
     def _record_past(self, past: tuple[str, ...], seen: State) -> Request:
         return _sagemaker("AddTags", ResourceArn=seen.attributes["arn"], Tags=[tag(past)])
@@ -227,6 +227,11 @@ class Endpoint:
 
     def _is_gone(self) -> Wait:
         return Wait(request=self._describe(), gone=True)
+
+
+def noted(arn: str, key: str, value: str) -> Request:
+    """A tag that keeps what was done, where the next deploy looks."""
+    return _sagemaker("AddTags", ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
 
 
 def update(name: str, config: str, deployment: Mapping[str, Any]) -> Request:

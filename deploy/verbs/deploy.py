@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 
 from contract.golden import Golden
@@ -10,9 +9,8 @@ from deploy import golden
 from deploy.errors import DeployError
 from deploy.history import history
 from deploy.invocation import PROBABILITIES, Question, ask
-from deploy.models import Plan, State, Step
-from deploy.resources.base import Resource
-from deploy.resources.endpoint import Endpoint
+from deploy.models import State, Step
+from deploy.resources.endpoint import PROVEN_TAG, Endpoint, noted
 from deploy.resources.endpoint_config import key_of, named
 from deploy.session import Session
 from deploy.verbs.plan import Untrained, desired
@@ -27,39 +25,37 @@ def deploy(session: Session) -> tuple[Step, ...]:
         if isinstance(each, Untrained):
             raise DeployError(f"{each.name}: {each.lack}")
     todo = session.settle(resources)
-    for endpoint in moved(resources, todo):
-        verify(session, endpoint)
+    for endpoint in (each for each in resources if isinstance(each, Endpoint)):
+        if is_unproven(session, endpoint):
+            verify(session, endpoint)
     return todo.changes
 
 
-def moved(resources: Iterable[Resource], todo: Plan) -> tuple[Endpoint, ...]:
-    """The endpoints that a plan brings to another version."""
-    steps = {step.address: step for step in todo.changes}
-    return tuple(
-        each for each in resources
-        if isinstance(each, Endpoint) and (step := steps.get(each.address)) is not None and _is_move(step)
-    )  # fmt: skip
-
-
-def verify(session: Session, endpoint: Endpoint) -> None:
-    """Asks each variant the golden pictures of its training. Raises DeployError when an answer differs; the endpoint
-    is then back at what it was before.
+def is_unproven(session: Session, endpoint: Endpoint) -> bool:
+    """Whether its golden pictures are still to be asked, perhaps since an earlier deploy was cut off before that.
 
     An async endpoint is not asked (its instances may be none): its containers have asked themselves.
     """
-    rollout = session.settings.all_endpoints[endpoint.name].rollout
-    if not rollout.golden or endpoint.kind == "async":
-        return
+    if not session.settings.all_endpoints[endpoint.name].rollout.golden or endpoint.kind == "async":
+        return False
+    seen = endpoint.read(session.call)
+    return seen is not None and seen.tags.get(PROVEN_TAG) != key_of(endpoint.config)
+
+
+def verify(session: Session, endpoint: Endpoint) -> None:
+    """Asks each variant the golden pictures of its training, and notes that they were answered. Raises DeployError when
+    an answer differs; the endpoint is then back at what it was before."""
+    tolerance = session.settings.all_endpoints[endpoint.name].rollout.golden_tolerance
     for variant, what in endpoint.serves.items():
         pictures = golden.fetch(str(what["ModelDataUrl"]), session.call)
         target = variant if len(endpoint.serves) > 1 else ""
-        wrong = golden.disagreements(
-            pictures, partial(_answer, session, endpoint.name, target), rollout.golden_tolerance
-        )
+        wrong = golden.disagreements(pictures, partial(_answer, session, endpoint.name, target), tolerance)
         if wrong:
             _go_back(session, endpoint, f"{endpoint.name}, {variant}: {wrong[0]}")
         count = f"{len(pictures)} golden pictures answered as in training" if pictures else "no golden pictures to ask"
         session.screen.say(f"   {endpoint.name}, {variant}: {count}")
+    arn = session.settings.arn("sagemaker", f"endpoint/{endpoint.name.lower()}")
+    session.call(noted(arn, PROVEN_TAG, key_of(endpoint.config)))
 
 
 def _answer(session: Session, endpoint: str, variant: str, picture: Golden) -> object:
@@ -84,7 +80,3 @@ def _before(name: str, seen: State) -> str:
     past = history(seen.tags)
     at = past.index(key_of(str(seen.fields["config"]))) if key_of(str(seen.fields["config"])) in past else 0
     return named(name, past[at - 1]) if at else ""
-
-
-def _is_move(step: Step) -> bool:
-    return step.action in ("create", "replace") or any(change.field == "config" for change in step.changes)

@@ -16,7 +16,7 @@ from deploy.golden import disagreements, fetch
 from deploy.invocation import PROBABILITIES, Question, ask_later
 from deploy.progress import Screen
 from deploy.session import Session
-from deploy.verbs.deploy import verify
+from deploy.verbs.deploy import is_unproven, verify
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws, FakeTime, Reply, refusal
 from tests.unit.deploy.hosting import ARN, TAGS, artifact, endpoint_of, settings_of
@@ -109,13 +109,20 @@ def test_a_version_that_does_not_goes_back_and_the_command_fails_saying_so() -> 
     assert "back to kennel/serve:1 with" in said.getvalue()
 
 
-@pytest.mark.parametrize(
-    "made", [endpoint_of("[endpoint.rollout]\ngolden = true\n[endpoints.a]\nkind='async'", "kennel-local-a")]
-)
-def test_an_async_endpoint_is_not_asked(made: Any) -> None:
+def test_they_are_asked_until_they_were_answered_once_even_by_a_later_deploy() -> None:
+    session, aws, _ = desk({"InvokeEndpoint": lambda _: body(b"[[0.9, 0.1]]")})
+    assert is_unproven(session, NEW)
+    verify(session, NEW)
+    noted = aws.sent[-1].params["Tags"]
+    tags = [{"Key": key, "Value": value} for key, value in TAGS.items()]
+    assert not is_unproven(desk({"ListTags": {"Tags": [*tags, *noted]}})[0], NEW)
+
+
+@pytest.mark.parametrize("text", ["[endpoint]\nkind = 'async'", "[endpoint.rollout]\ngolden = false"])
+def test_what_is_async_or_not_to_be_asked_is_not(text: str) -> None:
     session, aws, _ = desk({})
-    session.settings = settings_of("[endpoints.a]\nkind='async'")
-    verify(session, made)
+    session.settings = settings_of(text)
+    assert not is_unproven(session, endpoint_of(text))
     assert aws.sent == []
 
 

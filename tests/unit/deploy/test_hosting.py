@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from deploy.errors import DeployError
 from deploy.hosting import check
 from deploy.image_facts import ImageFacts, look, parse
 from deploy.models import Request
+from deploy.progress import Screen
 from deploy.resources.model import Model
+from deploy.session import Session
+from deploy.verbs.plan import plan
 from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.fakes import FakeAws
 from tests.unit.deploy.hosting import config_of, endpoint_of, requests, resources, settings_of
 
 CUDA = ImageFacts(cuda="12.8", size_bytes=9 * 10**9)
@@ -111,6 +117,15 @@ def test_without_golden_pictures_any_answer_will_do() -> None:
 def test_what_cannot_work_is_refused_with_the_way_out(text: str, facts: ImageFacts, told: str) -> None:
     with pytest.raises(DeployError, match=told):
         check(settings_of(f"[endpoint]\n{text}"), "kennel-local", facts)
+
+
+def test_settings_that_cannot_work_are_refused_before_the_first_call() -> None:
+    aws = FakeAws()
+    settings = settings_of('[endpoints.b]\ninstance_type = "ml.c7g.large"')
+    session = Session(settings=settings, call=aws, build=lambda kind: kind, screen=Screen(out=io.StringIO()))
+    with pytest.raises(DeployError, match=r"endpoints\.b: ml.c7g.large"):
+        plan(session)
+    assert aws.sent == []
 
 
 def test_a_fault_of_a_variant_names_its_table() -> None:
