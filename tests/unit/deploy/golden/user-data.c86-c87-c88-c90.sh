@@ -22,7 +22,7 @@ set -u -o pipefail
 shutdown -P "+$LIMIT_MINUTES" # first of all: a time limit that holds even if this script hangs
 
 export AWS_DEFAULT_REGION="$REGION" JOB OUTPUT CREATED LAUNCH
-ROOT=/srv/kennel
+ROOT=${KENNEL_ROOT:-/srv/kennel}
 CONTAINER='' BEGAN='' ENDED=''
 
 # A leaf of the instance's metadata, by a token; fails when it is not there.
