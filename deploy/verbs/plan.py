@@ -9,7 +9,7 @@ from typing import Any
 from deploy.desired import foundation, serving
 from deploy.hosting import Serving, check
 from deploy.image_facts import ImageFacts
-from deploy.models import Call, Plan, State, Step, printable
+from deploy.models import Call, Plan, State, Step, told
 from deploy.observe import observe
 from deploy.obsolete import obsolete
 from deploy.plan import plan as pure_plan
@@ -83,10 +83,10 @@ def show(todo: Plan, screen: Screen) -> None:
         for change in step.changes:
             screen.say(f"      {change.field}: {_short(change.before)} → {_short(change.after)}")
         if step.touches:
-            screen.say(f"      touches: {step.touches}")
+            screen.say("      touches: " + step.touches.replace("\n", "\n               "))
     screen.say(summary(todo.steps))
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(printable(value), sort_keys=True)
+    text = json.dumps(told(value), sort_keys=True)
     return text if len(text) <= 300 else f"{text[:300]}…"
