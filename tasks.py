@@ -276,6 +276,23 @@ def status(_: Context, json: bool = False) -> None:
             session.screen.table(HEADINGS, rows)
 
 
+@task(help={"deployer": "only the policies to paste for who deploys, as JSON", "json": "for a script to read"})
+def iam(_: Context, deployer: bool = False, json: bool = False) -> None:
+    """Each role: who may take it, and what it may do on what; --deployer: the policies to paste for who deploys."""
+    from deploy.progress import Screen
+    from deploy.verbs.iam import deployer_documents, sheets, show, show_deployer
+
+    with said_plainly():
+        settings = wiring.settings()
+        if json:
+            found = deployer_documents(settings) if deployer else [sheet.to_json() for sheet in sheets(settings)]
+            print(dumps(found, indent=2))
+        elif deployer:
+            show_deployer(settings, Screen(), Screen(out=sys.stderr))
+        else:
+            show(sheets(settings), Screen())
+
+
 @task(help={"out": "a file to write the review to, as Markdown", "json": "for a script to read"})
 def audit(_: Context, out: str = "", json: bool = False) -> None:
     """A security review of the account, the worst first; it reads and changes nothing."""
@@ -310,13 +327,20 @@ def quotas(_: Context, request: bool = False, yes: bool = False, json: bool = Fa
             session.screen.say("\n".join(lines))
 
 
-@task(positional=["name"], help={"name": "a training job, an endpoint or the function"})
-def logs(_: Context, name: str) -> None:
-    """What a job, an endpoint or the function wrote: ./inv logs NAME."""
+@task(
+    positional=["name"],
+    help={
+        "name": "a job, an endpoint (or main), the function (or lambda), an EC2 run or the notebook",
+        "follow": "go on until the job has ended, or Ctrl-C",
+        "since": "the last 90s, 10m, 2h or 1d only",
+    },
+)
+def logs(_: Context, name: str, follow: bool = False, since: str = "") -> None:
+    """What a job, an endpoint or the function wrote: ./inv logs NAME --follow --since 10m."""
     from deploy.verbs.logs import logs
 
     with said_plainly():
-        logs(wiring.session(), name)
+        logs(wiring.session(), name, since=since, follow=follow)
 
 
 @task(
