@@ -46,8 +46,8 @@ reserved_concurrency = 5
 [stages.local]
 account = "123456789012"
 endpoint_url = "http://127.0.0.1:{port}"
-credentials = "dummy"
 """
+SECRET = "a-secret-key-that-nobody-may-see"
 
 
 class Clone(Desk):
@@ -64,6 +64,24 @@ class Clone(Desk):
         (home / ".kennel").mkdir()
         (home / ".kennel" / "cache").symlink_to(REPOSITORY / ".kennel" / "cache")
         super().__init__(folder, home=home, text=SETTINGS, source=str(source))
+        self.environment |= {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET, "KENNEL_TRACE": "1"}
+        self.said = ""
+
+    def inv(self, *words: str) -> str:
+        said = super().inv(*words)
+        self.said += said
+        return "\n".join(line for line in said.splitlines() if not line.startswith("→ "))
+
+    def leaks(self) -> list[str]:
+        """Where a secret lies: in what was said, in what is kept, in what containers were given."""
+        found = ["what was said"] if SECRET in self.said or "auth-token" in self.said else []
+        for path in self.state.rglob("*"):
+            if path.is_file() and path.stat().st_size < 10_000_000 and SECRET.encode() in path.read_bytes():
+                found.append(str(path))
+        for container in self.left:
+            told = subprocess.run(["docker", "inspect", container], capture_output=True, text=True, check=False)
+            found += [container] if SECRET in told.stdout else []
+        return found
 
     def aws(self, service: str) -> Any:
         return client(service, f"http://127.0.0.1:{self.port}", "us-east-1")
@@ -145,6 +163,7 @@ def test_a_stage_is_built_up_changed_under_load_and_taken_away_whole(clone: Clon
     assert all("/kennel-local/serve@sha256:" in image for image in first.values())
     jobs = [job["TrainingJobName"] for job in clone.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]]
     assert len(jobs) == 2
+    assert clone.leaks() == []
 
     # A change of the serving code: only what it touches moves, and no request fails.
     clone.change(

@@ -113,7 +113,7 @@ def walk(command: Callable[[Callable[[Door], Any]], None], fault: Fault, file: P
 
     `command` runs with a door made by what it is given; for "kill" it runs in a process of its own.
     """
-    said = []
+    said: list[str] = []
     for _ in range(LIMIT):
         outcome = _in_process(command, file) if fault == "kill" else _here(command, fault, file)
         if outcome is None:

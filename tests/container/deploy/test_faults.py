@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from deploy.aws import Door
+from deploy.lock import Holder
 from deploy.verbs.deploy import deploy
 from deploy.verbs.down import down
 from localcloud import daemon
@@ -85,3 +88,27 @@ def test_the_faults_are_those_that_are_asked_for(bed: Bed, tmp_path: Path) -> No
     with pytest.raises(DeployError, match="AccessDeniedException"):
         door(who)
     assert door(who)["Account"] == "123456789012"
+
+
+def test_of_two_deploys_at_once_the_second_waits_and_finds_all_done(bed: Bed) -> None:
+    context = multiprocessing.get_context("forkserver")
+    said = [context.Queue() for _ in range(2)]
+    both = [context.Process(target=deploying, args=(bed, each)) for each in said]
+    for process in both:
+        process.start()
+    told = [each.get(timeout=180) for each in said]
+    for process in both:
+        process.join(30)
+    assert [process.exitcode for process in both] == [0, 0]
+    made = [sum(line.endswith("done") for line in text.splitlines()) for text in told]
+    assert (min(made), max(made) > 5) == (0, True), told
+    assert any("is changing this stage: waiting" in text for text in told)
+    assert deploy(bed.session()) == ()
+
+
+def deploying(bed: Bed, said: multiprocessing.Queue[str]) -> None:
+    out = io.StringIO()
+    session = bed.session(out)
+    session.holder = Holder(who="tests", host="bed", pid=os.getpid())
+    deploy(session)
+    said.put(out.getvalue())
