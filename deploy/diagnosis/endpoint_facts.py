@@ -23,11 +23,10 @@ def variants(
     """The variants of the configuration that runs, or is coming up."""
     name = str(endpoint["EndpointName"])
     running = {each["VariantName"]: each for each in endpoint.get("ProductionVariants", ())}
-    scaled = _scaled(call, name)
     found = []
     for variant in configs[0]["ProductionVariants"] if configs else ():
         key = variant["VariantName"]
-        count, when = scaled.get(key, (0, None))
+        count, when = _scaled(call, f"endpoint/{name}/variant/{key}")
         newest, newest_at = _newest(settings, call, name, key)
         found.append(
             VariantSeen(
@@ -46,17 +45,15 @@ def variants(
     return tuple(found)
 
 
-def _scaled(call: Call, endpoint: str) -> dict[str, tuple[int, datetime]]:
-    """What scaling set each variant to last: (instances, when). Activities come newest first."""
-    params = {"ServiceNamespace": "sagemaker"}
+def _scaled(call: Call, resource: str) -> tuple[int, datetime | None]:
+    """What scaling set a variant to last, and when. Activities come newest first."""
+    params = {"ServiceNamespace": "sagemaker", "ResourceId": resource}
     request = Request(service="application-autoscaling", operation="DescribeScalingActivities", params=params)
-    found: dict[str, tuple[int, datetime]] = {}
     for activity in (lookup(call, request) or {}).get("ScalingActivities", ()):
-        place = str(activity["ResourceId"]).split("/")
-        count = SCALED.search(f"{activity.get('StatusMessage', '')} {activity.get('Description', '')}")
-        if place[:2] == ["endpoint", endpoint] and count and activity.get("StatusCode") == "Successful":
-            found.setdefault(place[-1], (int(count[1]), activity.get("EndTime") or activity["StartTime"]))
-    return found
+        count = SCALED.search(activity.get("StatusMessage", ""))
+        if count and activity.get("StatusCode") == "Successful":
+            return int(count[1]), activity.get("EndTime") or activity["StartTime"]
+    return 0, None
 
 
 def _artifact(call: Call, model: str) -> str:
