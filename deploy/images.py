@@ -12,6 +12,7 @@ import re
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,16 @@ SOURCES: Mapping[Kind, tuple[str, ...]] = {
 }
 FRAMEWORKS: Mapping[Kind, str] = {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}
 PLATFORM = "linux/amd64"
+# Layers of their own for what is big, each over a gigabyte and the one that changes most rarely first: a push or a pull
+# takes them side by side, and one that breaks or changes is not all of it. What no pattern names goes into the last.
+LAYERS: Mapping[Kind, Mapping[str, tuple[str, ...]]] = {
+    "train": {
+        "train-cudnn": ("nvidia-cudnn-*", "nvidia-cusparselt-*", "nvidia-nccl-*", "nvidia-nvshmem-*"),
+        "train-cuda": ("nvidia-*", "cuda-*"),
+        "train-triton": ("triton",),
+        "train-torch": ("torch",),
+    }
+}
 
 
 class ImageError(RuntimeError):
@@ -78,8 +89,8 @@ def inputs(repository: Path, kind: Kind, *, target: str = "runtime") -> tuple[Fi
     """The files that go into an image, in the context's names: sources as they stand, locks and tools under build/."""
     docker = repository / "docker"
     files = [_file(docker / f"{kind}.Dockerfile", "Dockerfile"), _file(docker / "build.lock", "build/build.lock")]
-    for step in installs(kind, target):
-        files += [_file(docker / f"{step}.lock", f"build/{step}/lock")]
+    for step, lock in _locks(docker, kind, target).items():
+        files += [File(name=f"build/{step}/lock", content=lock)]
         files += [_file(docker / "install.sh", f"build/{step}/install.sh")]
     for room in SOURCES[kind]:
         files += [_file(path, path.relative_to(repository).as_posix()) for path in _sources(repository / room)]
@@ -87,8 +98,24 @@ def inputs(repository: Path, kind: Kind, *, target: str = "runtime") -> tuple[Fi
 
 
 def installs(kind: Kind, target: str) -> tuple[str, ...]:
-    """The locks that a build installs, one RUN and one folder each, so that a change of one leaves the other cached."""
-    return (kind, target) if target == "test" else (kind,)
+    """The locks that a build installs, one RUN and folder each, so that a change of one leaves the others cached."""
+    return (*LAYERS.get(kind, ()), kind, *((target,) if target == "test" else ()))
+
+
+def _locks(docker: Path, kind: Kind, target: str) -> dict[str, bytes]:
+    """Each install's lock."""
+    found = parted((docker / f"{kind}.lock").read_text(encoding="utf-8"), kind, LAYERS.get(kind, {}))
+    return found | ({target: (docker / f"{target}.lock").read_bytes()} if target == "test" else {})
+
+
+def parted(lock: str, rest: str, layers: Mapping[str, tuple[str, ...]]) -> dict[str, bytes]:
+    """A lock cut into those of its layers; a package belongs to the first layer that names it, else to `rest`."""
+    found = dict.fromkeys([*layers, rest], "")
+    for entry in re.split(r"\n(?=\S)", lock.rstrip()):
+        package = re.split(r"[=\[]", entry, maxsplit=1)[0]
+        owner = next((name for name, patterns in layers.items() if any(fnmatch(package, p) for p in patterns)), rest)
+        found[owner] += f"{entry}\n"
+    return {name: text.encode() for name, text in found.items()}
 
 
 def _sources(folder: Path) -> Iterable[Path]:

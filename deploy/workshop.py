@@ -52,7 +52,7 @@ class Workshop:
         read = {file.name: file.content for file in files}
         named = labels(
             kind,
-            read[f"build/{kind}/lock"].decode(),
+            "".join(read[f"build/{step}/lock"].decode() for step in installs(kind, "runtime")),
             (self.repository / "contract" / "artifact.py").read_text(encoding="utf-8"),
             tag=build.tag,
             source=self._origin(),

@@ -10,8 +10,21 @@ from pathlib import Path
 import pytest
 
 from deploy.engine import Builder
-from deploy.images import Build, File, ImageError, command, context, kind_named, labels, pinned
+from deploy.images import (
+    LAYERS,
+    Build,
+    File,
+    ImageError,
+    command,
+    context,
+    installs,
+    kind_named,
+    labels,
+    parted,
+    pinned,
+)
 
+DOCKER = Path(__file__).parents[3] / "docker"
 FILES = (
     File(name="Dockerfile", content=b"FROM x\n"),
     File(name="build/train.lock", content=b"torch==2.15.0 \\\n"),
@@ -56,6 +69,26 @@ def test_the_context_is_the_same_bytes_every_time_and_holds_modes() -> None:
             "build/train.lock": (0o644, 0, 0),
             "train/loop.py": (0o644, 0, 0),
         }
+
+
+def test_a_lock_is_cut_into_its_layers_and_nothing_is_lost_or_told_twice() -> None:
+    entries = ["nvidia-cudnn-cu13==1 \\\n    --hash=a", "nvidia-nvtx==2", "torch==3", "torchvision==4", "zlib[x]==5"]
+    found = parted("\n".join(entries) + "\n", "train", LAYERS["train"])
+    assert tuple(found) == installs("train", "runtime")
+    assert {name: text.decode().splitlines() for name, text in found.items() if text} == {
+        "train-cudnn": entries[0].splitlines(),
+        "train-cuda": [entries[1]],
+        "train-torch": [entries[2]],
+        "train": [entries[3], entries[4]],
+    }
+
+
+def test_a_change_of_a_small_package_leaves_the_locks_of_the_big_layers_as_they_are() -> None:
+    lock = (DOCKER / "train.lock").read_text()
+    before = parted(lock, "train", LAYERS["train"])
+    after = parted(lock.replace("matplotlib==", "matplotlib==9"), "train", LAYERS["train"])
+    assert [name for name in before if before[name] != after[name]] == ["train"]
+    assert all(before.values()), "a layer without packages"
 
 
 def test_a_build_with_buildx_makes_one_docker_manifest_without_attestations() -> None:
