@@ -40,9 +40,10 @@ def archive(*pictures: Picture) -> bytes:
     return packed.getvalue()
 
 
-def test_they_lie_beside_the_report_of_the_job() -> None:
+def test_they_lie_beside_the_report_of_the_job(golden: Golden) -> None:
     aws = FakeAws({"GetObject": lambda _: body(archive(ORANGE))})
     assert fetch(artifact("train-1"), aws) == (ORANGE,)
+    golden("golden-pictures", aws.sent[0])
     assert aws.sent[0].params["Key"] == "jobs/train-1/output/output.tar.gz"
     assert fetch(artifact("train-0"), FakeAws({"GetObject": GONE})) == ()
 
@@ -126,18 +127,32 @@ def test_what_is_async_or_not_to_be_asked_is_not(text: str) -> None:
     assert aws.sent == []
 
 
-def test_an_async_answer_is_waited_for_and_a_failure_told() -> None:
+def test_an_async_answer_is_waited_for_and_a_failure_told(golden: Golden) -> None:
     question = Question(endpoint="e", picture=b"jpeg")
-    places = {"OutputLocation": "s3://b/out/1", "FailureLocation": "s3://b/failed/1"}
+    places = {
+        "OutputLocation": "s3://kennel-local-123456789012-us-east-1/async/main/out/1.out",
+        "FailureLocation": "s3://kennel-local-123456789012-us-east-1/async/main/failed/1.out",
+    }
 
     def replies(*found: Reply) -> FakeAws:
         return FakeAws({"InvokeEndpointAsync": places, "GetObject": list(found)})
 
     answered = replies(GONE, GONE, body(json.dumps([1]).encode()))
-    assert ask_later(question, answered, folder="s3://b/async/e", clock=FakeTime().clock()) == [1]
-    assert answered.sent[0].params["Key"].startswith("async/e/in/")
+    assert ask_later(
+        question, answered, folder="s3://kennel-local-123456789012-us-east-1/async/main", clock=FakeTime().clock()
+    ) == [1]
+    assert answered.operations == ["PutObject", "InvokeEndpointAsync", *["GetObject"] * 3]
+    golden("async-request", answered.sent[0], contracts=(42,))
+    golden("async-answer", answered.sent[-1], contracts=(42,))
     failed = replies(GONE, body(b"out of memory"))
     with pytest.raises(DeployError, match="e: out of memory"):
-        ask_later(question, failed, folder="s3://b/async/e", clock=FakeTime().clock())
+        ask_later(
+            question, failed, folder="s3://kennel-local-123456789012-us-east-1/async/main", clock=FakeTime().clock()
+        )
     with pytest.raises(DeployError, match="no answer within 900 s"):
-        ask_later(question, replies(GONE), folder="s3://b/async/e", clock=FakeTime().clock())
+        ask_later(
+            question,
+            replies(GONE),
+            folder="s3://kennel-local-123456789012-us-east-1/async/main",
+            clock=FakeTime().clock(),
+        )

@@ -9,6 +9,7 @@ import pytest
 from deploy.errors import DeployError
 from deploy.hosting import check
 from deploy.image_facts import ImageFacts, look, parse
+from deploy.kinds import BY_NAME as KINDS
 from deploy.models import Request
 from deploy.progress import Screen
 from deploy.resources.model import Model
@@ -62,6 +63,17 @@ def test_removals_and_looks_are_ones_that_aws_takes(golden: Golden) -> None:
     ):
         request = Request(service="sagemaker", operation=f"Describe{operation}", params={key: f"kennel-local{suffix}"})
         golden("look", request)
+
+
+def test_looking_for_what_there_is_are_requests_that_aws_takes(golden: Golden) -> None:
+    aws = FakeAws()
+    for kind in (KINDS["endpoint"], KINDS["endpoint-config"], KINDS["model"]):
+        assert list(kind.names(settings_of(""), aws)) == []
+        kind.tags("kennel-local", settings_of(""), aws)
+    for request in aws.sent:
+        golden(
+            f"inventory-{request.params.get('ResourceArn', '').rpartition(':')[2].partition('/')[0] or 'all'}", request
+        )
 
 
 def test_variants_of_one_model_share_it_and_weights_do_not_make_another_configuration() -> None:
