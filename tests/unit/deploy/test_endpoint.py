@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from deploy.apply import apply
 from deploy.errors import DeployError
-from deploy.models import State, Wait
+from deploy.models import Plan, State, Wait
 from deploy.resources.endpoint import Endpoint
 from tests.unit.deploy.conftest import Golden
-from tests.unit.deploy.fakes import FakeAws, refusal
+from tests.unit.deploy.fakes import FakeAws, FakeTime, refusal
 from tests.unit.deploy.hosting import ARN, IMAGE, TAGS, artifact, endpoint_of, operations, requests, running
 
 CANARY = '[endpoint.rollout]\nhow = "canary"\nmax_error_percent = 1\nmax_latency_ms = 500\nkeep_old_seconds = 60'
@@ -113,6 +114,13 @@ def test_an_endpoint_that_failed_says_why_and_what_to_look_at() -> None:
     wait = step.acts[-1]
     assert isinstance(wait, Wait)
     assert wait.fix.startswith("./inv logs kennel-local shows")
+
+
+def test_one_that_stays_in_creating_is_told_with_the_next_command() -> None:
+    creating = FakeAws({"DescribeEndpoint": {"EndpointStatus": "Creating"}})
+    todo = Plan(steps=(endpoint_of("").plan(None),))
+    with pytest.raises(DeployError, match=r"(?s)still Creating after 2280 s.*/inv logs kennel-local.*/inv why"):
+        apply(todo, creating, clock=FakeTime().clock())
 
 
 def test_a_kind_that_no_update_reaches_is_replaced_and_said_to_interrupt() -> None:
