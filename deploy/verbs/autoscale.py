@@ -16,6 +16,7 @@ from deploy.models import Call, Request
 from deploy.observe import inventory
 from deploy.obsolete import Obsolete
 from deploy.progress import Screen
+from deploy.resources import from_zero
 from deploy.resources.scalable_target import describe, key_of, metric_words, running_forms
 from deploy.scaling import all_targets, check_endpoint, function_targets, scalable_targets
 from deploy.session import Session
@@ -24,6 +25,12 @@ from deploy.settings import Settings
 HEADINGS = ("what", "now", "wanted", "min", "max", "target")
 ACTIVITY_HEADINGS = ("when", "what", "did", "status", "why")
 LAST = 8  # activities that are shown
+AT_REST, AT_MOST = "AlreadyAtMinCapacity", "AlreadyAtMaxCapacity"
+WORDS = {
+    "-AlarmHigh-": "above the target",
+    "-AlarmLow-": "well below the target",
+    f"policy {from_zero.POLICY}": "requests waited and none was there",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,12 +161,18 @@ def _policies(resource: str, call: Call) -> str:
     answer = call(_scaling("DescribeScalingPolicies", **key_of(resource)))
     tracking = "TargetTrackingScalingPolicyConfiguration"
     found = answer.get("ScalingPolicies", ())
-    return ", ".join(metric_words(each[tracking]) if tracking in each else each["PolicyName"] for each in found)
+    known = {from_zero.POLICY: "the first that waits wakes it"}
+    return ", ".join(
+        metric_words(each[tracking]) if tracking in each else known.get(each["PolicyName"], each["PolicyName"])
+        for each in found
+    )
 
 
 def _activities(resource: str, call: Call) -> Iterator[Activity]:
     params = {**key_of(resource), "MaxResults": LAST, "IncludeNotScaledActivities": True}
     for found in call(_scaling("DescribeScalingActivities", **params)).get("ScalingActivities", ()):
+        if AT_REST in _reasons(found):
+            continue  # nothing to do is no news
         yield Activity(
             when=found["StartTime"].astimezone(UTC),
             what=resource,
@@ -176,16 +189,19 @@ def _status(found: Mapping[str, Any]) -> str:
 
 def _why(found: Mapping[str, Any]) -> str:
     """A cause or a failure without the name of the alarm, which is long and says nothing more."""
-    reasons = [each["Code"] for each in found.get("NotScaledReasons", ())]
-    if reasons:
-        return ", ".join(reasons)
+    if _reasons(found):
+        return ", ".join("it has its maximum already" if each == AT_MOST else each for each in _reasons(found))
     if found["StatusCode"] == "Failed":
         return str(found.get("StatusMessage", "no reason given"))
     cause = str(found["Cause"])
-    for mark, words in (("AlarmHigh", "above the target"), ("AlarmLow", "well below the target")):
-        if f"-{mark}-" in cause:
+    for mark, words in WORDS.items():
+        if mark in cause:
             return words
     return cause
+
+
+def _reasons(found: Mapping[str, Any]) -> list[str]:
+    return [each["Code"] for each in found.get("NotScaledReasons", ())]
 
 
 def _scaling(operation: str, **params: Any) -> Request:

@@ -136,14 +136,17 @@ def test_activities_are_told_in_few_words_the_newest_first(settings: Settings) -
     found = [
         at(1),
         at(3, StatusCode="Failed", NotScaledReasons=[{"Code": "AlreadyAtMaxCapacity"}]),
+        at(0, Cause="monitor alarm e-main-queued in state ALARM triggered policy kennel-from-zero"),
+        at(4, StatusCode="Failed", NotScaledReasons=[{"Code": "AlreadyAtMinCapacity"}]),
         at(2, StatusCode="Failed", StatusMessage="Failed to set desired instance count to 2. Reason: no capacity"),
     ]
     aws = World(registered=True, DescribeScalingActivities={"ScalingActivities": found})
     told = report(scaled(settings), aws).activities
     assert [(each.status, each.why) for each in told] == [
-        ("not scaled", "AlreadyAtMaxCapacity"),
+        ("not scaled", "it has its maximum already"),
         ("failed", "Failed to set desired instance count to 2. Reason: no capacity"),
         ("successful", "above the target"),
+        ("successful", "requests waited and none was there"),
     ]
     assert told[0].row[0] == "2026-11-21 06:03:00"
 
