@@ -19,6 +19,7 @@ InferenceAmi = Literal[
 ]  # CONTRACTS 40
 Count = Annotated[int, Field(ge=1, le=100)]
 VARIANT = "main"  # the name of the one variant where none is named
+ALARM_S = 60  # what an alarm takes to ring, at least
 LONGEST_ROLLOUT_S = 28_800 - 3600  # of the 8 hours that AWS lets a deployment take, without starting instances
 
 
@@ -50,6 +51,16 @@ class Rollout(Section):
             raise ValueError(f"percent: linear steps are 10 to 50 per cent, not {self.percent} (CONTRACTS 55)")
         if self.seconds > LONGEST_ROLLOUT_S:
             raise ValueError(f"wait_seconds: all steps take {self.seconds} s, and AWS allows {LONGEST_ROLLOUT_S}")
+        if (self.max_error_percent or self.max_latency_ms) and self.seconds < ALARM_S:
+            raise ValueError(
+                f"keep_old_seconds: alarms look at whole minutes, and the old version would be gone after {self.seconds} "
+                f"s; keep it {ALARM_S} s, or let canary or linear steps take that long"
+            )
+        if self.how != "all-at-once" and self.max_error_percent >= self.percent:
+            raise ValueError(
+                f"max_error_percent: {self.max_error_percent:g} % of all requests are never reached by a new version "
+                f"that takes {self.percent} % of them"
+            )
         return self
 
     @property

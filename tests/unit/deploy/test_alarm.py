@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from deploy.errors import DeployError
@@ -28,8 +30,21 @@ def first(settings: Settings) -> Alarm:
 def test_each_variant_has_an_alarm_for_each_limit_that_is_set(settings: Settings) -> None:
     assert alarm_names(settings, "kennel-local") == ()
     assert alarm_names(guarded(settings), "kennel-local") == ("kennel-local-main-errors", "kennel-local-main-latency")
-    two = guarded(settings, Rollout(max_error_percent=1), variants=2)
+    two = guarded(settings, Rollout(max_error_percent=1, keep_old_seconds=60), variants=2)
     assert alarm_names(two, "kennel-local") == ("kennel-local-v0-errors", "kennel-local-v1-errors")
+
+
+@pytest.mark.parametrize(
+    ("rollout", "message"),
+    [
+        ({"max_error_percent": 1}, "alarms look at whole minutes, and the old version would be gone after 0 s"),
+        ({"how": "canary", "wait_seconds": 10, "max_latency_ms": 5}, "would be gone after 20 s"),
+        ({"how": "canary", "percent": 10, "max_error_percent": 10}, "never reached by a new version that takes 10 %"),
+    ],
+)
+def test_an_alarm_that_could_not_ring_in_time_is_refused(rollout: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Rollout.model_validate(rollout)
 
 
 def test_more_alarms_than_a_deployment_takes_are_refused(settings: Settings) -> None:
