@@ -264,16 +264,17 @@ def deploy(_: Context) -> None:
 
 @task(help={"json": "for a script to read"})
 def status(_: Context, json: bool = False) -> None:
-    """Everything of the stage, and how it is."""
-    from deploy.verbs.status import HEADINGS, status
+    """Everything of the stage, how it is, and what it costs by the hour."""
+    from deploy.verbs.status import HEADINGS, status, table
 
     with said_plainly():
-        session = wiring.session()
-        rows = status(session)
+        session = wiring.session(aside=json)
+        rows, bill = status(session)
         if json:
-            print(dumps([dict(zip(HEADINGS, row, strict=True)) for row in rows], indent=2))
+            print(dumps([vars(row) for row in rows], indent=2, default=str))
         else:
-            session.screen.table(HEADINGS, rows)
+            session.screen.table(HEADINGS, table(rows))
+        session.screen.say(bill)
 
 
 @task(help={"deployer": "only the policies to paste for who deploys, as JSON", "json": "for a script to read"})

@@ -1,22 +1,46 @@
-"""status: everything of the stage, and how it is."""
+"""status: everything of the stage, how it is, and what it costs by the hour."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from deploy.kinds import BY_NAME
-from deploy.models import Request
 from deploy.observe import inventory
+from deploy.prices import Prices
+from deploy.running import Ledger, Row
 from deploy.session import Session
 
-HEADINGS = ("kind", "name", "state")
+HEADINGS = ("kind", "name", "state", "detail", "USD/h", "since")
 
 
-def status(session: Session) -> list[tuple[str, str, str]]:
-    """Kind, name and state of everything of the stage, and of its jobs."""
+def status(session: Session) -> tuple[list[Row], str]:
+    """Everything of the stage with its jobs, and what it costs together, in words. Changes nothing."""
     settings, call = session.settings, session.call
+    ledger = Ledger(settings=settings, call=call, prices=Prices(call=call, region=settings.stage.region))
     rows = []
     for address in reversed(list(inventory(settings, call))):
         kind, _, name = address.partition("/")
-        rows.append((kind, name, BY_NAME[kind].state(name, settings, call)))
-    params = {"NameContains": f"{settings.prefix}-", "SortBy": "CreationTime", "SortOrder": "Descending"}
-    listed = call(Request(service="sagemaker", operation="ListTrainingJobs", params=params))
-    return rows + [("job", job["TrainingJobName"], job["TrainingJobStatus"]) for job in listed["TrainingJobSummaries"]]
+        state, more = BY_NAME[kind].state(name, settings, call), ledger.of(kind, name)
+        rows.append(Row(kind=kind, name=name, state=state, detail=more.detail, usd=more.usd, since=more.since))
+    rows += ledger.jobs()
+    return rows, bill(rows, ledger.prices.source)
+
+
+def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Rows under HEADINGS, for people."""
+    return [(row.kind, row.name, row.state, row.detail, _usd(row.usd), _time(row.since)) for row in rows]
+
+
+def bill(rows: Sequence[Row], source: str) -> str:
+    """What all costs together, in words."""
+    costs = [row.usd for row in rows if row.usd]
+    return f"{sum(costs):.3f} USD an hour now (prices: {source})" if costs else "nothing is paid by the hour now"
+
+
+def _usd(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _time(value: datetime | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M}" if value else ""

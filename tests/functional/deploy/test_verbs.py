@@ -147,13 +147,16 @@ def test_status_shows_all_that_was_made(desk: Desk, pictures: Path) -> None:
     push(desk.session, pictures, "pets")
     train(desk.session, "pets")
     deploy(desk.session)
-    rows = status(desk.session)
-    kinds = Counter(kind for kind, _, _ in rows)
+    rows, bill = status(desk.session)
+    kinds = Counter(row.kind for row in rows)
     assert kinds == {
         "bucket": 1, "role": 3, "log-group": 2, "model": 1, "endpoint-config": 1, "endpoint": 1, "function": 1,
         "job": 1,
     }  # fmt: skip
-    assert ("endpoint", "kennel-local", "InService") in rows
+    endpoint = next(row for row in rows if row.kind == "endpoint")
+    assert (endpoint.name, endpoint.state, endpoint.usd) == ("kennel-local", "InService", 0.115)
+    assert endpoint.detail.startswith("main 1 × ml.m5.large, weight 1")
+    assert bill.startswith("0.1")
 
 
 def test_down_takes_all_of_ours_away_and_nothing_else(desk: Desk, pictures: Path) -> None:
@@ -177,7 +180,7 @@ def test_down_asks_first_and_a_no_leaves_all_as_it_is(desk: Desk, pictures: Path
     push(desk.session, pictures, "pets")
     with pytest.raises(DeployError, match="nothing was taken away"):
         down(desk.session, lambda _: False)
-    assert len(status(desk.session)) == 4
+    assert len(status(desk.session)[0]) == 4
 
 
 def test_another_account_is_refused_before_anything_is_made(desk: Desk, pictures: Path) -> None:
