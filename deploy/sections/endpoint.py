@@ -53,8 +53,8 @@ class Rollout(Section):
             raise ValueError(f"wait_seconds: all steps take {self.seconds} s, and AWS allows {LONGEST_ROLLOUT_S}")
         if (self.max_error_percent or self.max_latency_ms) and self.seconds < ALARM_S:
             raise ValueError(
-                f"keep_old_seconds: alarms look at whole minutes, and the old version would be gone after {self.seconds} "
-                f"s; keep it {ALARM_S} s, or let canary or linear steps take that long"
+                "keep_old_seconds: alarms look at whole minutes, and the old version would be gone after "
+                f"{self.seconds} s; keep it {ALARM_S} s, or let canary or linear steps take that long"
             )
         if self.how != "all-at-once" and self.max_error_percent >= self.percent:
             raise ValueError(

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from deploy.errors import DeployError
+from deploy.errors import DeployError, SettingsError
 from deploy.hosting import check
 from deploy.image_facts import ImageFacts, look, parse
 from deploy.kinds import BY_NAME as KINDS
@@ -122,7 +122,7 @@ def test_without_golden_pictures_any_answer_will_do() -> None:
         ),
         ('kind = "serverless"', ImageFacts(cuda="12.8"), "serverless endpoints have no GPU"),
         ('kind = "serverless"\nrollout = {how = "canary"}', ImageFacts(), "a serverless endpoint moves all at once"),
-        ('kind = "serverless"\nrollout = {max_latency_ms = 9}', ImageFacts(), "without alarms"),
+        ('kind = "serverless"\nrollout = {max_latency_ms = 9, keep_old_seconds = 60}', ImageFacts(), "without alarms"),
         (f'environment = {{LONG = "{"x" * 1025}"}}', ImageFacts(), r"endpoint.environment.LONG: .*1024 bytes"),
     ],
 )
@@ -138,6 +138,11 @@ def test_settings_that_cannot_work_are_refused_before_the_first_call() -> None:
     with pytest.raises(DeployError, match=r"endpoints\.b: ml.c7g.large"):
         plan(session)
     assert aws.sent == []
+
+
+def test_a_rollout_that_takes_longer_than_aws_allows_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"rollout.wait_seconds: all steps take 36000 s, and AWS allows 25200"):
+        settings_of('[endpoint.rollout]\nhow = "linear"\nwait_seconds = 3600')
 
 
 def test_a_fault_of_a_variant_names_its_table() -> None:
