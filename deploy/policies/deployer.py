@@ -128,12 +128,13 @@ def _jobs(settings: Settings) -> list[Statement]:
     names = (
         "AddTags CreateHyperParameterTuningJob CreateTrainingJob CreateTransformJob DescribeHyperParameterTuningJob "
     )
-    names += "DescribeTrainingJob DescribeTransformJob ListTags ListTrainingJobsForHyperParameterTuningJob "
+    names += "DescribeTrainingJob DescribeTransformJob ListTrainingJobsForHyperParameterTuningJob "
     names += "StopHyperParameterTuningJob StopTrainingJob StopTransformJob"
     places = _sagemaker(settings, "training-job", "hyper-parameter-tuning-job", "transform-job")
     key = settings.training.kms_key
-    # The disks' key is granted on to the hosts, and objects are written with it.
-    uses = [allow("Key", _of("kms", "CreateGrant Decrypt DescribeKey GenerateDataKey"), [key])] if key else []
+    # To read artifacts, and for the disk of an EC2 instance (EBS's guide); a job on SageMaker uses its own role's.
+    names_of_key = "CreateGrant Decrypt DescribeKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo"
+    uses = [allow("Key", _of("kms", names_of_key), [key])] if key else []
     return [allow("Jobs", _of("sagemaker", names), places), *uses]
 
 
@@ -141,8 +142,12 @@ def _endpoints(settings: Settings) -> list[Statement]:
     names = "AddTags CreateEndpoint CreateEndpointConfig CreateModel DeleteEndpoint DeleteEndpointConfig DeleteModel "
     names += "DescribeEndpoint DescribeEndpointConfig DescribeModel InvokeEndpoint InvokeEndpointAsync ListTags "
     names += "UpdateEndpoint UpdateEndpointWeightsAndCapacities"
-    main = settings.arn("sagemaker", f"endpoint/{settings.endpoint_name}")
-    places = [main, *_sagemaker(settings, "endpoint", "endpoint-config", "model")]
+    kinds = ("endpoint", "endpoint-config", "model")
+    # The main endpoint bears the prefix itself, and so might an old model, whose tags tell whose it is.
+    places = [
+        *(settings.arn("sagemaker", f"{kind}/{settings.prefix}") for kind in kinds),
+        *_sagemaker(settings, *kinds),
+    ]
     return [allow("Endpoints", _of("sagemaker", names), places)]
 
 

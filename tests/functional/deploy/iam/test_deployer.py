@@ -33,6 +33,7 @@ Notebook without sagemaker:DeleteNotebookInstance
 Notebook without sagemaker:DeleteNotebookInstanceLifecycleConfig
 Notebook without sagemaker:DescribeNotebookInstance
 Notebook without sagemaker:DescribeNotebookInstanceLifecycleConfig
+Notebook without sagemaker:ListTags
 Notebook without sagemaker:StartNotebookInstance
 Notebook without sagemaker:StopNotebookInstance
 Notebook without sagemaker:UpdateNotebookInstanceLifecycleConfig
@@ -154,6 +155,21 @@ def test_with_a_boundary_roles_are_made_and_changed_only_within_it(simulator: Si
     assert simulator.denied(bounded, wants(grow, role, iam__PermissionsBoundary=boundary)) == []
     free = wants(f"{grow} iam:DeleteRolePermissionsBoundary", role)
     assert simulator.denied(bounded, free) == free
+
+
+def test_a_key_may_be_used_for_disks_and_artifacts_where_it_is_set(simulator: Simulator, settings: Settings) -> None:
+    key = arn("kms", "key/0123")
+    training = settings.training.model_copy(update={"kms_key": key})
+    held = documents(settings.model_copy(update={"training": training}))
+    disk = "kms:CreateGrant kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext kms:ReEncryptFrom kms:ReEncryptTo"
+    uses = [*wants(disk, key), *wants("kms:Decrypt", key)]
+    assert simulator.denied(held, uses) == []
+    assert simulator.denied(documents(settings), uses) == uses
+    faults = [fault for fault in mutants.without_an_action(held) if fault.fault.startswith("Key ")]
+    assert len(faults) == len(uses)
+    assert unseen(simulator, faults, uses, allowed=True) == []
+    others = wants("kms:Decrypt", arn("kms", "key/9999")) + wants("kms:ScheduleKeyDeletion", key)
+    assert simulator.denied(held, others) == others
 
 
 def forbidden(held: list[Document]) -> list[Need]:
