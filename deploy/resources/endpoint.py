@@ -113,11 +113,17 @@ class Endpoint:
         return Step(
             action="update",
             address=self.address,
-            reason="another version",
+            reason=f"another version{self._last_try(seen)}",
             acts=(*settled, *moved, *shared),
             changes=(*self._changes(seen), *self._share_changes(entries, seen)),
             touches=f"{self.movement or 'all traffic moves when the new instances are healthy'}{self._capacity(seen)}",
         )
+
+    def _last_try(self, seen: State) -> str:
+        """Of a version that was tried already and rolled back by itself, AWS keeps the reason."""
+        was_tried = history(seen.tags)[-1:] == (key_of(self.config),)
+        why = seen.attributes.get("reason")
+        return f"; when it was last tried it was rolled back: {why}" if was_tried and why else ""
 
     def _replace(self, seen: State, reason: str) -> Step:
         gone: tuple[Act, ...] = (self._is_gone(),) if seen.status == "Deleting" else (self._delete(), self._is_gone())

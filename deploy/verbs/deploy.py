@@ -45,6 +45,7 @@ def is_unproven(session: Session, endpoint: Endpoint) -> bool:
 def verify(session: Session, endpoint: Endpoint) -> None:
     """Asks each variant the golden pictures of its training, and notes that they were answered. Raises DeployError when
     an answer differs; the endpoint is then back at what it was before."""
+    session.ready()
     tolerance = session.settings.all_endpoints[endpoint.name].rollout.golden_tolerance
     for variant, what in endpoint.serves.items():
         pictures = golden.fetch(str(what["ModelDataUrl"]), session.call)

@@ -95,6 +95,15 @@ def test_a_plan_says_field_by_field_what_changes_and_how_traffic_moves() -> None
     )
 
 
+def test_a_version_that_was_tried_and_rolled_back_is_told_with_the_reason() -> None:
+    wanted = endpoint_of("", image="kennel/serve:2")
+    key = wanted.config.rpartition("-")[2]
+    tried = running(endpoint_of(""), tags={"kennel:history": f"37a27b66b9 {key}"}, reason="alarm e-main-errors")
+    told = "another version; when it was last tried it was rolled back: alarm e-main-errors"
+    assert wanted.plan(tried).reason == told
+    assert wanted.plan(running(endpoint_of(""), reason="of another version")).reason == "another version"
+
+
 def test_new_weights_are_shown_as_such() -> None:
     step = endpoint_of(PAIR.replace("3", "1")).plan(running(endpoint_of(PAIR)))
     assert [(change.field, change.before, change.after) for change in step.changes] == [("a.weight", 3.0, 1.0)]
