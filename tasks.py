@@ -238,6 +238,74 @@ def train(  # noqa: PLR0917 (each is an option)
         print(f"{result.name}: {result.artifact}")
 
 
+@task(
+    help={
+        "source": "as given to data",
+        "on": "sagemaker or here; as training.on when not given",
+        "train": "then train anew with the best values, as training tuned",
+        "stop": "stop the running search instead",
+        "json": "for a script to read",
+    }
+)
+def tune(
+    _: Context, source: str = "", on: str = "", train: bool = False, stop: bool = False, json: bool = False
+) -> None:
+    """Search hyperparameters as [tuning] says; the best model becomes training tuned."""
+    from deploy.jobs import tuning
+    from deploy.verbs import tune as verb
+
+    with said_plainly():
+        session = wiring.session(aside=json)
+        if stop:
+            print(f"{verb.stop(session)}: stopping")
+            return
+        where, chosen = verb.checked(session.settings, on), source or session.settings.data.source
+        try:
+            found = verb.tune(
+                session,
+                wiring.data_name(chosen),
+                on=where,
+                local=wiring.local_training(session.settings, chosen) if where == "here" else None,
+                studies=HERE / ".kennel" / "tuning",
+                train_best=train,
+            )
+        except KeyboardInterrupt:
+            print(f"\n{verb.left_running(where)}", file=sys.stderr)
+            raise Exit(code=130) from None
+        wiring.show(session.screen, tuning.HEADINGS, tuning.table(found.trials), json=json)
+
+
+@task(
+    help={
+        "source": "a folder of pictures, or a prefix below s3://BUCKET/transform/",
+        "endpoint": "the model of this endpoint: main when not given, or NAME of [endpoints.NAME]",
+        "instances": "how many machines share the pictures",
+        "out": "a file to write all answers to, as CSV",
+        "json": "for a script to read",
+    }
+)
+def transform(
+    _: Context, source: str, endpoint: str = "", instances: int = 1, out: str = "", json: bool = False
+) -> None:
+    """Ask the model about every picture of a folder or prefix, without an endpoint."""
+    from deploy.jobs import transform as jobs
+    from deploy.verbs.transform import transform
+
+    with said_plainly():
+        session = wiring.session(aside=json)
+        found = transform(session, source, endpoint=endpoint, instances=instances)
+        wiring.show(session.screen, jobs.HEADINGS, jobs.table(found.answers), json=json)
+        if out:
+            wiring.write(Path(out), jobs.as_csv(found.answers))
+        if found.missing:
+            print(
+                f"error: {found.name}: {len(found.missing)} pictures without an answer, the first "
+                f"{found.missing[0]}: {found.reason}",
+                file=sys.stderr,
+            )
+            raise Exit(code=1)
+
+
 @task(help={"json": "for a script to read"})
 def plan(_: Context, json: bool = False) -> None:
     """Say what deploy would change, and why; change nothing."""

@@ -54,6 +54,11 @@ def checked(settings: Settings, *, on: str = "", name: str = "train", instances:
         raise SettingsError(f"--name: {name!r}: lower-case letters, digits and single hyphens, at most 20")
     if not 0 <= instances <= MOST_HOSTS:
         raise SettingsError(f"--instances: {instances}: from 1 to {MOST_HOSTS}")
+    if where != "sagemaker" and instances > 1:
+        raise SettingsError(
+            f"--instances: {instances}: {where} is one machine, with all of its GPUs; choose a larger one, "
+            "or --on sagemaker"
+        )
     return where
 
 
@@ -135,19 +140,7 @@ def train_here(
     verbose: bool = True,
 ) -> JobResult:
     """Trains in a container of this box, and registers what came of it with the stage, if that answers."""
-    content = {file: pictures.digest(path) for file, path in pictures.files(local.sources["training"]).items()}
-    job = jobs.request(
-        session.settings,
-        image=session.build("train"),
-        image_tag=session.build("train").rpartition(":")[2],
-        data=str(local.sources["training"]),
-        data_hash=pictures.describe(content, bucket=session.settings.bucket, prefix=data_prefix(name)).hash,
-        weights=str(local.sources.get("weights", "")),
-        purpose=purpose,
-        overrides=overrides,
-        instance_type="here",
-        instance_count=1,
-    )
+    job = here_request(session, local, name, purpose=purpose, overrides=overrides)
     place = Here(runs=local.runs, sources=local.sources, say=session.screen.say)
     try:
         result = run(session, place, job, verbose=verbose)
@@ -160,6 +153,30 @@ def train_here(
     except DeployError as error:
         session.screen.say(f"   not registered with stage {session.settings.stage_name}: {error}")
         return result
+
+
+def here_request(
+    session: Session,
+    local: Local,
+    name: str,
+    *,
+    purpose: str = "train",
+    overrides: Mapping[str, Scalar] | None = None,
+) -> JobRequest:
+    """The job that trains here, on pictures of this machine. Raises DataError."""
+    content = {file: pictures.digest(path) for file, path in pictures.files(local.sources["training"]).items()}
+    return jobs.request(
+        session.settings,
+        image=session.build("train"),
+        image_tag=session.build("train").rpartition(":")[2],
+        data=str(local.sources["training"]),
+        data_hash=pictures.describe(content, bucket=session.settings.bucket, prefix=data_prefix(name)).hash,
+        weights=str(local.sources.get("weights", "")),
+        purpose=purpose,
+        overrides=overrides,
+        instance_type="here",
+        instance_count=1,
+    )
 
 
 def register(session: Session, here: Here, result: JobResult) -> JobResult:
