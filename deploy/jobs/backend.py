@@ -107,8 +107,9 @@ def result_of(found: Description, numbers: Mapping[str, float] | None = None) ->
 
 
 def _secondary(found: Description, status: str) -> str:
-    """Of a stopped job the secondary status tells more: MaxRuntimeExceeded, MaxWaitTimeExceeded."""
-    return str(found.get("SecondaryStatus") or f"it was {status.lower()}")
+    """Of a stopped job the secondary status may tell more: MaxRuntimeExceeded, MaxWaitTimeExceeded."""
+    told = str(found.get("SecondaryStatus") or status)
+    return told if told != "Stopped" else "it was stopped; ./inv train goes on from its checkpoint"
 
 
 def _seconds(found: Description) -> float:

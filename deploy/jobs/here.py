@@ -136,7 +136,7 @@ class Here:
 
     def _keep_lines(self, name: str) -> None:
         with (self.folder(name) / LINES).open("a", encoding="utf-8") as kept:
-            kept.write("".join(f"{row}\n" for row in lines(self.run, container(name))))
+            kept.write("".join(f"{row}\n" for row in lines(self.run, container(name)) or ()))
 
     def _conclude(self, name: str, code: int | None, *, overdue: bool) -> dict[str, Any]:
         folder = self.folder(name)
@@ -192,19 +192,19 @@ class ContainerReader:
 
     def read(self) -> Iterator[Line]:
         rows = lines(self.run, self.container, since=self.last)
-        if not rows and self.kept.is_file():
+        if rows is None and self.kept.is_file():
             rows = self.kept.read_text(encoding="utf-8").splitlines()
-        for row in rows:
+        for row in rows or ():
             when, _, text = row.partition(" ")
             if when > self.last:
                 yield Line(host=HOST, text=text, when=_milliseconds(when))
                 self.last = when
 
 
-def lines(run: engine.Run, name: str, *, since: str = "") -> list[str]:
-    """What a container wrote, each line behind its time, both streams in the order of time."""
+def lines(run: engine.Run, name: str, *, since: str = "") -> list[str] | None:
+    """What a container wrote, each line behind its time, both streams in the order of time; None when it is gone."""
     status, said = run(["docker", "logs", "--timestamps", *([f"--since={_zoned(since)}"] if since else []), name])
-    return [] if status else sorted(said.splitlines(), key=lambda row: row.partition(" ")[0])
+    return None if status else sorted(said.splitlines(), key=lambda row: row.partition(" ")[0])
 
 
 def pack(folder: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ from deploy.desired import foundation
 from deploy.errors import DataError, DeployError, JobError, SettingsError
 from deploy.jobs import records
 from deploy.jobs import request as jobs
-from deploy.jobs.backend import Backend, InterruptedJobError, follow
+from deploy.jobs.backend import Backend, InterruptedJobError, Reader, follow
 from deploy.jobs.ec2 import Ec2
 from deploy.jobs.here import Here
 from deploy.jobs.pace import Pace
@@ -107,12 +107,13 @@ def run(session: Session, backend: Backend, job: JobRequest, *, verbose: bool = 
     listener = Listener(screen=session.screen, verbose=verbose, pace=Pace(epochs=_epochs(job)))
     if found is not None:
         say(f"   {job.name}: {str(found['TrainingJobStatus']).lower()}, taken up again")
-    reader = backend.reader(job.name)
+    reader: Reader | None = None
     for launch in range(1, LAUNCHES + 1):
         if found is None:
             session.ready()
             backend.start(job)
             say(f"   {job.name}: {job.instance_count} × {job.instance_type}")
+        reader = reader or backend.reader(job.name)
         try:
             return follow(
                 job.name,

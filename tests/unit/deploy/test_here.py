@@ -70,5 +70,5 @@ def test_more_than_one_host_is_refused_before_anything_is_made(settings: Setting
 def test_lines_of_both_streams_come_in_the_order_of_time() -> None:
     said = "2026-11-21T05:00:02.000000002Z out\n2026-11-21T05:00:01.5Z err one\n"
     docker = Docker({"logs": (0, said)})
-    assert [row.partition(" ")[2] for row in lines(docker, "c")] == ["err one", "out"]
-    assert lines(Docker({"logs": (1, "no such container")}), "c") == []
+    assert [row.partition(" ")[2] for row in lines(docker, "c") or ()] == ["err one", "out"]
+    assert lines(Docker({"logs": (1, "no such container")}), "c") is None
