@@ -10,7 +10,7 @@ from typing import Any
 from contract import golden
 from contract.golden import Golden, GoldenError
 from deploy.aws import lookup
-from deploy.errors import DeployError
+from deploy.errors import AwsError, DeployError
 from deploy.models import Call, Request
 
 MODEL, OUTPUT = "model.tar.gz", "output.tar.gz"
@@ -42,7 +42,18 @@ def unpack(archive: bytes, *, where: str) -> tuple[Golden, ...]:
 
 def disagreements(pictures: Sequence[Golden], answer: Answer, tolerance: float) -> tuple[str, ...]:
     """What is wrong with the answers to them, a line each. An answer is a list of lists of probabilities."""
-    return tuple(wrong for each in pictures if (wrong := golden.disagreement(each, _row(answer(each)), tolerance)))
+    return tuple(wrong for each in pictures if (wrong := _wrong(each, answer, tolerance)))
+
+
+def _wrong(picture: Golden, answer: Answer, tolerance: float) -> str:
+    """A model that fails on a golden picture is as wrong as one that answers it otherwise."""
+    try:
+        said = answer(picture)
+    except AwsError as error:
+        if error.code != "ModelError":
+            raise
+        return f"the golden picture of {picture.label}: {error.message}"
+    return golden.disagreement(picture, _row(said), tolerance)
 
 
 def _row(answer: Any) -> list[float]:

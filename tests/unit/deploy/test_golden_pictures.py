@@ -58,6 +58,19 @@ def test_an_answer_that_differs_or_cannot_be_read_is_wrong(answer: Any, count: i
     assert len(disagreements([ORANGE], lambda _: answer, 0.02)) == count
 
 
+def test_a_model_that_fails_on_one_is_wrong_and_an_aws_that_fails_is_not() -> None:
+    def failing(code: str) -> Any:
+        def answer(_: Picture) -> Any:
+            raise refusal(code, "Received server error (500) from primary")
+
+        return answer
+
+    (wrong,) = disagreements([ORANGE], failing("ModelError"), 0.02)
+    assert wrong == "the golden picture of Orange: Received server error (500) from primary"
+    with pytest.raises(DeployError, match="ServiceUnavailable"):
+        disagreements([ORANGE], failing("ServiceUnavailable"), 0.02)
+
+
 def test_questions_are_requests_that_aws_takes(golden: Golden) -> None:
     question = Question(endpoint="kennel-local", picture=b"jpeg", variant="main", accept=PROBABILITIES)
     golden("ask", question.request, contracts=(31,))
