@@ -88,11 +88,11 @@ class Endpoint:
         settled = (self._in_service(),) if seen.status != "InService" else ()
         entries = self._entries(seen)
         if self._is_shared(seen) or not entries:
-            record = () if self._is_shared(seen) else (self._record(SHARES_TAG, self._shares_key(), seen),)
-            if not settled and not record:
+            shared = () if self._is_shared(seen) else self._share_out([], seen)
+            if not settled and not shared:
                 return unchanged(self.address)
             reason = f"still {seen.status}" if settled else "weights and counts are noted as they are"
-            return Step(action="update", address=self.address, reason=reason, acts=(*settled, *record))
+            return Step(action="update", address=self.address, reason=reason, acts=(*settled, *shared))
         return Step(
             action="update",
             address=self.address,
@@ -109,7 +109,7 @@ class Endpoint:
         settled = (self._settled(),) if seen.status in BUSY else ()
         moved = (self._record_past(past, seen), update(self.name, self.config, self.deployment), self._in_service())
         entries = [] if self._is_shared(seen) else self._entries(seen)
-        shared = self._share_out(entries, seen) if entries else ()
+        shared = () if self._is_shared(seen) else self._share_out(entries, seen)
         return Step(
             action="update",
             address=self.address,
@@ -172,10 +172,14 @@ class Endpoint:
         return entries
 
     def _share_out(self, entries: list[dict[str, Any]], seen: State) -> tuple[Act, ...]:
+        """Changes what differs, and notes what deploy.toml asked for."""
+        record = self._record(SHARES_TAG, self._shares_key(), seen)
+        if not entries:
+            return (record,)
         change = _sagemaker(
             "UpdateEndpointWeightsAndCapacities", EndpointName=self.name, DesiredWeightsAndCapacities=entries
         )
-        return (change, self._in_service(), self._record(SHARES_TAG, self._shares_key(), seen))
+        return (change, self._in_service(), record)
 
     def _share_changes(self, entries: list[dict[str, Any]], seen: State) -> tuple[Change, ...]:
         words = (("DesiredWeight", "weight"), ("DesiredInstanceCount", "instances"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.container.witness.conftest import sdk
 
-ARTIFACT = ["model.json", "model.onnx", "model.safetensors"]
+ARTIFACT = ["golden.json", "model.json", "model.onnx", "model.safetensors"]
 
 
 def _names(archive: Path) -> list[str]:

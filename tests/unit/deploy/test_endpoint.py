@@ -51,6 +51,7 @@ def test_making_one_and_sharing_out_anew_are_requests_that_aws_takes(golden: Gol
         ("", "[endpoint]\nstartup_timeout_s = 600", "InService", UPDATE),
         ("", "[endpoint]\nstartup_timeout_s = 600", "Updating", ["(DescribeEndpoint)", *UPDATE]),
         ("", "[endpoint]\nstartup_timeout_s = 600\ninstance_count = 3", "InService", [*UPDATE, *SHARE]),
+        (PAIR, PAIR.split("[endpoint.variants.b]", maxsplit=1)[0], "InService", [*UPDATE, "AddTags"]),
         ("", '[endpoint]\nkind = "async"', "InService",
          ["DeleteEndpoint", "(DescribeEndpoint)", "CreateEndpoint", "(DescribeEndpoint)"]),
         ("", "", "Failed", ["DeleteEndpoint", "(DescribeEndpoint)", "CreateEndpoint", "(DescribeEndpoint)"]),
