@@ -309,15 +309,17 @@ def transform(
 @task(help={"json": "for a script to read"})
 def plan(_: Context, json: bool = False) -> None:
     """Say what deploy would change, and why; change nothing."""
+    from deploy import announce
     from deploy.verbs.plan import plan, show
 
     with said_plainly():
-        session = wiring.session()
+        session = wiring.session(aside=json)
         todo = plan(session)
         if json:
             print(todo.to_json())
         else:
             show(todo, session.screen)
+            announce.foreseen(session, todo)
 
 
 @task
@@ -480,6 +482,26 @@ def rollback(_: Context, endpoint: str = "", to: str = "") -> None:
             print(f"version {rollback_function(wiring.session())} is live; ./inv deploy goes forward again")
         else:
             print(f"serves {rollback(wiring.session(), endpoint, to=to).config}")
+
+
+@task(positional=["act"], help={"act": "create, open, stop, start or delete", "yes": "do not ask"})
+def notebook(_: Context, act: str, yes: bool = False) -> None:
+    """A small notebook instance that stops itself when idle: ./inv notebook create|open|stop|start|delete."""
+    from deploy.verbs import notebook as verbs
+
+    with said_plainly():
+        session = wiring.session()
+        confirm = (lambda *_: True) if yes else wiring.agreed_lines
+        acts = {
+            "create": lambda: print(f"{verbs.create(session, confirm)}: ./inv notebook open says where"),
+            "open": lambda: print(verbs.address(session)),
+            "stop": lambda: verbs.stop(session),
+            "start": lambda: verbs.start(session),
+            "delete": lambda: verbs.delete(session, confirm),
+        }
+        if act not in acts:
+            raise Exit(f"no notebook act is called {act!r}: choose from {', '.join(acts)}", 2)
+        acts[act]()
 
 
 @task

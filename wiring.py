@@ -225,6 +225,10 @@ def agreed(question: str, lines: list[str]) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
+def agreed_lines(question: str, lines: Sequence[str]) -> bool:
+    return agreed(question, [*lines])
+
+
 def agreed_deletion(plan: Plan) -> bool:
     return agreed("delete all of this?", [f"- {step.address}  {step.touches}" for step in plan.steps])
 

@@ -10,6 +10,8 @@ from deploy.aws import Clock, is_missing
 from deploy.errors import AwsError, DeployError
 from deploy.models import Act, Call, Check, Empty, Plan, Ref, Request, Step, Wait
 
+STOPPED = "Unable to transition to (Stopping)"  # SageMaker's word on what does not run
+
 Say = Callable[[Step, str], None]
 
 
@@ -70,7 +72,7 @@ def wait(act: Wait, call: Call, *, clock: Clock, seen: Callable[[str], None] = l
         if status != last:
             seen(status)
             last = status
-        if not act.gone and (not dig(answer, act.path) if act.empty else status == act.until):
+        if not act.gone and (not dig(answer, act.path) if act.empty else status in _wanted(act)):
             _expect(act, answer)
             return
         if status in act.failed:
@@ -112,11 +114,12 @@ class _Run:
             raise DeployError(f"{step.address}: {error}") from error
 
     def _send(self, request: Request, step: Step) -> dict[str, Any]:
-        """What a deletion finds gone is as good as deleted, and a bucket that we own already as good as made."""
+        """What a deletion finds gone is as good as deleted, what does not run as good as stopped, and a bucket that we
+        own already as good as made."""
         try:
             return self.call(self._filled(request))
         except AwsError as error:
-            if step.action == "delete" and is_missing(error):
+            if step.action == "delete" and (is_missing(error) or STOPPED in error.message):
                 return {}
             if error.code == "BucketAlreadyOwnedByYou":  # another deploy was quicker
                 return {}
@@ -124,6 +127,10 @@ class _Run:
 
     def _filled(self, request: Request) -> Request:
         return replace(request, params=resolve(request.params, self.known))
+
+
+def _wanted(act: Wait) -> tuple[str, ...]:
+    return (act.until,) if isinstance(act.until, str) else act.until
 
 
 def _expect(act: Wait, answer: Mapping[str, Any]) -> None:

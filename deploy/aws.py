@@ -162,7 +162,7 @@ def is_missing(error: AwsError) -> bool:
     if error.code in MISSING:
         return True
     return error.code in ("ValidationException", "ResourceNotFound") and any(
-        text in error.message for text in ("Could not find", "does not exist", "not found")
+        text in error.message for text in ("Could not find", "does not exist", "not found", "RecordNotFound")
     )
 
 

@@ -43,7 +43,8 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """Ask `request` until the value at `path` is `until`. A value in `failed` raises with the text at `reason`.
+    """Ask `request` until the value at `path` is `until` (or one of them). A value in `failed` raises with the text at
+    `reason`.
 
     `expect` are places in the last answer and what they must hold then: an update that was rolled back ends in service
     too. With `gone`, wait until what is asked for is no longer there; with `empty`, until nothing is at `path`. Times
@@ -52,7 +53,7 @@ class Wait:
 
     request: Request
     path: str = ""
-    until: str = ""
+    until: str | tuple[str, ...] = ""
     failed: tuple[str, ...] = ()
     reason: str = ""
     expect: Mapping[str, str] = field(default_factory=dict)

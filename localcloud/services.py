@@ -1,6 +1,6 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import autoscaling, ecr, instances, lambda_service, monitor, service_quotas, serving, tuning
+from localcloud import autoscaling, ecr, instances, lambda_service, monitor, notebooks, service_quotas, serving, tuning
 from localcloud.cloud import Cloud
 from localcloud.service import Service
 from localcloud.training import TrainingJobs
@@ -18,6 +18,7 @@ def services(cloud: Cloud) -> list[Service]:
         *instances.services(cloud),
         *serving.services(cloud),
         lambda_service.service(cloud),
+        notebooks.service(cloud),
         cloud.tags.service(),
         service_quotas.service(cloud),
         service_quotas.price_list(),

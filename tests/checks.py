@@ -8,7 +8,8 @@ from pathlib import Path
 
 def commands(repository: Path) -> list[list[str]]:
     """One argv for each check, the program's name first."""
-    scripts = sorted(str(path.relative_to(repository)) for path in (repository / "docker").rglob("*.sh"))
+    rooms = ("docker", "deploy")
+    scripts = sorted(str(path.relative_to(repository)) for room in rooms for path in (repository / room).rglob("*.sh"))
     dockerfiles = sorted(str(path.relative_to(repository)) for path in (repository / "docker").glob("*.Dockerfile"))
     return [
         ["ruff", "check", "."],
