@@ -68,8 +68,8 @@ def _images(settings: Settings) -> list[Statement]:
     repositories = [
         settings.arn("ecr", f"repository/{settings.repository_name(kind)}") for kind in ("train", "serve", "lambda")
     ]
-    looks = "BatchCheckLayerAvailability BatchGetImage DescribeImageScanFindings DescribeImages DescribeRepositories "
-    looks += "GetDownloadUrlForLayer GetLifecyclePolicy GetRepositoryPolicy ListImages ListTagsForResource"
+    looks = "BatchCheckLayerAvailability BatchGetImage DescribeImages DescribeRepositories "
+    looks += "GetDownloadUrlForLayer GetLifecyclePolicy GetRepositoryPolicy ListTagsForResource"
     changes = "BatchDeleteImage CompleteLayerUpload CreateRepository DeleteRepository InitiateLayerUpload PutImage "
     changes += "PutImageScanningConfiguration PutImageTagMutability PutLifecyclePolicy SetRepositoryPolicy TagResource "
     changes += "UploadLayerPart"
@@ -217,7 +217,7 @@ def _instances(settings: Settings) -> list[Statement]:
         allow("SecurityGroupIn", ["ec2:CreateSecurityGroup"], [settings.arn("ec2", "vpc/*")]),
         allow("TagsNew", ["ec2:CreateTags"], [instance, volume, group], StringEquals={**asked, **tagging}),
         allow("SecurityGroup", _of("ec2", changes), [group], StringEquals=ours),
-        allow("Instance", _of("ec2", "GetConsoleOutput TerminateInstances"), [instance], StringEquals=ours),
+        allow("Instance", _of("ec2", "TerminateInstances"), [instance], StringEquals=ours),
         allow("Ami", ["ssm:GetParameter"], [ami]),
     ]
 
@@ -236,7 +236,7 @@ def _account(settings: Settings) -> list[Statement]:
     names = [
         *_of("application-autoscaling", "DescribeScalableTargets DescribeScalingActivities DescribeScalingPolicies"),
         *_of("application-autoscaling", "DescribeScheduledActions"),
-        *_of("cloudwatch", "DescribeAlarms GetMetricData"),
+        *_of("cloudwatch", "DescribeAlarms"),
         *_of("ec2", "DescribeImages DescribeInstances DescribeSecurityGroups DescribeSubnets"),
         *_of("ecr", "GetAuthorizationToken"),
         *_of("iam", "ListInstanceProfiles ListPolicies ListRoles"),
@@ -244,7 +244,6 @@ def _account(settings: Settings) -> list[Statement]:
         *_of("logs", "DescribeLogGroups"),
         *_of("sagemaker", "ListEndpointConfigs ListEndpoints ListHyperParameterTuningJobs ListModels"),
         *_of("sagemaker", "ListNotebookInstanceLifecycleConfigs ListNotebookInstances ListTrainingJobs"),
-        *_of("sagemaker", "ListTransformJobs"),
         *_of("pricing", "GetProducts"),
         *_of("servicequotas", "ListAWSDefaultServiceQuotas ListRequestedServiceQuotaChangeHistory ListServiceQuotas"),
     ]

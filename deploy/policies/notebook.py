@@ -20,13 +20,12 @@ def trust(settings: Settings) -> Document:
 def policy(settings: Settings) -> Document:
     endpoints = [settings.arn("sagemaker", f"endpoint/{name.lower()}") for name in settings.all_endpoints]
     itself = settings.arn("sagemaker", f"notebook-instance/{instance_name(settings)}")
-    idle = ["sagemaker:DescribeNotebookInstance", "sagemaker:StopNotebookInstance"]
     return document(
         (
             grants.list_bucket(settings),
             grants.read(settings, DATA, JOBS, PICTURES),
             allow("InvokeEndpoints", ["sagemaker:InvokeEndpoint"], endpoints),
-            allow("StopWhenIdle", idle, [itself]),
+            allow("StopWhenIdle", ["sagemaker:StopNotebookInstance"], [itself]),
             *grants.write_logs(settings, grants.NOTEBOOK_LOGS, streams=f"{instance_name(settings)}/*"),
             *grants.use_key(settings, ("Decrypt",)),
         )

@@ -155,10 +155,7 @@ USES: Mapping[str, Use] = {
             ),
             *wants("s3:GetObject", f"{BUCKET}/pictures/dog.jpg"),
             *wants("sagemaker:InvokeEndpoint", arn("sagemaker", "endpoint/kennel-local")),
-            *wants(
-                "sagemaker:DescribeNotebookInstance sagemaker:StopNotebookInstance",
-                arn("sagemaker", "notebook-instance/kennel-local-notebook"),
-            ),
+            *wants("sagemaker:StopNotebookInstance", arn("sagemaker", "notebook-instance/kennel-local-notebook")),
             *logs(NOTEBOOK_LOGS, "log-stream:kennel-local-notebook/jupyter.log"),
         ],
         denied=[

@@ -55,7 +55,7 @@ ANY: Mapping[str, Mapping[str, Any]] = {
         "NotebookInstanceName": f"{_PREFIX}-notebook",
         "NotebookInstanceLifecycleConfigName": f"{_PREFIX}-notebook",
         "ResourceArn": [
-            arn("sagemaker", f"{kind}/{_PREFIX}-1") for kind in ("model", "training-job", "notebook-instance")
+            arn("sagemaker", f"{kind}/{_PREFIX}-1") for kind in ("model", "endpoint-config", "notebook-instance")
         ],
         "RoleArn": arn("iam", f"role/{_PREFIX}-training"),
         "Tags": _TAGS,
@@ -156,17 +156,19 @@ def who(where: str) -> str:
 
 
 def named_in_code() -> Iterator[tuple[str, list[str]]]:
-    """For each string of deploy/ that names an operation of a service that its file names too: the file, and the
-    operations (service.Operation) that it may be."""
+    """For each string of deploy/ that names an operation: its file, and the operations (service.Operation) that it may
+    be. Of services that have such a one, those that the file names go first."""
     session = botocore.session.get_session()
     models = {service: set(session.get_service_model(service).operation_names) for service in ANY}
     for path in sorted(DEPLOY.rglob("*.py")):
-        if path.parent.name != "policies":
-            texts = set(_texts(path))
-            for text in sorted(texts):
-                found = [f"{service}.{text}" for service in texts & set(ANY) if text in models[service]]
-                if found:
-                    yield path.relative_to(DEPLOY.parent).as_posix(), found
+        if path.parent.name == "policies":
+            continue
+        texts = set(_texts(path))
+        for text in sorted(texts):
+            having = {service for service in ANY if text in models[service]}
+            found = [f"{service}.{text}" for service in sorted(having & texts or having)]
+            if found:
+                yield path.relative_to(DEPLOY.parent).as_posix(), found
 
 
 def _texts(path: Path) -> Iterator[str]:
