@@ -41,14 +41,14 @@ def serving(settings: Settings, prices: Prices) -> tuple[Item, ...]:
     return tuple(items)
 
 
-def training(settings: Settings, prices: Prices, *, instance_count: int | None = None) -> tuple[Item, ...]:
+def training(settings: Settings, prices: Prices) -> tuple[Item, ...]:
     """What a training job costs while it runs, and the warm pool that it leaves."""
     wanted = settings.training
     if wanted.on == "here":
         return ()
     use: Use = "ec2" if wanted.on == "ec2" else "training"
     instance_type = wanted.ec2.instance_type if wanted.on == "ec2" else wanted.instance_type
-    count = 1 if wanted.on == "ec2" else instance_count or wanted.instance_count
+    count = 1 if wanted.on == "ec2" else wanted.instance_count
     spot = wanted.ec2.spot if wanted.on == "ec2" else wanted.spot
     until = f"while it runs, {wanted.max_run_minutes} minutes at most" + (" (spot: less)" if spot else "")
     items = [_instances("training", count, instance_type, prices.of(use, instance_type), until)]
@@ -56,6 +56,17 @@ def training(settings: Settings, prices: Prices, *, instance_count: int | None =
         after = f"for {wanted.keep_alive_minutes} minutes after it"
         items.append(_instances("warm pool", count, instance_type, prices.of(use, instance_type), after))
     return tuple(items)
+
+
+def tuning(settings: Settings, prices: Prices) -> tuple[Item, ...]:
+    """What a search on SageMaker costs while as many trials run as may run at once."""
+    wanted, search = settings.training, settings.tuning
+    trials = min(search.max_parallel, search.max_jobs)
+    until = (
+        f"while {trials} trials run at once, {search.max_jobs} in all, {wanted.max_run_minutes} minutes each at most"
+    )
+    price = prices.of("training", wanted.instance_type)
+    return (_instances("tuning", trials * wanted.instance_count, wanted.instance_type, price, until),)
 
 
 def told(items: Iterable[Item], source: str) -> list[str]:

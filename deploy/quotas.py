@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from deploy.aws import pages
@@ -32,6 +32,10 @@ class Need:
     why: str
     name: str = ""
     code: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.code or self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +73,11 @@ def needs(settings: Settings) -> tuple[Need, ...]:
 def compare(call: Call, wanted: Iterable[Need]) -> tuple[Row, ...]:
     """Needs beside the account's quotas. Who may not look at a service's quotas learns nothing of them."""
     asked = list(wanted)
-    found = {service: _quotas(call, service) for service in dict.fromkeys(need.service for need in asked)}
-    return tuple(Row(need=need, quota=_match(need, found[need.service])) for need in asked)
+    keys: dict[str, set[str]] = {}
+    for need in asked:
+        keys.setdefault(need.service, set()).add(need.key)
+    found = {service: _quotas(call, service, wanted) for service, wanted in keys.items()}
+    return tuple(Row(need=need, quota=found[need.service].get(need.key)) for need in asked)
 
 
 def require(call: Call, settings: Settings, verb: str) -> None:
@@ -167,21 +174,20 @@ def _notebook(settings: Settings) -> Need:
     return Need(verb="notebook", service="sagemaker", name=name, wanted=1, why="notebook.instance_type")
 
 
-def _match(need: Need, quotas: Mapping[str, Quota]) -> Quota | None:
-    return quotas.get(need.code or need.name)
-
-
-def _quotas(call: Call, service: str) -> dict[str, Quota]:
-    """A service's quotas by code and by name: the account's own, and AWS's default where it has none of its own."""
+def _quotas(call: Call, service: str, wanted: Collection[str]) -> dict[str, Quota]:
+    """The wanted quotas of a service by code or name: the account's own, and AWS's default where it has none of its
+    own. SageMaker has thousands, a hundred a page, so nothing is asked beyond the last that is wanted."""
     found: dict[str, Quota] = {}
-    for operation in ("ListAWSDefaultServiceQuotas", "ListServiceQuotas"):
-        request = Request(
-            service="service-quotas", operation=operation, params={"ServiceCode": service, "MaxResults": 100}
-        )
+    for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
+        params = {"ServiceCode": service, "MaxResults": 100}
+        request = Request(service="service-quotas", operation=operation, params=params)
         try:
             for item in pages(call, request, items="Quotas"):
                 quota = Quota(code=item["QuotaCode"], name=item["QuotaName"], value=float(item["Value"]))
-                found[quota.code] = found[quota.name] = quota
+                for key in {quota.code, quota.name} & set(wanted):
+                    found.setdefault(key, quota)
+                if len(found) == len(wanted):
+                    return found
         except AwsError:
             continue
     return found
@@ -189,6 +195,6 @@ def _quotas(call: Call, service: str) -> dict[str, Quota]:
 
 def _refusal(row: Row) -> str:
     quota, need = row.quota, row.need
-    name = quota.name if quota else need.name or need.code
+    name = quota.name if quota else need.key
     value = quota.value if quota else 0
     return f"quota {name}: is {value:g} and {need.wanted:g} is needed ({need.why})"

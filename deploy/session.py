@@ -48,10 +48,12 @@ class Session:
     _is_ready: bool = False
     _is_locked: bool = False
 
-    def settle(self, resources: Sequence[Resource]) -> Plan:
-        """Plans and applies; returns the plan. What another deploy changed meanwhile is seen."""
+    def settle(self, resources: Sequence[Resource], before: Callable[[Plan], None] = lambda _: None) -> Plan:
+        """Plans and applies; returns the plan. What another deploy changed meanwhile is seen. `before` is told what is
+        to be changed, and may raise."""
         todo = self._plan(resources)
         if todo.changes:
+            before(todo)
             with self.changing():
                 todo = self._plan(resources)
                 apply(todo, self.call, clock=self.clock, say=self._tell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from contract.golden import Golden
-from deploy import golden
+from deploy import announce, golden
 from deploy.errors import DeployError
 from deploy.history import history
 from deploy.invocation import PROBABILITIES, Question, ask
@@ -24,7 +24,7 @@ def deploy(session: Session) -> tuple[Step, ...]:
     for each in resources:
         if isinstance(each, Untrained):
             raise DeployError(f"{each.name}: {each.lack}")
-    todo = session.settle(resources)
+    todo = session.settle(resources, before=partial(announce.serving, session))
     for endpoint in (each for each in resources if isinstance(each, Endpoint)):
         if is_unproven(session, endpoint):
             verify(session, endpoint)

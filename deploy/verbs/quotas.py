@@ -26,7 +26,7 @@ def table(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
     return [
         (
             row.need.verb,
-            row.quota.name if row.quota else row.need.name or row.need.code,
+            row.quota.name if row.quota else row.need.key,
             f"{row.need.wanted:g}",
             "?" if row.quota is None else f"{row.quota.value:g}",
             row.verdict,

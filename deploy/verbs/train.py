@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from contract import metrics
+from deploy import announce
 from deploy import data as pictures
 from deploy.desired import foundation
 from deploy.errors import DataError, DeployError, JobError, SettingsError
@@ -111,6 +112,7 @@ def run(session: Session, backend: Backend, job: JobRequest, *, verbose: bool = 
     for launch in range(1, LAUNCHES + 1):
         if found is None:
             session.ready()
+            announce.training(session, job)
             backend.start(job)
             say(f"   {job.name}: {job.instance_count} × {job.instance_type}")
         reader = reader or backend.reader(job.name)

@@ -124,7 +124,7 @@ def _attempt(session: Session, base: str) -> tuple[str, Mapping[str, Any] | None
 
 def _start(session: Session, job: JobRequest, name: str) -> None:
     session.settle(foundation(session.settings))
-    announce.training(session)
+    announce.tuning(session)
     role = training_role(session.settings).read(session.call)
     session.ready()
     arn = role.attributes["arn"] if role else job.role

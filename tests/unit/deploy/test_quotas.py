@@ -103,6 +103,14 @@ def test_the_accounts_own_value_goes_before_aws_default() -> None:
     assert compare(aws, [need])[0].quota == Quota(code=f"L-{TRAINING}", name=TRAINING, value=4.0)
 
 
+def test_nothing_is_asked_beyond_the_last_quota_that_is_wanted() -> None:
+    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    pages = [{**listing(other=1.0), "NextToken": "1"}, {**listing(**{TRAINING: 2.0}), "NextToken": "2"}]
+    aws = FakeAws({"ListServiceQuotas": pages})
+    assert not compare(aws, [need])[0].is_short
+    assert aws.operations == ["ListServiceQuotas"] * 2
+
+
 def test_a_quota_known_to_be_too_low_ends_it_before_it_costs(plain: Settings) -> None:
     with pytest.raises(DeployError, match=f"{TRAINING}: is 0 and 1 is needed .*\n./inv quotas --request"):
         require(account({TRAINING: 0.0}), plain, "train")
