@@ -82,6 +82,7 @@ def _study(tuning: Tuning, *, name: str, folder: Path) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
+    seen = list(_parents(tuning, folder)) if tuning.warm_start else []
     study = optuna.create_study(
         study_name=name,
         storage=_storage(folder / f"{name}.log"),
@@ -90,8 +91,8 @@ def _study(tuning: Tuning, *, name: str, folder: Path) -> Any:
         sampler=_sampler(tuning),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=1),
     )
-    if tuning.warm_start and not study.trials:
-        study.add_trials(list(_parents(tuning, folder)))
+    if not study.trials:
+        study.add_trials(seen)
     return study
 
 
