@@ -69,7 +69,7 @@ def wait(act: Wait, call: Call, *, clock: Clock, seen: Callable[[str], None] = l
                 return
             raise
         status = str(dig(answer, act.path)) if act.path else "deleting"
-        if status != last:
+        if status != last and not act.empty:
             seen(status)
             last = status
         if not act.gone and (not dig(answer, act.path) if act.empty else status in _wanted(act)):

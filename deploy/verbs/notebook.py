@@ -21,8 +21,11 @@ def create(session: Session, confirm: Confirm) -> str:
     """Makes the instance, when what it costs is agreed to; returns its name. Raises DeployError."""
     settings = session.settings
     config, instance = notebook(settings)
-    if instance.read(session.call) is None and not confirm("make it?", cost(session)):
-        raise DeployError(f"{instance.name}: not made")
+    if instance.read(session.call) is None:
+        for line in cost(session):
+            session.screen.say(f"   {line}")
+        if not confirm("make it?", ()):
+            raise DeployError(f"{instance.name}: not made")
     session.settle((notebook_role(settings), config, instance))
     return instance.name
 
