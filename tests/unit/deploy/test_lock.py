@@ -37,7 +37,14 @@ def lying(holder: Holder | None, *, age: float = 0.0) -> Reply:
 
 
 def lock(aws: FakeAws, said: list[str], *, patience_s: float = 900) -> Lock:
-    return Lock(call=aws, bucket="kennel-local-123456789012-us-east-1", holder=ME, say=said.append, clock=FakeTime().clock(), patience_s=patience_s)
+    return Lock(
+        call=aws,
+        bucket="kennel-local-123456789012-us-east-1",
+        holder=ME,
+        say=said.append,
+        clock=FakeTime().clock(),
+        patience_s=patience_s,
+    )
 
 
 def test_a_free_stage_is_taken_on_the_condition_that_it_is_free_and_given_back(golden: Golden) -> None:
