@@ -142,8 +142,8 @@ def test_pictures_become_an_answer_and_down_leaves_nothing(desk: Desk, pictures:
     trained = desk.inv("train")
     assert "Completed" in trained
     steps = json.loads(desk.inv("plan", "--json"))["steps"]
-    assert [step["action"] for step in steps].count("create") == 4
-    assert "4 changes made" in desk.inv("deploy")
+    assert [step["action"] for step in steps].count("create") == 7
+    assert "7 changes made" in desk.inv("deploy")
     assert "nothing to do" in desk.inv("deploy")
     again = desk.inv("train", "--quiet")
     assert "taken up again" in again
