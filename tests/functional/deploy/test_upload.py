@@ -109,3 +109,16 @@ def test_a_push_tells_bytes_and_the_second_sends_nothing(door: Door, large: Path
     again = data.push(source, door, bucket=BUCKET, prefix="data/z/", progress=lambda *told: heard.append(told))
     assert again == first
     assert heard == []
+
+
+def test_a_small_file_goes_in_one_piece_with_its_checksum(door: Door, tmp_path: Path) -> None:
+    small, asked = tmp_path / "a.jpg", list[Request]()
+    small.write_bytes(b"picture")
+
+    def noting(request: Request) -> dict[str, Any]:
+        asked.append(request)
+        return door(request)
+
+    upload.upload(noting, bucket=BUCKET, key="data/s/a.jpg", path=small)
+    (request,) = asked
+    golden_requests.check("picture", replace(request, params={**request.params, "Body": b"picture"}))

@@ -7,6 +7,7 @@ import pytest
 from deploy import data
 from deploy.errors import DataError
 from deploy.models import Request
+from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws
 
 
@@ -54,6 +55,13 @@ def test_the_same_files_have_the_same_hash_in_any_order_and_others_another() -> 
         return data.describe(content, bucket="b", prefix="p/").hash
 
     assert named(a="1", b="2") == named(b="2", a="1") != named(a="1", b="3")
+
+
+def test_what_is_asked_of_the_bucket_is_recorded(golden: Golden) -> None:
+    aws = FakeAws({"ListObjectsV2": {"Contents": []}})
+    data.listing(aws, bucket="kennel-local-123456789012-us-east-1", prefix="data/x/")
+    golden("data", aws.sent[0])
+    golden("data", data.deletion("kennel-local-123456789012-us-east-1", ["data/x/a"]))
 
 
 def test_deletions_are_one_request_for_many() -> None:
