@@ -23,6 +23,7 @@ from localcloud.errors import ApiError, LocalcloudError
 from localcloud.instance_records import STARTING, MotoRecords, Record, Records, too_long
 from localcloud.logs import LogPump
 from localcloud.protocol import Answer
+from localcloud.roles import ec2_has
 from localcloud.service import PassOn, Request, Service
 from localcloud.threads import Threads
 from localcloud.work_folder import WorkFolder
@@ -83,6 +84,8 @@ class Instances:
         """RunInstances, once for each ClientToken; the machines start behind the answer."""
         if too_long(form):
             raise ApiError("InvalidParameterValue", "User data is limited to 16384 bytes")
+        if profile := form.get("IamInstanceProfile.Name"):
+            ec2_has(self._cloud.roles, profile)
         token = form.get("ClientToken", "")
         with self._lock:
             if token in self._answers:

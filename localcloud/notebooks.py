@@ -7,6 +7,7 @@ from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
+from localcloud.roles import sagemaker_takes
 from localcloud.service import Service
 from localcloud.threads import Threads
 
@@ -61,6 +62,7 @@ class Notebooks:
         """Answer CreateNotebookInstance: Pending, then InService."""
         name = params["NotebookInstanceName"]
         arn = self.cloud.arn("sagemaker", f"notebook-instance/{name.lower()}")
+        sagemaker_takes(self.cloud.roles, params["RoleArn"], arn)
         if config := params.get("LifecycleConfigName"):
             self._config(config, "create the notebook instance with")
         given = {key: value for key, value in params.items() if key not in ("Tags", "LifecycleConfigName")}

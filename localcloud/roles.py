@@ -19,15 +19,20 @@ DELAY_VARIABLE = "KENNEL_LOCALCLOUD_ROLE_S"
 
 
 class Roles(Protocol):
-    """Says whether a service may take a role, on behalf of a resource of the account (its ARN)."""
+    """Says whether a service may take a role, on behalf of a resource of the account (its ARN), and whether EC2 knows
+    an instance profile whose role it may take."""
 
     def may_take(self, arn: str, service: str, source: str) -> bool: ...
+    def has_profile(self, name: str) -> bool: ...
 
 
 class AnyRole:
     """Every role may be taken: for tests of other things."""
 
     def may_take(self, arn: str, service: str, source: str) -> bool:  # noqa: ARG002
+        return True
+
+    def has_profile(self, name: str) -> bool:  # noqa: ARG002
         return True
 
 
@@ -42,13 +47,21 @@ class MotoRoles:
     def may_take(self, arn: str, service: str, source: str) -> bool:
         roles = iam_backends[self.account]["aws"].roles.values()
         role = next((each for each in roles if each.arn == arn), None)
-        if role is None:
-            return False
-        made = role.create_date if role.create_date.tzinfo else role.create_date.replace(tzinfo=UTC)
-        if (self.now() - made).total_seconds() < self.delay_s:
+        if role is None or not self._is_known(role.create_date):
             return False
         known = {"aws:SourceAccount": self.account, "aws:SourceArn": source}
         return trusts(json.loads(role.assume_role_policy_document), service, known)
+
+    def has_profile(self, name: str) -> bool:
+        profiles = iam_backends[self.account]["aws"].instance_profiles.values()
+        found = next((each for each in profiles if each.name == name), None)
+        if found is None or not self._is_known(found.create_date):
+            return False
+        return any(self.may_take(role.arn, "ec2.amazonaws.com", "") for role in found.roles)
+
+    def _is_known(self, made: datetime) -> bool:
+        since = made if made.tzinfo else made.replace(tzinfo=UTC)
+        return (self.now() - since).total_seconds() >= self.delay_s
 
 
 def trusts(document: Mapping[str, Any], service: str, known: Mapping[str, str]) -> bool:
@@ -102,6 +115,15 @@ def lambda_takes(roles: Roles, arn: str, source: str) -> None:
     if not roles.may_take(arn, "lambda.amazonaws.com", source):
         message = "The role defined for the function cannot be assumed by Lambda."
         raise ApiError("InvalidParameterValueException", message, Type="User")
+
+
+def ec2_has(roles: Roles, profile: str) -> None:
+    """Raises ApiError, in EC2's words, unless it knows an instance profile."""
+    if not roles.has_profile(profile):
+        message = (
+            f"Value ({profile}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
+        )
+        raise ApiError("InvalidParameterValue", message)
 
 
 def delay_of(environ: Mapping[str, str]) -> float:

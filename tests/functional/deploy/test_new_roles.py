@@ -96,6 +96,24 @@ def test_a_role_that_trusts_another_service_is_never_known_to_sagemaker(aws: str
         ask(create_model(role))
 
 
+def test_ec2_knows_an_instance_profile_when_its_role_is_there_and_known(aws: str) -> None:
+    ask = door(aws, [])
+    statement = {**TRUST["Statement"][0], "Principal": {"Service": "ec2.amazonaws.com"}}  # type: ignore[dict-item]
+
+    def known(delay_s: float) -> bool:
+        roles = MotoRoles(account="123456789012", now=lambda: datetime.now(UTC), delay_s=delay_s)
+        return roles.has_profile("p")
+
+    assert not known(0)
+    ask(Request(service="iam", operation="CreateInstanceProfile", params={"InstanceProfileName": "p"}))
+    assert not known(0)
+    make_role(ask, {**TRUST, "Statement": [statement]})
+    params = {"InstanceProfileName": "p", "RoleName": "new"}
+    ask(Request(service="iam", operation="AddRoleToInstanceProfile", params=params))
+    assert known(0)
+    assert not known(60)
+
+
 def test_another_refusal_of_the_same_request_is_told_at_once(aws: str) -> None:
     jumping = FakeTime()
     ask = door(aws, [], clock=jumping.clock())

@@ -10,7 +10,7 @@ from deploy.policies import endpoint, function, training
 from deploy.policies.document import Document
 from deploy.settings import Settings, choose, parse
 from localcloud.errors import ApiError, LocalcloudError
-from localcloud.roles import DELAY_VARIABLE, delay_of, lambda_takes, sagemaker_takes, trusts
+from localcloud.roles import DELAY_VARIABLE, delay_of, ec2_has, lambda_takes, sagemaker_takes, trusts
 from tests.unit.deploy.conftest import TOML
 
 SAGEMAKER, LAMBDA = "sagemaker.amazonaws.com", "lambda.amazonaws.com"
@@ -69,6 +69,9 @@ class NoRole:
     def may_take(self, arn: str, service: str, source: str) -> bool:
         return False
 
+    def has_profile(self, name: str) -> bool:
+        return False
+
 
 def test_a_role_that_cannot_be_taken_is_refused_in_the_words_of_the_service() -> None:
     with pytest.raises(ApiError, match=f"Could not assume role {ARN}. Please ensure that the role exists") as refused:
@@ -77,6 +80,9 @@ def test_a_role_that_cannot_be_taken_is_refused_in_the_words_of_the_service() ->
     with pytest.raises(ApiError, match=r"The role defined for the function cannot be assumed by Lambda\.") as refused:
         lambda_takes(NoRole(), ARN, JOB)
     assert refused.value.code == "InvalidParameterValueException"
+    with pytest.raises(ApiError, match=r"Value \(p\) for .* is invalid\. Invalid IAM Instance Profile name") as refused:
+        ec2_has(NoRole(), "p")
+    assert refused.value.code == "InvalidParameterValue"
 
 
 def test_how_long_a_new_role_is_unknown_is_told_in_seconds() -> None:
