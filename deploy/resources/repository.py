@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.aws import lookup
+from deploy.aws import lookup, pages
 from deploy.images import Kind as ImageKind
 from deploy.models import Act, Call, Request, State, Step, differences
 from deploy.resources.base import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
@@ -148,10 +148,17 @@ def _remove(name: str, settings: Settings) -> Step:
     return Repository(name=name, arn=_arn(settings, name), tags=settings.tags).remove()
 
 
+def _state(name: str, _: Settings, call: Call) -> str:
+    request = Request(service="ecr", operation="DescribeImages", params={"repositoryName": name})
+    count = sum(1 for _ in pages(call, request, items="imageDetails", token=("nextToken", "nextToken")))
+    return f"{count} image{'' if count == 1 else 's'}"
+
+
 KIND = Kind(
     name="repository",
     names=listing("ecr", "DescribeRepositories", "repositories", "repositoryName", token=("nextToken", "nextToken")),
     tags=_tags,
     remove=_remove,
+    state=_state,
     keep="images",
 )

@@ -25,7 +25,7 @@ from deploy.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, O
 from deploy.models import Request
 from deploy.packing import KnownLayers
 from deploy.progress import Screen
-from deploy.registry import Registry, login
+from deploy.registry import Login, Registry, login
 from deploy.sender import Sender
 from deploy.session import Session
 from deploy.settings import Settings, choose, parse
@@ -48,6 +48,7 @@ class Desk:
         named = chosen.project.model_copy(update={"name": project})
         self.settings: Settings = chosen.model_copy(update={"stage": stage, "project": named})
         self.said, self.folder = io.StringIO(), folder
+        self.passwords: list[str] = []
         workshop = Workshop(repository=ROOT, say=lambda _: None, progress=False)
         self.session = Session(
             settings=self.settings,
@@ -62,7 +63,12 @@ class Desk:
         return push(self.session, kinds, self._doors, repair=repair)
 
     def _doors(self, session: Session) -> tuple[Sender, Registry]:
-        registry = Registry(ask=lambda: login(session.call, time.time))
+        def ask() -> Login:
+            given = login(session.call, time.time)
+            self.passwords.append(given.password)
+            return given
+
+        registry = Registry(ask=ask)
         return Sender(engine=self.engine, known=KnownLayers(folder=self.folder / "layers")), registry
 
     def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
@@ -112,6 +118,18 @@ def test_images_are_pushed_once_and_used_by_digest_ever_after(desk: Desk) -> Non
     assert code["ResolvedImageUri"] == pushed["lambda"]
     with pytest.raises(AwsError, match="not found"):
         desk.model("nothing", pushed["serve"][:-64] + 64 * "0")
+
+
+def test_a_token_is_left_nowhere(desk: Desk, url: str) -> None:
+    own = Path.home() / ".docker" / "config.json"
+    before = own.read_bytes() if own.exists() else None
+    desk.push("lambda")
+    assert desk.passwords
+    written = [path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()]
+    for password in desk.passwords:
+        assert password not in desk.said.getvalue()
+        assert not any(password.encode() in content for content in written)
+    assert (own.read_bytes() if own.exists() else None) == before
 
 
 def test_lambda_may_pull_from_its_own_repository_only(desk: Desk) -> None:

@@ -120,6 +120,12 @@ def test_down_takes_a_repository_with_its_images_only_when_asked(settings: Setti
     assert step.touches == "every image in it"
 
 
+@pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (12, "12 images")])
+def test_status_tells_how_many_images_there_are(settings: Settings, count: int, said: str) -> None:
+    aws = FakeAws({"DescribeImages": {"imageDetails": [{}] * count}})
+    assert KIND.state("kennel-local/serve", settings, aws) == said
+
+
 def test_a_token_is_asked_for_without_parameters(golden: Golden) -> None:
     golden("token", TOKEN, contracts=(72,))
 
