@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from deploy.apply import emptying
 from deploy.models import Request, State
 from deploy.resources.bucket import bucket
 from deploy.settings import Settings
@@ -42,3 +43,13 @@ def test_rules_that_s3_answers_with_more_words_are_the_same_rules(settings: Sett
     assert seen is not None
     changed = {change.field for change in wanted.plan(State(fields=seen.fields, tags=settings.tags)).changes}
     assert "lifecycle" not in changed
+
+
+def test_every_request_that_empties_and_deletes_it_is_recorded(settings: Settings, golden: Golden) -> None:
+    aws = FakeAws({"ListObjectVersions": [{"Versions": [{"Key": "a", "VersionId": "1"}]}, {}]})
+    for request in emptying(bucket(settings).name, aws):
+        golden("every-version", request)
+    golden("every-version", aws.sent[0])
+    last = bucket(settings).remove().acts[-1]
+    assert isinstance(last, Request)
+    golden("bucket", last)
