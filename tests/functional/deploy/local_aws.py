@@ -1,4 +1,5 @@
-"""moto over HTTP with localcloud's Lambda before it, whose containers are in memory and answer every picture."""
+"""moto over HTTP with localcloud's Lambda and notebooks before it. The containers of Lambda are in memory, and answer
+every picture."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import requests
 from localcloud.function_invoke import Invoker
 from localcloud.functions import Functions
 from localcloud.lambda_service import all_settings
+from localcloud.notebooks import Notebooks
 from localcloud.rie import PATH, Sandboxes
 from localcloud.server import Application, Listener, bind
 from localcloud.service import Service
@@ -41,8 +43,8 @@ class _All(tuple[str, ...]):
         return True
 
 
-def lambda_service(engine: ServingEngine) -> Service:
-    """localcloud's Lambda; what it would do later is done at once."""
+def services(engine: ServingEngine) -> list[Service]:
+    """localcloud's Lambda, notebooks and tags; what they would do later is done at once."""
 
     def now(work: Callable[..., None], *arguments: object) -> None:
         work(*arguments)
@@ -51,13 +53,19 @@ def lambda_service(engine: ServingEngine) -> Service:
     sandboxes = Sandboxes(cloud=cloud, emulator=lambda _: Path("/rie"), connect=engine.wire, direct=True)
     functions = Functions(cloud=cloud, sandboxes=sandboxes, spawn=now)
     invoker = Invoker(functions=functions, pause=lambda _: True)
-    return Service(name="lambda", handlers=functions.handlers() | all_settings(functions) | invoker.handlers())
+    notebooks = Notebooks(cloud=cloud, spawn=now, pause=lambda _: None)
+    handlers = functions.handlers() | all_settings(functions) | invoker.handlers()
+    return [
+        Service(name="lambda", handlers=handlers),
+        Service(name="sagemaker", handlers=notebooks.handlers()),
+        cloud.tags.service(),
+    ]
 
 
 @contextmanager
 def local_aws() -> Iterator[str]:
     """An AWS of one's own: its address. What it holds is forgotten at the end."""
-    rooms = [lambda_service(AnyImages())]
+    rooms = services(AnyImages())
     sockets = bind(0, ["127.0.0.1"])
     listener = Listener(sockets, Application(rooms, region="us-east-1", health=lambda: {}))
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"

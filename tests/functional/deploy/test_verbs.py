@@ -16,11 +16,13 @@ from deploy.models import Request
 from deploy.progress import Screen
 from deploy.session import Session
 from deploy.settings import Settings, choose, parse
+from deploy.verbs import notebook
 from deploy.verbs.data import push
 from deploy.verbs.deploy import deploy
 from deploy.verbs.down import down
 from deploy.verbs.logs import logs
 from deploy.verbs.plan import plan
+from deploy.verbs.rollback import rollback_function
 from deploy.verbs.status import status
 from deploy.verbs.train import train
 from tests.functional.deploy.local_aws import local_aws
@@ -200,3 +202,19 @@ def test_an_address_where_nothing_answers_says_how_to_start_it(desk: Desk, pictu
 def test_logs_of_what_never_wrote_say_so(desk: Desk) -> None:
     with pytest.raises(DeployError, match="nothing of that name has written a log"):
         logs(desk.session, "nobody")
+
+
+def test_the_function_goes_back_and_forth_and_a_notebook_with_its_role_goes_with_down(
+    desk: Desk, pictures: Path
+) -> None:
+    push(desk.session, pictures, "pets")
+    train(desk.session, "pets")
+    deploy(desk.session)
+    desk.images["lambda"] = "kennel/lambda:2"
+    assert [step.kind for step in deploy(desk.session)] == ["function", "alias"]
+    assert rollback_function(desk.session) == "1"
+    assert [step.kind for step in deploy(desk.session)] == ["alias"]
+    assert notebook.create(desk.session, lambda *_: True) == "kennel-local-notebook"
+    assert notebook.address(desk.session).startswith("https://kennel-local-notebook.")
+    gone = down(desk.session, lambda _: True, also={"data"}).gone
+    assert {"notebook", "notebook-config", "log-group", "function"} <= {step.kind for step in gone}
