@@ -165,10 +165,14 @@ def _register(session: Session, found: Mapping[str, Any], best: Trial) -> None:
     name = f"{settings.prefix}-{TUNED}-{content_hash(best.job)}"
     if records.read(settings.bucket, name, session.call) is not None:
         return
-    kept = ("TrainingJobStatus", "SecondaryStatus", "ModelArtifacts", "HyperParameters", "TrainingStartTime")
-    record = {key: found[key] for key in (*kept, "TrainingEndTime") if key in found}
-    when = datetime.now(UTC)
-    session.call(records.put(settings.bucket, {**record, "TrainingJobName": name, "CreationTime": when}))
+    kept = ("TrainingJobStatus", "SecondaryStatus", "ModelArtifacts", "TrainingStartTime", "TrainingEndTime")
+    record = {
+        **{key: found[key] for key in kept if key in found},
+        "TrainingJobName": name,
+        "HyperParameters": {**found.get("HyperParameters", {}), **best.values},
+        "CreationTime": datetime.now(UTC),
+    }
+    session.call(records.put(settings.bucket, record))
     session.screen.say(f'   registered as {name}: an endpoint with training = "{TUNED}" serves it')
 
 
