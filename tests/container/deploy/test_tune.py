@@ -1,6 +1,7 @@
 """A search on SageMaker and on this box, for real, with a tiny trainer; its best model is training `tuned`."""
 
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import docker
-from deploy.aws import connect
+from deploy.aws import Clock, connect
 from deploy.jobs.latest import latest_job
 from deploy.jobs.tuning import Search
 from deploy.progress import Screen
@@ -54,8 +55,9 @@ class Bench:
         changed = {"training": training, "tuning": Tuning.model_validate(wanted | tuning)}
         settings = settings.model_copy(update=changed)
         return Session(
-            settings=settings, call=connect(settings), build=lambda _: self.image, screen=Screen(out=self.said)
-        )
+            settings=settings, call=connect(settings), build=lambda _: self.image, screen=Screen(out=self.said),
+            clock=Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.3))),
+        )  # fmt: skip
 
     def tune(self, session: Session, **options: object) -> Search:
         local = Local(runs=self.root / "runs", sources={"training": self.root / "pictures"})
