@@ -27,6 +27,8 @@ from deploy.session import Session
 from deploy.settings import Settings
 
 ALIVE = ("pending", "running")
+FULL = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow")
+ASK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,7 @@ class Ec2:
         place = Place(image=image, root_device=self._root_device(image), group=state.attributes["id"])
         self.call(records.put(settings.bucket, _begun(job.name, launch, created)))
         try:
-            self.call(run(job, settings, place, script, launch=launch))
+            self._launch(run(job, settings, place, script, launch=launch))
         except AwsError as error:
             failed = {**_begun(job.name, launch, created), "TrainingJobStatus": "Failed", "FailureReason": str(error)}
             self.call(records.put(settings.bucket, {**failed, "SecondaryStatus": "Failed"}))
@@ -151,6 +153,23 @@ class Ec2:
 
     def _instances(self, name: str, states: tuple[str, ...]) -> list[Any]:
         return list(instance.found(self.settings, self.call, job=name, states=states))
+
+    def _launch(self, request: Request) -> None:
+        """Where no spot instance is free it is asked for again, for training.max_wait_minutes."""
+        training, clock = self.settings.training, self.session.clock
+        last = clock.now() + 60 * training.max_wait_minutes
+        while True:
+            try:
+                self.call(request)
+            except AwsError as error:
+                if error.code not in FULL or not training.ec2.spot or clock.now() + ASK_AGAIN_S > last:
+                    raise
+                self.session.screen.say(
+                    f"   {error.code}: no spot instance is free; asking again in {ASK_AGAIN_S:.0f} s"
+                )
+                clock.sleep(ASK_AGAIN_S)
+            else:
+                return
 
     def _check(self, job: JobRequest) -> None:
         if job.instance_count > 1:

@@ -3,7 +3,7 @@
 set -u -o pipefail
 shutdown -P "+$LIMIT_MINUTES" # first of all: a time limit that holds even if this script hangs
 
-export AWS_DEFAULT_REGION="$REGION" JOB OUTPUT CREATED LAUNCH
+export HOME=/root AWS_DEFAULT_REGION="$REGION" JOB OUTPUT CREATED LAUNCH # cloud-init sets no HOME
 ROOT=${KENNEL_ROOT:-/srv/kennel}
 CONTAINER='' BEGAN='' ENDED=''
 
@@ -82,6 +82,17 @@ fetch() {
     docker pull --quiet "$IMAGE"; } || fail "ClientError: Cannot pull $IMAGE"
 }
 
+# User data may run before the engine does.
+wait_for_docker() {
+  local try
+  for try in {1..60}; do
+    docker info >/dev/null 2>&1 && return
+    echo "kennel: no Docker engine answers yet ($try)"
+    sleep 2
+  done
+  fail "InternalError: no Docker engine answers on this instance: choose another training.ec2.ami_parameter"
+}
+
 train() {
   local gpus=()
   nvidia-smi -L >/dev/null 2>&1 && gpus=(--gpus all)
@@ -139,6 +150,7 @@ INSTANCE=$(metadata meta-data/instance-id)
 printf '%s' "$HYPERPARAMETERS" >"$ROOT/input/config/hyperparameters.json"
 printf '%s' "$CHANNEL_CONFIG" >"$ROOT/input/config/inputdataconfig.json"
 printf '%s' "$RESOURCES" >"$ROOT/input/config/resourceconfig.json"
+wait_for_docker
 fetch
 train
 watch

@@ -25,12 +25,14 @@ JOB = JobRequest(
     checkpoints="s3://b/checkpoints/j", role="r", instance_type="g4dn.xlarge", max_run_s=600,
 )  # fmt: skip
 
+NO_ENGINE = "InternalError: no Docker engine answers on this instance: choose another training.ec2.ami_parameter"
 AWS = """
 case "$*" in *"$FAIL"*) [ -z "$FAIL" ] || exit 1 ;; esac
 case "$*" in *job.json*) cp "$KENNEL_ROOT/job.json" "$NOTES/job.json" ;; *login*) echo token ;; esac
 """
 DOCKER = """
 case "$1" in
+info) [ -z "$ASLEEP" ] ;;
 login) cat >/dev/null ;;
 run)
   [ -z "$REFUSED" ] || { echo "$REFUSED" >&2; exit 125; }
@@ -67,6 +69,7 @@ class Machine:
         variables = {
             "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "KENNEL_ROOT": str(self.folder / "root"),
             "NOTES": str(self.folder / "notes"), "no_proxy": "*", "FAIL": "", "REFUSED": "", "SAID": "", "HANG": "",
+            "ASLEEP": "",
         }  # fmt: skip
         return subprocess.Popen(["/bin/bash", str(script)], env={**variables, **environment}, stdout=subprocess.DEVNULL)
 
@@ -120,6 +123,7 @@ def test_it_limits_its_time_first_and_ends_itself_last(machine: Machine) -> None
     [
         ({"FAIL": "s3://b/weights/"}, "ClientError: Data download failed: s3://b/weights/"),
         ({"FAIL": "get-login-password"}, "ClientError: Cannot pull registry.example/kennel@sha256:0"),
+        ({"ASLEEP": "1"}, NO_ENGINE),
         ({"REFUSED": "docker: exec format error"}, "CannotStartContainerError: docker: exec format error"),
         ({"CODE": "2", "SAID": "too dark"}, "AlgorithmError: too dark, exit code: 2"),
         ({"CODE": "137"}, "AlgorithmError: , exit code: 137"),

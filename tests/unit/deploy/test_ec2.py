@@ -26,7 +26,7 @@ from deploy.session import Session
 from deploy.settings import Settings
 from tests.unit.deploy import golden_requests
 from tests.unit.deploy.conftest import Golden
-from tests.unit.deploy.fakes import FakeAws, refusal
+from tests.unit.deploy.fakes import FakeAws, FakeTime, refusal
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kennel-local/train@sha256:" + "0" * 64
 BUCKET = "s3://kennel-local-123456789012-us-east-1"
@@ -178,6 +178,26 @@ def test_an_instance_that_ec2_has_not_is_told_in_plain_words_and_recorded(settin
     assert (written["TrainingJobStatus"], written["Launch"]) == ("Failed", 1)
 
 
+@pytest.mark.parametrize(("spot", "asked"), [(True, 3), (False, 1)])
+def test_a_spot_instance_that_is_not_free_is_asked_for_again(settings: Settings, spot: bool, asked: int) -> None:
+    full = refusal("InsufficientInstanceCapacity", "no capacity")
+    aws = FakeAws({**answers(), "RunInstances": [full, full, {}]})
+    asking = session(with_ec2(settings, spot=spot), aws)
+    if spot:
+        Ec2(session=asking).start(job(settings))
+    else:
+        with pytest.raises(JobError):
+            Ec2(session=asking).start(job(settings))
+    assert aws.operations.count("RunInstances") == asked
+
+
+def test_after_the_longest_wait_a_spot_instance_is_given_up(settings: Settings) -> None:
+    aws = FakeAws({**answers(), "RunInstances": refusal("InsufficientInstanceCapacity", "no capacity")})
+    with pytest.raises(JobError, match="try again later"):
+        Ec2(session=session(with_ec2(settings, spot=True), aws)).start(job(settings))
+    assert aws.operations.count("RunInstances") == settings.training.max_wait_minutes + 1
+
+
 @pytest.mark.parametrize(
     ("reason", "lifecycle", "secondary"),
     [
@@ -224,7 +244,8 @@ def test_a_record_is_read_back_as_it_was_written(golden: Golden) -> None:
 
 
 def session(settings: Settings, aws: FakeAws) -> Session:
-    return Session(settings=settings, call=aws, build=lambda kind: f"kennel/{kind}:1", screen=Screen(out=io.StringIO()))
+    screen, clock = Screen(out=io.StringIO()), FakeTime().clock()
+    return Session(settings=settings, call=aws, build=lambda kind: f"kennel/{kind}:1", screen=screen, clock=clock)
 
 
 def told(status: str) -> Any:
