@@ -42,6 +42,7 @@ FIXES = {
     "InvalidClientTokenId": "the credentials are not valid here: check the profile and the stage",
     "UnrecognizedClientException": "the credentials are not valid here: check the profile and the stage",
     "ResourceLimitExceeded": "ask for a higher quota of this instance type, or choose another in deploy.toml",
+    "TooManyRequestsException": "its concurrency is used up: try again, or raise lambda.reserved_concurrency",
     "ThrottlingException": "AWS asks to slow down: try again in a minute",
 }
 

@@ -34,9 +34,20 @@ class CloudWatchLogs:
                 self._make(group, stream)
             events = [{"timestamp": int(when.timestamp() * 1000), "message": text or " "} for when, text in lines]
             if events:
-                self._client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+                self._put(group, stream, events)
         except (BotoCoreError, ClientError):
             return
+
+    def _put(self, group: str, stream: str, events: list[dict[str, object]]) -> None:
+        """A group that was deleted meanwhile is made again, as AWS's services do."""
+        given = {"logGroupName": group, "logStreamName": stream, "logEvents": events}
+        try:
+            self._client.put_log_events(**given)
+        except self._client.exceptions.ResourceNotFoundException:
+            with self._lock:
+                self._made.discard((group, stream))
+                self._make(group, stream)
+            self._client.put_log_events(**given)
 
     def _make(self, group: str, stream: str) -> None:
         if (group, stream) in self._made:

@@ -11,6 +11,8 @@ from deploy.models import Act, Call, Ref, Request, State, Step, Wait, difference
 from deploy.resources.base import Kind, delete, listing, require_ours, unchanged
 from deploy.settings import Settings
 
+UNDONE = "UpdateFailed"  # of a function that runs on as it was before its last update
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
@@ -50,7 +52,7 @@ class Function:
             fields=fields_of(answer),
             attributes={"arn": now["FunctionArn"]},
             tags=answer.get("Tags", {}),
-            status=now.get("State", "Active"),
+            status=UNDONE if now.get("LastUpdateStatus") == "Failed" else now.get("State", "Active"),
         )
 
     def plan(self, seen: State | None) -> Step:
@@ -62,13 +64,17 @@ class Function:
             acts = (self._lambda("DeleteFunction"), *self.plan(None).acts)
             return Step(action="replace", address=self.address, reason="its last creation failed", acts=acts)
         changes = differences(seen.fields, self.desired())
-        if not changes:
+        if seen.status == "Pending" and not changes:
+            waiting = (is_active(self.name),)
+            return Step(action="update", address=self.address, reason="is still Pending", acts=waiting)
+        if not changes and seen.status != UNDONE:
             return unchanged(self.address)
+        names = set(self.desired()) if seen.status == UNDONE else {change.field for change in changes}
         return Step(
             action="update",
             address=self.address,
-            reason="differs",
-            acts=self._settle({change.field for change in changes}, seen.status),
+            reason="its last update failed" if seen.status == UNDONE else "differs",
+            acts=self._settle(names, seen.status),
             changes=changes,
             touches="nothing yet: callers meet the change when the alias moves",
         )
@@ -79,7 +85,8 @@ class Function:
     def _settle(self, names: set[str], status: str) -> tuple[Act, ...]:
         """Code, then configuration, each after the one before has settled (CONTRACTS 66). A function that nobody asked
         for weeks is Inactive, and can be changed as it is."""
-        acts: list[Act] = [*([is_active(self.name)] if status == "Pending" else []), is_updated(self.name)]
+        acts: list[Act] = [is_active(self.name)] if status == "Pending" else []
+        acts += [is_updated(self.name)] if status != UNDONE else []
         if "image" in names:
             acts += [self._lambda("UpdateFunctionCode", ImageUri=self.runs.image), is_updated(self.name)]
         if names - {"image"}:

@@ -123,6 +123,11 @@ def test_log_lines_are_found_in_cloudwatch_logs_in_order(url: str) -> None:
     now = datetime.now(UTC)
     sink.write("/aws/test", "s", [(now, "one"), (now, ""), (now, "three")])
     sink.write("/aws/test", "s", [(now, "four")])
+    sink.write("/aws/gone", "s", [(now, "lost")])
+    client("logs", url, "us-east-1").delete_log_group(logGroupName="/aws/gone")
+    sink.write("/aws/gone", "s", [(now, "found")])
+    found = client("logs", url, "us-east-1").filter_log_events(logGroupName="/aws/gone")["events"]
+    assert [event["message"] for event in found] == ["found"]
     events = client("logs", url, "us-east-1").get_log_events(
         logGroupName="/aws/test", logStreamName="s", startFromHead=True
     )

@@ -39,6 +39,21 @@ def test_a_change_waits_for_what_is_under_way_and_each_part_for_the_one_before(
     assert shown(wanted.plan(other(wanted, status)).acts) == [*acts, *parts]
 
 
+def test_a_function_that_is_still_pending_is_waited_for(wanted: Function) -> None:
+    step = wanted.plan(State(fields=wanted.desired(), tags=TAGS, status="Pending"))
+    assert (shown(step.acts), step.reason) == (["wait Active"], "is still Pending")
+
+
+def test_an_update_that_failed_is_sent_again_though_nothing_differs(wanted: Function) -> None:
+    answer = {"Configuration": {"FunctionArn": "a", "State": "Active", "LastUpdateStatus": "Failed"}, "Tags": TAGS}
+    seen = wanted.read(FakeAws({"GetFunction": answer}))
+    assert seen is not None
+    step = wanted.plan(State(fields=wanted.desired(), tags=TAGS, status=seen.status))
+    settled = "wait Successful"
+    assert shown(step.acts) == ["UpdateFunctionCode", settled, "UpdateFunctionConfiguration", settled]
+    assert step.reason == "its last update failed"
+
+
 def test_a_function_whose_creation_failed_is_made_anew(wanted: Function) -> None:
     step = wanted.plan(other(wanted, "Failed"))
     assert (step.action, shown(step.acts)) == ("replace", ["DeleteFunction", "CreateFunction", "wait Active"])
