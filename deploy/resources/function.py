@@ -52,7 +52,7 @@ class Function:
             fields=fields_of(answer),
             attributes={"arn": now["FunctionArn"]},
             tags=answer.get("Tags", {}),
-            status=UNDONE if now.get("LastUpdateStatus") == "Failed" else now.get("State", "Active"),
+            status=_status(now),
         )
 
     def plan(self, seen: State | None) -> Step:
@@ -111,6 +111,11 @@ class Function:
 
     def _lambda(self, operation: str, **params: Any) -> Request:
         return ask(self.name, operation, **params)
+
+
+def _status(now: Mapping[str, Any]) -> str:
+    state = str(now.get("State", "Active"))
+    return UNDONE if state != "Failed" and now.get("LastUpdateStatus") == "Failed" else state
 
 
 def ask(name: str, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:

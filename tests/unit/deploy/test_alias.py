@@ -12,6 +12,7 @@ from deploy.models import Check, Plan, Ref, State
 from deploy.resources.alias import Alias, before
 from deploy.resources.concurrency import Concurrency
 from deploy.resources.function import Function, Runs
+from localcloud.containers import Image
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.lambda_world import LambdaCalls, applied, deploy, requests, shown
 from tests.unit.localcloud.function_world import World
@@ -89,6 +90,27 @@ def test_a_deploy_that_was_cut_short_is_finished_by_the_next_without_another_ver
     assert desk.deploy(image="fn:2") == ["alias/f:live"]
     assert "PublishVersion" not in desk.calls.changes
     assert desk.live() == ("3", "fn:2")
+
+
+def test_an_image_that_cannot_run_at_first_is_replaced_and_later_is_put_right_by_the_next_deploy(desk: Desk) -> None:
+    image = desk.world.engine.image
+    desk.world.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+    with pytest.raises(DeployError, match="arm64"):
+        desk.deploy()
+    desk.world.engine.image = image  # type: ignore[method-assign]
+    desk.deploy()
+    assert desk.live() == ("1", "fn:1")
+    desk.world.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+    with pytest.raises(DeployError, match="arm64"):
+        desk.deploy(image="fn:2")
+    assert desk.live() == ("1", "fn:1")
+    desk.world.engine.image = image  # type: ignore[method-assign]
+    desk.deploy()
+    assert desk.live() == ("2", "fn:2")
+
+
+def _other(image: Image | None) -> Image | None:
+    return replace(image, architecture="arm64") if image else None
 
 
 def test_only_the_live_version_and_the_one_before_it_are_kept_of_ours(desk: Desk) -> None:
