@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,8 @@ from deploy.aws import Clock, is_missing
 from deploy.errors import AwsError, DeployError
 from deploy.models import Act, Call, Check, Empty, Plan, Ref, Request, Step, Wait
 
-STOPPED = "Unable to transition to (Stopping)"  # SageMaker's word on what does not run
+# SageMaker's words on what does not run: a notebook instance, a job.
+STOPPED = re.compile(r"Unable to transition to \(Stopping\)|rejected because the .*job is in status")
 
 Say = Callable[[Step, str], None]
 
@@ -119,7 +121,7 @@ class _Run:
         try:
             return self.call(self._filled(request))
         except AwsError as error:
-            if step.action == "delete" and (is_missing(error) or STOPPED in error.message):
+            if step.action == "delete" and (is_missing(error) or STOPPED.search(error.message)):
                 return {}
             if error.code == "BucketAlreadyOwnedByYou":  # another deploy was quicker
                 return {}

@@ -17,6 +17,7 @@ from deploy.resources import (
     notebook,
     repository,
     role,
+    running_job,
     scalable_target,
     security_group,
 )
@@ -24,6 +25,7 @@ from deploy.resources.base import Kind
 
 KINDS: tuple[Kind, ...] = (
     scalable_target.KIND,
+    *running_job.KINDS,
     *notebook.KINDS,
     function.KIND,
     endpoint.KIND,

@@ -8,6 +8,7 @@ from datetime import datetime
 from deploy.kinds import BY_NAME
 from deploy.observe import inventory
 from deploy.prices import Prices
+from deploy.resources import running_job
 from deploy.running import Ledger, Row
 from deploy.session import Session
 
@@ -21,6 +22,8 @@ def status(session: Session) -> tuple[list[Row], str]:
     rows = []
     for address in reversed(list(inventory(settings, call))):
         kind, _, name = address.partition("/")
+        if kind in running_job.NAMES:
+            continue  # told with the jobs that have ended
         state, more = BY_NAME[kind].state(name, settings, call), ledger.of(kind, name)
         rows.append(Row(kind=kind, name=name, state=state, detail=more.detail, usd=more.usd, since=more.since))
     rows += ledger.jobs()
