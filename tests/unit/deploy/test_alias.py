@@ -242,6 +242,15 @@ def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> N
     golden("alias-whole", next(each for each in move if each.operation == "UpdateAlias"))
 
 
+def test_what_is_asked_about_an_alias_is_as_lambda_takes_it(desk: Desk, golden: Golden) -> None:
+    desk.deploy()
+    desk.calls.sent.clear()
+    desk.alias.read(desk.calls)
+    assert desk.calls.changes == []
+    for request in desk.calls.sent:
+        golden("alias-read", request)
+
+
 def test_the_description_tells_the_version_before() -> None:
     assert before("kennel: before this, version 12") == "12"
     assert before("kennel: the first") is None

@@ -76,6 +76,17 @@ def test_its_state_tells_what_is_live_what_is_warm_and_the_url(settings: Setting
     assert told == "Active, live is version 3, 1 of 2 kept warm, https://x.lambda-url/"
 
 
+def test_what_status_and_down_ask_is_as_lambda_takes_it(settings: Settings, golden: Golden) -> None:
+    listed = {"Functions": [{"FunctionName": "kennel-local-classify"}, {"FunctionName": "kennel-localised"}]}
+    aws = FakeAws({"ListFunctions": listed, "GetFunction": {"Configuration": {}}, "ListTags": {"Tags": TAGS}})
+    aws.replies = {**aws.replies, "GetAlias": {"Name": "live", "FunctionVersion": "1"}}
+    assert list(KIND.names(settings, aws)) == ["kennel-local-classify"]
+    assert KIND.tags("kennel-local-classify", settings, aws) == TAGS
+    KIND.state("kennel-local-classify", settings, aws)
+    for request in aws.sent:
+        golden("function-read", request)
+
+
 def test_every_request_is_as_lambda_takes_it(wanted: Function, golden: Golden) -> None:
     new = requests(wanted.plan(None))
     updates = requests(wanted.plan(other(wanted, "Active")))

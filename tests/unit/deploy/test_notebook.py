@@ -143,6 +143,16 @@ def test_the_start_script_holds_the_check_and_fits(settings: Settings) -> None:
     assert "IDLE_MINUTES=60" in base64.b64decode(content).decode()
 
 
+def test_what_status_and_down_ask_is_as_sagemaker_takes_it(desk: Desk, golden: Golden) -> None:
+    verbs.create(desk.session, desk.yes)
+    desk.sent.clear()
+    for kind in KINDS:
+        assert list(kind.names(desk.session.settings, desk)) == [NAME]
+        assert kind.tags(NAME, desk.session.settings, desk) == desk.session.settings.tags
+    for request in desk.sent:
+        golden("notebook-config" if "config/" in str(request.params) else "notebook", request)
+
+
 def test_every_request_is_as_sagemaker_takes_it(settings: Settings, golden: Golden) -> None:
     config, instance = notebook(settings)
     steps = [instance.plan(None), instance.start(), instance.stop(), instance.remove(), config.remove()]
