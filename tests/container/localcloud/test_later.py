@@ -22,7 +22,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         build(client, IMAGE, DOCKERFILE, **{"program.py": PROGRAM})
     finally:
         client.close()
-    with running(tmp_path_factory.mktemp("later")) as made:
+    with running(tmp_path_factory.mktemp("later"), KENNEL_LOCALCLOUD_MINUTE_S="0.5") as made:
         made.model_data("model.tar.gz", weights="42")
         container = {"Image": IMAGE, "ModelDataUrl": "s3://models/model.tar.gz"}
         made.client("sagemaker").create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
@@ -134,9 +134,36 @@ def test_an_asynchronous_endpoint_answers_in_s3_and_scales_from_nothing(cloud: R
     told = ask("good")
     time.sleep(0.5)
     assert bucket.keys(told["OutputLocation"].removeprefix("s3://models/")) == []
-    scale(1)
+    woken_by_what_waits(cloud)
     assert json.loads(there(told["OutputLocation"]))["size"] == 7
-    sagemaker.delete_endpoint(EndpointName="later")
+    assert len(cloud.containers(kennel__endpoint="later")) == 1
+
+
+def woken_by_what_waits(cloud: Running) -> None:
+    """Lets the endpoint scale from 0 to 1 while requests wait and nobody answers (CONTRACTS 50)."""
+    scaling = cloud.client("application-autoscaling")
+    variant = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/later/variant/main"}
+    variant["ScalableDimension"] = "sagemaker:variant:DesiredInstanceCount"
+    scaling.register_scalable_target(MinCapacity=0, MaxCapacity=1, **variant)
+    step = {
+        "AdjustmentType": "ChangeInCapacity",
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+    }
+    policy = scaling.put_scaling_policy(
+        PolicyName="wake", PolicyType="StepScaling", StepScalingPolicyConfiguration=step, **variant
+    )
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="waits",
+        Namespace="AWS/SageMaker",
+        MetricName="HasBacklogWithoutCapacity",
+        Dimensions=[{"Name": "EndpointName", "Value": "later"}],
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        AlarmActions=[policy["PolicyARN"]],
+    )
 
 
 def test_tuning_trains_for_real_and_finds_the_best(cloud: Running, bucket: Bucket) -> None:
