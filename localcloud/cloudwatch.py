@@ -9,7 +9,7 @@ from typing import Any, cast
 from moto.cloudwatch.models import MetricAggregatedDatum, cloudwatch_backends
 
 from localcloud.alarms import Alarm, State
-from localcloud.metrics import Datum, Metric, Source, Store
+from localcloud.metrics import KEPT_SECONDS, Datum, Metric, Source, Store
 
 
 @dataclass(kw_only=True)
@@ -45,6 +45,7 @@ class CloudWatch:
             by_namespace.setdefault(datum.metric.namespace, []).append(_entry(datum, at))
         for namespace, entries in by_namespace.items():
             self._backend.put_metric_data(namespace, entries)
+        self._catch_up()
 
     def series(self, metric: Metric, statistic: str, period: float, count: int, end: float) -> list[float | None]:
         self._catch_up()
@@ -58,6 +59,14 @@ class CloudWatch:
             fresh, self._read = held[self._read :], len(held)
             for datum in fresh:
                 self.store.add(_datum(datum), _utc(datum.timestamp))
+            self._read -= self._forget(held)
+
+    def _forget(self, held: list[Any]) -> int:
+        """Drop what is older than any alarm looks back: moto itself keeps all for ever. Returns how many."""
+        oldest = self.now().timestamp() - KEPT_SECONDS
+        old = next((at for at, datum in enumerate(held) if _utc(datum.timestamp) >= oldest), len(held))
+        del held[:old]
+        return old
 
     # ------------------------------------------------------------------------------------------ alarms
 

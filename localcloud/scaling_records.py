@@ -145,7 +145,7 @@ class Records:
 
 
 def page(rows: list[Params], params: Mapping[str, Any], out: str, size: int = 50) -> Params:
-    """A Describe answer: 50 at a time (10 activities …) unless asked otherwise, NextToken a plain offset."""
+    """A Describe answer: `size` rows at a time unless fewer are asked for; NextToken is a plain offset."""
     token = str(params.get("NextToken", "0"))
     if not token.isdecimal() or int(token) > len(rows):
         raise ApiError("InvalidNextTokenException", "The next token supplied was invalid.", 400)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 
 from localcloud.cloudwatch import CloudWatch
 from localcloud.metrics import metric, summary
@@ -21,7 +22,9 @@ def aws() -> Iterator[Any]:
     sockets = bind(0, ["127.0.0.1"])
     listener = Listener(sockets, Application([], region=REGION, health=dict))
     listener.start()
-    yield client("cloudwatch", f"http://127.0.0.1:{sockets[0].getsockname()[1]}", REGION)
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    yield client("cloudwatch", url, REGION)
+    requests.post(f"{url}/moto-api/reset", timeout=5)
     listener.stop()
 
 
@@ -58,6 +61,16 @@ def test_clients_read_what_is_measured_and_alarms_read_what_clients_put(aws: Any
     assert state(aws) == "OK"
     aws.delete_alarms(AlarmNames=["deep"])
     assert watch.alarms() == []
+
+
+def test_what_is_older_than_a_day_is_forgotten(aws: Any) -> None:
+    now = [datetime(2026, 11, 19, 12, 0, tzinfo=UTC)]
+    watch = CloudWatch(account=ACCOUNT, region=REGION, now=lambda: now[0])
+    for _ in range(2):
+        watch.put([summary(metric("Old", "Count"), [1.0])])
+        now[0] += timedelta(days=1, minutes=1)
+    watch.put([summary(metric("Old", "Other"), [1.0])])
+    assert [each["MetricName"] for each in aws.list_metrics(Namespace="Old")["Metrics"]] == ["Other"]
 
 
 def state(aws: Any) -> str:
