@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import docker
-from tests.container.localcloud.hosting_support import ROLE, SERVER, Running, build, running
+from tests.container.localcloud.hosting_support import ROLE, RUNTIME, SERVER, Running, build, running
 
-IMAGE = "kennel-test/scaling:latest"
+IMAGE, FUNCTION = "kennel-test/scaling:latest", "kennel-test/scaling-function:latest"
+DOCKERFILE = 'FROM {base}\nCOPY main.py /main.py\nENTRYPOINT ["python3", "/main.py"]\nCMD ["handler"]\n'
 MINUTE = 0.5
 WAIT = {"Delay": 1, "MaxAttempts": 90}
 
@@ -22,8 +23,8 @@ WAIT = {"Delay": 1, "MaxAttempts": 90}
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     client = docker.from_env()
     try:
-        build(client, IMAGE, 'FROM {base}\nCOPY server.py /server.py\nENTRYPOINT ["python3", "/server.py"]\n',
-              **{"server.py": SERVER})  # fmt: skip
+        build(client, IMAGE, DOCKERFILE, **{"main.py": SERVER})
+        build(client, FUNCTION, DOCKERFILE, **{"main.py": RUNTIME})
     finally:
         client.close()
     with running(tmp_path_factory.mktemp("scaling"), KENNEL_LOCALCLOUD_MINUTE_S=str(MINUTE)) as made:
@@ -165,3 +166,44 @@ def test_a_canary_that_fails_its_requests_rolls_back_by_itself(cloud: Running) -
     assert found["EndpointConfigName"] == "careful"
     assert "careful-errors" in found["FailureReason"]
     assert set(load.ended) == {"answered"}
+
+
+def test_busy_provisioned_concurrency_grows_and_idle_one_shrinks(cloud: Running) -> None:
+    functions, scaling = cloud.client("lambda"), cloud.client("application-autoscaling")
+    functions.create_function(FunctionName="warm", PackageType="Image", Code={"ImageUri": FUNCTION}, Role=ROLE)
+    functions.get_waiter("function_active_v2").wait(FunctionName="warm", WaiterConfig=WAIT)
+    version = functions.publish_version(FunctionName="warm")["Version"]
+    functions.get_waiter("published_version_active").wait(FunctionName="warm", Qualifier=version, WaiterConfig=WAIT)
+    functions.create_alias(FunctionName="warm", Name="live", FunctionVersion=version)
+    about = {
+        "ServiceNamespace": "lambda", "ResourceId": "function:warm:live",
+        "ScalableDimension": "lambda:function:ProvisionedConcurrency",
+    }  # fmt: skip
+    alias = {"FunctionName": "warm", "Qualifier": "live"}
+    functions.put_provisioned_concurrency_config(**alias, ProvisionedConcurrentExecutions=1)
+    scaling.register_scalable_target(**about, MinCapacity=1, MaxCapacity=2)
+    kind = {"PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"}
+    scaling.put_scaling_policy(
+        **about, PolicyName="p", PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={"TargetValue": 0.6, "PredefinedMetricSpecification": kind},
+    )  # fmt: skip
+
+    def is_ready(count: int) -> bool:
+        found = functions.get_provisioned_concurrency_config(**alias)
+        return bool(found["AvailableProvisionedConcurrentExecutions"] == count and found["Status"] == "READY")
+
+    over = threading.Event()
+
+    def call() -> None:
+        while not over.is_set():
+            functions.invoke(**alias, Payload=json.dumps({"sleep": 0.2}))
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    try:
+        until(lambda: is_ready(2), 30)
+    finally:
+        over.set()
+        caller.join()
+    until(lambda: is_ready(1), 30)
+    functions.delete_function(FunctionName="warm")
