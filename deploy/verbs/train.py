@@ -101,8 +101,13 @@ def train(
     return run(session, SageMaker(call=session.call), replace(job, role=arn), verbose=verbose)
 
 
-def run(session: Session, backend: Backend, job: JobRequest, *, verbose: bool = True) -> JobResult:
-    """Takes a job up or begins it, and follows it; where its machine is taken away it goes on on another."""
+def run(
+    session: Session, backend: Backend, job: JobRequest, *, verbose: bool = True, uses_stage: bool = True
+) -> JobResult:
+    """Takes a job up or begins it, and follows it; where its machine is taken away it goes on on another.
+
+    Before it begins it is said where, and for what it costs, unless the stage has no part in it (`uses_stage`).
+    """
     job, found = backend.take_up(job)
     say = session.screen.say
     listener = Listener(screen=session.screen, verbose=verbose, pace=Pace(epochs=_epochs(job)))
@@ -111,8 +116,9 @@ def run(session: Session, backend: Backend, job: JobRequest, *, verbose: bool = 
     reader: Reader | None = None
     for launch in range(1, LAUNCHES + 1):
         if found is None:
-            session.ready()
-            announce.training(session, job)
+            if uses_stage:
+                session.ready()
+                announce.training(session, job)
             backend.start(job)
             say(f"   {job.name}: {job.instance_count} × {job.instance_type}")
         reader = reader or backend.reader(job.name)
@@ -146,7 +152,7 @@ def train_here(
     job = here_request(session, local, name, purpose=purpose, overrides=overrides)
     place = Here(runs=local.runs, sources=local.sources, say=session.screen.say)
     try:
-        result = run(session, place, job, verbose=verbose)
+        result = run(session, place, job, verbose=verbose, uses_stage=False)
     except KeyboardInterrupt:
         session.screen.say("   stopping: its checkpoint is written, and the same command goes on from there")
         place.stop(job.name)

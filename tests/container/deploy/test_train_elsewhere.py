@@ -18,11 +18,18 @@ import docker
 from deploy import engine
 from deploy.aws import connect
 from deploy.errors import JobError
+from deploy.jobs.ec2 import newest_image
 from deploy.jobs.here import container
 from deploy.jobs.latest import latest_job
 from deploy.models import Request
 from deploy.progress import Screen
 from deploy.resources import instance
+from deploy.resources.base import tag_list
+from deploy.resources.bucket import bucket
+from deploy.resources.instance_profile import instance_profile
+from deploy.resources.log_group import ec2_group
+from deploy.resources.role import ec2_role
+from deploy.resources.security_group import security_group
 from deploy.session import Session
 from deploy.settings import choose, parse
 from deploy.verbs import data, down
@@ -123,17 +130,31 @@ def test_a_stopped_training_goes_on_from_its_checkpoint_on_this_box(bench: Bench
     assert "from epoch 0" not in bench.said.getvalue()[before:]
 
 
+def test_a_box_trains_without_any_stage_and_says_that_nothing_can_serve_it_yet(bench: Bench) -> None:
+    session = Bench(url="http://127.0.0.1:9", image=bench.image, pictures=bench.pictures, runs=bench.runs).session()
+    result = train(session, "pictures", on="here", purpose="alone", local=bench.local)
+    assert Path(result.artifact).is_file()
+    assert "not registered with stage local" in session.screen.out.getvalue()  # type: ignore[attr-defined]  # StringIO
+
+
 def test_a_training_that_fails_here_says_why(bench: Bench) -> None:
     session = bench.session(FAIL="1")
     with pytest.raises(JobError, match="the pictures are too dark, exit code: 2"):
         train(session, "pictures", on="here", purpose="fails", local=bench.local)
 
 
-def test_down_takes_away_what_ec2_training_left(bench: Bench) -> None:
+def test_down_ends_a_running_instance_and_what_ec2_training_left(bench: Bench) -> None:
     session = bench.session()
+    settings = session.settings
+    around = (ec2_role(settings), instance_profile(settings), security_group(settings), ec2_group(settings))
+    session.settle((bucket(settings), *around))
+    image = session.call(newest_image(settings.training.ec2.ami_parameter))["Parameter"]["Value"]
+    tags = [{"ResourceType": "instance", "Tags": tag_list(settings.tags)}]
+    asked = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, "TagSpecifications": tags}
+    session.call(Request(service="ec2", operation="RunInstances", params=asked))
     done = down.down(session, lambda _: True, also=("data", "images"))
     kinds = {step.kind for step in done.gone}
-    assert {"security-group", "instance-profile", "role", "log-group", "bucket"} <= kinds
+    assert {"instance", "security-group", "instance-profile", "role", "log-group", "bucket"} <= kinds
 
 
 def _interrupt_once(bench: Bench, session: Session) -> None:
@@ -156,8 +177,8 @@ def _stop_after_an_epoch(bench: Bench) -> None:
 
 
 def _members(session: Session, uri: str) -> list[str]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    answer = session.call(Request(service="s3", operation="GetObject", params={"Bucket": bucket, "Key": key}))
+    where, _, key = uri.removeprefix("s3://").partition("/")
+    answer = session.call(Request(service="s3", operation="GetObject", params={"Bucket": where, "Key": key}))
     with tarfile.open(fileobj=io.BytesIO(answer["Body"].read())) as tar:
         return [Path(member.name).name for member in tar if member.isfile()]
 
