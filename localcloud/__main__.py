@@ -32,7 +32,11 @@ MINUTE_VARIABLE = "KENNEL_LOCALCLOUD_MINUTE_S"
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m localcloud", description="AWS on one machine, for real, in Docker.")
+    made = argparse.ArgumentParser(
+        prog="python -m localcloud",
+        description="AWS on one machine, for real, in Docker.",
+        epilog=f"{MINUTE_VARIABLE}=2 makes a minute of CloudWatch's alarms and of autoscaling last 2 seconds.",
+    )
     made.add_argument("--port", type=int, default=4566, help="the port for everything (0: any free one)")
     made.add_argument("--state-dir", type=Path, default=Path(".kennel/localcloud"), help="lock, log and work folders")
     made.add_argument("--region", default="us-east-1")
