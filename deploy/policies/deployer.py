@@ -158,7 +158,8 @@ def _scaling(settings: Settings) -> list[Statement]:
     targets = [settings.arn("application-autoscaling", "scalable-target/*")]
     alarms = [
         settings.arn("cloudwatch", f"alarm:{settings.prefix}-*"),
-        settings.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{settings.prefix}*"),
+        settings.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{settings.prefix}/*"),
+        settings.arn("cloudwatch", f"alarm:TargetTracking-endpoint/{settings.prefix}-*"),
         settings.arn("cloudwatch", f"alarm:TargetTracking-function:{settings.function_name}:*"),
     ]
     scaled = {"application-autoscaling:service-namespace": ["sagemaker", "lambda"]}
@@ -185,7 +186,8 @@ def _logs(settings: Settings) -> list[Statement]:
     """Groups of our own are made and deleted; of the account's, our jobs' streams are read."""
     own = [
         f"/aws/lambda/{settings.function_name}",
-        f"/aws/sagemaker/Endpoints/{settings.prefix}*",
+        f"/aws/sagemaker/Endpoints/{settings.prefix}",
+        f"/aws/sagemaker/Endpoints/{settings.prefix}-*",
         ec2.log_group(settings),
     ]
     shared = [grants.TRAINING_LOGS, grants.TRANSFORM_LOGS, grants.NOTEBOOK_LOGS]
@@ -244,6 +246,7 @@ def _account(settings: Settings) -> list[Statement]:
         *_of("logs", "DescribeLogGroups"),
         *_of("sagemaker", "ListEndpointConfigs ListEndpoints ListHyperParameterTuningJobs ListModels"),
         *_of("sagemaker", "ListNotebookInstanceLifecycleConfigs ListNotebookInstances ListTrainingJobs"),
+        *_of("sagemaker", "ListTransformJobs"),
         *_of("pricing", "GetProducts"),
         *_of("servicequotas", "ListAWSDefaultServiceQuotas ListRequestedServiceQuotaChangeHistory ListServiceQuotas"),
     ]

@@ -206,7 +206,7 @@ OPERATIONS: dict[str, Rule] = {
     **alike("sagemaker", "DescribeTransformJob StopTransformJob", TRANSFORM),
     **alike("sagemaker", "DescribeHyperParameterTuningJob StopHyperParameterTuningJob", TUNING),
     **alike("sagemaker", "DeleteHyperParameterTuningJob ListTrainingJobsForHyperParameterTuningJob", TUNING),
-    **alike("sagemaker", "ListHyperParameterTuningJobs ListTrainingJobs", "*"),
+    **alike("sagemaker", "ListHyperParameterTuningJobs ListTrainingJobs ListTransformJobs", "*"),
     "sagemaker.ListTags": on("sagemaker:ListTags", "{ResourceArn}"),
     "sagemaker.AddTags": on("sagemaker:AddTags", "{ResourceArn}"),
     # Endpoints.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deploy.policies.document import Document, Statement, statements_of
 from tests.functional.deploy.iam.rules import REGION
 from tests.functional.deploy.iam.simulator import Case, Need, Simulator
+
+TELLING = 3  # of a statement's actions: what its resources and conditions let in, each of them tells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ def widened(documents: Sequence[Document]) -> Iterator[Mutant]:
                 wide = ["*" if each == resource else each for each in statement["Resource"]]
                 fault = f"{statement['Sid']} on * instead of {resource}"
                 changed = _with(documents, number, place, [{**statement, "Resource": wide}])
-                yield Mutant(fault=fault, documents=changed, actions=frozenset(statement["Action"]))
+                yield Mutant(fault=fault, documents=changed, actions=frozenset(statement["Action"][:TELLING]))
 
 
 def unconditional(documents: Sequence[Document]) -> Iterator[Mutant]:
@@ -49,17 +50,18 @@ def unconditional(documents: Sequence[Document]) -> Iterator[Mutant]:
             yield Mutant(
                 fault=f"{statement['Sid']} under no condition",
                 documents=_with(documents, number, place, [bare]),
-                actions=frozenset(statement["Action"]),
+                actions=frozenset(statement["Action"][:TELLING]),
             )
 
 
 def neighbours(needs: Iterable[Need], documents: Iterable[Document]) -> list[Need]:
-    """What stands next to some rights and is somebody else's: the same in another stage, in another region, with
+    """What stands next to some rights and is somebody else's: the same in two other stages, in another region, with
     another value of each key that the documents' conditions ask for."""
     asked = {key for found in documents for key in _conditions(found)}
     found = []
     for need in needs:
         moved = {need.resource.replace("kennel-local", "kennel-prod").replace("/kennel/", "/other/")}
+        moved.add(need.resource.replace("kennel-local", "kennel-local2"))
         moved.add(need.resource.replace(f":{REGION}:", ":eu-west-1:"))
         found += [Need(action=need.action, resource=place, context=need.context) for place in moved - {need.resource}]
         for key in asked & set(need.context):
@@ -97,6 +99,6 @@ def _statements(documents: Sequence[Document]) -> Iterator[tuple[int, int, State
 
 def _with(documents: Sequence[Document], number: int, place: int, changed: Sequence[Statement]) -> list[Document]:
     """The documents with some statements in the place of one."""
-    made = copy.deepcopy(list(documents))
-    made[number]["Statement"][place : place + 1] = changed
+    made, held = list(documents), statements_of(documents[number])
+    made[number] = {**documents[number], "Statement": [*held[:place], *changed, *held[place + 1 :]]}
     return [found for found in made if found["Statement"]]

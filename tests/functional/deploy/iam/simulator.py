@@ -43,9 +43,12 @@ class Simulator:
 
     def allowed(self, policies: Mapping[str, Sequence[Document]], cases: Sequence[Case]) -> list[bool]:
         """Whether each case is allowed. Raises ValueError for an action, ARN or document that does not exist in AWS."""
+        unique = {id(document): document for documents in policies.values() for document in documents}
+        numbers = {key: number for number, key in enumerate(unique)}
         question = {
             "account": ACCOUNT,
-            "policies": {name: list(documents) for name, documents in policies.items()},
+            "documents": list(unique.values()),
+            "policies": {name: [numbers[id(each)] for each in documents] for name, documents in policies.items()},
             "cases": [{"policy": case.policy, **_asked(case.need)} for case in cases],
         }
         done = subprocess.run(
