@@ -29,6 +29,7 @@ from deploy.settings import Settings
 ALIVE = ("pending", "running")
 FULL = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow")
 ASK_AGAIN_S = 60.0
+SIGHT_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +129,7 @@ class Ec2:
             failed = {**_begun(job.name, launch, created), "TrainingJobStatus": "Failed", "FailureReason": str(error)}
             self.call(records.put(settings.bucket, {**failed, "SecondaryStatus": "Failed"}))
             raise JobError(f"training job {job.name}: {plain(str(error))}") from error
+        self._await_sight(job.name)
 
     def describe(self, name: str) -> Description | None:
         """What its instance wrote last; of one that is gone without a last word, why."""
@@ -170,6 +172,13 @@ class Ec2:
                 clock.sleep(ASK_AGAIN_S)
             else:
                 return
+
+    def _await_sight(self, name: str) -> None:
+        """A new instance is not seen everywhere at once, and one that is not seen counts as gone."""
+        clock = self.session.clock
+        last = clock.now() + SIGHT_S
+        while not self._instances(name, ()) and clock.now() < last:
+            clock.sleep(2.0)
 
     def _check(self, job: JobRequest) -> None:
         if job.instance_count > 1:

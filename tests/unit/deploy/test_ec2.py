@@ -191,6 +191,13 @@ def test_a_spot_instance_that_is_not_free_is_asked_for_again(settings: Settings,
     assert aws.operations.count("RunInstances") == asked
 
 
+def test_a_new_instance_is_waited_for_until_it_is_seen(settings: Settings) -> None:
+    seen = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
+    aws = FakeAws({**answers(), "DescribeInstances": [{"Reservations": []}, {"Reservations": []}, seen]})
+    Ec2(session=session(settings, aws)).start(job(settings))
+    assert aws.operations[-4:] == ["RunInstances", *["DescribeInstances"] * 3]
+
+
 def test_after_the_longest_wait_a_spot_instance_is_given_up(settings: Settings) -> None:
     aws = FakeAws({**answers(), "RunInstances": refusal("InsufficientInstanceCapacity", "no capacity")})
     with pytest.raises(JobError, match="try again later"):
