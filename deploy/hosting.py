@@ -70,6 +70,15 @@ def check(settings: Settings, name: str, image: ImageFacts) -> None:
         cuda.host_image(kind, cuda=image.cuda, chosen=wanted.inference_ami, where=at)
 
 
+def check_main(settings: Settings) -> None:
+    """Raises DeployError for a main endpoint that the function cannot ask."""
+    if settings.endpoint.kind == "async":
+        raise DeployError(
+            "endpoint.kind: the Lambda asks this endpoint and waits, and an async one answers later; give that one a "
+            "table of its own, [endpoints.NAME]"
+        )
+
+
 def place(settings: Settings, name: str) -> str:
     """The endpoint's table in deploy.toml."""
     return "endpoint" if name == settings.endpoint_name else f"endpoints.{name.removeprefix(f'{settings.prefix}-')}"

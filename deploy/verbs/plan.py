@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.desired import foundation, serving
-from deploy.hosting import Serving, check
+from deploy.hosting import Serving, check, check_main
 from deploy.image_facts import ImageFacts
 from deploy.models import Call, Plan, State, Step, told
 from deploy.observe import observe
@@ -28,6 +28,7 @@ def desired(session: Session) -> tuple[Resource, ...]:
     Raises DeployError, before anything is asked, for settings that cannot work.
     """
     settings, call = session.settings, session.call
+    check_main(settings)
     for name in settings.all_endpoints:
         check(settings, name, ImageFacts())
     found = trained(settings, call)

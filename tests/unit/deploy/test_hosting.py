@@ -7,13 +7,14 @@ import io
 import pytest
 
 from deploy.errors import DeployError, SettingsError
-from deploy.hosting import check
+from deploy.hosting import check, check_main
 from deploy.image_facts import ImageFacts, look, parse
 from deploy.kinds import BY_NAME as KINDS
 from deploy.models import Request
 from deploy.progress import Screen
 from deploy.resources.model import Model
 from deploy.session import Session
+from deploy.settings import Settings
 from deploy.verbs.plan import plan
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws
@@ -156,3 +157,10 @@ def test_an_images_facts_are_read_from_the_engine() -> None:
     assert parse(said) == ImageFacts(cuda="12.8", size_bytes=266)
     assert parse('{"Size": 1, "Config": {"Labels": null}}') == ImageFacts(size_bytes=1)
     assert look("none", lambda *_, **__: (1, "No such image")) == ImageFacts()
+
+
+def test_the_endpoint_that_the_function_asks_answers_at_once(settings: Settings) -> None:
+    later = settings.endpoint.model_copy(update={"kind": "async"})
+    check_main(settings.model_copy(update={"endpoints": {"bulk": later}}))
+    with pytest.raises(DeployError, match=r"of its own, \[endpoints.NAME\]"):
+        check_main(settings.model_copy(update={"endpoint": later}))
