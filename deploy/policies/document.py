@@ -104,9 +104,12 @@ def _of(statement: Statement) -> Iterator[Right]:
 
 
 def _lines(mark: str, rights: set[Right], *, without: set[Right]) -> Iterator[str]:
-    """One line for each resource and condition, with all actions that differ there."""
+    """One line for all resources on which the same actions differ under the same condition."""
     by_place: dict[tuple[str, str], list[str]] = {}
     for action, resource, under in sorted(rights - without):
         by_place.setdefault((resource, under), []).append(action)
+    places: dict[tuple[str, str], list[str]] = {}
     for (resource, under), found in sorted(by_place.items()):
-        yield f"{mark} {', '.join(found)} on {resource}" + (f" where {under}" if under else "")
+        places.setdefault((", ".join(found), under), []).append(resource)
+    for (found_there, under), resources in places.items():
+        yield f"{mark} {found_there} on {', '.join(resources)}" + (f" where {under}" if under else "")
