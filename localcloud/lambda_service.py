@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from localcloud.cloud import Cloud
+from localcloud.concurrency import ACCOUNT_LIMIT
 from localcloud.function_aliases import Aliases
 from localcloud.function_concurrency import Provisioning
 from localcloud.function_configs import Params
@@ -26,7 +27,8 @@ def _reap(functions: Functions, pause: Callable[[float], bool]) -> None:
 
 def all_settings(functions: Functions) -> dict[str, Callable[[Params], Params]]:
     """What hangs on a function's name: the operations of all of it."""
-    provisioning = Provisioning(functions=functions)
+    quota = functions.cloud.quotas.named("lambda", "Concurrent executions")
+    provisioning = Provisioning(functions=functions, limit=int(quota.value) if quota else ACCOUNT_LIMIT)
     aliases = Aliases(functions=functions, provisioning=provisioning)
     return Settings(functions=functions).handlers() | provisioning.handlers() | aliases.handlers()
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from localcloud.errors import ApiError
 from localcloud.function_invoke import Invoker
 from localcloud.functions import Functions
 from localcloud.lambda_service import all_settings
+from localcloud.quotas import Quotas
 from localcloud.rie import PATH, Sandboxes
 from localcloud.wire import BrokenError, Reply
 from tests.unit.localcloud.hosting_fakes import Clock, Later, Served, ServingEngine, serving_cloud
@@ -45,10 +46,11 @@ class World:
 
     engine: ServingEngine = field(default_factory=lambda: ServingEngine(emulator, images=IMAGES))
     point: float = 0.0
+    quotas: Quotas = field(default_factory=Quotas)
 
     def __post_init__(self) -> None:
         self.later, self.clock = Later(), Clock()
-        self.cloud = serving_cloud(self.engine)
+        self.cloud = replace(serving_cloud(self.engine), quotas=self.quotas)
         sandboxes = Sandboxes(
             cloud=self.cloud, emulator=lambda _: Path("/cache/rie"), connect=self.engine.wire, clock=self.clock,
             sleep=lambda _: None, direct=True,

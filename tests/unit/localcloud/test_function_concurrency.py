@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.quotas import Quotas
 from tests.unit.localcloud.function_world import World
 
 PUT = "PutProvisionedConcurrencyConfig"
@@ -107,6 +108,14 @@ def test_what_is_provisioned_without_a_reservation_is_the_accounts(world: World)
     assert world.do("GetAccountSettings")["AccountLimit"]["UnreservedConcurrentExecutions"] == 998
     said = world.refused(PUT, Qualifier="live", ProvisionedConcurrentExecutions=901)
     assert said.message.startswith("Specified ConcurrentExecutions for function decreases")
+
+
+def test_a_new_account_has_ten_and_none_of_them_to_reserve() -> None:
+    world = World(quotas=Quotas(limited=True))
+    world.active()
+    assert world.do("GetAccountSettings")["AccountLimit"]["ConcurrentExecutions"] == 10
+    said = world.refused("PutFunctionConcurrency", ReservedConcurrentExecutions=1)
+    assert "below its minimum value of [10]" in said.message
 
 
 def test_an_alias_that_goes_takes_what_hangs_on_its_name_with_it(world: World) -> None:
