@@ -20,7 +20,7 @@ from localcloud.logs import CloudWatchLogs
 from localcloud.objects import S3Objects
 from localcloud.quotas import quotas_of
 from localcloud.registry import Registry
-from localcloud.roles import MotoRoles, delay_of
+from localcloud.roles import DELAY_VARIABLE, MotoRoles, delay_of
 from localcloud.server import Application, Listener, bind
 from localcloud.service import Service
 from localcloud.services import services
@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m localcloud",
         description="AWS on one machine, for real, in Docker.",
-        epilog=f"{MINUTE_VARIABLE}=2 makes a minute of CloudWatch's alarms and of autoscaling last 2 seconds.",
+        epilog=f"{MINUTE_VARIABLE}=2 makes a minute of CloudWatch's alarms and of autoscaling last 2 seconds. "
+        f"{DELAY_VARIABLE}=5 lets a new role be unknown for 5 seconds, as AWS does for a while.",
     )
     made.add_argument("--port", type=int, default=4566, help="the port for everything (0: any free one)")
     made.add_argument("--state-dir", type=Path, default=Path(".kennel/localcloud"), help="lock, log and work folders")
