@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ JOB = JobRequest(
     checkpoints="s3://b/checkpoints/j", role="r", instance_type="g4dn.xlarge", max_run_s=600,
 )  # fmt: skip
 
+CREATED = "2026-11-21T12:00:00+00:00"
 NO_ENGINE = "InternalError: no Docker engine answers on this instance: choose another training.ec2.ami_parameter"
 AWS = """
 case "$*" in *"$FAIL"*) [ -z "$FAIL" ] || exit 1 ;; esac
@@ -33,6 +34,7 @@ case "$*" in *job.json*) cp "$KENNEL_ROOT/job.json" "$NOTES/job.json" ;; *login*
 DOCKER = """
 case "$1" in
 info) [ -z "$ASLEEP" ] ;;
+stop) touch "$NOTES/stopped" ;;
 login) cat >/dev/null ;;
 run)
   [ -z "$REFUSED" ] || { echo "$REFUSED" >&2; exit 125; }
@@ -40,7 +42,9 @@ run)
   [ -z "$SAID" ] || echo "$SAID" >"$KENNEL_ROOT/output/failure" ;;
 inspect)
   case "$*" in
-  *Running*) [ -e "$NOTES/looked" ] && [ -z "$HANG" ] && echo false || { touch "$NOTES/looked"; echo true; } ;;
+  *Running*)
+    if [ -e "$NOTES/stopped" ] || { [ -e "$NOTES/looked" ] && [ -z "$HANG" ]; }; then echo false; else echo true; fi
+    touch "$NOTES/looked" ;;
   *) echo "${CODE:-0}" ;;
   esac ;;
 esac
@@ -52,6 +56,7 @@ class Machine:
     """A folder with the commands of an instance, and what they noted."""
 
     folder: Path
+    job: JobRequest = JOB
 
     def start(self, **environment: str) -> subprocess.Popen[bytes]:
         for name in ("bin", "root", "notes"):
@@ -63,9 +68,7 @@ class Machine:
             path.chmod(0o755)
         (self.folder / "bin" / "python3").symlink_to(sys.executable)
         script = self.folder / "user-data.sh"
-        script.write_text(
-            user_data(JOB, program(), region="us-east-1", group="/k", created="2026-11-21T12:00:00+00:00")
-        )
+        script.write_text(user_data(self.job, program(), region="us-east-1", group="/k", created=CREATED))
         variables = {
             "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "KENNEL_ROOT": str(self.folder / "root"),
             "NOTES": str(self.folder / "notes"), "no_proxy": "*", "FAIL": "", "REFUSED": "", "SAID": "", "HANG": "",
@@ -95,7 +98,7 @@ def machine(tmp_path: Path) -> Machine:
 
 def test_the_generated_script_has_no_fault_that_shellcheck_knows(tmp_path: Path) -> None:
     script = tmp_path / "user-data.sh"
-    script.write_text(user_data(JOB, program(), region="us-east-1", group="/k", created="2026-11-21T12:00:00+00:00"))
+    script.write_text(user_data(JOB, program(), region="us-east-1", group="/k", created=CREATED))
     shellcheck = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
     assert shellcheck
     checked = subprocess.run([shellcheck, str(script)], capture_output=True, text=True, check=False)
@@ -136,6 +139,15 @@ def test_whatever_fails_is_its_last_word_and_it_ends_itself(
 ) -> None:
     told = machine.run(**environment)
     assert (told["TrainingJobStatus"], told["FailureReason"]) == ("Failed", reason)
+    assert machine.calls[-1] == "shutdown -P now"
+
+
+def test_a_job_over_its_time_is_stopped_gracefully_and_what_it_made_is_kept(tmp_path: Path) -> None:
+    machine = Machine(folder=tmp_path, job=replace(JOB, max_run_s=1))
+    told = machine.run(HANG="1", CODE="143")
+    assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert any(call.startswith("docker stop -t 120") for call in machine.calls)
+    assert any(call.endswith("output/model.tar.gz") for call in machine.calls)
     assert machine.calls[-1] == "shutdown -P now"
 
 
