@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,22 @@ def transform(session: Session, source: str, *, endpoint: str = "", instances: i
         session.screen.say(f"   {job}: {str(found['TransformJobStatus']).lower()}, taken up again")
     ended = _follow(session, job)
     answers, missing = jobs.answers(settings, job, pictures.sizes, session.call)
-    if ended["TransformJobStatus"] == "Stopped" or (ended["TransformJobStatus"] == "Failed" and not answers):
-        reason = ended.get("FailureReason") or "it was stopped"
-        raise JobError(f"transform job {job}: {ended['TransformJobStatus']}: {reason}\n{_told(session, job)}".rstrip())
-    return Transformed(name=job, answers=answers, missing=tuple(missing), reason=_why(session, job, ended))
+    told = "" if ended["TransformJobStatus"] == "Completed" else _told(session, job)
+    return concluded(ended, Transformed(name=job, answers=answers, missing=tuple(missing)), told)
+
+
+def concluded(ended: Mapping[str, Any], found: Transformed, told: str) -> Transformed:
+    """What came of a job that has ended, with the reason for what is missing; `told` is its data log's last lines.
+
+    Raises JobError for a job that was stopped, or answered nothing.
+    """
+    status = ended["TransformJobStatus"]
+    if status == "Completed":
+        return found
+    reason = f"{ended.get('FailureReason') or 'it was stopped'}\n{told}".strip()
+    if status == "Stopped" or not found.answers:
+        raise JobError(f"transform job {found.name}: {status}: {reason}")
+    return replace(found, reason=reason)
 
 
 def endpoint_name(settings: Settings, endpoint: str) -> str:
@@ -157,12 +169,6 @@ def _follow(session: Session, name: str) -> Mapping[str, Any]:
         if status in jobs.ENDED:
             return found
         session.clock.sleep(EVERY_S)
-
-
-def _why(session: Session, name: str, ended: Mapping[str, Any]) -> str:
-    if ended["TransformJobStatus"] == "Completed":
-        return ""
-    return f"{ended.get('FailureReason', '')}\n{_told(session, name)}".strip()
 
 
 def _told(session: Session, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import DataError, DeployError
+from deploy.errors import DataError, DeployError, JobError
 from deploy.jobs import transform as jobs
 from deploy.jobs.transform import Answer, Pictures
 from deploy.progress import Screen
@@ -132,3 +132,15 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_sent(settings: Setti
     with pytest.raises(DataError, match="holds no pictures"):
         verb.transform(session(settings, aws), str(Path(__file__).parent / "golden"))
     assert aws.sent == []
+
+
+def test_a_job_that_failed_keeps_what_was_answered_and_says_why() -> None:
+    some = verb.Transformed(name=NAME, answers=(Answer(picture="a", predictions=(("pug", 1.0),)),), missing=("b",))
+    none = verb.Transformed(name=NAME, answers=(), missing=("a", "b"))
+    failed = {"TransformJobStatus": "Failed", "FailureReason": "ClientError: See job logs"}
+    assert verb.concluded({"TransformJobStatus": "Completed"}, some, "") == some
+    assert verb.concluded(failed, some, "b: 422").reason == "ClientError: See job logs\nb: 422"
+    with pytest.raises(JobError, match="Failed: ClientError: See job logs"):
+        verb.concluded(failed, none, "b: 422")
+    with pytest.raises(JobError, match="Stopped: it was stopped"):
+        verb.concluded({"TransformJobStatus": "Stopped"}, some, "")

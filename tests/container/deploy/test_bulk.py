@@ -1,4 +1,4 @@
-"""Batch transform from a folder to answers, with Kennel's own serving image on a model of random weights."""
+"""Answers that come later, from Kennel's own serving image: batch transform of a folder, an asynchronous endpoint."""
 
 import io
 from collections.abc import Iterator
@@ -7,18 +7,31 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deploy.errors import JobError
+from deploy.errors import DeployError
+from deploy.verbs.deploy import deploy
+from deploy.verbs.invoke import invoke_endpoint
 from deploy.verbs.transform import transform
 from localcloud import daemon
 from tests.container.deploy.bed import Bed, make
 
 pytestmark = pytest.mark.timeout(240)
-TOML = '[project]\nname = "bulk"\n'
+TOML = """
+[project]
+name = "bulk"
+[endpoints.bulk]
+kind = "async"
+async_concurrency = 2
+[endpoints.bulk.autoscaling]
+min = 0
+max = 2
+metric = "backlog"
+target = 2
+"""
 
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    folder = tmp_path_factory.mktemp("transform")
+    folder = tmp_path_factory.mktemp("bulk")
     status = daemon.start_background(port=0, state_dir=folder / "localcloud")
     try:
         yield make(status.endpoint_url, TOML, folder / "model")
@@ -56,7 +69,16 @@ def test_a_picture_that_is_none_is_named_with_the_reason(bed: Bed, tmp_path: Pat
     assert "broken.jpg: Bad HTTP status received from algorithm: 422" in found.reason
 
 
-def test_when_no_picture_is_answered_the_job_has_failed(bed: Bed, tmp_path: Path) -> None:
-    (tmp_path / "broken.jpg").write_bytes(b"this is no picture")
-    with pytest.raises(JobError, match="Failed: ClientError"):
-        transform(bed.session(), str(tmp_path / "broken.jpg"))
+def test_an_asynchronous_endpoint_is_deployed_asked_and_changed_by_no_second_deploy(bed: Bed, tmp_path: Path) -> None:
+    said = io.StringIO()
+    session = bed.session(said)
+    deploy(session)
+    picture, broken = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    Image.new("RGB", (40, 40), (200, 90, 10)).save(picture)
+    broken.write_bytes(b"this is no picture")
+    answer = invoke_endpoint(session, "bulk", picture)
+    assert 0 < answer["predictions"][0]["probability"] <= 1
+    assert "waits in its queue" in said.getvalue()
+    with pytest.raises(DeployError, match="Received client error \\(422\\)"):
+        invoke_endpoint(session, "bulk", broken)
+    assert deploy(bed.session()) == ()
