@@ -13,7 +13,7 @@ from deploy import gate, quotas
 from deploy.aws import lookup
 from deploy.diagnosis.endpoint_facts import variants
 from deploy.diagnosis.facts import Facts, FunctionSeen, ImageSeen, RoleSeen, WarmSeen
-from deploy.errors import DeployError
+from deploy.errors import AwsError, DeployError
 from deploy.images import KINDS
 from deploy.log_reader import LogReader, job_reader
 from deploy.models import Call, Request
@@ -43,7 +43,11 @@ class Collector:
     def collect(self, name: str) -> Facts:
         """The facts of the first thing of that name; of what is not there, the facts of what it would be made of."""
         for look in (self._endpoint, self._job, self._function, self._transform, self._tuning, self._instance):
-            facts = look(name)
+            try:
+                facts = look(name)
+            except AwsError as error:  # who may look at the stage's things only is refused for others
+                self.blind.append(str(error).splitlines()[0])
+                continue
             if facts is not None:
                 return facts
         return self._absent(name)
