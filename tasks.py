@@ -272,7 +272,10 @@ def tune(
         except KeyboardInterrupt:
             print(f"\n{verb.left_running(where)}", file=sys.stderr)
             raise Exit(code=130) from None
-        wiring.show(session.screen, tuning.HEADINGS, tuning.table(found.trials), json=json)
+        if json:
+            print(found.to_json())
+        else:
+            session.screen.table(tuning.HEADINGS, tuning.table(found.trials))
 
 
 @task(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from contract import metrics
@@ -47,6 +48,10 @@ class Search:
     name: str
     status: str
     trials: tuple[Trial, ...] = field(default=())
+
+    def to_json(self) -> str:
+        """All of it, for a script to read."""
+        return json.dumps(asdict(self), indent=2)
 
     @property
     def best(self) -> Trial | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from deploy.errors import DeployError, JobError, SettingsError
 from deploy.jobs import tuning
 from deploy.jobs.hyperparameters import KINDS
 from deploy.jobs.request import JobRequest
-from deploy.jobs.tuning import Trial
+from deploy.jobs.tuning import Search, Trial
 from deploy.models import Ref
 from deploy.progress import Screen
 from deploy.sections.training import HYPERPARAMETERS, Tuning
@@ -150,6 +151,12 @@ def test_trials_are_ranked_and_those_without_an_objective_come_last() -> None:
     assert [each.job for each in tuning.ranked(found, maximise=False)] == ["a", "c", "b"]
     assert tuning.table(found)[0] == ("1", "0.5", "0", "Completed", "rate=0.01235", "a")
     assert tuning.table(found)[1][:2] == ("-", "-")
+
+
+def test_a_script_reads_numbers() -> None:
+    found = Search(name="s", status="Completed", trials=(Trial(job="a", status="Completed", values={}, objective=0.5),))
+    read = json.loads(found.to_json())
+    assert (read["name"], read["trials"][0]["objective"]) == ("s", 0.5)
 
 
 def summary(number: int, status: str, value: float | None = None) -> dict[str, Any]:
