@@ -154,7 +154,7 @@ def test_deploys_that_follow_one_another(cloud: Running, images: dict[str, str])
     assert set(told) <= {"one", "two"}
     assert told[-1] == "two"
     assert (desk.release(), desk.warm()) == ("two", ["2", "2"])
-    assert set(desk.environments()) == {"2"}
+    assert desk.environments().count("2") >= 2  # one of the old may be there still: it was busy when the alias moved
 
     with pytest.raises(DeployError, match=r"(?s)version 3 is not healthy: it answered 424: endpoint-refused"):
         desk.deploy("bad")
