@@ -12,6 +12,7 @@ from deploy.prices import Prices
 from deploy.running import Ledger, Row
 from deploy.settings import Settings
 from deploy.verbs.status import bill, table
+from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws
 
 T = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
@@ -112,3 +113,24 @@ def test_the_table_shows_costs_and_times_where_there_are_any_and_the_bill_their_
     assert table(rows) == [("a", "b", "c", "", "0.500", "2026-11-21 04:30"), ("d", "e", "f", "", "", "")]
     assert bill(rows, "a table") == "0.500 USD an hour now (prices: a table)"
     assert bill(rows[1:], "a table") == "nothing is paid by the hour now"
+
+
+def test_every_question_is_one_that_aws_takes(settings: Settings, golden: Golden) -> None:
+    aws = FakeAws({
+        **endpoint(variant("main", 1, 1), main="ml.m5.large"),
+        "ListProvisionedConcurrencyConfigs": {
+            "ProvisionedConcurrencyConfigs": [{"AllocatedProvisionedConcurrentExecutions": 1}]
+        },
+        "ListTrainingJobs": {
+            "TrainingJobSummaries": [{"TrainingJobName": "kennel-local-train-1", "TrainingJobStatus": "InProgress"}]
+        },
+        "DescribeEndpoint": {"EndpointConfigName": "kennel-local-c"},
+    })  # fmt: skip
+    looked = Ledger(settings=settings, call=aws, prices=Prices(call=aws, region="us-east-1"))
+    for kind, name in (("endpoint", "kennel-local"), ("function", "kennel-local-classify"), ("instance", "i-1")):
+        looked.of(kind, name)
+    looked.of("notebook", "kennel-local-notebook")
+    assert list(looked.jobs())
+    for request in aws.sent:
+        if request.service != "pricing":
+            golden("status", request)
