@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
-from moto.server import ThreadedMotoServer
 
 from deploy.desired import foundation
 from deploy.errors import DeployError
@@ -15,6 +13,7 @@ from deploy.models import Plan
 from deploy.sections.general import Iam
 from deploy.settings import choose, parse
 from deploy.verbs.down import down
+from tests.functional.deploy.local_aws import local_aws
 from tests.functional.deploy.test_verbs import Desk
 from tests.unit.deploy.conftest import TOML
 
@@ -23,14 +22,8 @@ CI = "arn:aws:iam::123456789012:role/ci"
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        requests.post(f"http://{host}:{port}/moto-api/reset", timeout=5)
-        server.stop()
+    with local_aws() as found:
+        yield found
 
 
 def desk(url: str, **iam: str) -> Desk:
