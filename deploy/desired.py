@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deploy.hosting import Serving, endpoint
 from deploy.resources.alias import alias
 from deploy.resources.base import Resource
 from deploy.resources.bucket import bucket
@@ -14,7 +13,8 @@ from deploy.resources.function import function
 from deploy.resources.function_url import function_url
 from deploy.resources.log_group import endpoint_group, function_group
 from deploy.resources.role import endpoint_role, function_role, training_role
-from deploy.scaling import function_targets
+from deploy.serving.hosting import Serving, endpoint
+from deploy.serving.scaling import function_targets
 from deploy.settings import Settings
 
 

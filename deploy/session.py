@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from deploy import pushed
 from deploy.apply import apply
 from deploy.aws import Clock
 from deploy.errors import DeployError
-from deploy.image_facts import ImageFacts
-from deploy.images import kind_named
+from deploy.images import pushed
+from deploy.images.build import kind_named
+from deploy.images.facts import ImageFacts
 from deploy.lock import Holder, Lock
 from deploy.models import Call, Plan, Step
 from deploy.observe import observe

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from deploy import engine_setup
+from deploy.images import engine_setup
 
 Tier = Literal["unit", "functional", "container", "e2e"]
 ImageWhere = Literal["train", "serve"]

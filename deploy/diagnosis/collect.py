@@ -9,14 +9,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
-from deploy import gate, quotas
 from deploy.aws import lookup
 from deploy.diagnosis.endpoint_facts import variants
 from deploy.diagnosis.facts import Facts, FunctionSeen, ImageSeen, RoleSeen, WarmSeen
 from deploy.errors import AwsError, DeployError
-from deploy.images import KINDS
+from deploy.images import gate
+from deploy.images.build import KINDS
 from deploy.log_reader import LogReader, job_reader
 from deploy.models import Call, Request
+from deploy.money import quotas
 from deploy.settings import Settings
 
 KEPT_LINES = 50

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from deploy import cuda, gate, pushed
 from deploy.aws import lookup
 from deploy.diagnosis.facts import ImageSeen
 from deploy.errors import DeployError
-from deploy.manifest import DOCKER_MANIFEST, Manifest, read
+from deploy.images import gate, pushed
+from deploy.images.manifest import DOCKER_MANIFEST, Manifest, read
+from deploy.images.registry import Registry
 from deploy.models import Call
-from deploy.registry import Registry
+from deploy.serving import cuda
 
 
 class Engine(Protocol):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from deploy import cuda, gate
 from deploy.diagnosis.facts import Facts, FunctionSeen, WarmSeen
 from deploy.errors import DeployError
+from deploy.images import gate
 from deploy.jobs.reasons import PLAIN
+from deploy.serving import cuda
 
 Certainty = Literal["certain", "likely", "possible"]
 CERTAINTIES: tuple[Certainty, ...] = ("certain", "likely", "possible")

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy import engine
 from deploy.errors import JobError
+from deploy.images import engine
 from deploy.jobs import records
 from deploy.jobs.backend import ENDED, Description
 from deploy.jobs.request import JobRequest

@@ -92,7 +92,7 @@ def _rights(documents: Iterable[Document]) -> set[Right]:
 def statements_of(found: Document) -> list[Statement]:
     """A document's statements, which may stand alone."""
     held = found.get("Statement", ())
-    return [held] if isinstance(held, Mapping) else list(held)
+    return [dict(held)] if isinstance(held, Mapping) else list(held)
 
 
 def _of(statement: Statement) -> Iterator[Right]:

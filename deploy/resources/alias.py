@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy import probe
 from deploy.aws import is_missing, lookup, pages
 from deploy.errors import AwsError, DeployError
 from deploy.models import Act, Call, Change, Check, Ref, Request, State, Step, Wait, differences
 from deploy.resources.base import unchanged
 from deploy.resources.function import Runs, ask, fields_of, is_active, is_updated, runs
+from deploy.serving import probe
 from deploy.settings import Settings
 
 MARK = "kennel: "  # begins the description of every alias and version that is ours: neither can carry tags

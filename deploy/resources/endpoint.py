@@ -8,11 +8,11 @@ from typing import Any
 
 from deploy.aws import lookup
 from deploy.errors import DeployError
-from deploy.history import extended, history, tag
 from deploy.models import Act, Call, Change, Request, State, Step, Wait, content_hash
 from deploy.resources.base import Kind, delete, listing, require_ours, sagemaker_tags, tag_list, tags_of, unchanged
 from deploy.resources.endpoint_config import describe_config, identity, key_of
 from deploy.resources.model import describe_model
+from deploy.serving.history import extended, history, tag
 from deploy.settings import Settings
 
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack")

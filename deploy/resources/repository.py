@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws import lookup, pages
-from deploy.images import Kind as ImageKind
+from deploy.images.build import Kind as ImageKind
 from deploy.models import Act, Call, Request, State, Step, differences
 from deploy.resources.base import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
 from deploy.settings import Settings

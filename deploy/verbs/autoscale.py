@@ -10,15 +10,15 @@ from typing import Any
 
 from deploy.aws import lookup
 from deploy.errors import DeployError
-from deploy.hosting import place
 from deploy.kinds import BY_NAME
 from deploy.models import Call, Request
 from deploy.observe import inventory
-from deploy.obsolete import Obsolete
 from deploy.progress import Screen
 from deploy.resources import from_zero
 from deploy.resources.scalable_target import describe, key_of, metric_words, running_forms
-from deploy.scaling import all_targets, check_endpoint, function_targets, scalable_targets
+from deploy.serving.hosting import place
+from deploy.serving.obsolete import Obsolete
+from deploy.serving.scaling import all_targets, check_endpoint, function_targets, scalable_targets
 from deploy.session import Session
 from deploy.settings import Settings
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from contract.golden import Golden
-from deploy import announce, golden
 from deploy.errors import DeployError
-from deploy.history import history
-from deploy.invocation import PROBABILITIES, Question, ask
 from deploy.models import State, Step
+from deploy.money import announce
 from deploy.resources.endpoint import PROVEN_TAG, Endpoint, noted
 from deploy.resources.endpoint_config import key_of, named
+from deploy.serving import golden
+from deploy.serving.history import history
+from deploy.serving.invocation import PROBABILITIES, Question, ask
 from deploy.session import Session
 from deploy.verbs.plan import Untrained, desired
 from deploy.verbs.rollback import look, return_to

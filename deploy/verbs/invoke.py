@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from deploy.errors import DataError, DeployError
-from deploy.hosting import async_folder
-from deploy.invocation import Question, ask, ask_later, media_type
 from deploy.models import Request
+from deploy.serving.hosting import async_folder
+from deploy.serving.invocation import Question, ask, ask_later, media_type
 from deploy.session import Session
 from deploy.verbs.rollback import endpoint_name
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from deploy.errors import DeployError
 from deploy.models import Plan, State
-from deploy.prices import Prices
+from deploy.money.prices import Prices
 from deploy.resources.base import require_ours
 from deploy.resources.notebook import NotebookInstance, notebook
 from deploy.resources.role import notebook_role

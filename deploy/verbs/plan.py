@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.desired import foundation, serving
-from deploy.hosting import Serving, check, check_main
-from deploy.image_facts import ImageFacts
+from deploy.images.facts import ImageFacts
 from deploy.models import Call, Plan, State, Step, told
 from deploy.observe import observe
-from deploy.obsolete import obsolete
 from deploy.plan import plan as pure_plan
 from deploy.plan import summary
 from deploy.progress import Screen
 from deploy.resources.base import Resource
+from deploy.serving.hosting import Serving, check, check_main
+from deploy.serving.obsolete import obsolete
+from deploy.serving.trained import Trained, trained
 from deploy.session import Session
-from deploy.trained import Trained, trained
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "none": " "}
 

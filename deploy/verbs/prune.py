@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.aws import lookup, pages
-from deploy.engine import Run
 from deploy.errors import DeployError
-from deploy.images import KINDS, Kind
+from deploy.images.build import KINDS, Kind
+from deploy.images.engine import Run
+from deploy.images.pushed import REPAIRED
+from deploy.images.referenced import referenced
 from deploy.models import Plan, Request, Step
-from deploy.pushed import REPAIRED
-from deploy.referenced import referenced
 from deploy.session import Session
 
 NEWEST = 5  # pushed images that stay though nothing refers to them: what a rollback by hand would look for

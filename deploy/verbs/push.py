@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deploy import gate, pushed
 from deploy.errors import ImageRefusedError, PushError
-from deploy.images import PLATFORM, Kind
-from deploy.manifest import Manifest, repaired
-from deploy.registry import Registry
+from deploy.images import gate, pushed
+from deploy.images.build import PLATFORM, Kind
+from deploy.images.manifest import Manifest, repaired
+from deploy.images.registry import Registry
+from deploy.images.sender import Sender, Target, seen
 from deploy.resources.repository import repository
-from deploy.sender import Sender, Target, seen
 from deploy.session import Session
 
 

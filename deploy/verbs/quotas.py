@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploy import quotas as pure
 from deploy.aws import pages
 from deploy.errors import AwsError
 from deploy.models import Request
-from deploy.quotas import Row
+from deploy.money import quotas as pure
+from deploy.money.quotas import Row
 from deploy.session import Session
 
 HEADINGS = ("verb", "quota", "needed", "has", "verdict", "why")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.apply import wait
-from deploy.endpoint_rollback import Back, step, target
 from deploy.errors import DeployError
 from deploy.models import Plan, Request, State, Wait
 from deploy.resources.alias import alias
 from deploy.resources.endpoint import BUSY, Endpoint, served
+from deploy.serving.endpoint_rollback import Back, step, target
 from deploy.session import Session
 
 

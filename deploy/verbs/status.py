@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from deploy.kinds import BY_NAME
+from deploy.money.prices import Prices
+from deploy.money.running import Ledger, Row
 from deploy.observe import inventory
-from deploy.prices import Prices
 from deploy.resources import running_job
-from deploy.running import Ledger, Row
 from deploy.session import Session
 
 HEADINGS = ("kind", "name", "state", "detail", "USD/h", "since")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import get_args
 
 from contract import metrics
-from deploy import announce
 from deploy import data as pictures
 from deploy.desired import foundation
 from deploy.errors import DataError, DeployError, JobError, SettingsError
@@ -23,6 +22,7 @@ from deploy.jobs.request import JobRequest, JobResult
 from deploy.jobs.sagemaker import SageMaker
 from deploy.log_reader import Line
 from deploy.models import Request
+from deploy.money import announce
 from deploy.progress import Screen
 from deploy.resources.bucket import bucket
 from deploy.resources.role import training_role

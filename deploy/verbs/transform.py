@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deploy import data, hosting
+from deploy import data
 from deploy.aws import pages
 from deploy.desired import foundation
 from deploy.errors import AwsError, DataError, DeployError, JobError
@@ -16,9 +16,10 @@ from deploy.jobs.transform import Answer, Pictures
 from deploy.log_reader import LogReader
 from deploy.models import Request, content_hash
 from deploy.resources.model import Model, model
+from deploy.serving import hosting
+from deploy.serving.trained import trained
 from deploy.session import Session
 from deploy.settings import Settings
-from deploy.trained import trained
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 ATTEMPTS = 50

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from contract import metrics
-from deploy import announce
 from deploy.desired import foundation
 from deploy.errors import DeployError, JobError, SettingsError
 from deploy.jobs import records, tuning
@@ -21,6 +20,7 @@ from deploy.jobs.study import Ended, search
 from deploy.jobs.tuning import Search, Trial
 from deploy.log_reader import Line
 from deploy.models import content_hash
+from deploy.money import announce
 from deploy.resources.role import training_role
 from deploy.sections.base import unknown
 from deploy.session import Session

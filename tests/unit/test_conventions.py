@@ -7,11 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from invoke.tasks import Task
 
-from deploy.locks import LOCKS
+import tasks as project_tasks
+from deploy.images.locks import LOCKS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROOMS = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter")
+ROOMS = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter", "cli")
 PRODUCT = sorted(
     path.relative_to(REPOSITORY).as_posix()
     for room in ROOMS
@@ -73,15 +75,7 @@ def test_the_images_start_nothing_through_a_shell() -> None:
 
 
 def test_the_documents_show_every_task_and_no_other() -> None:
-    tree = ast.parse((REPOSITORY / "tasks.py").read_text(encoding="utf-8"))
-    tasks = {
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-        and any(
-            "task" in {name.id for name in ast.walk(mark) if isinstance(name, ast.Name)} for mark in node.decorator_list
-        )
-    }
+    tasks = {task.name for task in vars(project_tasks).values() if isinstance(task, Task)}
     documents = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     calls = re.findall(r"\./inv ((?:[a-z]+ ?)+)", documents)
     shown = {word for call in calls for word in call.split()}

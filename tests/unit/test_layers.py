@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "starter": set(),
 }
 TORCH = {"torch", "torchvision"}
-PURE = ("deploy/models.py", "deploy/plan.py", "deploy/images.py", "train/launch.py")
+PURE = ("deploy/models.py", "deploy/plan.py", "deploy/images/build.py", "train/launch.py")
 DOORS = {"socket", "subprocess", "boto3", "botocore", "docker", "requests", "http", "urllib"}
 
 
@@ -44,7 +44,7 @@ def breaches(room: str, source: str) -> list[str]:
     found = []
     for name in imported(source):
         top = name.split(".")[0]
-        foreign = top in (*ROOMS, "tasks", "wiring", "tests", "benchmarks") and top != room
+        foreign = top in (*ROOMS, "tasks", "cli", "tests", "benchmarks") and top != room
         allowed = any(name == right or name.startswith(f"{right}.") for right in ALLOWED[room])
         if name.startswith(".") or (foreign and not allowed):
             found.append(name)

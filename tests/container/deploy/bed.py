@@ -11,12 +11,12 @@ from typing import Any
 
 from deploy.aws import Clock, Door, connect
 from deploy.desired import foundation
+from deploy.images.workshop import Workshop
 from deploy.lock import Holder
 from deploy.models import Request
 from deploy.progress import Screen
 from deploy.session import Session
 from deploy.settings import Settings, choose, parse
-from deploy.workshop import Workshop
 from tests.unit.serve.artifacts import write_artifact
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -17,20 +17,20 @@ from typing import Any
 import pytest
 
 from deploy.aws import connect
-from deploy.engine import answer
 from deploy.errors import AwsError, ImageRefusedError
-from deploy.images import Kind
-from deploy.layers import Engine
-from deploy.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from deploy.images.build import Kind
+from deploy.images.engine import answer
+from deploy.images.layers import Engine
+from deploy.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from deploy.images.packing import KnownLayers
+from deploy.images.registry import Login, Registry, login
+from deploy.images.sender import Sender
+from deploy.images.workshop import Workshop
 from deploy.models import Request
-from deploy.packing import KnownLayers
 from deploy.progress import Screen
-from deploy.registry import Login, Registry, login
-from deploy.sender import Sender
 from deploy.session import Session
 from deploy.settings import Settings, choose, parse
 from deploy.verbs.push import push
-from deploy.workshop import Workshop
 from localcloud import daemon
 from tests.container.localcloud.roles import make_roles
 

@@ -20,17 +20,17 @@ from contract.golden import Golden
 from deploy.aws import connect
 from deploy.desired import foundation
 from deploy.errors import DeployError
-from deploy.hosting import Serving, endpoint
-from deploy.image_facts import ImageFacts
-from deploy.invocation import Question, ask
+from deploy.images.facts import ImageFacts
+from deploy.images.workshop import Workshop
 from deploy.models import Request
 from deploy.progress import Screen
 from deploy.resources.endpoint import Endpoint
+from deploy.serving.hosting import Serving, endpoint
+from deploy.serving.invocation import Question, ask
 from deploy.session import Session
 from deploy.settings import choose, parse
 from deploy.verbs.deploy import is_unproven, verify
 from deploy.verbs.rollback import rollback
-from deploy.workshop import Workshop
 from tests.container.localcloud.hosting_support import REPOSITORY, Running, running
 from tests.unit.serve.artifacts import manifest
 from tests.unit.serve.onnx_bytes import IDENTITY, network

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 import docker
-from deploy import engine
 from deploy.aws import connect
 from deploy.errors import JobError
+from deploy.images import engine
 from deploy.jobs.ec2 import newest_image
 from deploy.jobs.here import container
 from deploy.jobs.latest import latest_job

@@ -22,10 +22,10 @@ from deploy.aws import connect
 from deploy.diagnosis.facts import Facts
 from deploy.diagnosis.images import ImageEyes
 from deploy.diagnosis.rules import Diagnosis
-from deploy.layers import Engine
-from deploy.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Blob, Manifest
+from deploy.images.layers import Engine
+from deploy.images.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Blob, Manifest
+from deploy.images.registry import Registry, login
 from deploy.progress import Screen
-from deploy.registry import Registry, login
 from deploy.session import Session
 from deploy.settings import choose, parse
 from deploy.verbs.why import show, why

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from deploy.images import KINDS, Kind
-from deploy.workshop import Workshop
+from deploy.images.build import KINDS, Kind
+from deploy.images.workshop import Workshop
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MB = 1_000_000

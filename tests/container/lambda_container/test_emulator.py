@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import docker
-from deploy.workshop import build
+from deploy.images.workshop import build
 from localcloud.containers import gateway_address
 from tests.container.lambda_container.emulator import ROOT, Function, running
 from tests.functional.lambda_container.servers import Asked, Reply, Server, serving

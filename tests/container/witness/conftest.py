@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import docker
-from deploy.workshop import Workshop
+from deploy.images.workshop import Workshop
 from localcloud import daemon
 from tests.container.localcloud.roles import make_roles
 

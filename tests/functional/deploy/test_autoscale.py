@@ -17,7 +17,7 @@ from deploy.plan import teardown
 from deploy.progress import Screen
 from deploy.resources.base import Resource, tag_list
 from deploy.resources.endpoint import Endpoint
-from deploy.scaling import release, scalable_targets
+from deploy.serving.scaling import release, scalable_targets
 from deploy.session import Session
 from deploy.settings import Settings, choose, parse
 from deploy.verbs.autoscale import autoscale, report

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import PushError
-from deploy.layers import Engine, Saved, Stored, hashed, stored
-from deploy.manifest import DOCKER_LAYER, Blob, digest_of
-from deploy.packing import KnownLayers, Packing
+from deploy.images.layers import Engine, Saved, Stored, hashed, stored
+from deploy.images.manifest import DOCKER_LAYER, Blob, digest_of
+from deploy.images.packing import KnownLayers, Packing
 
 LAYER = b"HEAD" + b"content of a" + b"PAD" + b"content of b" + b"END"
 CONFIG = json.dumps({"rootfs": {"diff_ids": [digest_of(LAYER)]}}).encode()

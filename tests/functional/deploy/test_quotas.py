@@ -12,7 +12,7 @@ import pytest
 
 from deploy.aws import connect
 from deploy.models import Request
-from deploy.prices import TABLE_SOURCE, Prices
+from deploy.money.prices import TABLE_SOURCE, Prices
 from deploy.progress import Screen
 from deploy.sections.training import Training
 from deploy.session import Session

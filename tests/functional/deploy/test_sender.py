@@ -22,11 +22,11 @@ import pytest
 
 from deploy.aws import Clock
 from deploy.errors import PushError
-from deploy.layers import Layers
-from deploy.manifest import DOCKER_LAYER, DOCKER_MANIFEST
-from deploy.packing import KnownLayers
-from deploy.registry import Login, Registry
-from deploy.sender import Sender, Target, seen
+from deploy.images.layers import Layers
+from deploy.images.manifest import DOCKER_LAYER, DOCKER_MANIFEST
+from deploy.images.packing import KnownLayers
+from deploy.images.registry import Login, Registry
+from deploy.images.sender import Sender, Target, seen
 from localcloud.ecr_records import Records
 from localcloud.registry import Registry as Served
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.engine import EngineError
-from deploy.engine_setup import Acts, daemon, look
+from deploy.images.engine import EngineError
+from deploy.images.engine_setup import Acts, daemon, look
 
 
 class Engine:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.hosting import Serving, endpoint
-from deploy.image_facts import ImageFacts
+from deploy.images.facts import ImageFacts
 from deploy.models import Request, State, Step, Wait
 from deploy.resources.base import Resource
 from deploy.resources.endpoint import Endpoint
 from deploy.resources.endpoint_config import EndpointConfig
+from deploy.serving.hosting import Serving, endpoint
 from deploy.settings import Settings, choose, parse
 
 STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.0.1:4566"\n'

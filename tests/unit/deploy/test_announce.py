@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from deploy import announce
 from deploy.errors import DeployError
 from deploy.jobs.request import JobRequest
 from deploy.models import Plan, Step
+from deploy.money import announce
 from deploy.progress import Screen
 from deploy.sections.endpoint import Endpoint
 from deploy.sections.function import Function

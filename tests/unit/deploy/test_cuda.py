@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.cuda import has_gpu, host_image
+from deploy.serving.cuda import has_gpu, host_image
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from deploy import gate
 from deploy.diagnosis.collect import Collector, takers
 from deploy.diagnosis.facts import Facts, ImageSeen
 from deploy.diagnosis.images import split
+from deploy.images import gate
 from deploy.progress import Screen
 from deploy.session import Session
 from deploy.settings import Settings

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from deploy import gate
 from deploy.errors import ImageRefusedError
-from deploy.gate import Consumer, Facts
-from deploy.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from deploy.images import gate
+from deploy.images.gate import Consumer, Facts
+from deploy.images.manifest import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
 GOOD: dict[str, Any] = {
     "media_type": DOCKER_MANIFEST,

@@ -12,9 +12,9 @@ import pytest
 from contract.golden import Golden as Picture
 from contract.golden import dumps
 from deploy.errors import DeployError
-from deploy.golden import disagreements, fetch
-from deploy.invocation import PROBABILITIES, Question, ask_later
 from deploy.progress import Screen
+from deploy.serving.golden import disagreements, fetch
+from deploy.serving.invocation import PROBABILITIES, Question, ask_later
 from deploy.session import Session
 from deploy.verbs.deploy import is_unproven, verify
 from tests.unit.deploy.conftest import Golden

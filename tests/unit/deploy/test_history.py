@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.endpoint_rollback import step, target
 from deploy.errors import DeployError
-from deploy.history import KEPT, extended, history, previous
 from deploy.models import State
 from deploy.resources.endpoint_config import named
+from deploy.serving.endpoint_rollback import step, target
+from deploy.serving.history import KEPT, extended, history, previous
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.hosting import ARN, TAGS, endpoint_of, operations, requests, running
 

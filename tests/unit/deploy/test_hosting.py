@@ -7,12 +7,12 @@ import io
 import pytest
 
 from deploy.errors import DeployError, SettingsError
-from deploy.hosting import check, check_main
-from deploy.image_facts import ImageFacts, look, parse
+from deploy.images.facts import ImageFacts, look, parse
 from deploy.kinds import BY_NAME as KINDS
 from deploy.models import Request
 from deploy.progress import Screen
 from deploy.resources.model import Model
+from deploy.serving.hosting import check, check_main
 from deploy.session import Session
 from deploy.settings import Settings
 from deploy.verbs.plan import plan

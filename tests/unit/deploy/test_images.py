@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.engine import Builder
-from deploy.images import (
+from deploy.images.build import (
     LAYERS,
     Build,
     File,
@@ -23,6 +22,7 @@ from deploy.images import (
     parted,
     pinned,
 )
+from deploy.images.engine import Builder
 
 DOCKER = Path(__file__).parents[3] / "docker"
 FILES = (

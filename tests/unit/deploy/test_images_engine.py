@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.engine import Builder, EngineError, builder, version
-from deploy.engine_setup import Host, plan
+from deploy.images.engine import Builder, EngineError, builder, version
+from deploy.images.engine_setup import Host, plan
 
 DEBIAN = Host(apt=True, root=True)
 

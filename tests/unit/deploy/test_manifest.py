@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from deploy import manifest
 from deploy.errors import ImageRefusedError
-from deploy.layers import chain_ids, diff_ids
-from deploy.manifest import (
+from deploy.images import manifest
+from deploy.images.layers import chain_ids, diff_ids
+from deploy.images.manifest import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
     DOCKER_MANIFEST,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.models import State
-from deploy.obsolete import doomed, kept_configs, obsolete
+from deploy.serving.obsolete import doomed, kept_configs, obsolete
 from tests.unit.deploy.fakes import FakeAws
 from tests.unit.deploy.hosting import TAGS, settings_of
 

@@ -10,8 +10,7 @@ import pytest
 
 from deploy.desired import foundation, serving
 from deploy.errors import DeployError
-from deploy.hosting import Serving
-from deploy.image_facts import ImageFacts
+from deploy.images.facts import ImageFacts
 from deploy.kinds import BY_NAME, KINDS
 from deploy.models import Plan, Ref, Request, State
 from deploy.plan import plan, summary, teardown
@@ -26,6 +25,7 @@ from deploy.resources.function_url import FunctionUrl
 from deploy.resources.log_group import LogGroup
 from deploy.resources.model import Model
 from deploy.resources.role import Role
+from deploy.serving.hosting import Serving
 from deploy.settings import Settings
 from localcloud.validation import validate
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from deploy import bill
-from deploy.prices import LIST_SOURCE, TABLE_SOURCE, Prices, hourly, listed, products
+from deploy.money import bill
+from deploy.money.prices import LIST_SOURCE, TABLE_SOURCE, Prices, hourly, listed, products
 from deploy.sections.base import Section
 from deploy.sections.endpoint import Autoscaling, Endpoint, Variant
 from deploy.sections.function import Function

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy import probe
+from deploy.serving import probe
 from lambda_container.picture import media_type
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from deploy.errors import DeployError
-from deploy.images import Kind
+from deploy.images.build import Kind
+from deploy.images.referenced import referenced
 from deploy.models import Request
 from deploy.progress import Screen
-from deploy.referenced import referenced
 from deploy.session import Session
 from deploy.settings import Settings
 from deploy.verbs.prune import NEWEST, PushedImage, delete_images, old_digests, old_tags, prune, tags_of

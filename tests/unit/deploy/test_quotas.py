@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from deploy.errors import DeployError
+from deploy.money.quotas import Need, Quota, Row, compare, increase, needs, require, vcpus
 from deploy.progress import Screen
-from deploy.quotas import Need, Quota, Row, compare, increase, needs, require, vcpus
 from deploy.sections.base import Section
 from deploy.sections.endpoint import Autoscaling, Endpoint, Variant
 from deploy.sections.function import Function

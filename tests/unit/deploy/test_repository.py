@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from deploy import pushed
 from deploy.errors import DeployError
-from deploy.images import KINDS, Kind
-from deploy.manifest import DOCKER_MANIFEST, OCI_MANIFEST
+from deploy.images import pushed
+from deploy.images.build import KINDS, Kind
+from deploy.images.manifest import DOCKER_MANIFEST, OCI_MANIFEST
+from deploy.images.registry import TOKEN
 from deploy.models import Request, State
-from deploy.registry import TOKEN
 from deploy.resources.repository import KIND, LIFECYCLE, Repository, repository
 from deploy.settings import Settings
 from tests.unit.deploy.fakes import FakeAws, refusal

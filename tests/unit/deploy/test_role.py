@@ -127,4 +127,6 @@ def test_a_boundary_of_the_settings_bounds_every_role(settings: Settings) -> Non
     bounded = settings.model_copy(update={"iam": Iam(permissions_boundary=BOUNDARY)})
     for make in CONTRACTS:
         assert make(bounded).boundary == BOUNDARY
-        assert make(bounded).plan(None).acts[0].params["PermissionsBoundary"] == BOUNDARY
+        create = make(bounded).plan(None).acts[0]
+        assert isinstance(create, Request)
+        assert create.params["PermissionsBoundary"] == BOUNDARY

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from deploy import gate
 from deploy.diagnosis.facts import Facts, FunctionSeen, ImageSeen, RoleSeen, VariantSeen, WarmSeen
 from deploy.diagnosis.rules import STUCK_S, diagnose, telling
-from deploy.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
-from deploy.quotas import Need, Quota, Row
+from deploy.images import gate
+from deploy.images.manifest import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+from deploy.money.quotas import Need, Quota, Row
 
 T = datetime(2026, 11, 21, 4, tzinfo=UTC)
 LATER = T + timedelta(hours=1)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from deploy.prices import Prices
-from deploy.running import Ledger, Row
+from deploy.money.prices import Prices
+from deploy.money.running import Ledger, Row
 from deploy.settings import Settings
 from deploy.verbs.status import bill, table
 from tests.unit.deploy.conftest import Golden

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from deploy.errors import DeployError
-from deploy.hosting import check
-from deploy.image_facts import ImageFacts
+from deploy.images.facts import ImageFacts
 from deploy.models import Request
 from deploy.resources.scalable_target import KIND, ScalableTarget
-from deploy.scaling import all_targets, function_targets, release, scalable_targets
 from deploy.sections.endpoint import Endpoint
 from deploy.sections.function import Function
+from deploy.serving.hosting import check
+from deploy.serving.scaling import all_targets, function_targets, release, scalable_targets
 from deploy.settings import Settings
 from tests.unit.deploy.conftest import Golden
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,8 +130,8 @@ def test_the_linters_see_what_is_wrong(tools: Tools) -> None:
     wide = {"Sid": "Wide", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutBucketPolicy"], "Resource": ["*"]}
     unknown = {"Sid": "Unknown", "Effect": "Allow", "Action": ["s3:Fetch"], "Resource": ["*"]}
     misplaced = {"Sid": "Off", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::bucket"]}
-    documents = {
-        statement["Sid"]: {"Version": "2012-10-17", "Statement": [statement]}
+    documents: dict[str, dict[str, Any]] = {
+        str(statement["Sid"]): {"Version": "2012-10-17", "Statement": [statement]}
         for statement in (wide, unknown, misplaced)
     }
     assert {name for name, _, _ in findings(tools, documents)} == {"Wide", "Unknown", "Off"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from deploy.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Price, Prices, Use
+from deploy.money.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Price, Prices, Use
 from deploy.sections.endpoint import Endpoint
 from deploy.settings import Settings
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from deploy.errors import PushError
-from deploy.gate import Facts, facts
-from deploy.layers import Layers, diff_ids
-from deploy.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, Blob, Manifest, digest_of, docker_manifest
-from deploy.packing import KnownLayers, Packing
-from deploy.registry import Registry
+from deploy.images.gate import Facts, facts
+from deploy.images.layers import Layers, diff_ids
+from deploy.images.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, Blob, Manifest, digest_of, docker_manifest
+from deploy.images.packing import KnownLayers, Packing
+from deploy.images.registry import Registry
 
 Progress = Callable[[int, int], None]
 AT_ONCE = 4

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from deploy.aws import lookup
 from deploy.errors import DeployError
-from deploy.images import Kind
-from deploy.manifest import ACCEPTED, Manifest, read
+from deploy.images.build import Kind
+from deploy.images.manifest import ACCEPTED, Manifest, read
 from deploy.models import Call, Request
 from deploy.settings import Settings
 

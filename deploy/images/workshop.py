@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy import engine
-from deploy.images import PLATFORM, Build, File, ImageError, Kind, command, context, inputs, installs, labels
+from deploy.images import engine
+from deploy.images.build import PLATFORM, Build, File, ImageError, Kind, command, context, inputs, installs, labels
 
 OFFICIAL_BASE = "python:3.13-slim"
 CA_VARIABLES = ("KENNEL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")

@@ -19,26 +19,26 @@ from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
     from deploy.diagnosis.images import ImageEyes
-    from deploy.images import Kind
+    from deploy.images.build import Kind
+    from deploy.images.registry import Registry
+    from deploy.images.sender import Sender
     from deploy.models import Plan, Request
     from deploy.progress import Screen
-    from deploy.registry import Registry
-    from deploy.sender import Sender
     from deploy.session import Session
     from deploy.settings import Settings
     from deploy.verbs.train import Local
     from localcloud.daemon import Status
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 CACHE = HERE / ".kennel" / "cache"
 
 
 @contextmanager
 def said_plainly() -> Iterator[None]:
     """An error meant for people ends the command with its message; a bug keeps its traceback."""
-    from deploy.engine import EngineError
     from deploy.errors import DeployError
-    from deploy.images import ImageError
+    from deploy.images.build import ImageError
+    from deploy.images.engine import EngineError
     from localcloud.errors import LocalcloudError
     from starter.packages import FetchError
 
@@ -65,11 +65,11 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *,
     meant, and says where it acts. `seen` counts what is sent, by operation. With `aside`, what it tells goes to stderr,
     beside output that a script reads."""
     from deploy.aws import connect
-    from deploy.image_facts import look
+    from deploy.images.facts import look
+    from deploy.images.workshop import Workshop
     from deploy.lock import Holder
     from deploy.progress import Screen
     from deploy.session import Session
-    from deploy.workshop import Workshop
 
     chosen = chosen or settings()
 
@@ -104,10 +104,10 @@ def pushing(session: Session) -> tuple[Sender, Registry]:
     """The doors of a push: to the engine's images and, with tokens of the session's ECR, to its registry."""
     import time
 
-    from deploy.layers import Engine
-    from deploy.packing import KnownLayers
-    from deploy.registry import Registry, login
-    from deploy.sender import Sender
+    from deploy.images.layers import Engine
+    from deploy.images.packing import KnownLayers
+    from deploy.images.registry import Registry, login
+    from deploy.images.sender import Sender
 
     bundle = session.settings.images.ca_bundle or os.environ.get("KENNEL_CA_BUNDLE")
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -125,8 +125,8 @@ def image_eyes(session: Session) -> ImageEyes:
 
 def images_now() -> tuple[dict[Kind, str], set[str]]:
     """The images as they would be built now, by kind; and what else of ours the engine is to keep."""
-    from deploy.images import KINDS
-    from deploy.workshop import Workshop
+    from deploy.images.build import KINDS
+    from deploy.images.workshop import Workshop
 
     workshop = Workshop(repository=HERE, say=_tell_building)
     tests = {workshop.plan(kind, target="test").reference for kind in KINDS}
@@ -190,7 +190,7 @@ def data_name(source: str) -> str:
 
 def weights() -> Path:
     """ResNet-50's: torchvision's own by way of the training image, or a package's where that is out of reach."""
-    from deploy.workshop import Workshop
+    from deploy.images.workshop import Workshop
     from starter import weights
 
     def official(target: Path) -> bool:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from deploy.history import history
 from deploy.kinds import BY_NAME, KINDS
 from deploy.models import Call, State, Step
 from deploy.observe import inventory
 from deploy.resources.endpoint_config import ENDPOINT_TAG, describe_config, named
+from deploy.serving.history import history
 from deploy.settings import Settings
 
 # In the order in which they go. The scaling of an endpoint that goes is deregistered before it (CONTRACTS 54).

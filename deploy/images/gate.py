@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from deploy.errors import ImageRefusedError
-from deploy.images import PLATFORM, Kind
-from deploy.manifest import DOCKER_MANIFEST, INDEXES
+from deploy.images.build import PLATFORM, Kind
+from deploy.images.manifest import DOCKER_MANIFEST, INDEXES
 
 Consumer = Literal["SageMaker", "Lambda"]
 CONSUMERS: Mapping[Kind, Consumer] = {"train": "SageMaker", "serve": "SageMaker", "lambda": "Lambda"}

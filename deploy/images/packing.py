@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.manifest import DOCKER_LAYER, Blob
+from deploy.images.manifest import DOCKER_LAYER, Blob
 
 LEVEL = 1  # ISA-L's: 700 MB/s a core on libraries, and 1.5 % larger than zlib's 6 at 30
 PIECE = 1 << 20

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy import cuda, scaling
 from deploy.errors import DeployError
-from deploy.image_facts import ImageFacts
+from deploy.images.facts import ImageFacts
 from deploy.resources import rollout
 from deploy.resources.alarm import Alarm, alarms
 from deploy.resources.base import Resource
@@ -16,6 +15,7 @@ from deploy.resources.endpoint import STARTING_S, Endpoint, Share, facts
 from deploy.resources.endpoint_config import EndpointConfig, config_name, identity
 from deploy.resources.model import Model, model
 from deploy.sections import endpoint as section
+from deploy.serving import cuda, scaling
 from deploy.settings import Settings
 
 TOLERANCE = "KENNEL_GOLDEN_TOLERANCE"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import DeployError
-from deploy.history import history, previous
 from deploy.models import Change, State, Step
 from deploy.resources.base import require_ours
 from deploy.resources.endpoint import in_service, update
 from deploy.resources.endpoint_config import key_of, named
 from deploy.resources.rollout import deployment
 from deploy.sections.endpoint import Rollout
+from deploy.serving.history import history, previous
 
 PATIENCE_S = 3600.0
 

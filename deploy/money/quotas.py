@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from deploy.aws import pages
-from deploy.bill import fleets
 from deploy.errors import AwsError, DeployError
 from deploy.models import Call, Request
+from deploy.money.bill import fleets
 from deploy.settings import Settings
 
 UNRESERVED = 100  # must stay so in an account (CONTRACTS 67)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from deploy import bill, quotas
 from deploy.errors import DeployError
 from deploy.jobs.request import JobRequest
 from deploy.models import Plan
-from deploy.prices import Prices
+from deploy.money import bill, quotas
+from deploy.money.prices import Prices
 from deploy.session import Session
 from deploy.settings import Settings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from deploy import engine
-from deploy.cuda import LABEL
+from deploy.images import engine
+from deploy.serving.cuda import LABEL
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from deploy.engine import Run, answer
 from deploy.errors import PushError
-from deploy.manifest import digest_of
+from deploy.images.engine import Run, answer
+from deploy.images.manifest import digest_of
 
 PIECE = 1 << 20  # bytes
 

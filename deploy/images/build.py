@@ -16,7 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
-from deploy import engine
+from deploy.images import engine
 
 Kind = Literal["train", "serve", "lambda"]
 KINDS: tuple[Kind, ...] = ("serve", "lambda", "train")  # the quickest to build first

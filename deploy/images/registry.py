@@ -13,7 +13,7 @@ import requests
 
 from deploy.aws import Clock
 from deploy.errors import PushError
-from deploy.manifest import ACCEPTED, Manifest, read
+from deploy.images.manifest import ACCEPTED, Manifest, read
 from deploy.models import Call, Request
 
 ATTEMPTS = 5

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.errors import DeployError
-from deploy.hosting import place
 from deploy.jobs.latest import latest_job
 from deploy.models import Call
 from deploy.sections.endpoint import Variant
+from deploy.serving.hosting import place
 from deploy.settings import Settings
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deploy import engine
-from deploy.engine import EngineError
+from deploy.images import engine
+from deploy.images.engine import EngineError
 
 PID_FILE = Path("/var/run/docker.pid")
 PROC = Path("/proc")

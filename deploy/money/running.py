@@ -9,7 +9,7 @@ from typing import Any
 
 from deploy.aws import lookup, pages
 from deploy.models import Call, Request
-from deploy.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Prices
+from deploy.money.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Prices
 from deploy.resources import instance
 from deploy.settings import Settings
 

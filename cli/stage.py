@@ -1,0 +1,99 @@
+"""Where things happen: a stage, the local AWS, the demo, and the end of it all."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from cli import wiring
+from cli.wiring import HERE, said_plainly
+
+
+@task(positional=["stage"], help={"stage": "local, or one of your own in deploy.toml"})
+def on(_: Context, stage: str) -> None:
+    """Choose the stage for the tasks that follow: ./inv on prod plan deploy (or set KENNEL_STAGE)."""
+    os.environ["KENNEL_STAGE"] = stage
+    with said_plainly():
+        wiring.settings()
+
+
+@task
+def up(_: Context) -> None:
+    """Start the local AWS in the background, and say where it answers."""
+    with said_plainly():
+        print(f"AWS answers at {wiring.local_aws(wiring.settings()).endpoint_url}")
+
+
+@task(
+    help={
+        "yes": "do not ask",
+        "data": "the bucket with all it holds too",
+        "images": "the pushed images too",
+        "deployer": "the role for those who deploy too",
+    }
+)
+def down(_: Context, yes: bool = False, data: bool = False, images: bool = False, deployer: bool = False) -> None:
+    """Take away everything of the stage, and prove that nothing is left."""
+    from deploy.verbs.down import down
+    from localcloud import daemon
+
+    with said_plainly():
+        settings = wiring.settings()
+        local = bool(settings.stage.endpoint_url)  # a local AWS goes whole
+        asked = {"data": data, "images": images, "deployer": deployer}
+        also = {name for name, wanted in asked.items() if wanted or local}
+        if not local or daemon.status(wiring.state_dir(settings)).healthy:
+            confirm = (lambda _: True) if yes else wiring.agreed_deletion
+            done = down(wiring.session(settings), confirm, also=also)
+            print(f"{settings.prefix}: {len(done.gone)} resources taken away, none left")
+            for address in done.kept:
+                print(f"kept: {address} (--data, --images and --deployer take these too)")
+        if local:
+            wiring.stop_local_aws(settings)
+
+
+@task
+def page(_: Context) -> None:
+    """The address of the local endpoint's page, to drop pictures on."""
+    with said_plainly():
+        print(wiring.page(wiring.settings()))
+
+
+@task
+def demo(_: Context) -> None:
+    """The whole path on this machine: pictures, training, endpoint, Lambda, five answers."""
+    from urllib.parse import urlsplit
+
+    from deploy.demo import Demo
+
+    with said_plainly():
+        settings = wiring.settings()
+        seen: Counter[str] = Counter()
+        session = wiring.session(settings, seen)
+
+        def build() -> None:
+            for kind in ("serve", "lambda", "train"):
+                session.build(kind)
+
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            Demo(
+                session=session,
+                build=build,
+                up=lambda: urlsplit(wiring.local_aws(settings).info["container_url"]).hostname or "",
+                groceries=lambda: wiring.pictures("groceries")[0],
+                weights=wiring.weights,
+                page=lambda: wiring.page(settings),
+                runs=HERE / ".kennel" / "runs",
+                screen=session.screen,
+                sent=seen,
+            ).run()
+        except KeyboardInterrupt:
+            print("\nstopped: taking away what runs")
+            wiring.stop_local_aws(settings)
+            raise Exit(code=130) from None

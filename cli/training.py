@@ -1,0 +1,160 @@
+"""Pictures and models: data, train, tune, transform, notebook."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from cli import wiring
+from cli.wiring import HERE, said_plainly
+
+
+@task(help={"source": "groceries, or your own folder or archive; data.source of deploy.toml when not given"})
+def data(_: Context, source: str = "") -> None:
+    """Check pictures and push what changed: ./inv data [groceries|FOLDER]."""
+    from deploy.verbs.data import push
+
+    with said_plainly():
+        session = wiring.session()
+        folder, name = wiring.pictures(source or session.settings.data.source)
+        push(session, folder, name, weights=wiring.weights() if wiring.wants_weights(session.settings) else None)
+
+
+@task(
+    help={
+        "source": "as given to data",
+        "name": "what this training is called; endpoint.training names the one that is served",
+        "instances": "hosts that train together; training.instance_count when not given",
+        "on": "sagemaker, ec2 or here; training.on when not given",
+        "stop": "stop the running job of that name instead",
+        "quiet": "only the epochs, not every line",
+    }
+)
+def train(  # noqa: PLR0917 (each is an option)
+    _: Context,
+    source: str = "",
+    name: str = "train",
+    instances: int = 0,
+    on: str = "",
+    stop: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Train on the pushed pictures and follow the job to its end; what is trained already is not trained again."""
+    from deploy.verbs import train as verb
+
+    with said_plainly():
+        session = wiring.session()
+        where = verb.checked(session.settings, on=on, name=name, instances=instances)
+        if stop:
+            print(f"{verb.stop(session, purpose=name)}: stopping")
+            return
+        chosen = source or session.settings.data.source
+        try:
+            result = verb.train(
+                session,
+                wiring.data_name(chosen),
+                purpose=name,
+                instances=instances or None,
+                on=where,
+                local=wiring.local_training(session.settings, chosen) if where == "here" else None,
+                verbose=not quiet,
+            )
+        except KeyboardInterrupt:
+            print(f"\n{verb.left_running(where)}", file=sys.stderr)
+            raise Exit(code=130) from None
+        print(f"{result.name}: {result.artifact}")
+
+
+@task(
+    help={
+        "source": "as given to data",
+        "on": "sagemaker or here; as training.on when not given",
+        "train": "then train anew with the best values, as training tuned",
+        "stop": "stop the running search instead",
+        "json": "for a script to read",
+    }
+)
+def tune(
+    _: Context, source: str = "", on: str = "", train: bool = False, stop: bool = False, json: bool = False
+) -> None:
+    """Search hyperparameters as [tuning] says; the best model becomes training tuned."""
+    from deploy.jobs import tuning
+    from deploy.verbs import tune as verb
+
+    with said_plainly():
+        session = wiring.session(aside=json)
+        if stop:
+            print(f"{verb.stop(session)}: stopping")
+            return
+        where, chosen = verb.checked(session.settings, on), source or session.settings.data.source
+        try:
+            found = verb.tune(
+                session,
+                wiring.data_name(chosen),
+                on=where,
+                local=wiring.local_training(session.settings, chosen) if where == "here" else None,
+                studies=HERE / ".kennel" / "tuning",
+                train_best=train,
+            )
+        except KeyboardInterrupt:
+            print(f"\n{verb.left_running(where)}", file=sys.stderr)
+            raise Exit(code=130) from None
+        if json:
+            print(found.to_json())
+        else:
+            session.screen.table(tuning.HEADINGS, tuning.table(found.trials))
+
+
+@task(
+    help={
+        "source": "a folder of pictures, or a prefix below s3://BUCKET/transform/",
+        "endpoint": "the model of this endpoint: main when not given, or NAME of [endpoints.NAME]",
+        "instances": "how many machines share the pictures",
+        "out": "a file to write all answers to, as CSV",
+        "json": "for a script to read",
+    }
+)
+def transform(
+    _: Context, source: str, endpoint: str = "", instances: int = 1, out: str = "", json: bool = False
+) -> None:
+    """Ask the model about every picture of a folder or prefix, without an endpoint."""
+    from deploy.jobs import transform as jobs
+    from deploy.verbs.transform import transform
+
+    with said_plainly():
+        session = wiring.session(aside=json)
+        found = transform(session, source, endpoint=endpoint, instances=instances)
+        wiring.show(session.screen, jobs.HEADINGS, jobs.table(found.answers), json=json)
+        if out:
+            wiring.write(Path(out), jobs.as_csv(found.answers))
+        if found.missing:
+            print(
+                f"error: {found.name}: {len(found.missing)} pictures without an answer, the first "
+                f"{found.missing[0]}: {found.reason}",
+                file=sys.stderr,
+            )
+            raise Exit(code=1)
+
+
+@task(positional=["act"], help={"act": "create, open, stop, start or delete", "yes": "do not ask"})
+def notebook(_: Context, act: str, yes: bool = False) -> None:
+    """A small notebook instance that stops itself when idle: ./inv notebook create|open|stop|start|delete."""
+    from deploy.verbs import notebook as verbs
+
+    with said_plainly():
+        session = wiring.session()
+        confirm = (lambda *_: True) if yes else wiring.agreed_lines
+        acts = {
+            "create": lambda: print(f"{verbs.create(session, confirm)}: ./inv notebook open says where"),
+            "open": lambda: print(verbs.address(session)),
+            "stop": lambda: verbs.stop(session),
+            "start": lambda: verbs.start(session),
+            "delete": lambda: verbs.delete(session, confirm),
+        }
+        if act not in acts:
+            raise Exit(f"no notebook act is called {act!r}: choose from {', '.join(acts)}", 2)
+        acts[act]()
