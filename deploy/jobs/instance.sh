@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What an instance does: fetch, train, keep checkpoints, upload, and end itself whatever happens. The lines above this
 # one are the job's own values. It needs what any deep-learning AMI has: bash, python3 (cloud-init is Python), aws, docker.
 set -u -o pipefail

@@ -16,6 +16,7 @@ RESOURCES='{"current_host": "algo-1", "hosts": ["algo-1"], "current_instance_typ
 CHANNELS=(training=s3://kennel-local-123456789012-us-east-1/data/x/ weights=s3://kennel-local-123456789012-us-east-1/weights/)
 ENCRYPTION=()
 ENVIRONMENT=(-e TRAINING_JOB_NAME=kennel-local-train-90ac986d79)
+# shellcheck shell=bash
 # What an instance does: fetch, train, keep checkpoints, upload, and end itself whatever happens. The lines above this
 # one are the job's own values. It needs what any deep-learning AMI has: bash, python3 (cloud-init is Python), aws, docker.
 set -u -o pipefail
