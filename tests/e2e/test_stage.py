@@ -66,6 +66,7 @@ class Clone(Desk):
         super().__init__(folder, home=home, text=SETTINGS, source=str(source))
         self.environment |= {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET, "KENNEL_TRACE": "1"}
         self.said = ""
+        self.images = images()
 
     def inv(self, *words: str) -> str:
         said = super().inv(*words)
@@ -86,6 +87,12 @@ class Clone(Desk):
     def aws(self, service: str) -> Any:
         return client(service, f"http://127.0.0.1:{self.port}", "us-east-1")
 
+    def clean(self) -> None:
+        """Its images go too, and the plain names lead to the repository's own images again."""
+        super().clean()
+        subprocess.run(["docker", "rmi", *(images() - self.images)], capture_output=True, check=False)
+        subprocess.run([REPOSITORY / "inv", "build"], capture_output=True, check=True)
+
     def change(self, name: str, before: str, after: str) -> None:
         path = self.home / name
         text = path.read_text(encoding="utf-8")
@@ -101,6 +108,11 @@ class Clone(Desk):
             [variant] = aws.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
             found[name] = aws.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]["Image"]
         return found
+
+
+def images() -> set[str]:
+    command = ["docker", "images", "--format={{.Repository}}:{{.Tag}}", "kennel/*"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
 class Load:

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from deploy.images.workshop import Workshop
 from tests.container.localcloud.hosting_support import ROLE, Running, running
 from tests.container.localcloud.test_hosting import User, variant
 from tests.unit.serve.artifacts import write_artifact
 from tests.unit.serve.pictures import encoded
 
+WORKSHOP = Workshop(repository=Path(__file__).resolve().parents[3])
 PAUSES = (0.0, 0.0, 0.1, 0.5, 1.99, 2.0, 2.01)  # gunicorn drops idle connections after 2 s: some ask just then
 
 
@@ -40,16 +42,9 @@ def user(cloud: Running, tmp_path_factory: pytest.TempPathFactory) -> User:
     s3.create_bucket(Bucket="models")
     s3.put_object(Bucket="models", Key="model.tar.gz", Body=packed.getvalue())
     made = User(cloud)
-    made.model("kennel", image=newest(cloud, "kennel/serve"), data="s3://models/model.tar.gz")
+    made.model("kennel", image=WORKSHOP.build("serve"), data="s3://models/model.tar.gz")
     made.endpoint("kennel", variant("kennel", count=2))
     return made
-
-
-def newest(cloud: Running, repository: str) -> str:
-    found = sorted(cloud.docker.images.list(repository), key=lambda image: str(image.attrs["Created"]))
-    if not found:
-        raise RuntimeError(f"no {repository} image: ./inv build")
-    return str(found[-1].tags[0])
 
 
 def test_an_update_under_load_fails_no_request_of_the_real_server(user: User) -> None:
@@ -81,7 +76,7 @@ def test_an_update_under_load_fails_no_request_of_the_real_server(user: User) ->
 def test_the_lambda_image_asks_the_endpoint(user: User, cloud: Running) -> None:
     api = cloud.client("lambda", read_timeout=60)
     api.create_function(
-        FunctionName="front", PackageType="Image", Code={"ImageUri": newest(cloud, "kennel/lambda")}, Role=ROLE,
+        FunctionName="front", PackageType="Image", Code={"ImageUri": WORKSHOP.build("lambda")}, Role=ROLE,
         Timeout=20, MemorySize=512, Environment={"Variables": {"KENNEL_ENDPOINT_NAME": "kennel"}},
     )  # fmt: skip
     api.get_waiter("function_active_v2").wait(FunctionName="front", WaiterConfig={"Delay": 1})

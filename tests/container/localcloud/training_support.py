@@ -10,6 +10,7 @@ from typing import Any
 
 import docker
 from localcloud.objects import client
+from tests.container.localcloud.roles import make_roles
 
 LABEL = "kennel.localcloud"
 SCOPE = "us-east-1"
@@ -24,6 +25,7 @@ class Bench:
         self.sagemaker = client("sagemaker", url, SCOPE)
         self.logs = client("logs", url, SCOPE)
         self.s3.create_bucket(Bucket="data")
+        make_roles(url, "train")
 
     def train(self, name: str, program: str, **changes: Any) -> None:
         """CreateTrainingJob that runs `program` by the base image's Python."""

@@ -95,13 +95,27 @@ def test_an_endpoint_goes_into_service_answers_and_goes(
     aws("sagemaker", "create-model", ModelName="cli", PrimaryContainer=container, ExecutionRoleArn=ROLE)
     aws("sagemaker", "create-endpoint-config", EndpointConfigName="cli", ProductionVariants=[variant])
     aws("sagemaker", "create-endpoint", EndpointName="cli", EndpointConfigName="cli")
+    _until(lambda: _endpoints(aws) == ["InService"])
     aws("sagemaker", "wait", "endpoint-in-service", "--endpoint-name", "cli")
     picture, answer = pictures / "test/red/0.jpg", tmp_path / "answer.json"
     invoke = ("sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "cli", "--content-type", "image/jpeg")
     aws(*invoke, "--body", f"fileb://{picture}", str(answer))
     assert json.loads(answer.read_text())["predictions"][0]["label"] == "red"
     aws("sagemaker", "delete-endpoint", "--endpoint-name", "cli")
+    _until(lambda: _endpoints(aws) == [])
     aws("sagemaker", "wait", "endpoint-deleted", "--endpoint-name", "cli")
+
+
+def _endpoints(aws: Aws) -> list[str]:
+    return [each["EndpointStatus"] for each in aws("sagemaker", "list-endpoints")["Endpoints"]]
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """The CLI's own waiter looks every 30 seconds; what is so already it sees at once."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def test_a_name_that_aws_would_refuse_is_refused_in_aws_s_words(aws: Aws) -> None:
