@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,11 @@ class Desk:
 
     def processes(self) -> list[str]:
         """Processes that have to do with its state."""
-        found = subprocess.run(["pgrep", "-af", str(self.state)], capture_output=True, text=True, check=False)
-        return found.stdout.splitlines()
+        found = []
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it ended meanwhile
+                found.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        return [command for command in found if str(self.state) in command]
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
