@@ -10,10 +10,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.processes import commands
 
 REPOSITORY = Path(__file__).parents[2]
 SETTINGS = """
@@ -64,11 +65,7 @@ class Desk:
 
     def processes(self) -> list[str]:
         """Processes that have to do with its state."""
-        found = []
-        for process in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):  # it ended meanwhile
-                found.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        return [command for command in found if str(self.state) in command]
+        return commands(str(self.state))
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.registry_store import DOCKER_LIST, DOCKER_MANIFEST
 from tests.functional.localcloud.ecr_world import World, opened
+from tests.processes import commands
 
 
 @pytest.fixture(scope="module")
@@ -192,5 +193,4 @@ def test_the_registry_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
     while socket.parent.exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert not socket.parent.exists()
-    seen = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout
-    assert seen == ""
+    assert commands(str(tmp_path)) == []
