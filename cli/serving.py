@@ -55,13 +55,17 @@ def plan(_: Context, json: bool = False) -> None:
             announce.foreseen(session, todo)
 
 
-@task
-def deploy(_: Context) -> None:
+@task(help={"json": "what was changed, for a script to read"})
+def deploy(_: Context, json: bool = False) -> None:
     """Make it so: bucket, roles, endpoint, Lambda. Twice changes nothing."""
+    from deploy.models import Plan
     from deploy.verbs.deploy import deploy
 
     with said_plainly():
-        steps = deploy(wiring.session())
+        steps = deploy(wiring.session(aside=json))
+        if json:
+            print(Plan(steps=steps).to_json())
+            return
         print(f"{len(steps)} changes made" if steps else "as it should be already: nothing to do")
 
 

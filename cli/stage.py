@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from json import dumps
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -35,26 +36,37 @@ def up(_: Context) -> None:
         "data": "the bucket with all it holds too",
         "images": "the pushed images too",
         "deployer": "the role for those who deploy too",
+        "json": "what went and what was kept, for a script to read",
     }
 )
-def down(_: Context, yes: bool = False, data: bool = False, images: bool = False, deployer: bool = False) -> None:
+def down(
+    _: Context,
+    yes: bool = False,
+    data: bool = False,
+    images: bool = False,
+    deployer: bool = False,
+    json: bool = False,
+) -> None:
     """Take away everything of the stage, and prove that nothing is left."""
-    from deploy.verbs.down import down
+    from deploy.verbs.down import Down, down
     from localcloud import daemon
 
     with said_plainly():
         settings = wiring.settings()
+        say, done = (wiring.tell_aside if json else print), Down()
         local = bool(settings.stage.endpoint_url)  # a local AWS goes whole
         asked = {"data": data, "images": images, "deployer": deployer}
         also = {name for name, wanted in asked.items() if wanted or local}
         if not local or daemon.status(wiring.state_dir(settings)).healthy:
             confirm = (lambda _: True) if yes else wiring.agreed_deletion
-            done = down(wiring.session(settings), confirm, also=also)
-            print(f"{settings.prefix}: {len(done.gone)} resources taken away, none left")
+            done = down(wiring.session(settings, aside=json), confirm, also=also)
+            say(f"{settings.prefix}: {len(done.gone)} resources taken away, none left")
             for address in done.kept:
-                print(f"kept: {address} (--data, --images and --deployer take these too)")
+                say(f"kept: {address} (--data, --images and --deployer take these too)")
         if local:
-            wiring.stop_local_aws(settings)
+            wiring.stop_local_aws(settings, say)
+        if json:
+            print(dumps({"gone": [step.address for step in done.gone], "kept": list(done.kept)}, indent=2))
 
 
 @task

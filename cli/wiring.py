@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
@@ -136,7 +136,12 @@ def images_now() -> tuple[dict[Kind, str], set[str]]:
 def _tell_building(line: str) -> None:
     """What is built on the way is worth a word, beside the output that a script may read; what is reused is not."""
     if not line.endswith(" reused"):
-        print(line, file=sys.stderr, flush=True)
+        tell_aside(line)
+
+
+def tell_aside(line: str) -> None:
+    """Tells beside output that a script reads."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def local_aws(chosen: Settings) -> Status:
@@ -150,7 +155,7 @@ def local_aws(chosen: Settings) -> Status:
     return daemon.start_background(port=port, state_dir=state_dir(chosen), region=chosen.stage.region)
 
 
-def stop_local_aws(chosen: Settings) -> None:
+def stop_local_aws(chosen: Settings, say: Callable[[str], None] = print) -> None:
     """Ends it with all its containers and networks, then looks for any that are left."""
     from deploy.errors import DeployError
     from localcloud import containers, daemon, state
@@ -160,7 +165,7 @@ def stop_local_aws(chosen: Settings) -> None:
     left = containers.DockerEngine(state.StateDir(folder).instance, containers.connect()).owned()
     if left:
         raise DeployError(f"still there: {', '.join(each.id[:12] for each in left)}; docker rm -f them")
-    print("local AWS stopped: no container and no network is left")
+    say("local AWS stopped: no container and no network is left")
 
 
 def page(chosen: Settings) -> str:

@@ -146,6 +146,7 @@ def test_pictures_become_an_answer_and_down_leaves_nothing(desk: Desk, pictures:
     assert [step["action"] for step in steps].count("create") == 7
     assert "7 changes made" in desk.inv("deploy")
     assert "nothing to do" in desk.inv("deploy")
+    assert json.loads(desk.inv("deploy", "--json")) == {"steps": []}
     again = desk.inv("train", "--quiet")
     assert "taken up again" in again
     answer = json.loads(desk.inv("invoke", str(next((pictures / "test" / "Orange").iterdir()))))

@@ -75,7 +75,7 @@ class Clone(Desk):
 
     def leaks(self) -> list[str]:
         """Where a secret lies: in what was said, in what is kept, in what containers were given."""
-        found = ["what was said"] if SECRET in self.said or "auth-token" in self.said else []
+        found = ["what was said"] if SECRET in self.said else []
         for path in self.state.rglob("*"):
             if path.is_file() and path.stat().st_size < 10_000_000 and SECRET.encode() in path.read_bytes():
                 found.append(str(path))

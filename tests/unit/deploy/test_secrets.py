@@ -37,7 +37,7 @@ def test_a_secret_is_in_no_trace_no_plan_and_no_json() -> None:
     show(plan, Screen(out=out))
     for text in (str(REQUEST), plan.to_json(), out.getvalue()):
         assert SECRET not in text
-        assert HIDDEN in text or text is plan.to_json()
+        assert HIDDEN in text
     assert json.loads(plan.to_json())["steps"][0]["changes"][0]["after"] == {"API_KEY": HIDDEN}
 
 
