@@ -7,88 +7,30 @@ Exit codes: 0 done, 1 failed (the reason is left for the supervisor); told to st
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from contract import metrics, models
-from contract.artifact import Manifest, Provenance
-from contract.golden import FILE as GOLDEN
 from contract.preprocess import Preprocessing
-from train import distributed, evaluate, examples, export, features, loader, precision, report, schedule, weights
+from train import distributed, features, loader, precision, weights
 from train.checkpoint import Store
 from train.config import Config
-from train.data import Index, Sample, read_index
+from train.data import Index, read_index
 from train.distributed import Ranks, Stopped
 from train.environment import WEIGHTS_CHANNEL
 from train.evaluate import Evaluation
+from train.finish import finish
+from train.job import Job, Start, StopSignal, assess, say, show
 from train.loop import Loop, Progressed, Step, Task
 from train.precision import Precision
-from train.progress import Progress
-from train.results import Results
 from train.run import Run, read_run, write_done, write_error, write_stopped
 
 STOPPED, FAILED = 143, 1
-
-
-class StopSignal:
-    """Remembers SIGTERM until the step in progress is done (CONTRACTS 16)."""
-
-    def __init__(self) -> None:
-        self.received = False
-
-    def __call__(self) -> bool:
-        return self.received
-
-    def install(self) -> None:
-        signal.signal(signal.SIGTERM, self._receive)
-
-    def _receive(self, _number: int, _frame: object) -> None:
-        self.received = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """A network ready to be trained, the same on every rank."""
-
-    model: nn.Module
-    preprocessing: Preprocessing
-    variant: str
-    source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What every part of a rank's work needs to know."""
-
-    config: Config
-    run: Run
-    index: Index
-    ranks: Ranks
-    start: Start
-    store: Store
-    stop: StopSignal
-
-    @property
-    def classes(self) -> int:
-        return len(self.index.labels)
-
-    @property
-    def workers(self) -> int:
-        """Decoding threads of this rank. One more than cores would only take turns with the network's own."""
-        if self.config.workers is not None:
-            return max(1, self.config.workers)
-        return max(1, min(16, int(torch.get_num_threads())))
-
-    def progress(self, what: str, pictures: int) -> Progress:
-        return Progress(what, pictures, shown=self.ranks.is_first)
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -283,116 +225,9 @@ def picture_steps(job: Job, used: Precision, epoch: int, first: int) -> Iterator
     bar.close()
 
 
-def assess(job: Job, model: nn.Module, samples: Sequence[Sample], used: Precision, *, what: str) -> Evaluation:
-    """The network on a split as serving would see it, each picture once over all ranks."""
-    bar = job.progress(what, len(samples))
-    result = evaluate.evaluate(
-        model,
-        samples,
-        loader.evaluation(job.start.preprocessing),
-        classes=job.classes,
-        ranks=job.ranks,
-        precision=used,
-        batch_size=features.BATCH,
-        workers=job.workers,
-        stop=job.stop,
-        advance=bar.advance,
-    )
-    bar.close()
-    return result
-
-
-@dataclass(frozen=True, kw_only=True)
-class Closing:
-    """What is known of the trained network when only writing is left; `evaluation` is of the split named `split`."""
-
-    progressed: Progressed
-    precision: Precision
-    split: str
-    samples: tuple[Sample, ...]
-    evaluation: Evaluation
-
-    @property
-    def numbers(self) -> dict[str, float]:
-        """The metrics of model.json: those of the epoch that was kept, then the closing ones."""
-        kept = self.progressed.history[self.progressed.best.epoch]
-        epoch = {name: value for name, value in kept.items() if name.startswith(("epoch", "train_", "valid_"))}
-        return epoch | self.closing
-
-    @property
-    def closing(self) -> dict[str, float]:
-        found = self.evaluation
-        return {f"{self.split}_loss": found.loss, f"{self.split}_top1": found.top1, f"{self.split}_top5": found.top5}
-
-
-def finish(job: Job, progressed: Progressed, used: Precision, environ: Mapping[str, str]) -> None:
-    """The closing evaluation in float32, as it is served; then rank 0 writes artifact and report."""
-    split, samples = ("test", job.index.test) if job.index.test else ("valid", job.index.valid)
-    exact = Precision(name="fp32", channels_last=used.channels_last)
-    final = assess(job, job.start.model, samples, exact, what=split)
-    closing = Closing(progressed=progressed, precision=used, split=split, samples=samples, evaluation=final)
-    if split == "test":
-        show(job.ranks, metrics.line(closing.closing))
-    distributed.together(lambda: write(job, closing, environ) if job.ranks.is_first else None)
-
-
-def write(job: Job, closing: Closing, environ: Mapping[str, str]) -> None:
-    """Rank 0's alone: the artifact in model_dir, the report in output_data_dir (CONTRACTS 14)."""
-    place, manifest = job.run.environment, describe(job, closing, environ)
-    shown = examples.choose(closing.samples)
-    pictures = examples.pictures(shown, job.start.preprocessing, workers=job.workers)
-    variant, held_out = job.start.variant, closing.samples
-    export.export(job.start.model, manifest, pictures, place.model_dir, variant=variant, held_out=held_out)
-    results = Results(
-        labels=job.index.labels,
-        history=tuple(closing.progressed.history),
-        confusion=closing.evaluation.confusion,
-        split=closing.split,
-        metrics=manifest.metrics,
-        config=manifest.hyperparameters,
-        provenance=asdict(manifest.provenance),
-        skipped=job.index.skipped,
-        examples=examples.answers(job.start.model, shown, pictures, job.index.labels),
-    )
-    report.write(results, place.output_data_dir)
-    shutil.copyfile(place.model_dir / GOLDEN, place.output_data_dir / GOLDEN)  # small, so that deploy can fetch it
-    say(job.ranks, f"model in {place.model_dir}, report in {place.output_data_dir}")
-
-
-def describe(job: Job, closing: Closing, environ: Mapping[str, str]) -> Manifest:
-    config = job.config
-    settings = {"learning_rate": schedule.peak(config), "precision": closing.precision.name}
-    origin = Provenance(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        data_sha256=job.index.sha256,
-        image_digest=environ.get("KENNEL_IMAGE_DIGEST", ""),
-        git_revision=environ.get("KENNEL_GIT_REVISION", ""),
-        job_name=job.run.environment.job_name,
-        weights_source=job.start.source,
-    )
-    return Manifest(
-        architecture=config.model,
-        labels=job.index.labels,
-        preprocessing=job.start.preprocessing,
-        metrics=closing.numbers,
-        hyperparameters=config.to_dict() | settings,
-        provenance=origin,
-    )
-
-
 def reporter(ranks: Ranks) -> Callable[[Mapping[str, float]], None]:
     """Prints an epoch's line, on rank 0 (CONTRACTS 18)."""
     return lambda values: show(ranks, metrics.line(values))
-
-
-def show(ranks: Ranks, text: str) -> None:
-    if ranks.is_first:
-        print(text, flush=True)  # noqa: T201
-
-
-def say(ranks: Ranks, text: str) -> None:
-    if ranks.is_first:
-        print(f"kennel: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
