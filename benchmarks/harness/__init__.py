@@ -1,0 +1,27 @@
+"""What every benchmark needs: turns, rows, environments for peers, processes' CPU and memory, results with a plot."""
+
+from benchmarks.harness.environments import environment, newest_python
+from benchmarks.harness.machine import machine
+from benchmarks.harness.processes import Memory, cpu_seconds, memory, tree
+from benchmarks.harness.results import write
+from benchmarks.harness.rounds import column, interleaved
+from benchmarks.harness.rows import Row, alone, at_least, at_most, not_measured, speedup
+
+__all__ = [
+    "Memory",
+    "Row",
+    "alone",
+    "at_least",
+    "at_most",
+    "column",
+    "cpu_seconds",
+    "environment",
+    "interleaved",
+    "machine",
+    "memory",
+    "newest_python",
+    "not_measured",
+    "speedup",
+    "tree",
+    "write",
+]

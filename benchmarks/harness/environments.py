@@ -1,0 +1,63 @@
+"""Environments of their own for peers, and for ours as it ships: made by package name, never in the product's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HOME = ROOT / ".kennel" / "benchmarks"
+DONE = "installed"  # written last: without it an environment is made anew
+
+
+def environment(name: str, requirements: Sequence[str], *, python: str | Path | None = None) -> Path:
+    """The Python of an environment with just `requirements`, made when it is not there yet.
+
+    requirements: what `uv pip install` takes, such as "litserve==0.2.19", or "-r" and a file, whose content counts.
+    python: the interpreter to make it of; this one when nothing is said. Raises RuntimeError, in the installer's words.
+    """
+    interpreter = str(python or sys.executable)
+    folder = HOME / "environments" / f"{name}-{_key(interpreter, requirements)}"
+    found = folder / "bin" / "python"
+    if (folder / DONE).is_file():
+        return found
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    print(f"  installing {name}: {' '.join(requirements)}", flush=True)
+    _uv("venv", "--python", interpreter, str(folder))
+    _uv("pip", "install", "--python", str(found), *requirements)
+    (folder / DONE).write_text("\n".join(requirements), encoding="utf-8")
+    return found
+
+
+def newest_python() -> str:
+    """The interpreter of the images' version, 3.13, where there is one, else this one."""
+    asked = subprocess.run(
+        _command("python", "find", "3.13"), capture_output=True, text=True, check=False, env=_environ()
+    )
+    return asked.stdout.strip() if asked.returncode == 0 else sys.executable
+
+
+def _key(interpreter: str, requirements: Sequence[str]) -> str:
+    said = [interpreter, *requirements]
+    said += [path.read_text(encoding="utf-8") for path in map(Path, requirements) if path.is_file()]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
+
+
+def _uv(*arguments: str) -> None:
+    done = subprocess.run(_command(*arguments), capture_output=True, text=True, check=False, env=_environ(), cwd=ROOT)
+    if done.returncode != 0:
+        raise RuntimeError(f"uv {' '.join(arguments[:2])} failed: {done.stderr.strip()[-2000:]}")
+
+
+def _command(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("uv")), *arguments]
+
+
+def _environ() -> dict[str, str]:
+    return {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
