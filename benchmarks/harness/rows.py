@@ -53,12 +53,8 @@ def at_most(
     note: str = "",
 ) -> Row:
     """ours / peer is to be at most `target`: costs, such as CPU or bytes. One number for each round, in order."""
-    return _row(
-        _Facts(what=what, peer_name=peer_name, target=target, direction="at most", note=note),
-        ours,
-        peer,
-        lambda us, them: us / them,
-    )
+    facts = _Facts(what=what, peer_name=peer_name, target=target, direction="at most", note=note)
+    return _row(facts, ours, peer)
 
 
 def at_least(
@@ -71,12 +67,8 @@ def at_least(
     note: str = "",
 ) -> Row:
     """ours / peer is to be at least `target`: rates, such as pictures a second."""
-    return _row(
-        _Facts(what=what, peer_name=peer_name, target=target, direction="at least", note=note),
-        ours,
-        peer,
-        lambda us, them: us / them,
-    )
+    facts = _Facts(what=what, peer_name=peer_name, target=target, direction="at least", note=note)
+    return _row(facts, ours, peer)
 
 
 def speedup(
@@ -89,12 +81,8 @@ def speedup(
     note: str = "",
 ) -> Row:
     """peer / ours is to be at least `target`: times, told as how many times faster ours is."""
-    return _row(
-        _Facts(what=what, peer_name=peer_name, target=target, direction="at least", note=note),
-        ours,
-        peer,
-        lambda us, them: them / us,
-    )
+    facts = _Facts(what=what, peer_name=peer_name, target=target, direction="at least", note=note)
+    return _row(facts, ours, peer, inverse=True)
 
 
 def alone(what: str, ours: Sequence[float], note: str = "") -> Row:
