@@ -6,7 +6,7 @@ Both push the same image of this machine's engine into a real registry on loopba
 registry of its own that was just started, so that nothing is there and nothing is mounted from elsewhere. Ours packs
 anew: what it remembers of packed layers is kept apart. Both results are then compared by the image's id.
 
-Writes results/push.json.
+Writes results/push.json, .runs.json and .svg.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.harness import Row, at_most, column, interleaved, machine, write
+from benchmarks.harness.rounds import Measured
 from deploy.aws import connect
 from deploy.images.build import kind_named
 from deploy.images.layers import Engine
@@ -35,7 +35,6 @@ from deploy.settings import choose, parse
 from localcloud import daemon
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "push.json"
 TARGET = 0.5  # of docker push's time
 REPOSITORY = "kennel-local/benchmark"
 STAGE = """
@@ -94,30 +93,25 @@ def identity(call: Call) -> str:
     return str(json.loads(image["imageManifest"])["config"]["digest"])
 
 
-def measure(reference: str, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of ours and of docker's, in turns. Raises RuntimeError when the two images differ."""
-    taken: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        identities = set()
-        for who in (0, 1):
-            with tempfile.TemporaryDirectory() as name, empty_registry(Path(name) / "state") as (call, uri):
-                folder = Path(name)
-                seconds = dockers(reference, call, uri, folder) if who else ours(reference, call, folder)
-                taken[who].append(seconds)
-                identities.add(identity(call))
+def measure(reference: str, rounds: int) -> dict[str, list[Measured]]:
+    """Seconds of ours and of docker's, in turns. Raises RuntimeError when two pushed different images."""
+    identities = set()
+
+    def pushed(send: Callable[[Call, str, Path], float]) -> Measured:
+        with tempfile.TemporaryDirectory() as name, empty_registry(Path(name) / "state") as (call, uri):
+            seconds = send(call, uri, Path(name))
+            identities.add(identity(call))
         if len(identities) != 1:
             raise RuntimeError(f"{reference}: the two pushed different images: {identities}")
-    return taken
+        return {"seconds": seconds}
 
-
-def row(kind: str, mine: list[float], theirs: list[float]) -> dict[str, object]:
-    us, them = statistics.median(mine), statistics.median(theirs)
-    worst = max(a / b for a, b in zip(mine, theirs, strict=True))
-    return {
-        "what": f"{kind} into an empty registry, s", "ours": round(us, 2), "peer": round(them, 2),
-        "peer_name": "docker push", "ratio": round(us / them, 3), "worst_ratio": round(worst, 3), "target": TARGET,
-        "met": us / them <= TARGET,
-    }  # fmt: skip
+    return interleaved(
+        {
+            "ours": lambda: pushed(lambda call, _, folder: ours(reference, call, folder)),
+            "docker push": lambda: pushed(lambda call, uri, folder: dockers(reference, call, uri, folder)),
+        },
+        rounds,
+    )
 
 
 def main() -> None:
@@ -127,17 +121,15 @@ def main() -> None:
     options = parser.parse_args()
     said = ["docker", "version", "--format={{.Server.Version}}"]
     engine = subprocess.run(said, capture_output=True, text=True, check=True).stdout.strip()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Docker {engine}, {time.strftime('%Y-%m-%d')}"
-    print(f"{machine}; medians of {options.rounds} rounds, seconds")
-    workshop, rows = Workshop(repository=ROOT, say=lambda _: None), []
+    workshop = Workshop(repository=ROOT, say=lambda _: None)
+    rows: list[Row] = []
+    runs: dict[str, list[Measured]] = {}
     for name in options.images:
-        kind = kind_named(name)
-        found = row(kind, *measure(workshop.build(kind), options.rounds))
-        verdict = "met" if found["met"] else "MISSED"
-        print(f"  {found['what']}: {found['ours']} against {found['peer']}: {found['ratio']} ({verdict})", flush=True)
-        rows.append(found)
-    document = {"machine": machine, "rounds": options.rounds, "rows": rows}
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        taken = measure(workshop.build(kind_named(name)), options.rounds)
+        mine, theirs = (column(taken[who], "seconds") for who in ("ours", "docker push"))
+        rows.append(at_most(f"{name} into an empty registry, s", mine, theirs, "docker push", target=TARGET))
+        runs |= {f"{name}, {who}": each for who, each in taken.items()}
+    write("push", rows, runs, machine({"Docker": engine}), title="Push into an empty registry")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def main(source: str, picture: str, title: str, caption: str) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "kennel", "font.size": 9})
+    mpl.rcParams.update({"svg.hashsalt": "kennel", "svg.fonttype": "none", "font.size": 9})
     from matplotlib import pyplot
 
     rows = [row for row in json.loads(Path(source).read_text(encoding="utf-8")) if row["ratio"] is not None]
@@ -27,7 +27,7 @@ def main(source: str, picture: str, title: str, caption: str) -> None:
     ratios = [row["ratio"] for row in rows]
     if ratios and max(ratios) / max(1e-9, min(ratios)) > 12:
         axes.set_xscale("log")
-    axes.set_xlabel("ratio; dots: rounds; line: target (a bar must end before ◂ or reach ▸ it)")
+    axes.set_xlabel("ratio (dots: each round, line: target)")
     axes.set_title(title, loc="left", fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("\n".join(textwrap.wrap(caption, 130)), fontsize=6.5, color="#555555")
@@ -38,11 +38,11 @@ def _draw_row(axes: Any, place: int, row: dict[str, Any]) -> None:
     colour = PLAIN if row["met"] is None else OURS if row["met"] else MISSED
     axes.barh(place, row["ratio"], height=0.62, color=colour, alpha=0.85)
     axes.scatter(row["rounds"], [place] * len(row["rounds"]), s=9, color="black", alpha=0.55, zorder=3, linewidths=0)
+    said = f"{row['ratio']:g}"
     if row["target"] is not None:
         axes.plot([row["target"]] * 2, [place - 0.42, place + 0.42], color="black", linewidth=1.6, zorder=4)
-        arrow = "◂" if row["direction"] == "at most" else "▸"
-        axes.annotate(arrow, (row["target"], place + 0.3), ha="center", va="bottom", fontsize=7)
-    axes.annotate(f" {row['ratio']:g}", (row["ratio"], place), va="center", fontsize=8)
+        said += f"  ({'≤' if row['direction'] == 'at most' else '≥'} {row['target']:g})"
+    axes.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
 
 
 if __name__ == "__main__":
