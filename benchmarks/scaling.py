@@ -1,0 +1,98 @@
+"""From one rank to two, and from one container to two: what of twice the speed arrives.
+
+    .venv/bin/python -m benchmarks.scaling [--rounds N] [--no-containers]
+
+Efficiency is the speed of two ranks of one thread each over twice that of one rank on one core. A rank of two threads
+stands beside them, since two cores may be used so as well. The frozen case is the features pass of ResNet-50; full
+fine-tuning is ResNet-50 as shipped (224 px, a batch of 32), and ResNet-18 at 128 px, whose steps are so short that
+exchanging gradients shows most. What the exchange costs is measured in the same processes: the same two ranks train
+their parts of the batch in step with each other, without DistributedDataParallel.
+
+Containers are the training image with one core each and SageMaker's mounts, on a network of their own.
+
+Writes results/scaling.json. Five rounds take about twelve minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.harness import Row, at_least, column, environment, interleaved, machine, newest_python, write
+from benchmarks.harness.environments import ROOT
+from benchmarks.pace import launching
+from benchmarks.pace.cases import ALONE, Case
+from deploy.images.workshop import Workshop
+from starter import groceries
+
+CASES = (
+    Case(name="features, ResNet-50, 224 px", model="resnet50", frozen=True, crop=224, batch=32, pictures=256),
+    Case(name="fine-tuning, ResNet-50, 224 px", model="resnet50", frozen=False, crop=224, batch=32, pictures=64),
+    Case(name="fine-tuning, ResNet-18, 128 px", model="resnet18", frozen=False, crop=128, batch=32, pictures=128),
+)
+TARGETS = {CASES[0].name: 0.9, CASES[1].name: 0.85, CASES[2].name: 0.7}
+ONE, WIDE, TWO = "1 rank, 1 core", "1 rank, 2 threads", "2 ranks, 1 thread each"
+BOX, BOXES = "1 container, 1 core", "2 containers, 1 core each"
+Measured = Mapping[str, float]
+
+
+def rows(found: Mapping[str, Sequence[Measured]], cases: Sequence[Case] = CASES) -> list[Row]:
+    """Efficiency of ranks, then of containers, case by case; then what else two cores could do, and the exchange."""
+    made = []
+    for more, one in ((TWO, ONE), (BOXES, BOX)):
+        if more not in found:
+            continue
+        for case in cases:
+            twice = [2 * speed for speed in column(found[one], case.name)]
+            ours = column(found[more], case.name)
+            what = f"{case.name}: {more}, pictures/s"
+            made.append(at_least(what, ours, twice, f"twice {one}", target=TARGETS.get(case.name)))
+        for case in (case for case in cases if not case.frozen):
+            alone = column(found[more], case.name + ALONE)
+            what = f"{case.name}: {more}, pictures/s"
+            said = "what is missing to 1 is communication's share"
+            made.append(
+                at_least(what, column(found[more], case.name), alone, "without exchanging gradients", note=said)
+            )
+    for case in cases if WIDE in found else ():
+        ours, wide = column(found[TWO], case.name), column(found[WIDE], case.name)
+        made.append(at_least(f"{case.name}: {TWO}, pictures/s", ours, wide, WIDE))
+    return made
+
+
+def subset(source: Path, target: Path, each: int) -> Path:
+    """The first `each` training pictures of every class, in class folders."""
+    for folder in sorted(path for path in (source / "train").iterdir() if path.is_dir()):
+        (target / folder.name).mkdir(parents=True)
+        for picture in sorted(folder.iterdir())[:each]:
+            shutil.copyfile(picture, target / folder.name / picture.name)
+    return target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-containers", action="store_true", help="ranks on this machine only")
+    options = parser.parse_args()
+    python = environment("train", ["-r", str(ROOT / "docker" / "train.in")], python=newest_python())
+    with tempfile.TemporaryDirectory(prefix="kennel-pictures-") as folder:
+        pictures = subset(groceries.fetch(ROOT / ".kennel" / "cache"), Path(folder) / "pictures", 24)
+        here = partial(launching.ranks_here, python, pictures, CASES)
+        contestants: dict[str, Callable[[], Measured]] = {
+            ONE: partial(here, ranks=1, cores=1),
+            WIDE: partial(here, ranks=1, cores=2),
+            TWO: partial(here, ranks=2, cores=2),
+        }
+        if not options.no_containers:
+            inside = partial(launching.containers, Workshop(repository=ROOT).build("train"), pictures, CASES)
+            contestants |= {BOX: partial(inside, count=1), BOXES: partial(inside, count=2)}
+        found = interleaved(contestants, options.rounds)
+    write("scaling", rows(found), found, machine(), title="From one to two")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Never slower on any of the listed networks: a training step and the features pass, ours against a plain loop.
+
+    .venv/bin/python -m benchmarks.train_models [--rounds N] [--models NAME…] [--side PX] [--batch N]
+
+The plain loop is torchvision's reference recipe: float32, contiguous, SGD as torch makes it; the plain features pass is
+the network in eval mode under no_grad. Ours is the product's own loop and features pass, in the precision and layout
+that it chooses at run time. Both start from the same weights and see the same decoded pictures, in turns; milliseconds
+a picture. In the same run the first step's loss and the features are held against the plain float32 ones.
+
+A ratio up to 1.03 counts as "not slower": two runs of the very same step differ by that much here.
+
+Writes results/train_models.json. Five rounds take about eight minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Row, at_most, environment, machine, newest_python, write
+from benchmarks.harness.environments import ROOT
+
+MODELS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "efficientnet_b0",
+    "convnext_tiny",
+    "mobilenet_v3_large",
+    "vit_b_16",
+)
+TARGET = 1.03
+LOSS, FEATURES = 0.05, 0.05  # how far ours may be from float32, as a share
+PEERS = {"step": "plain float32 loop", "features": "plain float32 forward"}
+Taken = Mapping[str, Any]
+
+
+class DifferentError(RuntimeError):
+    """Ours did not compute what the plain loop does."""
+
+
+def rows(taken: Sequence[Taken]) -> list[Row]:
+    """Two of each network: a step, and features. Raises DifferentError."""
+    made = []
+    for kind, peer in PEERS.items():
+        for name in dict.fromkeys(row["model"] for row in taken):
+            own = [row for row in taken if row["model"] == name]
+            check(own[0])
+            ours = [row[f"our_{kind}"] for row in own]
+            plain = [row[f"plain_{kind}"] for row in own]
+            what = {"step": "training step", "features": "features"}[kind]
+            off = f"loss off by {own[0]['loss']:.2%}" if kind == "step" else f"off by {own[0]['features']:.2%}"
+            note = f"{own[0]['precision']}, {off}"
+            made.append(at_most(f"{name}: {what}, ms a picture", ours, plain, peer, target=TARGET, note=note))
+    return made
+
+
+def check(row: Taken) -> None:
+    """Raises DifferentError when loss or features are too far from float32's."""
+    if not abs(row["loss"]) <= LOSS or not row["features"] <= FEATURES:  # nor nan
+        far = f"loss off by {row['loss']:.2%}, features by {row['features']:.2%}"
+        raise DifferentError(f"{row['model']}: {far}; at most {LOSS:.0%} and {FEATURES:.0%} are right")
+
+
+def measured(python: Path, rounds: int, side: int, batch: int, models: Sequence[str]) -> Iterator[Taken]:
+    """Rows of benchmarks/pace/models.py as they come; a network a process, so that none leaves memory to the next."""
+    for name in models:
+        argv = [str(python), "-m", "benchmarks.pace.models", str(rounds), str(side), str(batch), name]
+        with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                yield json.loads(line)
+        if process.returncode:
+            raise RuntimeError(f"{name}: measuring ended with exit code {process.returncode}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--side", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=16)
+    options = parser.parse_args()
+    python = environment("train", ["-r", str(ROOT / "docker" / "train.in")], python=newest_python())
+    taken: list[Taken] = []
+    for row in measured(python, options.rounds, options.side, options.batch, options.models):
+        taken.append(row)
+        step = f"step {row['our_step']:.1f} against {row['plain_step']:.1f}"
+        seen = f"features {row['our_features']:.1f} against {row['plain_features']:.1f}"
+        print(f"  round {row['round'] + 1}/{options.rounds}  {row['model']:20} {step}, {seen}", flush=True)
+    numbers = ("our_step", "plain_step", "our_features", "plain_features")
+    runs = {
+        name: [{key: row[key] for key in numbers} for row in taken if row["model"] == name] for name in options.models
+    }
+    write("train_models", rows(taken), runs, machine(), title="Ours against a plain loop, network by network")
+
+
+if __name__ == "__main__":
+    main()
