@@ -1,8 +1,8 @@
 """What a peer of the serving benchmarks is: how it is installed, started, asked and read. Values and pure functions.
 
-A peer is a module `benchmarks.serving.peers.NAME` with a value PEER. What runs inside the peer's own environment (its
-handler) is a module of `benchmarks.serving.handlers`, which may import `contract` and `handlers.network`, so that every
-server decodes by the same code and has the same weights.
+A peer is a module `benchmarks.serving.peers.NAME` with a value PEER (and NULL, where its null server is asked another
+way). What runs inside the peer's own environment (its handler) is a module of `benchmarks.serving.handlers`, which may
+import `contract` and `handlers.network`, so that every server decodes by the same code and has the same weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = ("litserve", "bentoml", "ray", "mlserver", "torchserve", "multi_model_server")
 PYTHON = "3.13"  # the serving image's
 TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # as docker/train.in
-NETWORK = ("numpy", "pillow", "safetensors", "onnxruntime==1.31.0")  # what `contract` and handlers.network import
+NETWORK = ("numpy", "pillow", "safetensors", "onnxruntime==1.31.1")  # what `contract` and handlers.network import
 
 Kind = Literal["resnet50", "onnx", "null"]
 """What a server does: the artifact's ResNet-50 by torch in float32; model.onnx by ONNX Runtime in float32 ("the same
@@ -39,6 +39,18 @@ class Place:
 def jpeg(picture: bytes) -> bytes:
     """The body of a server that takes a picture as it is."""
     return picture
+
+
+def file_form(field_name: str) -> tuple[Callable[[bytes], bytes], str]:
+    """How a picture becomes a multipart form with one file, and that form's content type."""
+    boundary = "kennel-benchmark"
+    head = (
+        f"--{boundary}\r\n"
+        f'Content-Disposition: form-data; name="{field_name}"; filename="picture.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n"
+    ).encode()
+    end = f"\r\n--{boundary}--\r\n".encode()
+    return (lambda picture: head + picture + end), f"multipart/form-data; boundary={boundary}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +103,10 @@ def common_environment(place: Place) -> dict[str, str]:
     }
 
 
-def named(name: str) -> Peer:
-    """The peer of one of NAMES."""
-    peer = importlib.import_module(f"benchmarks.serving.peers.{name}").PEER
+def named(name: str, kind: Kind = "resnet50") -> Peer:
+    """The peer of one of NAMES; its NULL, where there is one, is for the kind "null"."""
+    module = importlib.import_module(f"benchmarks.serving.peers.{name}")
+    peer = getattr(module, "NULL", module.PEER) if kind == "null" else module.PEER
     if not isinstance(peer, Peer):
-        raise TypeError(f"benchmarks.serving.peers.{name}.PEER is no Peer")
+        raise TypeError(f"{module.__name__}.PEER is no Peer")
     return peer

