@@ -1,0 +1,176 @@
+"""Training a new head on a frozen ResNet-50, 20 epochs at 224 px: whole jobs, ours against four trainers.
+
+    .venv/bin/python -m benchmarks.train_frozen [--rounds N] [--whole]
+
+Seconds from exec until the model is written and test top-1 known, imports and start included. Ours runs whole in every
+round, with another seed. A peer's 20 epochs take a quarter of an hour, so in each round it runs two epochs on an even
+part of the same pictures; the second one's pace, per picture, is multiplied (benchmarks/training/estimate.py). --whole
+really runs the 20 epochs of the fastest peer, once. Accuracy: benchmarks/training/views.py.
+
+Writes results/train_frozen.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.harness import Row, at_least, column, environments, interleaved, machine, not_measured, speedup, write
+from benchmarks.training import checks, ours, peer, pictures, views
+from benchmarks.training.estimate import whole
+from benchmarks.training.job import Job, Outcome, digest
+from benchmarks.training.judge import judge
+from benchmarks.training.peer import PEERS, PLAIN, TIMM, Peer
+
+EPOCHS = 20
+TIMED = {"train": 96, "valid": 32, "test": 32}
+SHORT = 2  # epochs of a peer's timed job
+BATCH = 32
+RATE = 0.01
+TARGET = 15.0
+RUNS = environments.HOME / "runs"
+WHAT = f"frozen ResNet-50, {EPOCHS} epochs, whole job, s"
+
+
+class Frozen:
+    """The contestants of this table, and what they did beside their times."""
+
+    def __init__(self) -> None:
+        self.data, self.weights = pictures.whole(), pictures.starting_weights()
+        self.part = pictures.share("frozen", TIMED)
+        self.counts = pictures.counts(self.data)
+        self.outcomes: dict[str, Outcome] = {}
+        self.failed: dict[str, str] = {}
+        self.seed = 0
+
+    def ours(self) -> Mapping[str, float]:
+        """One whole run of ours, each time with the next seed."""
+        settings = {"epochs": EPOCHS, "freeze_backbone": True, "seed": self.seed}
+        run = ours.train(self.data, self.weights, RUNS / "frozen-ours", **settings)
+        self.seed += 1
+        checks.ours_whole(run, counts=self.counts, epochs=EPOCHS)
+        return {"seconds": run.wall, "test_top1": run.closing["test_top1"]}
+
+    def theirs(self, one: Peer, *, fast: bool = False) -> Callable[[], Mapping[str, float]]:
+        """A short run of a peer and the whole job that it stands for; nothing once it has failed."""
+        name = called(one, fast)
+
+        def measure() -> Mapping[str, float]:
+            if name in self.failed:
+                return {}
+            try:
+                ran = peer.train(one, self.job(one, self.part, SHORT, fast=fast))
+            except (RuntimeError, OSError) as error:
+                self.failed[name] = str(error)
+                return {}
+            checks.peer_learns(name, ran.outcome.losses)
+            self.outcomes[name] = ran.outcome
+            batch = BATCH if one.drops_last else 1
+            found = whole(ran.wall, ran.outcome, TIMED, self.counts, drops_last=batch)
+            return {"seconds": found.seconds(EPOCHS), "short_job": ran.wall, "once": found.once, "epoch": found.epoch}
+
+        return measure
+
+    def job(self, one: Peer, data: Path, epochs: int, *, fast: bool = False) -> Job:
+        """A peer's job on `data`."""
+        folder = RUNS / f"frozen-{one.script}"
+        return Job(
+            data=data,
+            weights=self.weights,
+            output=folder,
+            epochs=epochs,
+            frozen=True,
+            rate=RATE,
+            batch=BATCH,
+            fast=fast,
+        )
+
+
+def called(one: Peer, fast: bool) -> str:
+    """A peer's name in the table, with its options for speed where they are on."""
+    return f"{one.name}, {one.fast}" if fast else one.name
+
+
+def contestants(table: Frozen) -> dict[str, Callable[[], Mapping[str, float]]]:
+    """Ours, every peer, and one peer with its own options for speed."""
+    plain = {one.name: table.theirs(one) for one in PEERS}
+    return {"ours": table.ours, **plain, called(TIMM, True): table.theirs(TIMM, fast=True)}
+
+
+def time_rows(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> list[Row]:
+    """A row for each peer, the fastest first. The target is set against trainers as they come."""
+    mine, rows = column(taken["ours"], "seconds"), []
+    for name, found in taken.items():
+        if name == "ours":
+            continue
+        one, plain = known(name), name in [each.name for each in PEERS]
+        target = TARGET if plain else None
+        if name in table.failed:
+            rows.append(not_measured(WHAT, name, table.failed[name], target=target))
+            continue
+        note = f"from {SHORT} epochs of {TIMED['train']} pictures" + f"; {one.note}" * bool(one.note)
+        rows.append(speedup(WHAT, mine, column(found, "seconds"), name, target=target, note=note))
+    return sorted(rows, key=lambda row: row.peer or float("inf"))
+
+
+def known(name: str) -> Peer:
+    """The peer behind a name of the table."""
+    return next(one for one in PEERS if name.startswith(one.name))
+
+
+def accuracy_row(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]], seeds: int) -> Row:
+    """Test top-1 by seed: ours, and a peer's own training at the best of its learning rates."""
+    job = Job(data=table.data, weights=table.weights, output=views.FOLDER, epochs=EPOCHS, frozen=True, rate=RATE)
+    found = views.peer_top1(PLAIN.python(), job, seeds)
+    target = round(1 - checks.TOP1_TOLERANCE / statistics.median(found["test"]), 4)
+    mine = column(taken["ours"], "test_top1")
+    name = f"any peer, learning rate {found['rate']} (best of {len(views.RATES)} on valid)"
+    return at_least("frozen ResNet-50, test top-1 over seeds", mine, found["test"], name, target=target,
+                    note="equal means within 0.5 points")  # fmt: skip
+
+
+def whole_row(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> Row:
+    """The fastest peer's job really run, once."""
+    plain = [one for one in PEERS if one.name not in table.failed]
+    fastest = min(plain, key=lambda one: statistics.median(column(taken[one.name], "seconds")))
+    job = table.job(fastest, table.data, EPOCHS)
+    ran = peer.train(fastest, job)
+    top1 = judge(PLAIN.python(), job.output / "model.pt", table.data / "test", table.weights)["top1"]
+    guessed = statistics.median(column(taken[fastest.name], "seconds"))
+    note = f"all {EPOCHS} epochs run, once; the estimate was {guessed:.0f} s; test top-1 {top1:.4f} at rate {RATE}"
+    mine = [statistics.median(column(taken["ours"], "seconds"))]
+    return speedup(WHAT, mine, [ran.wall], f"{fastest.name}, run whole", target=TARGET, note=note)
+
+
+def check(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> int:
+    """The same pictures and parameters for all, and our last model through the judge. Raises CheckError."""
+    trained = checks.peers_alike(table.outcomes, files=digest((table.part / "train").glob("*/*.jpg")))
+    found = judge(PLAIN.python(), RUNS / "frozen-ours" / "model", table.data / "test", table.weights)
+    checks.judged_alike(taken["ours"][-1]["test_top1"], found["top1"])
+    if found["backbone_changed"]:
+        raise checks.CheckError(f"ours changed {found['backbone_changed']:.0f} numbers of a frozen backbone")
+    return trained
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--whole", action="store_true", help="run the fastest peer's 20 epochs, once: a quarter hour")
+    options = parser.parse_args()
+    table = Frozen()
+    said = machine(dict(package.split("==") for package in peer.TORCH))
+    print(said, flush=True)
+    ours.python()
+    taken = interleaved(contestants(table), options.rounds)
+    trained = check(table, taken)
+    print(f"  the same pictures for all, {trained} parameters trained, every loss falls", flush=True)
+    rows = [*time_rows(table, taken), accuracy_row(table, taken, options.rounds)]
+    if options.whole:
+        rows.append(whole_row(table, taken))
+    write("train_frozen", rows, taken, said, title="Frozen backbone: the whole job, times faster")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Fine-tuning a whole ResNet-50 at 224 px, batch 32: pictures a second while training, ours against four trainers.
+
+    .venv/bin/python -m benchmarks.train_full [--rounds N] [--accuracy SEEDS EPOCHS]
+
+Everybody trains on the same even part of the starter pictures. Of a peer the steps of an epoch count but the first,
+which waits for its loader; of ours the whole second epoch, waiting included, as it reports it itself. Ours runs with
+its default settings, peers with theirs, and once more with their own options for speed on a CPU where they have some:
+those rows have no target. --accuracy trains on all pictures, ours and the plain loop, and compares test top-1; with
+2 epochs that takes about 7 minutes a seed.
+
+Writes results/train_full.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.harness import Row, at_least, column, environments, interleaved, machine, not_measured, write
+from benchmarks.training import checks, ours, peer, pictures
+from benchmarks.training.estimate import pace
+from benchmarks.training.job import Job, Outcome, digest
+from benchmarks.training.judge import judge
+from benchmarks.training.peer import PEERS, PLAIN, Peer
+
+TIMED = {"train": 96, "valid": 14, "test": 0}
+BATCH = 32
+RATE = 0.01  # ours too, by default
+TARGET = 1.3
+RUNS = environments.HOME / "runs"
+WHAT = "ResNet-50 fine-tuned whole, batch 32, pictures a second"
+
+
+class Full:
+    """The contestants of this table, and what they did beside their paces."""
+
+    def __init__(self) -> None:
+        self.data, self.weights = pictures.whole(), pictures.starting_weights()
+        self.part = pictures.share("full", TIMED)
+        self.outcomes: dict[str, Outcome] = {}
+        self.failed: dict[str, str] = {}
+
+    def ours(self) -> Mapping[str, float]:
+        """Two epochs, of which the second counts."""
+        run = ours.train(self.part, self.weights, RUNS / "full-ours", epochs=2, freeze_backbone=False, batch_size=BATCH)
+        checks.ours_whole(run, counts=TIMED, epochs=2)
+        return {"pictures_per_second": run.epochs[-1]["pictures_per_second"]}
+
+    def theirs(self, one: Peer, *, fast: bool = False) -> Callable[[], Mapping[str, float]]:
+        """An epoch; nothing once it has failed."""
+        name = f"{one.name}, {one.fast}" if fast else one.name
+
+        def measure() -> Mapping[str, float]:
+            if name in self.failed:
+                return {}
+            try:
+                ran = peer.train(one, self.job(one, self.part, epochs=1, fast=fast))
+            except (RuntimeError, OSError) as error:
+                self.failed[name] = str(error)
+                return {}
+            checks.peer_learns(name, ran.outcome.losses)
+            self.outcomes[name] = ran.outcome
+            return {"pictures_per_second": pace(ran.outcome, BATCH)}
+
+        return measure
+
+    def job(self, one: Peer, data: Path, *, epochs: int, fast: bool = False, seed: int = 0) -> Job:
+        """A peer's job on `data`."""
+        return Job(
+            data=data, weights=self.weights, output=RUNS / f"full-{one.script}", epochs=epochs, frozen=False,
+            rate=RATE, batch=BATCH, fast=fast, seed=seed,
+        )  # fmt: skip
+
+
+def contestants(table: Full) -> dict[str, Callable[[], Mapping[str, float]]]:
+    """Ours, every peer as it comes, and with its own options for speed."""
+    found: dict[str, Callable[[], Mapping[str, float]]] = {"ours": table.ours}
+    for one in PEERS:
+        found[one.name] = table.theirs(one)
+        if one.fast:
+            found[f"{one.name}, {one.fast}"] = table.theirs(one, fast=True)
+    return found
+
+
+def rows_of(table: Full, taken: Mapping[str, list[Mapping[str, float]]]) -> list[Row]:
+    """A row for each peer, the fastest first, and those with their options for speed behind them."""
+    mine = column(taken["ours"], "pictures_per_second")
+    defaults: list[Row] = []
+    tuned: list[Row] = []
+    notes = {one.name: one.note for one in PEERS}
+    for name, found in taken.items():
+        if name == "ours":
+            continue
+        plain = name in notes
+        target = TARGET if plain else None
+        rows = defaults if plain else tuned
+        if name in table.failed:
+            rows.append(not_measured(WHAT, name, table.failed[name], target=target))
+            continue
+        note = notes.get(name, "its own options for speed, off by default")
+        theirs = column(found, "pictures_per_second")
+        rows.append(at_least(WHAT, mine, theirs, name, target=target, note=note))
+    return sorted(defaults, key=_by_pace) + sorted(tuned, key=_by_pace)
+
+
+def _by_pace(row: Row) -> float:
+    return -(row.peer or 0.0)
+
+
+def accuracy(table: Full, seeds: int, epochs: int) -> tuple[Row, dict[str, list[Mapping[str, float]]]]:
+    """Test top-1 after equal epochs on all pictures, by the same judge, ours and the plain loop in turns."""
+    seed = iter([number for number in range(seeds) for _ in range(2)])
+
+    def mine() -> Mapping[str, float]:
+        output = RUNS / "full-accuracy-ours"
+        settings = {"epochs": epochs, "freeze_backbone": False, "batch_size": BATCH, "seed": next(seed)}
+        run = ours.train(table.data, table.weights, output, **settings)
+        return {"seconds": run.wall, "top1": judged(table, run.model)}
+
+    def theirs() -> Mapping[str, float]:
+        job = table.job(PLAIN, table.data, epochs=epochs, seed=next(seed))
+        ran = peer.train(PLAIN, job)
+        return {"seconds": ran.wall, "top1": judged(table, job.output / "model.pt")}
+
+    taken = interleaved({"ours, accuracy": mine, "plain loop, accuracy": theirs}, seeds)
+    us, them = (column(found, "top1") for found in taken.values())
+    target = round(1 - checks.TOP1_TOLERANCE / (sum(them) / len(them)), 4)
+    what = f"ResNet-50 fine-tuned whole, {epochs} epochs, test top-1 over {seeds} seeds"
+    note = "equal within 0.5 points"
+    return at_least(what, us, them, f"{PLAIN.name}, rate {RATE}", target=target, note=note), taken
+
+
+def judged(table: Full, model: Path) -> float:
+    """Test top-1 in float32."""
+    return judge(PLAIN.python(), model, table.data / "test", table.weights)["top1"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--accuracy", type=int, nargs=2, metavar=("SEEDS", "EPOCHS"), default=(0, 0))
+    options = parser.parse_args()
+    table = Full()
+    said = machine(dict(package.split("==") for package in peer.TORCH))
+    print(said, flush=True)
+    ours.python()
+    taken = interleaved(contestants(table), options.rounds)
+    trained = checks.peers_alike(table.outcomes, files=digest((table.part / "train").glob("*/*.jpg")))
+    print(f"  the same pictures for all, {trained} parameters trained, losses are numbers", flush=True)
+    rows, (seeds, epochs) = rows_of(table, taken), options.accuracy
+    if seeds:
+        row, more = accuracy(table, seeds, epochs)
+        rows, taken = [*rows, row], {**taken, **more}
+    write("train_full", rows, taken, said, title="Full fine-tuning: pictures a second, times faster")
+
+
+if __name__ == "__main__":
+    main()

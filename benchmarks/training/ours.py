@@ -1,0 +1,75 @@
+"""Our own trainer, run as a user does without Docker: `python -m train` in an environment of docker/train.lock."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness import environment, environments, newest_python
+
+LOCK = environments.ROOT / "docker" / "train.lock"
+SECONDS = 900.0
+NUMBER = re.compile(r"(\w+)=([-+.\deE]+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A run: seconds from exec to exit, a mapping of numbers for each epoch, the closing ones, pictures by split."""
+
+    wall: float
+    epochs: tuple[Mapping[str, float], ...]
+    closing: Mapping[str, float]
+    counts: Mapping[str, int]
+    model: Path
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        return tuple(epoch["train_loss"] for epoch in self.epochs)
+
+
+def python() -> Path:
+    """The interpreter of an environment with what the training image holds."""
+    return environment("train-ours", ["-r", str(LOCK)], python=newest_python())
+
+
+def train(data: Path, weights: Path, output: Path, **settings: object) -> Trained:
+    """One whole run with default settings but those given, by their names. Raises RuntimeError when it fails."""
+    shutil.rmtree(output, ignore_errors=True)  # a checkpoint would be gone on with
+    output.mkdir(parents=True)
+    flags = [f"--{name.replace('_', '-')}={str(value).lower()}" for name, value in settings.items()]
+    command = [str(python()), "-m", "train", f"--data={data}", f"--output={output}", f"--weights={weights}", *flags]
+    began = time.monotonic()
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=environments.ROOT,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        timeout=SECONDS,
+    )
+    wall = time.monotonic() - began
+    if done.returncode != 0:
+        raise RuntimeError(f"python -m train: {done.stderr.strip()[-800:]}")
+    epochs, closing = read_metrics(done.stdout)
+    return Trained(wall=wall, epochs=epochs, closing=closing, counts=read_counts(done.stderr), model=output / "model")
+
+
+def read_metrics(said: str) -> tuple[tuple[Mapping[str, float], ...], Mapping[str, float]]:
+    """The metric lines (CONTRACTS 18): those of epochs, and the closing one, which names none."""
+    lines = [line for line in said.splitlines() if line.startswith("kennel ")]
+    found = [{name: float(value) for name, value in NUMBER.findall(line)} for line in lines]
+    closing = [numbers for numbers in found if "epoch" not in numbers]
+    return tuple(numbers for numbers in found if "epoch" in numbers), closing[-1] if closing else {}
+
+
+def read_counts(said: str) -> Mapping[str, int]:
+    """Pictures by split, as the scan says them."""
+    found = re.search(r"(\d+) train, (\d+) valid, (\d+) test", said)
+    return dict(zip(("train", "valid", "test"), map(int, found.groups()), strict=True)) if found else {}

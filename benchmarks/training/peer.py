@@ -1,0 +1,86 @@
+"""The peers as the tables name them, and the running of one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness import environment, environments, newest_python
+from benchmarks.training.job import Job, Outcome, read_outcome
+
+TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # as docker/train.in has them; every peer takes them
+COMMON = (*TORCH, "safetensors", "pillow", "numpy")
+SECONDS = 1800.0  # no peer's job takes longer here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """Somebody else's trainer: its script under benchmarks/training/peers, its packages, what must be known of it."""
+
+    name: str
+    script: str
+    packages: tuple[str, ...] = ()
+    drops_last: bool = False
+    fast: str = ""  # how its own options for speed on a CPU are called; empty where it has none
+    note: str = ""
+
+    def python(self) -> Path:
+        """Its environment's interpreter, installed when it is not there."""
+        return environment(f"train-{self.script}", [*COMMON, *self.packages], python=newest_python())
+
+
+PLAIN = Peer(
+    name="plain loop",
+    script="plain",
+    fast="bf16 autocast, channels_last",
+    note="torchvision's reference recipe, written anew",
+)
+TIMM = Peer(
+    name="timm 1.0.31",
+    script="timm_script",
+    packages=("timm==1.0.31",),
+    drops_last=True,
+    fast="--amp bfloat16 --channels-last",
+    note="its train script is in no package: put together from its parts in the script's way",
+)
+LIGHTNING = Peer(
+    name="Lightning 2.6.6",
+    script="lightning_trainer",
+    packages=("lightning==2.6.6",),
+    fast="bf16-mixed, channels_last",
+)
+FASTAI = Peer(
+    name="fastai 2.8.12",
+    script="fastai_learner",
+    packages=("fastai==2.8.12",),
+    drops_last=True,
+    fast="channels_last",
+    note="its AMP is for CUDA only, so bf16 cannot be switched on",
+)
+PEERS = (PLAIN, TIMM, LIGHTNING, FASTAI)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """A job's whole time from exec to exit, in seconds, and what the trainer did."""
+
+    wall: float
+    outcome: Outcome
+
+
+def train(peer: Peer, job: Job) -> Ran:
+    """Runs a peer's job. Raises RuntimeError with its last words when it fails."""
+    python, path = peer.python(), job.write()
+    command = [str(python), "-m", f"benchmarks.training.peers.{peer.script}", str(path)]
+    variables = {**os.environ, "PYTHONPATH": str(environments.ROOT), "PYTHONWARNINGS": "ignore"}
+    began = time.monotonic()
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=job.output, env=variables, timeout=SECONDS
+    )
+    wall = time.monotonic() - began
+    if done.returncode != 0:
+        raise RuntimeError(f"{peer.name}: {(done.stderr or done.stdout).strip()[-800:]}")
+    return Ran(wall=wall, outcome=read_outcome(job.output))

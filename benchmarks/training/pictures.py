@@ -1,0 +1,50 @@
+"""Which pictures are trained on: all of the starter's, or an even part of them when only the pace is asked for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.harness import environments
+from starter import groceries, weights
+
+CACHE = environments.ROOT / ".kennel" / "cache"
+SPLITS = ("train", "valid", "test")
+
+
+def whole() -> Path:
+    """The starter pictures, fetched when they are not here."""
+    return groceries.fetch(CACHE)
+
+
+def starting_weights() -> Path:
+    """The starter weights, fetched when they are not here."""
+    return weights.fetch(CACHE)
+
+
+def counts(folder: Path) -> dict[str, int]:
+    """Pictures by split."""
+    return {split: len(list((folder / split).glob("*/*.jpg"))) for split in SPLITS}
+
+
+def share(name: str, wanted: Mapping[str, int]) -> Path:
+    """A folder of links to so many pictures of each split, each class alike; a split with 0 is left out."""
+    source, target = whole(), environments.HOME / "pictures" / f"{name}-{'-'.join(str(wanted[s]) for s in SPLITS)}"
+    for split in SPLITS:
+        by_class = {path.name: sorted(path.glob("*.jpg")) for path in sorted((source / split).iterdir())}
+        for picture in even(by_class, wanted[split]):
+            link = target / split / picture.parent.name / picture.name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(picture)
+    return target
+
+
+def even(by_class: Mapping[str, Sequence[Path]], wanted: int) -> list[Path]:
+    """The first pictures of each class in turns. Raises ValueError when there are too few, or fewer than classes."""
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*by_class.values()))
+    found = [picture for picture in turns if picture is not None][:wanted]
+    if len(found) < wanted or 0 < wanted < len(by_class):
+        raise ValueError(f"{wanted} pictures of {len(by_class)} classes are wanted, {len(found)} are there")
+    return found

@@ -1,0 +1,132 @@
+"""The pure parts of the training benchmarks: estimates, checks, reading of what trainers said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.training import checks, ours, pictures
+from benchmarks.training.estimate import pace, whole
+from benchmarks.training.job import Outcome, digest
+from benchmarks.training.record import Record
+
+OUTCOME = Outcome(
+    trained=28686,
+    files="abc",
+    losses=(2.7, 2.1),
+    training=(8.0, 5.0),
+    validating=(2.0, 1.0),
+    steps=(1.0, 1.0, 2.0),
+    testing=1.5,
+    top1=0.5,
+)
+TIMED = {"train": 100, "valid": 10, "test": 10}
+ALL = {"train": 620, "valid": 110, "test": 660}
+
+
+def test_a_job_as_long_as_the_short_one_takes_as_long_as_it_did() -> None:
+    found = whole(20.0, OUTCOME, TIMED, TIMED, drops_last=1)
+    assert found.seconds(2) == pytest.approx(20.0)
+    assert found.once == pytest.approx(20.0 - 2 * 6.0 - 1.5)  # the first epoch's delay counts once
+
+
+def test_what_is_done_for_each_picture_is_multiplied_and_what_is_done_once_is_not() -> None:
+    found = whole(20.0, OUTCOME, TIMED, ALL, drops_last=1)
+    assert found.epoch == pytest.approx(5.0 * 6.2 + 1.0 * 11)
+    assert found.test == pytest.approx(1.5 * 66)
+    assert found.once == pytest.approx(6.5)
+
+
+def test_a_trainer_that_drops_the_last_batch_is_not_charged_for_it() -> None:
+    found = whole(20.0, OUTCOME, {**TIMED, "train": 96}, ALL, drops_last=32)
+    assert found.epoch == pytest.approx(5.0 / 96 * 608 + 1.0 * 11)
+
+
+def test_one_epoch_is_too_few_to_tell_the_start_from_the_pace() -> None:
+    with pytest.raises(ValueError, match="two epochs"):
+        whole(20.0, replace(OUTCOME, training=(8.0,)), TIMED, ALL, drops_last=1)
+
+
+def test_the_pace_is_that_of_the_counted_steps() -> None:
+    assert pace(OUTCOME, 32) == 24.0
+
+
+def test_the_stopwatch_leaves_out_each_epochs_first_step() -> None:
+    ticks: Iterator[float] = iter([0.0, 5.0, 6.0, 7.5, 9.0, 10.0])
+    record = Record(clock=lambda: next(ticks))
+    record.begin()
+    for loss in (3.0, 2.0, 1.0):
+        record.step(loss)
+    record.trained()
+    record.validated()
+    found = record.outcome(trained=1, files="x", top1=0.1)
+    assert (found.steps, found.training, found.validating, found.losses) == ((1.0, 1.5), (9.0,), (1.0,), (2.0,))
+
+
+def test_peers_that_saw_other_pictures_are_found_out() -> None:
+    with pytest.raises(checks.CheckError, match="timm: trained on other pictures"):
+        checks.peers_alike({"plain": OUTCOME, "timm": replace(OUTCOME, files="else")}, files="abc")
+
+
+def test_peers_that_train_more_or_fewer_parameters_are_found_out() -> None:
+    with pytest.raises(checks.CheckError, match="plain 28686, fastai 5"):
+        checks.peers_alike({"plain": OUTCOME, "fastai": replace(OUTCOME, trained=5)}, files="abc")
+
+
+@pytest.mark.parametrize("losses", [(2.0, 2.5), (float("nan"),), (2.0, float("inf"))])
+def test_a_loss_that_does_not_fall_or_is_no_number_is_found_out(losses: tuple[float, ...]) -> None:
+    with pytest.raises(checks.CheckError):
+        checks.peer_learns("plain", losses)
+
+
+def test_a_trainer_that_flatters_its_model_is_found_out() -> None:
+    checks.judged_alike(0.78, 0.777)
+    with pytest.raises(checks.CheckError, match="float32 torch finds"):
+        checks.judged_alike(0.78, 0.76)
+
+
+SAID = """kennel epoch=1 train_loss=1.27 train_top1=0.65 learning_rate=4.6e-08 pictures_per_second=6054.4
+something else
+kennel epoch=2 train_loss=0.17 train_top1=0.97 learning_rate=0.002 pictures_per_second=8158.7
+kennel test_loss=0.64 test_top1=0.776097 test_top5=0.98
+"""
+
+
+def test_our_metric_lines_are_read_by_epoch_and_the_closing_one_apart() -> None:
+    epochs, closing = ours.read_metrics(SAID)
+    assert [epoch["train_loss"] for epoch in epochs] == [1.27, 0.17]
+    assert epochs[0]["learning_rate"] == 4.6e-08
+    assert closing == {"test_loss": 0.64, "test_top1": 0.776097, "test_top5": 0.98}
+
+
+def test_ours_with_pictures_or_epochs_missing_is_found_out() -> None:
+    counts = ours.read_counts("kennel: 14 classes; 621 train, 111 valid, 661 test; 0 skipped; scanned in 0.7 s")
+    epochs, closing = ours.read_metrics(SAID)
+    run = ours.Trained(wall=1.0, epochs=epochs, closing=closing, counts=counts, model=Path("model"))
+    whole_data = {"train": 621, "valid": 111, "test": 661}
+    checks.ours_whole(run, counts=whole_data, epochs=2)
+    with pytest.raises(checks.CheckError, match="2 epochs, not 20"):
+        checks.ours_whole(run, counts=whole_data, epochs=20)
+    with pytest.raises(checks.CheckError, match="ours saw"):
+        checks.ours_whole(run, counts={**whole_data, "train": 622}, epochs=2)
+
+
+def test_a_part_of_the_pictures_has_each_class_alike() -> None:
+    classes = {name: [Path(name) / f"{number}.jpg" for number in range(9)] for name in ("a", "b", "c")}
+    assert [path.parent.name for path in pictures.even(classes, 7)] == ["a", "b", "c", "a", "b", "c", "a"]
+    assert pictures.even(classes, 0) == []
+
+
+@pytest.mark.parametrize("wanted", [2, 28])
+def test_a_part_too_small_for_its_classes_or_larger_than_the_whole_is_refused(wanted: int) -> None:
+    classes = {name: [Path(name) / f"{number}.jpg" for number in range(9)] for name in ("a", "b", "c")}
+    with pytest.raises(ValueError, match="are wanted"):
+        pictures.even(classes, wanted)
+
+
+def test_the_digest_knows_pictures_by_class_and_name_whatever_the_order_and_the_folder() -> None:
+    assert digest([Path("/x/a/1.jpg"), Path("/x/b/2.jpg")]) == digest(["/y/z/b/2.jpg", "/y/z/a/1.jpg"])
+    assert digest(["/x/a/1.jpg"]) != digest(["/x/b/1.jpg"])
