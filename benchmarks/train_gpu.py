@@ -1,0 +1,164 @@
+"""On a GPU: does it wait for JPEGs, what does each lever give, and how near is it to what it could do at most?
+
+    .venv/bin/python -m benchmarks.train_gpu [--rounds N] [--device cuda|cpu] [--quick]
+
+JPEG to step is the product's own full fine-tuning of ResNet-50 on picture files, and synthetic the same loop on one
+batch that lies on the GPU already: at least 0.95 of it is to arrive. AMP, channels_last and torch.compile are measured
+each on top of the one before. The GPU's peak is its maker's figure; operations are counted by torch.
+
+Where there is no GPU, what needs one stands in the table as not measured, and the exit code is 0 all the same: how fast
+pictures are decoded by so many threads, and so how many cores would feed which GPU, is measured anywhere.
+`--device cpu --quick` rehearses the whole in a small size on the CPU, and keeps its table out of results/.
+
+Writes results/train_gpu.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Row, alone, at_least, environment, machine, newest_python, not_measured, write
+from benchmarks.harness.environments import HOME, ROOT
+from benchmarks.harness.results import FOLDER
+from benchmarks.pace import gpu_limits
+from starter import groceries
+
+JPEG, SYNTHETIC, DECODING = "JPEG to step", "synthetic", "decoding"
+LEVERS = ("fp32", "AMP", "AMP, channels_last", "AMP, channels_last, compiled")
+TARGET = 0.95
+NEEDS = "needs a GPU: not measured here"
+USUAL = {"model": "resnet50", "side": 224, "batch": 128, "steps": 40}
+QUICK = {"model": "resnet18", "side": 64, "batch": 8, "steps": 3}
+SHOWN = ("T4", "A10G", "L4", "A100", "H100")
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What was measured: rates by name and round, errors by name, and the device."""
+
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    flops: float = 0.0
+    gpu: str = ""
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        if "flops" in line:
+            self.flops, self.gpu = line["flops"], line["gpu"]
+        elif "error" in line:
+            self.errors[line["name"]] = line["error"]
+        else:
+            self.rates.setdefault(line["name"], []).append(line["value"])
+
+    def why(self, *names: str) -> str:
+        """Why something could not be measured."""
+        return next((self.errors[name] for name in names if name in self.errors), NEEDS)
+
+
+def rows(found: Found) -> list[Row]:
+    return [*fed(found), *levers(found), *limits(found), *decoding(found)]
+
+
+def fed(found: Found) -> list[Row]:
+    what, peer = "JPEG to step, pictures/s", "the same on synthetic tensors on the device"
+    if not {JPEG, SYNTHETIC} <= set(found.rates):
+        return [not_measured(what, peer, found.why(JPEG, SYNTHETIC), target=TARGET)]
+    return [at_least(what, found.rates[JPEG], found.rates[SYNTHETIC], peer, target=TARGET)]
+
+
+def levers(found: Found) -> list[Row]:
+    """Each beside the one before it."""
+    made = []
+    for before, name in itertools.pairwise(LEVERS):
+        what = f"{name}: synthetic, pictures/s"
+        if {before, name} <= set(found.rates):
+            made.append(at_least(what, found.rates[name], found.rates[before], before))
+        else:
+            made.append(not_measured(what, before, found.why(name, before)))
+    return made
+
+
+def limits(found: Found) -> list[Row]:
+    """Of the GPU that is here what it reaches of its peak; of well-known ones what none can exceed."""
+    made = []
+    here = gpu_limits.peak(found.gpu) if found.gpu else None
+    if here is not None and SYNTHETIC in found.rates:
+        reached = [rate * found.flops / 1e12 for rate in found.rates[SYNTHETIC]]
+        made.append(at_least("TFLOP/s on synthetic tensors", reached, [here] * len(reached), f"{found.gpu}, its peak"))
+    for name in SHOWN:
+        most = gpu_limits.limit(gpu_limits.PEAKS[name], found.flops)
+        said = f"{gpu_limits.PEAKS[name]:g} TFLOP/s by its maker, {found.flops / 1e9:.1f} GFLOP a picture"
+        if each := per_core(found):
+            said += f"; a third of it takes {gpu_limits.cores(most / 3, each):.0f} of these cores to decode"
+        made.append(alone(f"{name}: no more than so many pictures/s", [most], said))
+    return made
+
+
+def decoding(found: Found) -> list[Row]:
+    return [alone(f"{name}, pictures/s", rates) for name, rates in found.rates.items() if name.startswith(DECODING)]
+
+
+def per_core(found: Found) -> float:
+    """Pictures that one thread decodes in a second."""
+    rates = sorted(found.rates.get(f"{DECODING}, 1 threads", []))
+    return rates[len(rates) // 2] if rates else 0.0
+
+
+def threads(cores: int) -> list[int]:
+    """1, 2, 4 … up to all."""
+    return sorted({*(2**power for power in range(8) if 2**power < cores), cores})
+
+
+def lines(python: Path, asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    argv = [str(python), "-m", "benchmarks.pace.device", json.dumps(asked)]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if line.startswith("{"):  # the product prints its metrics there too
+                yield json.loads(line)
+    if process.returncode:
+        raise RuntimeError(f"measuring ended with exit code {process.returncode}")
+
+
+def has_gpu() -> bool:
+    """Whether the driver's own tool lists one."""
+    try:
+        return subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", choices=("cuda", "cpu"), help="cpu rehearses what a GPU would do")
+    parser.add_argument("--quick", action="store_true", help="a small network and small pictures")
+    options = parser.parse_args(argv)
+    device = options.device or ("cuda" if has_gpu() else "")
+    if not device:
+        print("needs a GPU, and none is here: only decoding is measured, and limits are told by data sheet")
+    python = environment("train", ["-r", str(ROOT / "docker" / "train.in")], python=newest_python())
+    pictures = groceries.fetch(ROOT / ".kennel" / "cache") / "train"
+    asked = {
+        **(QUICK if options.quick else USUAL), "device": device, "rounds": options.rounds,
+        "threads": threads(len(os.sched_getaffinity(0))), "pictures": str(pictures),
+    }  # fmt: skip
+    found = Found()
+    for line in lines(python, asked):
+        found.add(line)
+        if "value" in line:
+            print(f"  round {line['round'] + 1}/{options.rounds}  {line['name']:32} {line['value']:.1f}/s", flush=True)
+    runs = {name: [{"pictures_per_second": rate} for rate in rates] for name, rates in found.rates.items()}
+    told = f"{machine()}, {found.gpu or 'no GPU'}"
+    folder = HOME / "rehearsal" if device == "cpu" or options.quick else FOLDER
+    write("train_gpu", rows(found), runs, told, folder=folder, title="On a GPU")
+
+
+if __name__ == "__main__":
+    main()

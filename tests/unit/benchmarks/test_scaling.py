@@ -1,0 +1,57 @@
+"""What one to two rests on: the containers as SageMaker would start them, and efficiency."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import scaling
+from benchmarks.pace import cases, launching
+from benchmarks.pace.cases import ALONE, Case
+from benchmarks.scaling import BOX, BOXES, ONE, TWO, WIDE
+
+FROZEN = Case(name="features", model="resnet18", frozen=True, crop=64, batch=8, pictures=64)
+WHOLE = Case(name="steps", model="resnet18", frozen=False, crop=64, batch=8, pictures=64)
+
+
+def test_efficiency_is_the_speed_of_two_over_twice_the_speed_of_one() -> None:
+    found = {
+        ONE: [{"features": 10.0, "steps": 5.0}],
+        WIDE: [{"features": 20.0, "steps": 9.0}],
+        TWO: [{"features": 19.0, "steps": 8.0, "steps" + ALONE: 10.0}],
+    }
+    features, steps, exchange, *wide = scaling.rows(found, (FROZEN, WHOLE))
+    assert (features.ratio, steps.ratio) == (0.95, 0.8)
+    assert exchange.ratio == 0.8
+    assert [row.peer_name for row in wide] == [WIDE, WIDE]
+
+
+def test_containers_are_held_against_one_container() -> None:
+    found = {name: [{"steps": speed, "steps" + ALONE: 2.0}] for name, speed in ((BOX, 1.0), (BOXES, 1.5))}
+    row = scaling.rows(found, (WHOLE,))[0]
+    assert (row.ratio, row.peer_name) == (0.75, f"twice {BOX}")
+
+
+def test_every_case_that_ships_has_a_target() -> None:
+    assert set(scaling.TARGETS) == {case.name for case in scaling.CASES}
+
+
+def test_cases_travel_as_text() -> None:
+    assert cases.from_text(cases.to_text([FROZEN, WHOLE])) == [FROZEN, WHOLE]
+
+
+def test_a_container_has_one_core_sagemakers_mounts_and_its_hosts_name() -> None:
+    argv = launching.command("kennel/train:1", "net", Path("/scratch/algo-2"), Path("/pictures"), [WHOLE])
+    assert {"--cpus=1", "--shm-size=64m", "--network=net", "--hostname=algo-2"} <= set(argv)
+    assert "--volume=/pictures:/opt/ml/input/data/training:ro" in argv
+    assert argv[-3:] == ["kennel/train:1", "-m", "benchmarks.pace.host"]
+
+
+def test_each_host_is_told_of_all() -> None:
+    told = launching.configuration("algo-2", ("algo-1", "algo-2"), ranks=1)["resourceconfig.json"]
+    assert (told["current_host"], told["hosts"]) == ("algo-2", ["algo-1", "algo-2"])
+
+
+@pytest.mark.parametrize("case", scaling.CASES)
+def test_a_features_pass_gives_two_ranks_as_many_chunks_each(case: Case) -> None:
+    assert case.pictures % 128 == 0 or not case.frozen
+    assert case.batch % 2 == 0
