@@ -1,148 +1,145 @@
-"""What a cold start of the Lambda handler costs in CPU, against a plain boto3 handler and the standard library's floor.
+"""What a cold start of the Lambda handler costs in CPU, against a plain boto3 handler under the same runtime client.
 
-    .venv/bin/python benchmarks/lambda_cold_start.py [--rounds N]
+    .venv/bin/python -m benchmarks.lambda_cold_start [--rounds N]
 
-Each measurement is a fresh process, and the contestants take turns, so that what else the machine does falls on all
-alike. The endpoint is a real HTTP server on loopback; its own work is not counted.
+Each measurement is a fresh process of what Lambda runs, `python -m awslambdaric HANDLER`, with the image's version of
+the runtime client, compiled bytecode, and a Runtime API on loopback; it is ended when it asks for the next event. The
+runtime client's own import counts for both, and is shown apart by a handler that does nothing. "Ready" has the client
+made at import for both. The first answer comes from an HTTP server on loopback, whose work is not counted, and once
+more over TLS, where both load the same authorities. Contestants take turns; one round before is not counted.
 
-Writes results/lambda_cold_start.json.
+Writes results/lambda_cold_start.json, .runs.json and .svg.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import base64
 import os
-import platform
-import statistics
+import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "lambda_cold_start.json"
+from benchmarks.functions.contestants import Contestant, client_version, contestants, variables
+from benchmarks.functions.world import PICTURE, PREDICTIONS, RuntimeApi, endpoint, serving
+from benchmarks.harness import Row, alone, at_most, column, interleaved, machine, write
+from benchmarks.harness.rounds import Measured
 
-CONTEXT = """
-class Context:
-    def get_remaining_time_in_millis(self): return 30000
-"""
-CALL = "import base64; event = {'image': base64.b64encode(bytes.fromhex('ffd8ff') + bytes(50000)).decode()}"
-BOTO = "import boto3; client = boto3.client('sagemaker-runtime')"
-CODE = {
+ROOT = Path(__file__).parents[1]
+PATIENCE = 60.0  # seconds
+TARGET = 0.25
+EVENT = {"image": base64.b64encode(PICTURE).decode()}
+PLAIN = {
     "bare Python": "pass",
     "floor": "import http.client, ssl, hmac",
     "ours": "import lambda_container.handler as h; h.application()",
-    "boto3": BOTO,
-    "ours, first answer": f"""{CONTEXT}{CALL}
-import lambda_container.handler as h
-assert h.handler(event, Context())["statusCode"] == 200""",
-    "boto3, first answer": f"""{CALL}
-{BOTO}
-import json
-answer = client.invoke_endpoint(
-    EndpointName='dogs', ContentType='image/jpeg', Accept='application/json', Body=base64.b64decode(event['image']))
-assert json.loads(answer['Body'].read())['logits']""",
+    "boto3": "import boto3; boto3.client('sagemaker-runtime')",
 }
 
 
-class _Endpoint(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = json.dumps({"model": {}, "predictions": [], "logits": [[0.5] * 133]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-def cpu_milliseconds(code: str, environment: Mapping[str, str]) -> float:
-    """User and system time of one fresh interpreter that runs `code`."""
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+def cpu_milliseconds(process: subprocess.Popen[bytes], *, ended: bool = False) -> float:
+    """User and system time of a process that ends, or is `ended` now. Raises RuntimeError when it failed."""
+    if ended:
+        process.kill()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{code!r} ended with {process.returncode}")
+    if process.returncode and not ended:
+        raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def measure(rounds: int) -> dict[str, float]:
-    """The median of each contestant, in milliseconds of CPU; one round before is not counted, it fills the caches."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Endpoint)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent",
-        "KENNEL_ENDPOINT_NAME": "dogs",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_address[1]}",
-    }
-    taken: dict[str, list[float]] = {name: [] for name in CODE}
-    try:
-        for number in range(rounds + 1):
-            for name, code in CODE.items():
-                milliseconds = cpu_milliseconds(code, environment)
-                if number:
-                    taken[name].append(milliseconds)
-    finally:
-        server.shutdown()
-        server.server_close()
-    return {name: round(statistics.median(values), 1) for name, values in taken.items()}
+def until_it_waits(contestant: Contestant, events: Sequence[object], url: str, **more: str) -> float:
+    """CPU milliseconds from exec until all events are answered and the next is asked for."""
+    api = RuntimeApi(events)
+    with serving(api.answer) as port:
+        environ = variables(contestant, url, AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{port}", **more)
+        process = subprocess.Popen(contestant.command, env=environ, cwd=contestant.code, stdout=subprocess.DEVNULL)
+        waits = api.waiting.wait(PATIENCE)
+        spent = cpu_milliseconds(process, ended=True)
+        api.over.set()
+    answered = [answer.get("predictions") for answer in api.answers]
+    if not waits or api.failed or (contestant.name != "nothing" and answered != [PREDICTIONS] * len(events)):
+        raise RuntimeError(f"{contestant.name} did not answer: {api.failed or answered}")
+    return spent
 
 
-def row(what: str, ours: float, peer: float, peer_name: str, target: float) -> dict[str, object]:
-    ratio = round(ours / peer, 3)
-    return {
-        "what": what,
-        "ours": ours,
-        "peer": peer,
-        "peer_name": peer_name,
-        "ratio": ratio,
-        "target": target,
-        "met": ratio <= target,
-    }
+def plain(code: str, url: str = "http://127.0.0.1:9") -> Measured:
+    """The same without the runtime client, in this Python: what CI's check measures."""
+    me = Contestant(name="plain", python=Path(sys.executable), code=ROOT, module="")
+    environ = variables(me, url)
+    return {"ready": cpu_milliseconds(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environ))}
 
 
-def rows(medians: Mapping[str, float]) -> list[dict[str, object]]:
-    ours, first = medians["ours"], medians["ours, first answer"]
+def measure(rounds: int) -> dict[str, list[Measured]]:
+    """CPU milliseconds of each contestant: ready, to the first answer, and to the first answer over TLS."""
+    with tempfile.TemporaryDirectory() as name:
+        tls, bundle = authority(Path(name))
+        with serving(endpoint()) as port, serving(endpoint(), tls=tls) as secured:
+
+            def one(contestant: Contestant) -> Measured:
+                url, over_tls = f"http://127.0.0.1:{port}", f"https://localhost:{secured}"
+                trust = {"SSL_CERT_FILE": str(bundle), "AWS_CA_BUNDLE": str(bundle)}
+                return {
+                    "ready": until_it_waits(contestant, [], url),
+                    "first answer": until_it_waits(contestant, [EVENT], url),
+                    "over TLS": until_it_waits(contestant, [EVENT], over_tls, **trust),
+                }
+
+            runs = interleaved({each.name: lambda each=each: one(each) for each in contestants()}, rounds, warm=1)  # type: ignore[misc]
+    without = {f"{name}, no runtime client": lambda code=code: plain(code) for name, code in PLAIN.items()}
+    return runs | interleaved(without, rounds, warm=1)  # type: ignore[arg-type]
+
+
+def authority(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """A server's own certificate, and this machine's authorities with it, as many as a function has to read."""
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kennel"
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*make.split(), *names], check=True, capture_output=True)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(cert, key)
+    known = ssl.get_default_verify_paths().cafile
+    bundle = folder / "bundle.pem"
+    bundle.write_bytes((Path(known).read_bytes() if known else b"") + cert.read_bytes())
+    return server, bundle
+
+
+def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
+    ours, boto3, nothing = (column(runs[name], "ready") for name in ("ours", "boto3", "nothing"))
+    added, peers = ([a - b for a, b in zip(whose, nothing, strict=True)] for whose in (ours, boto3))
+    peer = "plain boto3 handler"
+    found = [
+        at_most("ready on awslambdaric, whole process, CPU ms", ours, boto3, peer, target=TARGET),
+        at_most("ready: what the handler adds to awslambdaric, CPU ms", added, peers, peer, target=TARGET),
+    ]
+    for moment in ("first answer", "over TLS"):
+        mine, theirs = (column(runs[name], moment) for name in ("ours", "boto3"))
+        what = "to the first answer, CPU ms" if moment == "first answer" else "to the first answer over TLS, CPU ms"
+        found.append(at_most(what, mine, theirs, peer, target=TARGET))
+    return [*found, *plain_rows(runs), alone("awslambdaric alone, with Python, CPU ms", nothing)]
+
+
+def plain_rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
+    """Without the runtime client."""
+    bare, floor, ours, boto3 = (column(runs[f"{name}, no runtime client"], "ready") for name in PLAIN)
     return [
-        row("import and client, CPU ms", ours, medians["boto3"], "boto3 client", 0.25),
-        row("to the first answer, CPU ms", first, medians["boto3, first answer"], "boto3 handler", 0.25),
-        row("import and client, CPU ms", ours, medians["floor"], "import http.client, ssl, hmac", 2.0),
+        at_most("import and client without awslambdaric, CPU ms", ours, boto3, "boto3 client", target=TARGET),
+        at_most("import and client without awslambdaric, CPU ms", ours, floor, PLAIN["floor"], target=2.0),
+        alone("Python alone, CPU ms", bare),
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
-    medians = measure(rounds)
-    machine = (
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, boto3 {version('boto3')}"
-    )
-    print(f"{machine}; medians of {rounds} rounds, CPU milliseconds of a fresh process")
-    for name, value in medians.items():
-        print(f"  {name:22} {value:7.1f}")
-    found = rows(medians)
-    for line in found:
-        verdict = "met" if line["met"] else "MISSED"
-        print(f"  {line['what']} / {line['peer_name']}: {line['ratio']} (target {line['target']}: {verdict})")
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    document = {"machine": machine, "rounds": rounds, "medians": medians, "rows": found}
-    RESULTS.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    runs = measure(parser.parse_args().rounds)
+    versions = {"awslambdaric": client_version(), "boto3": version("boto3")}
+    title = "Cold start of the function, CPU of a fresh process"
+    write("lambda_cold_start", rows(runs), runs, machine(versions), title=title)
 
 
 if __name__ == "__main__":

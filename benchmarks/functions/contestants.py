@@ -1,0 +1,84 @@
+"""Who takes part: each a handler's module, and the Python that has what it imports, compiled, as an image has."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.harness import environment, newest_python
+from benchmarks.harness.environments import HOME, ROOT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """`code` is the folder that the module is imported from."""
+
+    name: str
+    python: Path
+    code: Path
+    module: str
+
+    @property
+    def command(self) -> list[str]:
+        """What Lambda runs."""
+        return [str(self.python), "-m", "awslambdaric", f"{self.module}.handler"]
+
+
+def contestants() -> tuple[Contestant, Contestant, Contestant]:
+    """Ours, the plain boto3 handler, and nothing; all on the image's version of the runtime client, and of Python."""
+    client = f"awslambdaric=={client_version()}"
+    python = newest_python()
+    bare = environment("lambda", ["--compile-bytecode", client], python=python)
+    boto = environment("lambda-boto3", ["--compile-bytecode", client, f"boto3=={version('boto3')}"], python=python)
+    code = compiled()
+    functions = "benchmarks.functions"
+    return (
+        Contestant(name="ours", python=bare, code=code, module=f"{functions}.ours"),
+        Contestant(name="boto3", python=boto, code=code, module=f"{functions}.plain"),
+        Contestant(name="nothing", python=bare, code=code, module=f"{functions}.nothing"),
+    )
+
+
+def client_version() -> str:
+    """The runtime client's, as the image's lock has it."""
+    found = re.search(r"^awslambdaric==(\S+)", (ROOT / "docker" / "lambda.lock").read_text(encoding="utf-8"), re.M)
+    if found is None:
+        raise RuntimeError("docker/lambda.lock does not pin awslambdaric")
+    return found.group(1)
+
+
+def compiled() -> Path:
+    """A folder with the handlers alone. The first round, which does not count, leaves their bytecode there."""
+    folder = HOME / "functions"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "benchmarks").mkdir(parents=True)
+    (folder / "benchmarks" / "__init__.py").touch()
+    shutil.copytree(ROOT / "lambda_container", folder / "lambda_container", ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copytree(ROOT / "benchmarks" / "functions", folder / "benchmarks" / "functions")
+    return folder
+
+
+def variables(contestant: Contestant, endpoint: str, **more: str) -> Mapping[str, str]:
+    """What Lambda and its operator set. `endpoint`: a URL."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "PYTHONPATH": str(contestant.code),
+        "KENNEL_ENDPOINT_NAME": "dogs",
+        "AWS_LAMBDA_FUNCTION_NAME": "kennel",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": "30",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
+        "AWS_ENDPOINT_URL": endpoint,
+        **more,
+    }

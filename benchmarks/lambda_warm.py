@@ -1,0 +1,189 @@
+"""What the function adds to a warm call, beside the endpoint's own time and beside a plain boto3 handler.
+
+    .venv/bin/python -m benchmarks.lambda_warm [--rounds N] [--calls N]
+
+The real Runtime Interface Emulator runs the handler under the image's runtime client, as a process of this machine; a
+handler that does nothing shows what the emulator, the runtime client and the caller cost without it. The endpoint is a
+stub on loopback that takes as long as a picture does as served here (11 ms), so that its time is known; `endpoint` is
+the same request sent to it straight from the caller, over a kept connection. The picture comes with the event in
+base64, and by a URL, whose server on loopback is on the operator's list of exceptions: fetching refuses it otherwise.
+CPU is the handler's process alone. Every answer is compared. Contestants take turns.
+
+Writes results/lambda_warm.json, .runs.json and .svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import http.client
+import json
+import socket
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.functions.contestants import Contestant, client_version, contestants, variables
+from benchmarks.functions.world import ANSWER, PICTURE, PREDICTIONS, endpoint, serving
+from benchmarks.harness import Row, alone, at_most, column, interleaved, machine, tree, write
+from benchmarks.harness.rounds import Measured
+from localcloud import rie
+
+SECONDS = 0.011  # the endpoint's own: OpenVINO int8 on this machine, ResNet-50
+CALLS = 100
+SHARE = 0.25  # of the endpoint's own time, at most
+PATIENCE = 30.0
+
+
+def nanoseconds(pid: int) -> int:
+    """CPU time of a process so far, all its living threads; /proc/PID/stat counts in hundredths of a second only."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text(encoding="utf-8").split()[0]) for task in tasks)
+
+
+@contextlib.contextmanager
+def emulated(contestant: Contestant, url: str) -> Iterator[tuple[int, int]]:
+    """A function under the emulator, warm: the emulator's port, and the process id of the handler."""
+    emulator = rie.fetch(rie.ARCHITECTURES[rie.host_architecture()])
+    port, api = free_port(), free_port()
+    places = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}"]
+    allowed = {"KENNEL_ALLOW_HTTP": "1", "KENNEL_ALLOW_HOSTS": url.removeprefix("http://")}
+    process = subprocess.Popen(
+        [str(emulator), "--log-level", "error", *places, *contestant.command],
+        env=variables(contestant, url, **allowed), cwd=contestant.code,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _listening(port)
+        caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        call(caller, rie.PATH, b'{"image": "%s"}' % base64.b64encode(PICTURE))
+        caller.close()
+        [handler] = tree(process.pid)[1:]
+        yield port, handler
+    finally:
+        for pid in reversed(tree(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                subprocess.run(["kill", "-9", str(pid)], check=False, capture_output=True)
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listening(port: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+def call(caller: http.client.HTTPConnection, path: str, body: bytes) -> bytes:
+    caller.request("POST", path, body)
+    answer = caller.getresponse()
+    said = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"{path} answered {answer.status}: {said[:300]!r}")
+    return said
+
+
+def milliseconds(calls: int, ask: Callable[[], bytes], check: Callable[[bytes], bool]) -> float:
+    """The median wall time of one call. Raises RuntimeError when an answer is another than it must be."""
+    taken = []
+    for _ in range(calls):
+        began = time.perf_counter()
+        said = ask()
+        taken.append(time.perf_counter() - began)
+        if not check(said):
+            raise RuntimeError(f"a wrong answer: {said[:300]!r}")
+    return statistics.median(taken) * 1000
+
+
+def invoked(contestant: Contestant, url: str, calls: int) -> Measured:
+    """Wall and CPU milliseconds of a call, by where the picture comes from."""
+    events = {"image": {"image": base64.b64encode(PICTURE).decode()}, "url": {"url": f"{url}/dog.jpg"}}
+    expected = [] if contestant.name == "nothing" else PREDICTIONS
+    found = {}
+    with emulated(contestant, url) as (port, handler):
+        caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        for name, event in events.items():
+            body = json.dumps(event).encode()
+            call(caller, rie.PATH, body)
+            before = nanoseconds(handler)
+            found[f"{name} wall"] = milliseconds(
+                calls, lambda body=body: call(caller, rie.PATH, body), lambda said: _predictions(said) == expected
+            )  # type: ignore[misc]
+            found[f"{name} cpu"] = (nanoseconds(handler) - before) / calls / 1e6
+        caller.close()
+    return found
+
+
+def _predictions(said: bytes) -> object:
+    return json.loads(said).get("predictions")
+
+
+def asked(port: int, calls: int) -> Measured:
+    """Wall milliseconds of the endpoint itself."""
+    caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        wall = milliseconds(calls, lambda: call(caller, "/endpoints/dogs/invocations", PICTURE), ANSWER.__eq__)
+    finally:
+        caller.close()
+    return {"wall": wall}
+
+
+def measure(rounds: int, calls: int) -> dict[str, list[Measured]]:
+    with serving(endpoint(SECONDS)) as port:
+        url = f"http://127.0.0.1:{port}"
+        parts: dict[str, Callable[[], Measured]] = {
+            each.name: lambda each=each: invoked(each, url, calls)  # type: ignore[misc]
+            for each in contestants()
+        }
+        return interleaved({**parts, "endpoint": lambda: asked(port, calls)}, rounds)
+
+
+def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
+    found = []
+    own = column(runs["endpoint"], "wall")
+    for source, what in (("image", "the picture in the event"), ("url", "the picture by URL")):
+        cpu = {name: column(runs[name], f"{source} cpu") for name in ("ours", "boto3", "nothing")}
+        wall = {name: column(runs[name], f"{source} wall") for name in ("ours", "boto3", "nothing")}
+        added = {
+            name: [mine - nothing - its for mine, nothing, its in zip(wall[name], wall["nothing"], own, strict=True)]
+            for name in ("ours", "boto3")
+        }
+        peer = "plain boto3 handler"
+        found += [
+            at_most(f"warm, {what}: handler's CPU ms a call", cpu["ours"], cpu["boto3"], peer, target=1.0),
+            at_most(f"warm, {what}: wall ms a call, all in all", wall["ours"], wall["boto3"], peer, target=1.0),
+            at_most(
+                f"warm, {what}: wall ms that the handler adds", added["ours"], own, "the endpoint's own time",
+                target=SHARE, note=f"the plain boto3 handler adds {statistics.median(added['boto3']):.2f} ms",
+            ),
+            alone(f"warm, {what}: emulator and runtime client alone, wall ms", wall["nothing"]),
+        ]  # fmt: skip
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=CALLS)
+    options = parser.parse_args()
+    runs = measure(options.rounds, options.calls)
+    versions = {"awslambdaric": client_version(), "boto3": version("boto3"), "emulator of": rie.PACKAGE}
+    write("lambda_warm", rows(runs), runs, machine(versions), title="A warm call of the function")
+
+
+if __name__ == "__main__":
+    main()
