@@ -48,7 +48,7 @@ def main() -> None:
     cpus = network.cpus()
     ray.init(num_cpus=cpus, include_dashboard=False, _temp_dir=str(Path.cwd() / "ray"), log_to_driver=True)
     serve.start(http_options={"host": "127.0.0.1", "port": network.port()})
-    deployment = Null if network.kind() == "null" else Classifier
+    deployment: Any = Null if network.kind() == "null" else Classifier
     # Its guide on performance: reserve the cores, and give the framework its threads by OMP_NUM_THREADS.
     actor = {"num_cpus": 1 if network.kind() == "null" else cpus, "runtime_env": {"env_vars": {}}}
     if network.kind() != "null":
