@@ -37,9 +37,8 @@ def environment(name: str, requirements: Sequence[str], *, python: str | Path | 
 
 def newest_python() -> str:
     """The interpreter of the images' version, 3.13, where there is one, else this one."""
-    asked = subprocess.run(
-        _command("python", "find", "3.13"), capture_output=True, text=True, check=False, env=_environ()
-    )
+    environ = {**_environ(), "PYENV_VERSION": "3.13"}  # pyenv's stand-in on PATH fails for versions not chosen
+    asked = subprocess.run(_command("python", "find", "3.13"), capture_output=True, text=True, check=False, env=environ)
     return asked.stdout.strip() if asked.returncode == 0 else sys.executable
 
 
