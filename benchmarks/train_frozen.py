@@ -22,7 +22,7 @@ from benchmarks.training import checks, ours, peer, pictures, views
 from benchmarks.training.estimate import whole
 from benchmarks.training.job import Job, Outcome, digest
 from benchmarks.training.judge import judge
-from benchmarks.training.peer import PEERS, PLAIN, TIMM, Peer
+from benchmarks.training.peer import PEERS, PLAIN, TIMM, Peer, called
 
 EPOCHS = 20
 TIMED = {"train": 96, "valid": 32, "test": 32}
@@ -45,6 +45,15 @@ class Frozen:
         self.failed: dict[str, str] = {}
         self.seed = 0
 
+    def ready(self) -> None:
+        """Installs and imports everybody; who cannot be, has failed."""
+        ours.ready()
+        for one in PEERS:
+            try:
+                one.ready()
+            except RuntimeError as error:
+                self.failed |= dict.fromkeys((one.name, called(one, fast=True)), str(error))
+
     def ours(self) -> Mapping[str, float]:
         """One whole run of ours, each time with the next seed."""
         settings = {"epochs": EPOCHS, "freeze_backbone": True, "seed": self.seed}
@@ -55,7 +64,7 @@ class Frozen:
 
     def theirs(self, one: Peer, *, fast: bool = False) -> Callable[[], Mapping[str, float]]:
         """A short run of a peer and the whole job that it stands for; nothing once it has failed."""
-        name = called(one, fast)
+        name = called(one, fast=fast)
 
         def measure() -> Mapping[str, float]:
             if name in self.failed:
@@ -88,15 +97,10 @@ class Frozen:
         )
 
 
-def called(one: Peer, fast: bool) -> str:
-    """A peer's name in the table, with its options for speed where they are on."""
-    return f"{one.name}, {one.fast}" if fast else one.name
-
-
 def contestants(table: Frozen) -> dict[str, Callable[[], Mapping[str, float]]]:
     """Ours, every peer, and one peer with its own options for speed."""
     plain = {one.name: table.theirs(one) for one in PEERS}
-    return {"ours": table.ours, **plain, called(TIMM, True): table.theirs(TIMM, fast=True)}
+    return {"ours": table.ours, **plain, called(TIMM, fast=True): table.theirs(TIMM, fast=True)}
 
 
 def time_rows(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> list[Row]:
@@ -162,7 +166,7 @@ def main() -> None:
     table = Frozen()
     said = machine(dict(package.split("==") for package in peer.TORCH))
     print(said, flush=True)
-    ours.python()
+    table.ready()
     taken = interleaved(contestants(table), options.rounds)
     trained = check(table, taken)
     print(f"  the same pictures for all, {trained} parameters trained, every loss falls", flush=True)

@@ -22,7 +22,7 @@ from benchmarks.training import checks, ours, peer, pictures
 from benchmarks.training.estimate import pace
 from benchmarks.training.job import Job, Outcome, digest
 from benchmarks.training.judge import judge
-from benchmarks.training.peer import PEERS, PLAIN, Peer
+from benchmarks.training.peer import PEERS, PLAIN, Peer, called
 
 TIMED = {"train": 96, "valid": 14, "test": 0}
 BATCH = 32
@@ -41,6 +41,15 @@ class Full:
         self.outcomes: dict[str, Outcome] = {}
         self.failed: dict[str, str] = {}
 
+    def ready(self) -> None:
+        """Installs and imports everybody; who cannot be, has failed."""
+        ours.ready()
+        for one in PEERS:
+            try:
+                one.ready()
+            except RuntimeError as error:
+                self.failed |= dict.fromkeys((one.name, called(one, fast=True)), str(error))
+
     def ours(self) -> Mapping[str, float]:
         """Two epochs, of which the second counts."""
         run = ours.train(self.part, self.weights, RUNS / "full-ours", epochs=2, freeze_backbone=False, batch_size=BATCH)
@@ -49,7 +58,7 @@ class Full:
 
     def theirs(self, one: Peer, *, fast: bool = False) -> Callable[[], Mapping[str, float]]:
         """An epoch; nothing once it has failed."""
-        name = f"{one.name}, {one.fast}" if fast else one.name
+        name = called(one, fast=fast)
 
         def measure() -> Mapping[str, float]:
             if name in self.failed:
@@ -79,7 +88,7 @@ def contestants(table: Full) -> dict[str, Callable[[], Mapping[str, float]]]:
     for one in PEERS:
         found[one.name] = table.theirs(one)
         if one.fast:
-            found[f"{one.name}, {one.fast}"] = table.theirs(one, fast=True)
+            found[called(one, fast=True)] = table.theirs(one, fast=True)
     return found
 
 
@@ -144,7 +153,7 @@ def main() -> None:
     table = Full()
     said = machine(dict(package.split("==") for package in peer.TORCH))
     print(said, flush=True)
-    ours.python()
+    table.ready()
     taken = interleaved(contestants(table), options.rounds)
     trained = checks.peers_alike(table.outcomes, files=digest((table.part / "train").glob("*/*.jpg")))
     print(f"  the same pictures for all, {trained} parameters trained, losses are numbers", flush=True)

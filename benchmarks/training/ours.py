@@ -38,6 +38,11 @@ def python() -> Path:
     return environment("train-ours", ["-r", str(LOCK)], python=newest_python())
 
 
+def ready() -> None:
+    """Imports all of it once, so that no timed run compiles modules."""
+    subprocess.run([str(python()), "-c", "import train.__main__, train.worker"], check=True, cwd=environments.ROOT)
+
+
 def train(data: Path, weights: Path, output: Path, **settings: object) -> Trained:
     """One whole run with default settings but those given, by their names. Raises RuntimeError when it fails."""
     shutil.rmtree(output, ignore_errors=True)  # a checkpoint would be gone on with

@@ -31,6 +31,14 @@ class Peer:
         """Its environment's interpreter, installed when it is not there."""
         return environment(f"train-{self.script}", [*COMMON, *self.packages], python=newest_python())
 
+    def ready(self) -> None:
+        """Imports all of it once, so that no timed run compiles modules. Raises RuntimeError where that fails."""
+        module = f"benchmarks.training.peers.{self.script}"
+        done = subprocess.run([str(self.python()), "-c", f"import {module}"], capture_output=True, text=True,
+                              check=False, cwd=environments.ROOT)  # fmt: skip
+        if done.returncode != 0:
+            raise RuntimeError(f"{self.name} does not import: {done.stderr.strip()[-800:]}")
+
 
 PLAIN = Peer(
     name="plain loop",
@@ -61,6 +69,11 @@ FASTAI = Peer(
     note="its AMP is for CUDA only, so bf16 cannot be switched on",
 )
 PEERS = (PLAIN, TIMM, LIGHTNING, FASTAI)
+
+
+def called(one: Peer, *, fast: bool) -> str:
+    """A peer's name in the table, with its options for speed where they are on."""
+    return f"{one.name}, {one.fast}" if fast else one.name
 
 
 @dataclass(frozen=True, kw_only=True)
