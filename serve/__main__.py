@@ -16,7 +16,7 @@ from gunicorn.app.base import BaseApplication
 
 from contract import cgroup
 from serve import environment
-from serve.environment import RESERVED_THREADS, Settings, SettingsError
+from serve.environment import RESERVED_THREADS, STAYING_THREADS, Settings, SettingsError
 
 USAGE = """usage: python3 -m serve [serve]
 
@@ -28,7 +28,8 @@ Serves the artifact in /opt/ml/model on port 8080. Settings come from the enviro
   KENNEL_MAX_PIXELS        largest picture (100,000,000, less where memory is short)
   KENNEL_MAX_PICTURES      pictures a request (64)
   KENNEL_MAX_BATCH         pictures an inference (16)
-  KENNEL_MAX_WAITING       pictures in the queue (256), KENNEL_MAX_REQUESTS at work (64); beyond: 503
+  KENNEL_MAX_WAIT          seconds that a request may have to wait for those before it (0.4; 55 in a transform job)
+  KENNEL_MAX_WAITING       pictures at work (256), KENNEL_MAX_REQUESTS requests at work (64); beyond any: 503
   KENNEL_THREADS           CPU threads (the container's CPU limit)
   KENNEL_GOLDEN_TOLERANCE  how far a probability of a golden picture may be from training's (0.02); 1: any
   KENNEL_LOG_LEVEL         debug, info, warning or error (info)
@@ -57,7 +58,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "bind": f"0.0.0.0:{settings.port}",
         "workers": 1,
         "worker_class": "serve.worker.DrainingWorker",
-        "threads": settings.max_requests + RESERVED_THREADS,
+        "threads": settings.max_requests + RESERVED_THREADS + STAYING_THREADS,
         "graceful_timeout": settings.drain_timeout,
         "timeout": 120,
         "keepalive": 75,
@@ -82,9 +83,7 @@ def make_app(settings: Settings) -> Any:
     log = logging.getLogger("kennel.serve")
 
     def serve(predictor: Predictor) -> Batcher:
-        return Batcher(
-            predictor.logits, max_batch=settings.max_batch, max_waiting=settings.max_waiting, observe=metrics.batch
-        )
+        return Batcher(predictor.logits, max_batch=settings.max_batch, observe=metrics.batch)
 
     def load_checked() -> Predictor:
         found = load(settings.model_dir, threads=settings.cpus)

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import io
 import logging
-import threading
+import socket
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 
-from contract.preprocess import FloatArray
 from serve import codec, page
+from serve.admission import Admission, RefusedError
 from serve.answers import CSV, JSON, NotAcceptableError, Wanted, wanted
-from serve.batcher import QueueFullError
+from serve.batcher import ClosedError, UnwantedError
 from serve.codec import BadRequestError
 from serve.environment import Settings
 from serve.loader import Loaded, Loader
 from serve.metrics import CONTENT_TYPE, Metrics
+from serve.pipeline import Caller, Classified, Pipeline
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 DISCARD_SECONDS, DISCARD_BYTES = 5.0, 64 * 1024 * 1024
-_BUSY = {"Retry-After": "1"}
 log = logging.getLogger("kennel.serve")
 
 
@@ -43,18 +39,26 @@ class UnavailableError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """All that the routes need. `decoding` holds at most as many decoders as CPUs, which bounds memory too."""
+    """All that the routes need."""
 
     settings: Settings
     loader: Loader
     metrics: Metrics
-    decoding: threading.Semaphore = field(init=False)
-    admitted: threading.Semaphore = field(init=False)
+    admission: Admission = field(init=False)
+    pipeline: Pipeline = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "decoding", threading.BoundedSemaphore(self.settings.cpus))
-        object.__setattr__(self, "admitted", threading.BoundedSemaphore(self.settings.max_requests))
-        self.metrics.watch(waiting=self._waiting, ready=lambda: self.loader.loaded is not None)
+        settings, metrics = self.settings, self.metrics
+        admission = Admission(
+            max_requests=settings.max_requests,
+            max_pictures=settings.max_waiting,
+            max_wait=settings.max_wait,
+            always=2 * settings.cpus,
+        )
+        pipeline = Pipeline(cpus=settings.cpus, max_pixels=settings.max_pixels, observe=metrics.decoded)
+        object.__setattr__(self, "admission", admission)
+        object.__setattr__(self, "pipeline", pipeline)
+        metrics.watch(waiting=self._waiting, ready=lambda: self.loader.loaded is not None)
 
     def _waiting(self) -> int:
         loaded = self.loader.loaded
@@ -80,7 +84,7 @@ def _add_operations(app: Flask, service: Service) -> None:
 
     @app.post("/invocations")
     def invocations() -> Response:
-        with _admitted(service):
+        with service.admission.request():
             return _invoke(service, _loaded(service))
 
     @app.get("/execution-parameters")
@@ -128,7 +132,11 @@ def _add_errors(app: Flask, service: Service) -> None:
 
     @app.errorhandler(UnavailableError)
     def unavailable(error: UnavailableError) -> Response:
-        return answer(503, error.code, str(error), _BUSY)
+        return answer(503, error.code, str(error), {"Retry-After": "1"})
+
+    @app.errorhandler(RefusedError)
+    def refused(error: RefusedError) -> Response:
+        return answer(503, error.code, str(error), {"Retry-After": str(error.seconds)})
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
@@ -175,13 +183,11 @@ def _invoke(service: Service, loaded: Loaded) -> Response:
     choice = _wanted(service.settings)
     pictures = _pictures(service.settings)
     g.pictures = len(pictures)
-    started = time.perf_counter()
-    inputs = _decode(service, loaded, pictures)
-    decoded = time.perf_counter()
-    logits = _logits(service, loaded, inputs)
-    timing = f"decoding;dur={(decoded - started) * 1000:.1f}, network;dur={(time.perf_counter() - decoded) * 1000:.1f}"
+    with service.admission.pictures(len(pictures)):
+        found = _classified(service, loaded, pictures)
+    timing = f"decoding;dur={found.decoding * 1000:.1f}, network;dur={found.network * 1000:.1f}"
     predictor = loaded.predictor
-    body = codec.encode(logits, predictor.labels, choice, predictor.name())
+    body = codec.encode(found.logits, predictor.labels, choice, predictor.name())
     content_type = "text/csv; charset=utf-8" if choice.media_type == CSV else choice.media_type
     return Response(body, 200, {"Server-Timing": timing}, content_type=content_type)
 
@@ -252,41 +258,31 @@ def _uploads(body: bytes) -> list[bytes]:
     return [upload.read() for _, upload in files.items(multi=True)]
 
 
-def _decode(service: Service, loaded: Loaded, pictures: list[bytes]) -> list[FloatArray]:
-    """Decoded here in the request's thread, one slot a CPU: the network never waits for a decoder it does not need."""
-    decoded = []
-    for index, picture in enumerate(pictures):
-        position = f"picture {index + 1} of {len(pictures)}: " if len(pictures) > 1 else ""
-        with service.decoding:
-            started = time.perf_counter()
-            decoded.append(
-                codec.decode(
-                    picture,
-                    loaded.predictor.preprocessing,
-                    max_pixels=service.settings.max_pixels,
-                    position=position,
-                )
-            )
-            service.metrics.decoded(time.perf_counter() - started)
-    return decoded
-
-
-def _logits(service: Service, loaded: Loaded, pictures: list[FloatArray]) -> FloatArray:
+def _classified(service: Service, loaded: Loaded, pictures: list[bytes]) -> Classified:
+    seconds = service.settings.answer_timeout
+    caller = Caller(deadline=g.started + seconds, left=_connection_closed(request.environ.get("gunicorn.socket")))
     try:
-        futures = loaded.batcher.submit(pictures)
-    except QueueFullError as error:
-        raise UnavailableError("queue-full", str(error)) from error
-    try:
-        return np.stack(_results(futures, service.settings.answer_timeout))
-    except FutureTimeoutError as error:
-        for future in futures:
-            future.cancel()
-        raise UnavailableError("too-slow", f"no answer within {service.settings.answer_timeout:g} s") from error
+        return service.pipeline.classify(loaded, pictures, caller)
+    except ClosedError as error:
+        raise UnavailableError("stopping", str(error)) from error
+    except UnwantedError as error:
+        raise UnavailableError("caller-left", str(error)) from error
+    except TimeoutError as error:
+        raise UnavailableError("too-slow", f"no answer within {seconds:g} s") from error
 
 
-def _results(futures: list[Future[FloatArray]], timeout: float) -> list[FloatArray]:
-    deadline = time.monotonic() + timeout
-    return [future.result(max(0.0, deadline - time.monotonic())) for future in futures]
+def _connection_closed(connection: socket.socket | None) -> Callable[[], bool]:
+    """Asks the kernel whether the caller has closed the connection; what it may have sent already stays unread."""
+
+    def closed() -> bool:
+        try:
+            return connection is not None and not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    return closed
 
 
 def _loaded(service: Service) -> Loaded:
@@ -294,14 +290,3 @@ def _loaded(service: Service) -> Loaded:
     if loaded is None:
         raise UnavailableError("loading", "the model is being loaded")
     return loaded
-
-
-@contextmanager
-def _admitted(service: Service) -> Iterator[None]:
-    """Bounds the requests at work, so that some threads always stay free for /ping."""
-    if not service.admitted.acquire(blocking=False):
-        raise UnavailableError("busy", f"{service.settings.max_requests} requests are at work already")
-    try:
-        yield
-    finally:
-        service.admitted.release()

@@ -1,6 +1,8 @@
 """Pictures of several requests in one inference, without added delay: what waits when the network is free goes next.
 
-One thread runs the network (which uses all CPUs itself); callers wait on futures. The queue is bounded.
+A picture that finds the network idle goes through it in its caller's own thread, without a turn of another. Whoever
+comes meanwhile waits, first come first served, for one thread that runs what has gathered. The network uses all CPUs
+itself, so there is never more than one inference.
 """
 
 from __future__ import annotations
@@ -18,10 +20,15 @@ from contract.preprocess import FloatArray
 
 Infer = Callable[[FloatArray], FloatArray]
 Clock = Callable[[], float]
+Wanted = Callable[[], bool]
 
 
-class QueueFullError(RuntimeError):
-    """More pictures wait than the queue holds: come back later."""
+class ClosedError(RuntimeError):
+    """The server is stopping: no new pictures."""
+
+
+class UnwantedError(RuntimeError):
+    """The picture was not computed: its caller has left, or waits no longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,25 +44,33 @@ class BatchRecord:
 class _Item:
     picture: FloatArray
     since: float
+    wanted: Wanted
     answer: Future[FloatArray] = field(default_factory=Future)
 
 
+def _always() -> bool:
+    return True
+
+
 class Batcher:
-    """Gathers pictures, float32 (3, crop, crop) each, runs `infer` on (N, 3, crop, crop) with N ≤ max_batch."""
+    """Gathers pictures, float32 (3, crop, crop) each, runs `infer` on (N, 3, crop, crop) with N ≤ max_batch.
+
+    How many may wait is for serve.admission to say.
+    """
 
     def __init__(
         self,
         infer: Infer,
         *,
         max_batch: int,
-        max_waiting: int,
         observe: Callable[[BatchRecord], None] = lambda _: None,
         clock: Clock = time.perf_counter,
     ) -> None:
         self._infer, self._observe, self._clock = infer, observe, clock
-        self._max_batch, self._max_waiting = max_batch, max_waiting
+        self._max_batch = max_batch
         self._items: deque[_Item] = deque()
         self._wake = threading.Condition()
+        self._network = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
 
@@ -69,21 +84,42 @@ class Batcher:
     def waiting(self) -> int:
         return len(self._items)
 
-    def submit(self, pictures: Sequence[FloatArray]) -> list[Future[FloatArray]]:
-        """One future of logits (labels,) a picture, in order. All are taken or, with QueueFullError, none.
+    def classify(self, picture: FloatArray, *, timeout: float, wanted: Wanted = _always) -> FloatArray:
+        """Logits (labels,) of one picture, here and now when nobody else is being served.
 
-        A request larger than the whole queue is taken when nothing else waits, or it never could be.
+        Raises UnwantedError, ClosedError, TimeoutError, and whatever the network raises.
         """
+        if self._items or self._closed or not self._network.acquire(blocking=False):
+            (answer,) = self.submit([picture], wanted=wanted)
+            return self.result(answer, timeout)
+        try:
+            (row,) = self._observed(picture[np.newaxis], self._clock())
+            return row
+        finally:
+            self._network.release()
+
+    def submit(self, pictures: Sequence[FloatArray], *, wanted: Wanted = _always) -> list[Future[FloatArray]]:
+        """One future of logits (labels,) a picture, in order. `wanted` is asked just before they are computed.
+
+        Raises ClosedError.
+        """
+        now = self._clock()
+        items = [_Item(picture=picture, since=now, wanted=wanted) for picture in pictures]
         with self._wake:
             if self._closed:
-                raise QueueFullError("the server is stopping")
-            if self._items and len(self._items) + len(pictures) > self._max_waiting:
-                raise QueueFullError(f"{len(self._items)} pictures wait already, at most {self._max_waiting} may")
-            now = self._clock()
-            items = [_Item(picture=picture, since=now) for picture in pictures]
+                raise ClosedError("the server is stopping")
             self._items.extend(items)
             self._wake.notify()
         return [item.answer for item in items]
+
+    @staticmethod
+    def result(answer: Future[FloatArray], timeout: float) -> FloatArray:
+        """The answer within `timeout` seconds; else TimeoutError, and it will not be computed."""
+        try:
+            return answer.result(max(0.0, timeout))
+        except TimeoutError:
+            answer.cancel()
+            raise
 
     def close(self) -> None:
         """Answers what waits, then ends the thread."""
@@ -93,31 +129,41 @@ class Batcher:
         self._thread.join()
 
     def _run(self) -> None:
-        while batch := self._take():
-            self._answer(batch)
+        while self._some():
+            with self._network:  # only now is it known who goes together
+                self._answer([self._items.popleft() for _ in range(min(len(self._items), self._max_batch))])
 
-    def _take(self) -> list[_Item]:
+    def _some(self) -> bool:
         with self._wake:
             while not self._items and not self._closed:
                 self._wake.wait()
-            return [self._items.popleft() for _ in range(min(len(self._items), self._max_batch))]
+            return bool(self._items)
 
     def _answer(self, batch: list[_Item]) -> None:
-        live = [item for item in batch if item.answer.set_running_or_notify_cancel()]
+        live = [item for item in batch if item.answer.set_running_or_notify_cancel() and _still_wanted(item)]
         if not live:
             return
-        started = self._clock()
         try:
-            logits = self._infer(np.stack([item.picture for item in live]))
-            if len(logits) != len(live):
-                raise ValueError(f"the network gave {len(logits)} answers for {len(live)} pictures")
+            logits = self._observed(np.stack([item.picture for item in live]), min(item.since for item in live))
         except Exception as error:  # whatever the network raises is the answer to those who asked, not our end
             for item in live:
                 item.answer.set_exception(error)
             return
-        record = BatchRecord(
-            pictures=len(live), seconds=self._clock() - started, waited=started - min(item.since for item in live)
-        )
-        self._observe(record)
         for item, row in zip(live, logits, strict=True):
             item.answer.set_result(row)
+
+    def _observed(self, pictures: FloatArray, since: float) -> Sequence[FloatArray]:
+        started = self._clock()
+        logits = self._infer(pictures)
+        if len(logits) != len(pictures):
+            raise ValueError(f"the network gave {len(logits)} answers for {len(pictures)} pictures")
+        record = BatchRecord(pictures=len(pictures), seconds=self._clock() - started, waited=started - since)
+        self._observe(record)
+        return list(logits)
+
+
+def _still_wanted(item: _Item) -> bool:
+    if item.wanted():
+        return True
+    item.answer.set_exception(UnwantedError("its caller waits no longer"))
+    return False

@@ -12,6 +12,7 @@ MIB = 1024 * 1024
 MAX_BODY_BYTES = 6_291_456  # CONTRACTS 30: the sources disagree, this is the stricter
 MAX_BATCH_MIB = 100  # CONTRACTS 43
 BYTES_PER_PIXEL = 24  # the most that decoding holds at once: a palette picture made RGBA, laid on paper, made RGB
+STAYING_THREADS = 32  # connections that may keep their thread between two requests; the others go to the poller
 RESERVED_THREADS = 32  # so that /ping and /metrics are answered while every other thread works
 
 
@@ -33,6 +34,7 @@ class Settings:
     max_batch: int = 16
     max_waiting: int = 256
     max_requests: int = 64
+    max_wait: float = 0.4  # with the request's own time, 99 of 100 answers within half a second
     answer_timeout: float = 55.0  # CONTRACTS 30: the caller gives up after 60
     drain_timeout: int = 25  # CONTRACTS 36: SIGKILL comes after 30
     transform_concurrency: int = 1
@@ -61,6 +63,7 @@ def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = 
         max_batch=_number(environ, "KENNEL_MAX_BATCH", Settings.max_batch, 1, 1024),
         max_waiting=_number(environ, "KENNEL_MAX_WAITING", Settings.max_waiting, 1, 100_000),
         max_requests=_number(environ, "KENNEL_MAX_REQUESTS", Settings.max_requests, 1, 500),
+        max_wait=_seconds(environ, "KENNEL_MAX_WAIT", Settings.answer_timeout if batch else Settings.max_wait),
         transform_concurrency=_number(environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", max(2, 2 * threads), 0, 10_000)
         or max(2, 2 * threads),
         golden_tolerance=_share(environ, "KENNEL_GOLDEN_TOLERANCE", TOLERANCE),
@@ -76,6 +79,7 @@ KNOWN = (
     "KENNEL_MAX_PICTURES",
     "KENNEL_MAX_PIXELS",
     "KENNEL_MAX_REQUESTS",
+    "KENNEL_MAX_WAIT",
     "KENNEL_MAX_WAITING",
     "KENNEL_MODEL_DIR",
     "KENNEL_THREADS",
@@ -114,6 +118,17 @@ def _share(environ: Mapping[str, str], name: str, default: float) -> float:
         value = -1.0
     if not 0 < value <= 1:
         raise SettingsError(f"{name}={text!r}: must be a number above 0 and at most 1")
+    return value
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= Settings.answer_timeout:
+        raise SettingsError(f"{name}={text!r}: must be seconds above 0 and at most {Settings.answer_timeout:g}")
     return value
 
 

@@ -1,22 +1,37 @@
-"""Gunicorn's threaded worker, but one that loses no request when it is told to stop (CONTRACTS 36)."""
+"""Gunicorn's threaded worker, but one that loses no request when it is told to stop (CONTRACTS 36).
+
+A kept connection's next request is awaited in the thread that answered the last one, while threads are plenty: gunicorn
+takes the connection back to its main thread after every answer, which is two more threads' turns a request.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import struct
+import threading
 import time
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from serve.environment import STAYING_THREADS
+
 STALL_SECONDS = 30
+FIRST_SECONDS = 5.0  # a new connection's thread waits so long for its first bytes, as gunicorn's own does
+STAY_SECONDS = 10.0
 LINGER_SECONDS, LINGER_BYTES = 2.0, 65536
 
 
 class DrainingWorker(ThreadWorker):
     """Takes what the kernel has accepted for us before it closes the port; gunicorn would let the kernel reset it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._staying = threading.BoundedSemaphore(STAYING_THREADS)
+        self._stopping = os.eventfd(0, os.EFD_CLOEXEC)
 
     def init_process(self) -> None:
         stall = struct.pack("ll", STALL_SECONDS, 0)
@@ -24,6 +39,10 @@ class DrainingWorker(ThreadWorker):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, stall)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, stall)
         super().init_process()
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        os.eventfd_write(self._stopping, 1)  # nobody reads it, so every thread that stays sees it
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
@@ -33,15 +52,40 @@ class DrainingWorker(ThreadWorker):
                 listener.close()  # from now on a caller is refused at once instead of left waiting
 
     def handle(self, conn: Any) -> Any:
-        """Lingers in the request's thread: gunicorn does it in the one that accepts, 2 s for each caller that stays."""
-        result = super().handle(conn)
+        """Answers a connection's requests for as long as it may stay in this thread.
+
+        Lingers here: gunicorn does it in the thread that accepts, 2 s for each caller that stays.
+        """
+        if not conn.initialized and not conn.data_ready:
+            conn.data_ready = _readable(FIRST_SECONDS, conn.sock)
+        while (result := super().handle(conn)) is True and self._stay(conn):
+            pass
         if result is False:
             _linger(conn.sock)
         return result
 
+    def _stay(self, conn: Any) -> bool:
+        """Whether the next request is here. False: let the poller wait for it."""
+        if conn.parser.unreader.buf.getvalue():
+            return True  # it came with the last one
+        if not self.alive or not self._staying.acquire(blocking=False):
+            return False
+        try:
+            return _readable(STAY_SECONDS, conn.sock, self._stopping) and self.alive
+        finally:
+            self._staying.release()
+
     def _take_waiting(self, listener: Any) -> None:
         while select.select([listener], [], [], 0)[0]:
             self.accept(listener)
+
+
+def _readable(seconds: float, *sources: Any) -> bool:
+    """Whether there is something to read, or an end, within `seconds`."""
+    poll = select.poll()
+    for source in sources:
+        poll.register(source, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _linger(connection: socket.socket) -> None:

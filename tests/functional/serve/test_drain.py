@@ -71,7 +71,7 @@ def stop(found: Running) -> tuple[int, float]:
 @pytest.mark.parametrize("keep", [True, False], ids=["kept-alive", "new-connections"])
 def test_no_accepted_request_is_lost_under_load(keep: bool, tmp_path: Path) -> None:
     model = write_artifact(tmp_path / "model", crop=256, work=4)
-    with server(model) as found:
+    with server(model, {"KENNEL_MAX_WAIT": "20"}) as found:
         found.wait_ready()
         load = Load(found.port, 24, keep=keep).start()
         while load.answered < 50:

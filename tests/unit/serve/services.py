@@ -24,7 +24,7 @@ def service(settings: Settings | None = None, *, loaded: bool = True, model: Any
     refused: list[str] = []
 
     def batcher(found: Predictor) -> Batcher:
-        return Batcher(found.logits, max_batch=chosen.max_batch, max_waiting=chosen.max_waiting, observe=metrics.batch)
+        return Batcher(found.logits, max_batch=chosen.max_batch, observe=metrics.batch)
 
     loader = Loader(lambda: model or predictor(), batcher, on_refused=refused.append)
     if loaded:

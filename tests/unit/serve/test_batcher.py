@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve.batcher import Batcher, BatchRecord, QueueFullError
+from serve.batcher import Batcher, BatchRecord, ClosedError, UnwantedError
 
 WAIT = 5.0
 
@@ -33,7 +33,7 @@ class Gate:
 
 
 def batcher(network: Any, **options: Any) -> Batcher:
-    return Batcher(network, **({"max_batch": 4, "max_waiting": 8} | options)).start()
+    return Batcher(network, **({"max_batch": 4} | options)).start()
 
 
 def test_every_picture_gets_its_own_answer_in_order() -> None:
@@ -55,24 +55,68 @@ def test_a_lone_picture_goes_at_once_and_what_waits_meanwhile_goes_together() ->
     found.close()
 
 
-def test_a_full_queue_takes_none_of_a_request() -> None:
+def test_a_lone_picture_is_classified_in_its_callers_own_thread() -> None:
+    threads: list[str] = []
+
+    def network(pictures: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return pictures[:, :1, 0, 0]
+
+    found = batcher(network)
+    assert float(found.classify(picture(3), timeout=WAIT)[0]) == 3
+    found.submit([picture(1)])[0].result(WAIT)
+    assert threads == [threading.current_thread().name, "batcher"]
+    found.close()
+
+
+def test_whoever_comes_while_the_network_works_waits_in_line() -> None:
     network = Gate(is_open=False)
-    found = batcher(network, max_waiting=3)
-    taken = found.submit([picture(1)])
+    found = batcher(network)
+    answers: list[float] = []
+    callers = [
+        threading.Thread(
+            target=lambda value=value: answers.append(float(found.classify(picture(value), timeout=WAIT)[0]))
+        )
+        for value in range(3)
+    ]
+    callers[0].start()
     assert network.entered.acquire(timeout=WAIT)
-    taken += found.submit([picture(2), picture(3)])
-    with pytest.raises(QueueFullError, match="2 pictures wait"):
-        found.submit([picture(4), picture(5)])
-    assert found.waiting() == 2
+    for caller in callers[1:]:
+        caller.start()
+    while found.waiting() < 2:
+        threading.Event().wait(0.001)
     network.go.set()
-    assert [float(future.result(WAIT)[0]) for future in taken] == [1, 2, 3]
+    for caller in callers:
+        caller.join(WAIT)
+    assert (sorted(answers), network.sizes) == ([0, 1, 2], [1, 2])
     found.close()
 
 
-def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits() -> None:
-    found = batcher(Gate(), max_waiting=1)
-    assert len([future.result(WAIT) for future in found.submit([picture(1)] * 5)]) == 5
+def test_a_picture_whose_caller_waits_no_longer_is_not_computed() -> None:
+    network = Gate(is_open=False)
+    found = batcher(network)
+    found.submit([picture(1)])
+    assert network.entered.acquire(timeout=WAIT)
+    (left,) = found.submit([picture(2)], wanted=lambda: False)
+    (stayed,) = found.submit([picture(3)])
+    network.go.set()
+    assert float(stayed.result(WAIT)[0]) == 3
+    with pytest.raises(UnwantedError):
+        left.result(WAIT)
+    assert network.sizes == [1, 1]
     found.close()
+
+
+def test_an_answer_that_is_too_late_is_a_timeout_and_is_not_computed() -> None:
+    network = Gate(is_open=False)
+    found = batcher(network)
+    found.submit([picture(1)])
+    assert network.entered.acquire(timeout=WAIT)
+    with pytest.raises(TimeoutError):
+        found.classify(picture(2), timeout=0)
+    network.go.set()
+    found.close()
+    assert network.sizes == [1]
 
 
 def test_a_failure_reaches_those_who_asked_and_the_next_are_served() -> None:
@@ -121,7 +165,7 @@ def test_closing_answers_what_waits_and_takes_no_more() -> None:
     found.close()
     assert [float(future.result(0)[0]) for future in futures] == list(range(6))
     assert not found.alive()
-    with pytest.raises(QueueFullError, match="stopping"):
+    with pytest.raises(ClosedError, match="stopping"):
         found.submit([picture(1)])
 
 

@@ -11,7 +11,7 @@ from tests.unit.serve.services import predictor
 
 
 def batcher(found: Predictor) -> Batcher:
-    return Batcher(found.logits, max_batch=2, max_waiting=2)
+    return Batcher(found.logits, max_batch=2)
 
 
 def failing(error: Exception) -> Any:
