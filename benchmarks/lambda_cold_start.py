@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -89,9 +90,9 @@ def measure(rounds: int) -> dict[str, list[Measured]]:
                     "over TLS": until_it_waits(contestant, [EVENT], over_tls, **trust),
                 }
 
-            runs = interleaved({each.name: lambda each=each: one(each) for each in contestants()}, rounds, warm=1)  # type: ignore[misc]
-    without = {f"{name}, no runtime client": lambda code=code: plain(code) for name, code in PLAIN.items()}
-    return runs | interleaved(without, rounds, warm=1)  # type: ignore[arg-type]
+            runs = interleaved({each.name: partial(one, each) for each in contestants()}, rounds, warm=1)
+    without = {f"{name}, no runtime client": partial(plain, code) for name, code in PLAIN.items()}
+    return runs | interleaved(without, rounds, warm=1)
 
 
 def authority(folder: Path) -> tuple[ssl.SSLContext, Path]:

@@ -24,6 +24,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -120,9 +121,8 @@ def invoked(contestant: Contestant, url: str, calls: int) -> Measured:
             body = json.dumps(event).encode()
             call(caller, rie.PATH, body)
             before = nanoseconds(handler)
-            found[f"{name} wall"] = milliseconds(
-                calls, lambda body=body: call(caller, rie.PATH, body), lambda said: _predictions(said) == expected
-            )  # type: ignore[misc]
+            ask = partial(call, caller, rie.PATH, body)
+            found[f"{name} wall"] = milliseconds(calls, ask, lambda said: _predictions(said) == expected)
             found[f"{name} cpu"] = (nanoseconds(handler) - before) / calls / 1e6
         caller.close()
     return found
@@ -146,8 +146,7 @@ def measure(rounds: int, calls: int) -> dict[str, list[Measured]]:
     with serving(endpoint(SECONDS)) as port:
         url = f"http://127.0.0.1:{port}"
         parts: dict[str, Callable[[], Measured]] = {
-            each.name: lambda each=each: invoked(each, url, calls)  # type: ignore[misc]
-            for each in contestants()
+            each.name: partial(invoked, each, url, calls) for each in contestants()
         }
         return interleaved({**parts, "endpoint": lambda: asked(port, calls)}, rounds)
 
