@@ -1,7 +1,6 @@
 """Ray Serve's application with its own cluster of one node: `python -m benchmarks.serving.handlers.ray_serve`."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ class Null:
     """Reads the body, answers a constant."""
 
     async def __call__(self, request: Request) -> dict[str, Any]:
+        """Also answers the GET that asks whether it answers."""
         await request.body()
         return {"probabilities": network.NULL_ANSWER}
 
@@ -41,6 +41,8 @@ class Classifier:
         return found
 
     async def __call__(self, request: Request) -> dict[str, Any]:
+        if request.method == "GET":  # asks whether it answers
+            return {}
         return {"probabilities": await self.classify(await request.body())}
 
 
@@ -54,7 +56,6 @@ def main() -> None:
     if network.kind() != "null":
         actor["runtime_env"] = {"env_vars": {"OMP_NUM_THREADS": str(cpus)}}
     serve.run(deployment.options(ray_actor_options=actor).bind(), route_prefix="/")
-    Path(os.environ["RAY_READY"]).touch()
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     serve.shutdown()
     ray.shutdown()

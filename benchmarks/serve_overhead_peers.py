@@ -1,0 +1,74 @@
+"""What a server costs beside the model: null servers that read a JPEG of 30 kB and answer 14 constant probabilities.
+
+    .venv/bin/python -m benchmarks.serve_overhead_peers [--rounds N] [--model FOLDER] [--peers NAME …]
+
+CPU microseconds a request of the whole process tree (/proc, before and after), in closed loops over 1 and 8 kept
+connections, and at 50 arrivals a second, where what a server does for itself counts too; latency at those 50. Servers
+are started anew for each turn, ours and the peers take turns. Ours is `python -m serve` with all but decoding and the
+network (benchmarks/serving/handlers/kennel_null.py). Writes results/serve_overhead_peers.json.
+"""
+
+from __future__ import annotations
+
+from benchmarks.harness import Row, at_most, column, write
+from benchmarks.harness.rounds import Measured
+from benchmarks.serving import contest, inputs, load
+from benchmarks.serving.install import k6
+from benchmarks.serving.server import Server
+
+TARGET = 0.5  # of the best peer's CPU a request (issue 4)
+REQUESTS, WARM, RATE, SECONDS = 2000, 300, 50.0, 4.0
+BODY_BYTES = 30_000
+WHAT = {
+    "cpu_1": "CPU a request, 1 connection, µs",
+    "cpu_8": "CPU a request, 8 connections, µs",
+    "cpu_50": "CPU a request at 50 a second, µs",
+    "p50": "median latency at 50 a second, ms",
+    "p99": "p99 latency at 50 a second, ms",
+}
+
+
+def measure(server: Server) -> Measured:
+    """One turn."""
+    driver, bodies = k6(), inputs.sized(BODY_BYTES, 4)
+    load.drive(server, driver, bodies, {"main": load.closed(4, requests=WARM)})
+    one = load.drive(server, driver, bodies, {"main": load.closed(1, requests=REQUESTS)})
+    eight = load.drive(server, driver, bodies, {"main": load.closed(8, requests=REQUESTS)})
+    arriving = load.drive(server, driver, bodies, {"main": load.arrivals(RATE, seconds=SECONDS)})
+    for each in (one, eight, arriving):
+        if each.main.refused + each.main.failed:
+            raise ValueError(f"{server.peer.name} did not answer all: {each.main}")
+    return {
+        "cpu_1": one.cpu_per_request * 1e6,
+        "cpu_8": eight.cpu_per_request * 1e6,
+        "cpu_50": arriving.cpu_per_request * 1e6,
+        "p50": arriving.main.p50,
+        "p99": arriving.main.p99,
+        "rate_8": eight.main.accepted / eight.main.seconds,
+        "driver_share": eight.driver_share,
+    }
+
+
+def rows(runs: dict[str, list[Measured]]) -> list[Row]:
+    """CPU a request is held to the target, latency is told beside it."""
+    found = []
+    for key, what in WHAT.items():
+        target = TARGET if key in ("cpu_1", "cpu_8") else None
+        for name, taken in runs.items():
+            if name != "ours":
+                found.append(at_most(what, column(runs["ours"], key), column(taken, key), name, target=target))
+    return found
+
+
+def main() -> None:
+    options = contest.arguments(__doc__, rounds=5)
+    contestants = contest.contest("null", inputs.check_model(options.model), options.peers)
+    print(contest.where(contestants), contest.tunings(contestants), sep="\n", flush=True)
+    runs = contestants.turns(measure, options.rounds)
+    table = [*rows(runs), *contestants.missing(WHAT["cpu_8"], target=TARGET)]
+    title = "A server's own cost, without a model"
+    write("serve_overhead_peers", table, runs, contest.where(contestants), title=title)
+
+
+if __name__ == "__main__":
+    main()

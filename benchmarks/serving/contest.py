@@ -1,0 +1,122 @@
+"""Ours and the peers as contestants: installed, started for each turn, and dropped with their reason when they fail."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.harness import Row, interleaved, machine, not_measured
+from benchmarks.harness.rounds import Measured
+from benchmarks.serving import install
+from benchmarks.serving.load import LoadError
+from benchmarks.serving.ours import OURS
+from benchmarks.serving.peer import NAMES, Kind, Peer, named
+from benchmarks.serving.server import Server, ServerError, end_on_signals, running
+
+Measure = Callable[[Server], Measured]
+DEFAULT_MODEL = Path(".kennel/benchmarks/model")
+_FAILURES = (ServerError, LoadError, RuntimeError, ValueError, OSError, subprocess.TimeoutExpired)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """One kind of server, who takes part, and why others do not. Ours is the first and must run."""
+
+    kind: Kind
+    model: Path
+    cpus: int
+    pythons: Mapping[str, Path]
+    peers: Mapping[str, Peer]
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def started(self, name: str) -> Iterator[Server]:
+        """The contestant's server."""
+        with running(
+            self.peers[name], self.kind, python=self.pythons[name], model=self.model, cpus=self.cpus
+        ) as server:
+            yield server
+
+    def turns(self, measure: Measure, rounds: int, names: Sequence[str] = ()) -> dict[str, list[Measured]]:
+        """What each contestant measured in each round, a server started anew for every turn."""
+        chosen = [name for name in names or self.peers if name not in self.failures]
+        taken = interleaved({name: self._turn(name, measure) for name in chosen}, rounds)
+        return {name: each for name, each in taken.items() if name not in self.failures}
+
+    def missing(self, what: str, *, target: float | None = None) -> list[Row]:
+        """A row for each peer that cannot take part."""
+        return [not_measured(what, name, why, target=target) for name, why in self.failures.items()]
+
+    def _turn(self, name: str, measure: Measure) -> Callable[[], Measured]:
+        def turn() -> Measured:
+            if name in self.failures:
+                return {}
+            try:
+                with self.started(name) as server:
+                    return measure(server)
+            except _FAILURES as error:
+                if name == OURS.name:
+                    raise
+                self.failures[name] = short(error)
+                print(f"  {name} drops out: {error}", flush=True)
+                return {}
+
+        return turn
+
+
+def contest(kind: Kind, model: Path, names: Sequence[str]) -> Contest:
+    """Installs ours and the named peers that know `kind`."""
+    failures: dict[str, str] = {}
+    peers: dict[str, Peer] = {OURS.name: OURS}
+    pythons = {OURS.name: install.our_python()}
+    for name in names:
+        try:
+            peer = named(name, kind)
+            if kind in peer.kinds:
+                pythons[name] = install.peer_python(peer)
+                peers[name] = peer
+        except (*_FAILURES, ImportError) as error:
+            failures[name] = short(error)
+            print(f"  {name} cannot take part: {error}", flush=True)
+    cpus = len(os.sched_getaffinity(0))
+    return Contest(kind=kind, model=model, cpus=cpus, pythons=pythons, peers=peers, failures=failures)
+
+
+def arguments(description: str | None, *, rounds: int, peers: Sequence[str] = NAMES) -> argparse.Namespace:
+    """The command line that all tables of serving share: rounds, model, peers. Signals end the servers too."""
+    end_on_signals()
+    parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="the artifact's folder")
+    parser.add_argument("--peers", nargs="*", default=list(peers), choices=list(NAMES))
+    return parser.parse_args()
+
+
+def where(*contests: Contest) -> str:
+    """The machine, and the versions of all who take part."""
+    versions = {name: _version(peer) for each in contests for name, peer in each.peers.items() if name != OURS.name}
+    return machine({**versions, "torch": install_torch(), "k6": "1.1.0"})
+
+
+def install_torch() -> str:
+    return named(NAMES[0]).torch[0].partition("==")[2]
+
+
+def tunings(*contests: Contest) -> str:
+    """How each contestant is set up, a line each."""
+    known = {name: peer.tuning for each in contests for name, peer in each.peers.items()}
+    return "\n".join(f"  {name}: {tuning}" for name, tuning in known.items())
+
+
+def short(error: BaseException) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _version(peer: Peer) -> str:
+    return next((text.partition("==")[2] for text in peer.requirements if "==" in text), "?")
