@@ -3,6 +3,7 @@
 model.json          this module's Manifest: architecture, labels, preprocessing, metrics, provenance, checksums
 model.safetensors   the weights, for training on
 model.onnx          the network for serving: `pictures` float32 (N, 3, crop, crop) to `logits` (N, classes)
+model.int8.onnx     when there: the same network quantised; model.json's `serving` says which is to be served, and how
 golden.json         when there: pictures with the answers that serving must repeat (contract.golden)
 """
 
@@ -14,12 +15,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from contract import golden
+from contract import engine, golden
+from contract.choice import Choice
 from contract.preprocess import Preprocessing
 
-FORMAT_VERSION = 1
-MANIFEST, WEIGHTS, NETWORK = "model.json", "model.safetensors", "model.onnx"
-INPUT_NAME, OUTPUT_NAME = "pictures", "logits"
+FORMAT_VERSION = 2
+READS = (1, 2)  # 1 had no `serving`
+MANIFEST, WEIGHTS, NETWORK, INT8_NETWORK = "model.json", "model.safetensors", engine.NETWORK, engine.INT8_NETWORK
+INPUT_NAME, OUTPUT_NAME = engine.INPUT_NAME, engine.OUTPUT_NAME
 
 
 class ArtifactError(ValueError):
@@ -40,7 +43,8 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """model.json. `metrics` are numbers by name, `files` maps a file's name to its sha256."""
+    """model.json. `metrics` are numbers by name, `files` maps a file's name to its sha256, `serving` is the engine that
+    packaging chose."""
 
     architecture: str
     labels: tuple[str, ...]
@@ -48,6 +52,7 @@ class Manifest:
     metrics: dict[str, float] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
+    serving: Choice = field(default_factory=Choice)
     files: dict[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
@@ -62,8 +67,9 @@ def write(folder: Path, manifest: Manifest) -> Manifest:
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder / name} is missing: the artifact is not complete")
         sums[name] = sha256(folder / name)
-    if (folder / golden.FILE).is_file():
-        sums[golden.FILE] = sha256(folder / golden.FILE)
+    for name in (INT8_NETWORK, golden.FILE):
+        if (folder / name).is_file():
+            sums[name] = sha256(folder / name)
     complete = Manifest(**{**manifest.__dict__, "files": sums})
     (folder / MANIFEST).write_text(json.dumps(asdict(complete), indent=2) + "\n", encoding="utf-8")
     return complete
@@ -78,8 +84,8 @@ def read(folder: Path, *, verify: bool = True) -> Manifest:
             raise ArtifactError(f"{path}: named in {MANIFEST} but not there; train again or copy the whole artifact")
         if verify and sha256(path) != expected:
             raise ArtifactError(f"{path}: checksum differs from {MANIFEST}; the file is damaged or was changed")
-    if NETWORK not in manifest.files:
-        raise ArtifactError(f"{folder / MANIFEST}: lists no {NETWORK}; there is nothing to serve")
+    for name in {NETWORK, manifest.serving.engine.network} - set(manifest.files):
+        raise ArtifactError(f"{folder / MANIFEST}: lists no {name}; there is nothing to serve")
     return manifest
 
 
@@ -88,14 +94,14 @@ def parse(values: Any, *, where: str = MANIFEST) -> Manifest:
     if not isinstance(values, dict):
         raise ArtifactError(f"{where}: must hold an object, not {type(values).__name__}")
     version = values.get("format_version")
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version not in READS:
         raise ArtifactError(
             f"{where}: artifact format {version!r}, but this image understands {FORMAT_VERSION}; "
             "serve it with the image of the release that trained it, or train again"
         )
-    unknown = sorted(set(values) - set(Manifest.__dataclass_fields__))
-    if unknown:
-        raise ArtifactError(f"{where}: unknown keys {unknown}; known are {sorted(Manifest.__dataclass_fields__)}")
+    known = set(Manifest.__dataclass_fields__) - ({"serving"} if version == 1 else set())
+    if unknown := sorted(set(values) - known):
+        raise ArtifactError(f"{where}: unknown keys {unknown}; known are {sorted(known)}")
     _check_kinds(values, where)
     labels = values.get("labels")
     if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(label, str) and label for label in labels):
@@ -109,6 +115,7 @@ def parse(values: Any, *, where: str = MANIFEST) -> Manifest:
                 "labels": tuple(labels),
                 "preprocessing": Preprocessing.from_dict(values["preprocessing"]),
                 "provenance": Provenance(**values.get("provenance", {})),
+                "serving": Choice.from_dict(values["serving"]) if "serving" in values else Choice(),
             }
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -121,6 +128,7 @@ _KINDS: dict[str, type] = {
     "metrics": dict,
     "hyperparameters": dict,
     "provenance": dict,
+    "serving": dict,
     "files": dict,
 }
 

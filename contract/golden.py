@@ -14,6 +14,7 @@ from typing import Any
 
 FILE = "golden.json"
 TOLERANCE = 0.02  # of a probability, when nothing else is said
+LARGEST = 0.25  # no picture may allow more: an answer that far off is no longer an answer to the same question
 
 
 class GoldenError(ValueError):
@@ -22,11 +23,19 @@ class GoldenError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Golden:
-    """An encoded picture of the class `label`, and the float32 network's probability of each label of the model."""
+    """An encoded picture of the class `label`, and the float32 network's probability of each label of the model.
+
+    `tolerance` is how far a probability may be from that: more than TOLERANCE where int8 needs it, by measurement.
+    """
 
     label: str
     picture: bytes
     probabilities: tuple[float, ...]
+    tolerance: float = TOLERANCE
+
+    def __post_init__(self) -> None:
+        if not 0 < self.tolerance <= LARGEST:
+            raise ValueError(f"a tolerance of {self.tolerance:g}: must be above 0 and at most {LARGEST:g}")
 
 
 def dumps(pictures: Sequence[Golden]) -> str:
@@ -36,6 +45,7 @@ def dumps(pictures: Sequence[Golden]) -> str:
             "label": each.label,
             "picture": base64.b64encode(each.picture).decode(),
             "probabilities": [round(value, 7) for value in each.probabilities],
+            "tolerance": each.tolerance,
         }
         for each in pictures
     ]
@@ -57,9 +67,10 @@ def difference(golden: Golden, answer: Sequence[float]) -> float:
     return max(abs(got - wanted) for got, wanted in zip(answer, golden.probabilities, strict=True))
 
 
-def disagreement(golden: Golden, answer: Sequence[float], tolerance: float) -> str:
-    """What is wrong with an answer, in words; "" when it repeats what training computed within the tolerance."""
-    found = difference(golden, answer)
+def disagreement(golden: Golden, answer: Sequence[float], tolerance: float | None = None) -> str:
+    """What is wrong with an answer, in words; "" when it repeats what training computed within the tolerance, which is
+    the picture's own unless another is given."""
+    found, tolerance = difference(golden, answer), golden.tolerance if tolerance is None else tolerance
     if found <= tolerance:
         return ""
     if math.isinf(found):
@@ -74,5 +85,8 @@ def disagreement(golden: Golden, answer: Sequence[float], tolerance: float) -> s
 def _golden(entry: Any) -> Golden:
     numbers = tuple(float(value) for value in entry["probabilities"])
     return Golden(
-        label=str(entry["label"]), picture=base64.b64decode(entry["picture"], validate=True), probabilities=numbers
+        label=str(entry["label"]),
+        picture=base64.b64decode(entry["picture"], validate=True),
+        probabilities=numbers,
+        tolerance=float(entry.get("tolerance", TOLERANCE)),
     )

@@ -1,6 +1,6 @@
 """`python3 -m serve [serve]`: the environment becomes gunicorn's configuration and gunicorn runs (CONTRACTS 25, 27).
 
-One worker process with threads: ONNX Runtime releases the GIL and uses all CPUs itself, one copy of the model is in
+One worker process with threads: the engine releases the GIL and uses all CPUs itself, one copy of the model is in
 memory, requests meet in one batcher. The worker loads the model after the fork and after the port listens.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from contract import cgroup
+from contract.machine import this_machine
 from serve import environment
 from serve.environment import RESERVED_THREADS, STAYING_THREADS, Settings, SettingsError
 
@@ -31,7 +32,8 @@ Serves the artifact in /opt/ml/model on port 8080. Settings come from the enviro
   KENNEL_MAX_WAIT          seconds that a request may have to wait for those before it (0.4; 55 in a transform job)
   KENNEL_MAX_WAITING       pictures at work (256), KENNEL_MAX_REQUESTS requests at work (64); beyond any: 503
   KENNEL_THREADS           CPU threads (the container's CPU limit)
-  KENNEL_GOLDEN_TOLERANCE  how far a probability of a golden picture may be from training's (0.02); 1: any
+  KENNEL_ENGINE            auto (as packaged), onnxruntime-fp32, onnxruntime-int8, openvino-fp32, -bf16 or -int8
+  KENNEL_GOLDEN_TOLERANCE  how far a probability of a golden picture may be from training's (as packaged); 1: any
   KENNEL_LOG_LEVEL         debug, info, warning or error (info)
 """
 REFUSED = 3  # gunicorn ends with this code when its worker does, instead of starting another one
@@ -86,7 +88,7 @@ def make_app(settings: Settings) -> Any:
         return Batcher(predictor.logits, max_batch=settings.max_batch, observe=metrics.batch)
 
     def load_checked() -> Predictor:
-        found = load(settings.model_dir, threads=settings.cpus)
+        found = load(settings.model_dir, this_machine(settings.cpus), wanted=settings.engine)
         golden.check(found, settings.golden_tolerance)
         return found
 
@@ -94,6 +96,7 @@ def make_app(settings: Settings) -> Any:
         model = loaded.predictor
         found = f"{model.manifest.architecture}, {len(model.labels)} labels"
         log.info("ready on port %d after %.2f s: %s, %d threads", settings.port, loaded.seconds, found, settings.cpus)
+        log.info("engine %s (%s)", model.network.engine, model.reason)
 
     loader = Loader(load_checked, serve, on_ready=ready, on_refused=end_refused)
     app = create_app(Service(settings=settings, loader=loader, metrics=metrics))

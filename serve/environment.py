@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contract.golden import TOLERANCE
+from contract.engine import KNOWN as ENGINES
 
 MIB = 1024 * 1024
 MAX_BODY_BYTES = 6_291_456  # CONTRACTS 30: the sources disagree, this is the stricter
@@ -38,7 +38,8 @@ class Settings:
     answer_timeout: float = 55.0  # CONTRACTS 30: the caller gives up after 60
     drain_timeout: int = 25  # CONTRACTS 36: SIGKILL comes after 30
     transform_concurrency: int = 1
-    golden_tolerance: float = TOLERANCE
+    golden_tolerance: float | None = None
+    engine: str = "auto"
     log_level: str = "info"
 
 
@@ -66,12 +67,14 @@ def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = 
         max_wait=_seconds(environ, "KENNEL_MAX_WAIT", Settings.answer_timeout if batch else Settings.max_wait),
         transform_concurrency=_number(environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", max(2, 2 * threads), 0, 10_000)
         or max(2, 2 * threads),
-        golden_tolerance=_share(environ, "KENNEL_GOLDEN_TOLERANCE", TOLERANCE),
+        golden_tolerance=_share(environ, "KENNEL_GOLDEN_TOLERANCE"),
+        engine=_engine(environ),
         log_level=level,
     )
 
 
 KNOWN = (
+    "KENNEL_ENGINE",
     "KENNEL_GOLDEN_TOLERANCE",
     "KENNEL_LOG_LEVEL",
     "KENNEL_MAX_BATCH",
@@ -110,15 +113,24 @@ def _number(environ: Mapping[str, str], name: str, default: int, low: int, high:
     return int(text)
 
 
-def _share(environ: Mapping[str, str], name: str, default: float) -> float:
+def _share(environ: Mapping[str, str], name: str) -> float | None:
     text = environ.get(name, "").strip()
+    if not text:
+        return None
     try:
-        value = float(text) if text else default
+        value = float(text)
     except ValueError:
         value = -1.0
     if not 0 < value <= 1:
         raise SettingsError(f"{name}={text!r}: must be a number above 0 and at most 1")
     return value
+
+
+def _engine(environ: Mapping[str, str]) -> str:
+    text = environ.get("KENNEL_ENGINE", "").strip().lower() or Settings.engine
+    if text not in ("auto", *ENGINES):
+        raise SettingsError(f"KENNEL_ENGINE={text!r}: must be auto or one of {', '.join(ENGINES)}")
+    return text
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:

@@ -15,8 +15,9 @@ from serve.codec import BadRequestError
 from serve.predictor import Predictor
 
 
-def check(predictor: Predictor, tolerance: float) -> None:
-    """Asks the model its golden pictures, decoded as callers' are. Raises ArtifactError when an answer differs."""
+def check(predictor: Predictor, tolerance: float | None = None) -> None:
+    """Asks the model its golden pictures, decoded as callers' are. Raises ArtifactError when an answer differs by more
+    than each picture allows, or than `tolerance` where it is given."""
     log = logging.getLogger("kennel.serve")
     if not predictor.golden:
         log.info("no golden pictures in this artifact: its answers are not held against training's")

@@ -116,7 +116,7 @@ def test_labels_say_where_it_comes_from_and_what_it_speaks(images: dict[Kind, st
     assert len(labels["org.opencontainers.image.revision"].split("-")[0]) == 40
     assert labels["org.opencontainers.image.created"][:2] == "20"
     assert labels["org.opencontainers.image.source"]
-    assert labels["kennel.contract.version"] == "1"
+    assert labels["kennel.contract.version"] == "2"
     assert labels["kennel.framework"] == {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}[kind]
 
 

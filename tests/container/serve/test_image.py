@@ -142,11 +142,11 @@ def test_stop_drains_and_ends_with_0_within_the_platforms_time(serve: Serve, tmp
 
 
 def test_an_artifact_of_another_format_ends_the_container_saying_why(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text('{"format_version": 2}')
+    (tmp_path / "model.json").write_text('{"format_version": 99}')
     found = serve(tmp_path, wait=False)
     wrapped = found.get_wrapped_container()
     assert wrapped.wait(timeout=30)["StatusCode"] == 3
-    assert b"artifact format 2, but this image understands 1" in wrapped.logs()
+    assert b"artifact format 99, but this image understands 2" in wrapped.logs()
 
 
 def test_another_port_is_bound_when_the_platform_asks(serve: Serve, model: Path) -> None:

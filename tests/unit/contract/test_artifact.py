@@ -21,6 +21,9 @@ MANIFEST = Manifest(
 )
 
 
+REFUSED = {"engine": {"name": "onnxruntime", "precision": "fp32"}, "accepted": False, "reason": "slow"}
+
+
 def values(**changes: Any) -> dict[str, Any]:
     decoded: dict[str, Any] = json.loads(json.dumps(asdict(MANIFEST)))
     return {**decoded, **changes}
@@ -30,9 +33,14 @@ def test_a_manifest_survives_json() -> None:
     assert artifact.parse(values()) == MANIFEST
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_a_manifest_of_the_first_format_is_served_by_the_engine_that_always_can() -> None:
+    old = {name: value for name, value in values(format_version=1).items() if name != "serving"}
+    assert str(artifact.parse(old).serving.engine) == "onnxruntime-fp32"
+
+
+@pytest.mark.parametrize("version", [0, 3, "1", True, None])
 def test_another_format_is_refused_with_what_to_do(version: Any) -> None:
-    with pytest.raises(ArtifactError, match=r"but this image understands 1; serve it with the image of the release"):
+    with pytest.raises(ArtifactError, match=r"but this image understands 2; serve it with the image of the release"):
         artifact.parse(values(format_version=version))
 
 
@@ -51,6 +59,12 @@ def test_another_format_is_refused_with_what_to_do(version: Any) -> None:
         ({"preprocessing": [1]}, "preprocessing must be dict, not list"),
         ({"preprocessing": {"crop": "a"}}, "crop <= resize"),
         ({"provenance": {"author": "me"}}, "author"),
+        ({"serving": []}, "serving must be dict, not list"),
+        ({"serving": {"engine": {"name": "tensorrt"}, "machine": {"flags": []}}}, "no engine is called tensorrt-fp32"),
+        ({"serving": {"engine": {}, "machine": {"flags": []}, "speed": 1}}, "speed"),
+        ({"serving": {"engine": {}, "machine": {"flags": []}, "candidates": [{"engine": {}}]}}, "accepted"),
+        ({"serving": {"engine": {}, "machine": {"flags": []}, "candidates": [REFUSED]}}, "none of the accepted"),
+        ({"format_version": 1}, r"unknown keys \['serving'\]; known are"),
     ],
 )
 def test_a_manifest_that_is_not_understood_is_refused_saying_which_key(changes: dict[str, Any], message: str) -> None:

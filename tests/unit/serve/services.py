@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract.engine import FALLBACK, open_network
 from serve.app import Service, create_app
 from serve.batcher import Batcher
 from serve.environment import Settings
 from serve.loader import Loader
 from serve.metrics import Metrics
-from serve.predictor import Predictor, open_session
+from serve.predictor import Predictor
 from tests.unit.serve.artifacts import CROP, manifest
 from tests.unit.serve.onnx_bytes import network
 
 
 def predictor(**network_options: Any) -> Predictor:
-    return Predictor(manifest=manifest(), session=open_session(network(CROP, **network_options), threads=1))
+    return Predictor(manifest=manifest(), network=open_network(network(CROP, **network_options), FALLBACK, threads=1))
 
 
 def service(settings: Settings | None = None, *, loaded: bool = True, model: Any = None) -> Service:

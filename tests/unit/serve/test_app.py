@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -191,20 +192,16 @@ def test_metrics_count_requests_refusals_pictures_and_batches() -> None:
 def test_a_failing_network_is_a_500_that_hides_its_insides_and_the_server_lives_on() -> None:
     found = predictor()
 
-    class Once:
-        failed = False
+    failing: list[bool] = []  # not while it warms up
 
-        def run(self, *arguments: Any) -> Any:
-            if not self.failed:
-                self.failed = True
-                raise RuntimeError("secret inside")
-            return found.session.run(*arguments)
+    def run(pictures: Any) -> Any:
+        if failing:
+            failing.clear()
+            raise RuntimeError("secret inside")
+        return found.network.run(pictures)
 
-    once = Once()
-    model = type(found)(manifest=found.manifest, session=once)
-    once.failed = True  # not while it warms up
-    web = client(model=model)
-    once.failed = False
+    web = client(model=replace(found, network=replace(found.network, run=run)))
+    failing.append(True)
     response = post(web, RED)
     assert refusal(response) == (500, "internal")
     assert b"secret" not in response.get_data()

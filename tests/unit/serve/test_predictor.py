@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from contract.artifact import ArtifactError
-from serve.predictor import Predictor, check_shapes, open_session
+from contract.engine import FALLBACK, EngineError, open_network
+from serve.predictor import Predictor, check_shapes
 from tests.unit.serve.artifacts import CROP, manifest
 from tests.unit.serve.onnx_bytes import network
 from tests.unit.serve.services import predictor
 
 
 def with_network(crop: int = CROP, labels: tuple[str, ...] = ("r", "g", "b"), **options: Any) -> Predictor:
-    return Predictor(manifest=manifest(labels), session=open_session(network(crop, **options), threads=1))
+    return Predictor(manifest=manifest(labels), network=open_network(network(crop, **options), FALLBACK, threads=1))
 
 
 def test_a_network_that_fits_is_served_for_any_number_of_pictures() -> None:
@@ -45,8 +46,8 @@ def test_a_network_that_does_not_fit_is_refused_saying_why(options: dict[str, An
 
 
 def test_bytes_that_are_no_network_are_refused_in_one_line() -> None:
-    with pytest.raises(ArtifactError, match="ONNX Runtime refuses it") as caught:
-        open_session(b"not a network", threads=1)
+    with pytest.raises(EngineError, match="onnxruntime-fp32 refuses it") as caught:
+        open_network(b"not a network", FALLBACK, threads=1)
     assert "\n" not in str(caught.value)
 
 
@@ -62,4 +63,5 @@ def test_the_card_tells_what_the_page_shows() -> None:
     assert card["labels"] == ["red", "green", "blue"]
     assert card["metrics"] == {"valid_top1": 0.75}
     assert card["provenance"]["created"] == "2026-01-01T00:00:00Z"
-    assert (card["architecture"], card["format_version"]) == ("colours", 1)
+    assert (card["architecture"], card["format_version"]) == ("colours", 2)
+    assert (card["engine"], card["precision"]) == ("onnxruntime", "fp32")
