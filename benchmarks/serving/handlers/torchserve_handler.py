@@ -1,0 +1,43 @@
+"""TorchServe's handler, a function as its guide on custom handlers has it: the requests of a batch to their answers."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.serving.handlers import network
+
+Answer = Callable[[Sequence[bytes]], list[list[float]]]
+LAST = "BENCHMARK_CHANNELS_LAST" in os.environ
+
+
+def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[list[float]] | None:
+    """The first call, at a worker's start, has no data: the model is loaded then. A request without a body asks
+    whether the worker answers (see the peer's `ready`)."""
+    if data is None:
+        _answer()
+        return None
+    pictures = [bytes(row.get("body") or row.get("data") or b"") for row in data]
+    asked = [picture for picture in pictures if picture]
+    answers = iter(_answer()(asked) if asked else [])
+    return [next(answers) if picture else network.NULL_ANSWER for picture in pictures]
+
+
+@functools.cache
+def _answer() -> Answer:
+    if network.kind() == "null":
+        return lambda pictures: [network.NULL_ANSWER] * len(pictures)
+    decode, forward = (
+        network.decoder(),
+        network.forward(int(os.environ["BENCHMARK_THREADS"]), channels_last="BENCHMARK_CHANNELS_LAST" in os.environ),
+    )
+
+    def run(pictures: Sequence[bytes]) -> list[list[float]]:
+        rows: list[list[float]] = forward(np.stack([decode(picture) for picture in pictures])).tolist()
+        return rows
+
+    return run
