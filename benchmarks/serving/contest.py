@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from benchmarks.harness.rounds import Measured
 from benchmarks.serving import install
 from benchmarks.serving.load import LoadError
 from benchmarks.serving.ours import OURS
-from benchmarks.serving.peer import NAMES, Kind, Peer, named
+from benchmarks.serving.peer import NAMES, TORCH, Kind, Peer, named
 from benchmarks.serving.server import Server, ServerError, end_on_signals, running
 
 Measure = Callable[[Server], Measured]
@@ -42,11 +43,27 @@ class Contest:
         ) as server:
             yield server
 
-    def turns(self, measure: Measure, rounds: int, names: Sequence[str] = ()) -> dict[str, list[Measured]]:
-        """What each contestant measured in each round, a server started anew for every turn."""
-        chosen = [name for name in names or self.peers if name not in self.failures]
-        taken = interleaved({name: self._turn(name, measure) for name in chosen}, rounds)
-        return {name: each for name, each in taken.items() if name not in self.failures}
+    def each(self, measure: Measure, names: Sequence[str] = ()) -> dict[str, Callable[[], Measured]]:
+        """A turn of each contestant by name: a server started anew and measured."""
+        return {name: self._turn(name, measure) for name in names or self.peers if name not in self.failures}
+
+    def turns(self, measure: Measure, rounds: int, *, warm: int = 0) -> dict[str, list[Measured]]:
+        """What each contestant measured in each round."""
+        return self.surviving(interleaved(self.each(measure), rounds, warm=warm))
+
+    def first_all_then(
+        self, measure: Measure, rounds: int, chosen: Callable[[Mapping[str, Sequence[Measured]]], Sequence[str]]
+    ) -> dict[str, list[Measured]]:
+        """One round of all; in the other rounds, only those that are `chosen` by what the first one gave."""
+        runs = self.turns(measure, 1)
+        if rounds > 1:
+            more = interleaved(self.each(measure, chosen(runs)), rounds - 1)
+            runs = {name: [*taken, *more.get(name, [])] for name, taken in runs.items()}
+        return self.surviving(runs)
+
+    def surviving(self, runs: Mapping[str, list[Measured]]) -> dict[str, list[Measured]]:
+        """The runs of those who did not drop out."""
+        return {name: taken for name, taken in runs.items() if name not in self.failures}
 
     def missing(self, what: str, *, target: float | None = None) -> list[Row]:
         """A row for each peer that cannot take part."""
@@ -100,11 +117,14 @@ def arguments(description: str | None, *, rounds: int, peers: Sequence[str] = NA
 def where(*contests: Contest) -> str:
     """The machine, and the versions of all who take part."""
     versions = {name: _version(peer) for each in contests for name, peer in each.peers.items() if name != OURS.name}
-    return machine({**versions, "torch": install_torch(), "k6": "1.1.0"})
+    return machine({**versions, "torch": TORCH[0].partition("==")[2], "k6": "1.1.0"})
 
 
-def install_torch() -> str:
-    return named(NAMES[0]).torch[0].partition("==")[2]
+def engine_of(model: Path) -> str:
+    """What the artifact says it is served with, in words."""
+    manifest = json.loads((model / "model.json").read_text(encoding="utf-8"))
+    engine = manifest.get("serving", {}).get("engine", {"name": "onnxruntime", "precision": "fp32"})
+    return f"{manifest['architecture']}, ours by {engine['name']} {engine['precision']}"
 
 
 def tunings(*contests: Contest) -> str:

@@ -11,7 +11,7 @@ def command(place: Place) -> list[str]:
     return [str(place.python), "-m", "benchmarks.serving.handlers.ray_serve"]
 
 
-def environment(place: Place) -> dict[str, str]:
+def environment(_: Place) -> dict[str, str]:
     # Its guide to high throughput: HAProxy before the replicas, gRPC among them.
     optimized = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
     return {"RAY_USAGE_STATS_ENABLED": "0", **optimized}
@@ -30,5 +30,5 @@ PEER = Peer(
     ready="/",
     path=lambda _: "/",
     kinds=("resnet50", "onnx", "null"),
-    tuning="one replica with all threads, batches of up to 8 (its guide on request batching), behind HAProxy (its guide to high throughput)",
+    tuning="one replica with all threads, batches of up to 8 (its guide on batching), HAProxy (on high throughput)",
 )

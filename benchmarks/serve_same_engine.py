@@ -1,0 +1,86 @@
+"""The same engine everywhere, ONNX Runtime in fp32: ours against a bare loop in one process, and against peers.
+
+    .venv/bin/python -m benchmarks.serve_same_engine [--rounds N] [--model FOLDER] [--peers NAME …]
+
+The bare loop decodes a picture and runs the network, again and again, with nothing around it: one picture at a time,
+and eight; it and ours have the same versions and threads. Servers are asked over 8 kept connections, closed loop, for
+8 s, after their answers were held against torch in fp32. Writes results/serve_same_engine.json.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.harness import Row, alone, at_least, column, interleaved, write
+from benchmarks.harness.rounds import Measured
+from benchmarks.serving import contest, inputs, load
+from benchmarks.serving.install import k6, our_python
+from benchmarks.serving.peer import ROOT
+from benchmarks.serving.server import Server
+
+TARGET = 0.95  # of the bare loop's throughput (issue 4)
+SECONDS, CONNECTIONS, PICTURES = 8.0, 8, 12
+BARE = {"a bare loop, 1 at a time": 1, "a bare loop, 8 at a time": 8}
+WHAT = "pictures a second, ONNX Runtime fp32"
+
+
+def bare(pictures: Sequence[bytes], model: Path, cpus: int, batch: int) -> Measured:
+    """Pictures a second of the loop without a server."""
+    variables = {"PYTHONPATH": str(ROOT), "BENCHMARK_MODEL": str(model.resolve()), "BENCHMARK_CPUS": str(cpus)}
+    with tempfile.TemporaryDirectory(prefix="kennel-bare-") as name:
+        for index, picture in enumerate(pictures):
+            (Path(name) / f"{index:04d}.jpg").write_bytes(picture)
+        command = [str(our_python()), "-m", "benchmarks.serving.handlers.bare", name, str(SECONDS), str(batch)]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True, timeout=120)
+    return {"rate": float(json.loads(done.stdout)["rate"])}
+
+
+def served(known: inputs.Reference) -> Callable[[Server], Measured]:
+    """Pictures a second through a server."""
+
+    def measure(server: Server) -> Measured:
+        same = inputs.checked(server, known, exact=True)
+        load.drive(server, k6(), known.pictures, {"main": load.closed(4, requests=32)})
+        full = load.drive(server, k6(), known.pictures, {"main": load.closed_for(CONNECTIONS, seconds=SECONDS)})
+        return {
+            "rate": full.main.accepted / full.main.seconds,
+            "cpu": full.cpu_per_request,
+            "driver_share": full.driver_share,
+            "difference": same.largest,
+        }
+
+    return measure
+
+
+def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
+    """Held to the loop with one picture at a time, as requests come; the others stand beside it."""
+    ours = column(runs["ours"], "rate")
+    names = [*BARE, *(name for name in runs if name != "ours" and name not in BARE)]
+    found = [
+        at_least(WHAT, ours, column(runs[name], "rate"), name, target=TARGET if name in BARE else None)
+        for name in names
+        if name in runs
+    ]
+    return [*found, alone("largest difference of a probability from torch", column(runs["ours"], "difference"))]
+
+
+def main() -> None:
+    options = contest.arguments(__doc__, rounds=5, peers=("litserve",))
+    model = inputs.check_model(options.model)
+    contestants = contest.contest("onnx", model, options.peers)
+    print(contest.where(contestants), contest.tunings(contestants), sep="\n", flush=True)
+    known = inputs.reference(model, inputs.pictures(PICTURES))
+    turns: dict[str, Callable[[], Measured]] = dict(contestants.each(served(known)))
+    for name, batch in BARE.items():
+        turns[name] = lambda batch=batch: bare(known.pictures, model, contestants.cpus, batch)  # type: ignore[misc]
+    runs = contestants.surviving(interleaved(turns, options.rounds))
+    said = contest.where(contestants)
+    write("serve_same_engine", [*rows(runs), *contestants.missing(WHAT)], runs, said, title="The same engine, fp32")
+
+
+if __name__ == "__main__":
+    main()
