@@ -25,6 +25,7 @@ from localcloud.validation import validate
 StartResponse = Callable[..., Any]
 WSGI = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 _LOCAL = "/_localcloud/"
+_POLL = 0.02  # seconds that stopping may wait; the default is half a second
 
 
 class Application:
@@ -206,7 +207,8 @@ class Listener:
 
     def start(self) -> None:
         for server in self._servers:
-            threading.Thread(target=server.serve_forever, daemon=True, name=f"http-{server.host}").start()
+            name = f"http-{server.host}"
+            threading.Thread(target=server.serve_forever, args=(_POLL,), daemon=True, name=name).start()
 
     def stop(self) -> None:
         for server in self._servers:

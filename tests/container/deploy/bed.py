@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.aws import Clock, Door, connect
+from deploy.aws import Clock, Door
 from deploy.desired import foundation
 from deploy.images.workshop import Workshop
 from deploy.lock import Holder
@@ -17,6 +17,7 @@ from deploy.models import Request
 from deploy.progress import Screen
 from deploy.session import Session
 from deploy.settings import Settings, choose, parse
+from tests.doors import connect
 from tests.unit.serve.artifacts import write_artifact
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -33,7 +33,7 @@ SECRETS = ('kennel-local"', "aws_secret", "AWS_SECRET")
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    multiprocessing.set_forkserver_preload(["boto3", "deploy.verbs.deploy", "deploy.verbs.down"])
+    multiprocessing.set_forkserver_preload(["tests.doors_read_ahead", "deploy.verbs.deploy", "deploy.verbs.down"])
     folder = tmp_path_factory.mktemp("faults")
     cloud = daemon.start_background(port=0, state_dir=folder / "state")
     try:
@@ -80,9 +80,9 @@ def tells_what_to_do(fault: Fault, text: str) -> None:
 
 
 def test_the_faults_are_those_that_are_asked_for(bed: Bed, tmp_path: Path) -> None:
-    from deploy.aws import connect
     from deploy.errors import DeployError
     from deploy.models import Request
+    from tests.doors import connect
 
     door = FaultyDoor(door=connect(bed.settings), fault="denied", file=tmp_path / "faults")
     who = Request(service="sts", operation="GetCallerIdentity")

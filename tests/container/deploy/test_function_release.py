@@ -15,7 +15,6 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 import docker
-from deploy.aws import connect
 from deploy.desired import front
 from deploy.errors import DeployError
 from deploy.progress import Screen
@@ -25,6 +24,7 @@ from deploy.settings import Settings, choose, parse
 from deploy.verbs.invoke import invoke
 from deploy.verbs.rollback import rollback_function
 from tests.container.localcloud.hosting_support import Running, build, running
+from tests.doors import connect
 
 NAME = "kennel-local-classify"
 TOML = """

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from deploy.aws import connect
 from deploy.errors import AwsError, ImageRefusedError
 from deploy.images.build import Kind
 from deploy.images.engine import answer
@@ -33,6 +32,7 @@ from deploy.settings import Settings, choose, parse
 from deploy.verbs.push import push
 from localcloud import daemon
 from tests.container.localcloud.roles import make_roles
+from tests.doors import connect
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = "arn:aws:iam::123456789012:role/any"

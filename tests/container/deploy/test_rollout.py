@@ -17,7 +17,6 @@ import pytest
 
 from contract import artifact, golden
 from contract.golden import Golden
-from deploy.aws import connect
 from deploy.desired import foundation
 from deploy.errors import DeployError
 from deploy.images.facts import ImageFacts
@@ -32,6 +31,7 @@ from deploy.settings import choose, parse
 from deploy.verbs.deploy import is_unproven, verify
 from deploy.verbs.rollback import rollback
 from tests.container.localcloud.hosting_support import REPOSITORY, Running, running
+from tests.doors import connect
 from tests.unit.serve.artifacts import manifest
 from tests.unit.serve.onnx_bytes import IDENTITY, network
 from tests.unit.serve.pictures import encoded

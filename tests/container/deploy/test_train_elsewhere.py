@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import docker
-from deploy.aws import connect
 from deploy.errors import JobError
 from deploy.images import engine
 from deploy.jobs.ec2 import newest_image
@@ -36,6 +35,7 @@ from deploy.verbs import data, down
 from deploy.verbs.train import Local, train
 from localcloud import daemon
 from tests.container.localcloud.hosting_support import build
+from tests.doors import connect
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
 TRAINER = Path(__file__).with_name("tiny_trainer.py")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import docker
-from deploy.aws import Clock, connect
+from deploy.aws import Clock
 from deploy.jobs.latest import latest_job
 from deploy.jobs.tuning import Search
 from deploy.progress import Screen
@@ -21,6 +21,7 @@ from deploy.verbs.train import Local
 from deploy.verbs.tune import tune
 from localcloud import daemon
 from tests.container.localcloud.hosting_support import build
+from tests.doors import connect
 
 pytestmark = pytest.mark.timeout(180)
 TOML = Path(__file__).parents[3] / "deploy.toml"

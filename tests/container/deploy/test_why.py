@@ -18,7 +18,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 import docker
-from deploy.aws import connect
 from deploy.diagnosis.facts import Facts
 from deploy.diagnosis.images import ImageEyes
 from deploy.diagnosis.rules import Diagnosis
@@ -30,6 +29,7 @@ from deploy.session import Session
 from deploy.settings import choose, parse
 from deploy.verbs.why import show, why
 from tests.container.localcloud.hosting_support import RUNTIME, SERVER, Running, build, running
+from tests.doors import connect
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
 ROLE = "arn:aws:iam::123456789012:role/any"

@@ -1,5 +1,5 @@
-"""moto over HTTP with localcloud's Lambda and notebooks before it. The containers of Lambda are in memory, and answer
-every picture."""
+"""moto over HTTP with localcloud's Lambda, notebooks, quotas and prices before it. The containers of Lambda are in
+memory, and answer every picture."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from localcloud import service_quotas
 from localcloud.function_invoke import Invoker
 from localcloud.functions import Functions
 from localcloud.lambda_service import all_settings
@@ -59,6 +60,8 @@ def services(engine: ServingEngine) -> list[Service]:
         Service(name="lambda", handlers=handlers),
         Service(name="sagemaker", handlers=notebooks.handlers()),
         cloud.tags.service(),
+        service_quotas.service(cloud),  # moto has neither, and an answer that says so is asked for again and again
+        service_quotas.price_list(),
     ]
 
 

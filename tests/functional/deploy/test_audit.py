@@ -14,12 +14,12 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from deploy.audit.finding import is_severe
-from deploy.aws import connect
 from deploy.models import Request
 from deploy.progress import Screen
 from deploy.session import Session
 from deploy.settings import choose, parse
 from deploy.verbs.audit import audit
+from tests.doors import connect
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
 ROOT = "account/root"  # of moto's root user nothing can be changed

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from deploy.apply import apply
-from deploy.aws import Clock, connect
+from deploy.aws import Clock
 from deploy.kinds import BY_NAME, KINDS
 from deploy.models import Request
 from deploy.observe import inventory
@@ -21,6 +21,7 @@ from deploy.serving.scaling import release, scalable_targets
 from deploy.session import Session
 from deploy.settings import Settings, choose, parse
 from deploy.verbs.autoscale import autoscale, report
+from tests.doors import connect
 from tests.functional.localcloud.scaling_aws import ScalingAws, scaling_aws
 from tests.unit.localcloud.hosting_world import one
 

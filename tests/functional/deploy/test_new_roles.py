@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from deploy.aws import Door, connect
+from deploy.aws import Door
 from deploy.errors import AwsError
 from deploy.models import Request
 from deploy.settings import Settings, choose, parse
@@ -22,6 +22,7 @@ from localcloud.endpoint_configs import Catalogue
 from localcloud.roles import MotoRoles
 from localcloud.server import Application, Listener, bind
 from localcloud.service import Service
+from tests.doors import connect
 from tests.unit.deploy.conftest import TOML
 from tests.unit.deploy.fakes import FakeTime
 from tests.unit.localcloud import fakes

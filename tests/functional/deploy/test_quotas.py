@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy.aws import connect
 from deploy.models import Request
 from deploy.money.prices import TABLE_SOURCE, Prices
 from deploy.progress import Screen
@@ -21,6 +20,7 @@ from deploy.verbs.quotas import quotas, request_more
 from localcloud import service_quotas
 from localcloud.quotas import Quotas
 from localcloud.server import Application, Listener, bind
+from tests.doors import connect
 from tests.unit.localcloud.fakes import cloud
 
 TOML = Path(__file__).parents[3] / "deploy.toml"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy import lock
-from deploy.aws import Door, connect
+from deploy.aws import Door
 from deploy.errors import DataError, DeployError
 from deploy.models import Request
 from deploy.progress import Screen
@@ -25,6 +25,7 @@ from deploy.verbs.plan import plan
 from deploy.verbs.rollback import rollback_function
 from deploy.verbs.status import status
 from deploy.verbs.train import train
+from tests.doors import connect
 from tests.functional.deploy.local_aws import local_aws
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
