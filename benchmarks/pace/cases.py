@@ -15,7 +15,7 @@ ALONE = ", gradients not exchanged"
 class Case:
     """`frozen`: pictures become features; otherwise the whole network is trained, `batch` pictures a step in all.
 
-    pictures: of the features pass, or of the one epoch that is timed after one to warm up.
+    pictures: of the features pass, or of the one epoch that is timed, after a step to warm up.
     """
 
     name: str
