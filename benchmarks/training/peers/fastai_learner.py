@@ -8,13 +8,13 @@ so on a CPU bf16 cannot be switched on by its own options.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from fastai.callback.channelslast import ChannelsLast  # noqa: F401  patches Learner.to_channelslast
 from fastai.callback.core import Callback
-from fastai.callback.schedule import fit_one_cycle  # noqa: F401  patches Learner.fit_one_cycle
 from fastai.callback.training import BnFreeze
 from fastai.learner import Learner
 from fastai.metrics import accuracy
@@ -87,7 +87,7 @@ def main(job: Job) -> None:
         loaders,
         network_parts,
         loss_func=nn.CrossEntropyLoss(),
-        opt_func=SGD,
+        opt_func=partial(SGD, mom=0.9),
         lr=job.rate,
         splitter=lambda parts: [params(parts.body), params(parts.head)],
         metrics=accuracy,
@@ -114,7 +114,7 @@ def _train(learner: Any, job: Job) -> None:
     else:
         learner.unfreeze()
     with learner.no_bar(), learner.no_logging():
-        learner.fit_one_cycle(job.epochs, lr_max=job.rate)
+        learner.fit(job.epochs)
 
 
 def _test(learner: Any, job: Job, stopwatch: Stopwatch) -> float:
