@@ -31,7 +31,7 @@ def measure(server: Server) -> Measured:
     full = load.drive(server, driver, asked, {"main": load.closed_for(PEAK_CONNECTIONS, seconds=PEAK_SECONDS)})
     peak = full.main.accepted / full.main.seconds
     scenarios = {
-        "main": load.arrivals(OVER * peak, seconds=OVER_SECONDS),
+        "main": load.arrivals(OVER * peak, seconds=OVER_SECONDS, patience=OVER_SECONDS),
         "after": load.arrivals(peak / 2, seconds=AFTER_SECONDS, start=OVER_SECONDS + PAUSE, name="after"),
     }
     both = load.drive(server, driver, asked, scenarios, bound=USEFUL_MS)
