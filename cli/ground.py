@@ -65,9 +65,8 @@ def test(_: Context, tier: str = "", room: str = "") -> None:
             for kind in KINDS:
                 workshop.build(kind)
             tiers.install_programs(print)
-    outcomes = tiers.run(
-        chosen, repository=HERE, image=lambda kind: workshop.build(kind, target="test"), say=workshop.say
-    )
+    runner = tiers.Runner(repository=HERE, image=lambda kind: workshop.build(kind, target="test"), say=workshop.say)
+    outcomes = runner.run(chosen)
     if not clean:
         print("lint failed: see above")
     print(tiers.total(outcomes), flush=True)

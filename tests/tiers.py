@@ -3,6 +3,9 @@
 What ships is what is tested: unit and functional tests of `train`, `serve` and `contract` run inside the images' test
 stages; all others on the host. A suite that cannot run has failed, and so has a skipped test, unless its reason is one
 of EXCUSED.
+
+The functional tests of the images run beside those of the host: they share nothing but the machine. What measures how
+fast something is (SPEED) comes after them and has the machine to itself.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -27,27 +31,37 @@ TIERS: tuple[Tier, ...] = ("unit", "functional", "container", "e2e")
 WHERES: tuple[Where, ...] = ("host", "serve", "train")
 ROOM_HOMES: Mapping[str, tuple[Where, ...]] = {"train": ("train",), "serve": ("serve",), "contract": ("serve", "train")}
 TIMEOUTS: Mapping[Tier, int] = {"unit": 30, "functional": 180, "container": 1200, "e2e": 2400}  # seconds, one test
+SPEED = ("test_speed.py", "test_cold_start.py")  # ratios and times, which other work on the machine would disturb
 EXCUSED: Mapping[str, str] = {"needs a GPU": "most machines have none; the images are also tried by hand on one"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """One pytest run: `where` is the host or the image whose test stage it runs in."""
+    """One pytest run. `where`: the host, or the image whose test stage it runs in. `speed`: nothing runs beside it."""
 
     tier: Tier
     where: Where
     paths: tuple[str, ...]
+    speed: bool = False
 
     @property
     def name(self) -> str:
         """The suite's name, for people and for its result file."""
-        return f"{self.tier}-{self.where}"
+        return f"{self.tier}-{self.where}{'-speed' if self.speed else ''}"
+
+    @property
+    def title(self) -> str:
+        """What is said before it runs."""
+        place = "on the host" if self.where == "host" else f"in the {self.where} image"
+        return f"== {self.tier} tests{' of speed' if self.speed else ''}, {place}"
 
     def arguments(self, results: str) -> list[str]:
         """pytest's arguments. `results`: the folder for the JUnit file, as the suite sees it."""
         chosen = [f"--timeout={TIMEOUTS[self.tier]}", f"--junitxml={results}/{self.name}.xml"]
         if self.where == "serve":
             chosen.append("--ignore-glob=*/contract/test_models*")  # networks by name need torch
+        if not self.speed:
+            chosen += [f"--ignore-glob=*/{name}" for name in SPEED]
         return [*chosen, *self.paths]
 
 
@@ -66,14 +80,32 @@ def suites(files: Iterable[str], *, tier: str = "", room: str = "") -> list[Suit
     placed = [(path, *_place(path)) for path in sorted(files)]
     found = []
     for level in TIERS:
-        for where in WHERES:
-            paths = [
-                f"tests/{level}/{owner}" if owner else path
-                for path, at, owner in placed
-                if at == level and where in homes(level, owner) and tier in ("", level) and room in ("", owner)
-            ]
-            if paths:
-                found.append(Suite(tier=level, where=where, paths=tuple(dict.fromkeys(paths))))
+        for speed in (False, True):
+            for where in WHERES:
+                paths = [
+                    path if speed or not owner else f"tests/{level}/{owner}"
+                    for path, at, owner in placed
+                    if at == level and where in homes(level, owner) and tier in ("", level) and room in ("", owner)
+                    if path.endswith(SPEED) is speed
+                ]
+                if paths:
+                    found.append(Suite(tier=level, where=where, paths=tuple(dict.fromkeys(paths)), speed=speed))
+    return found
+
+
+Lanes = tuple[tuple[Suite, ...], ...]
+
+
+def turns(chosen: Sequence[Suite]) -> list[Lanes]:
+    """What runs when: turns follow one another, a turn's lanes run side by side, and a lane's suites in their order."""
+    found: list[Lanes] = []
+    beside = [suite for suite in chosen if suite.tier == "functional" and not suite.speed]
+    for suite in chosen:
+        if suite not in beside:
+            found.append(((suite,),))
+        elif suite == beside[0]:
+            lanes = [tuple(each for each in beside if (each.where == "host") is host) for host in (True, False)]
+            found.append(tuple(lane for lane in lanes if lane))
     return found
 
 
@@ -154,27 +186,58 @@ def test_files(repository: Path) -> list[str]:
     return [path.relative_to(repository).as_posix() for path in (repository / "tests").rglob("test_*.py")]
 
 
-def run(
-    chosen: Sequence[Suite], *, repository: Path, image: Callable[[ImageWhere], str], say: Callable[[str], None]
-) -> list[Outcome]:
-    """Runs suites one after another; `image` gives the reference of an image's test stage. Never raises for a suite."""
-    results = repository / ".kennel" / "tests"
-    results.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    for suite in chosen:
-        say(f"== {suite.tier} tests, {'on the host' if suite.where == 'host' else f'in the {suite.where} image'}")
-        report = results / f"{suite.name}.xml"
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """Runs suites; `image` gives the reference of an image's test stage, `say` takes a line for a person."""
+
+    repository: Path
+    image: Callable[[ImageWhere], str]
+    say: Callable[[str], None]
+
+    @property
+    def results(self) -> Path:
+        return self.repository / ".kennel" / "tests"
+
+    def run(self, chosen: Sequence[Suite]) -> list[Outcome]:
+        """Never raises for a suite."""
+        self.results.mkdir(parents=True, exist_ok=True)
+        outcomes = []
+        for first, *others in turns(chosen):
+            for lane in others:
+                self.say(f"{' and '.join(suite.title for suite in lane)}: beside the following, told when they end")
+            with ThreadPoolExecutor(1 + len(others)) as pool:
+                apart = [pool.submit(self._lane, lane, apart=True) for lane in others]
+                outcomes += self._lane(first, apart=False)
+                for each in apart:
+                    outcomes += each.result()
+        return outcomes
+
+    def _lane(self, lane: Sequence[Suite], *, apart: bool) -> list[Outcome]:
+        """What is `apart` is said when it is over, so that two suites' lines do not mix."""
+        return [self._suite(suite, apart=apart) for suite in lane]
+
+    def _suite(self, suite: Suite, *, apart: bool) -> Outcome:
+        report = self.results / f"{suite.name}.xml"
         report.unlink(missing_ok=True)
+        if not apart:
+            self.say(suite.title)
         try:
             if suite.where == "host":
-                argv = on_host(suite, results)
+                argv = on_host(suite, self.results)
             else:
-                argv = in_image(image(suite.where), suite, repository, results)
-            status = subprocess.run(argv, cwd=repository, stdin=subprocess.DEVNULL, check=False).returncode
+                argv = in_image(self.image(suite.where), suite, self.repository, self.results)
+            output = subprocess.PIPE if apart else None
+            done = subprocess.run(
+                argv, cwd=self.repository, stdin=subprocess.DEVNULL, stdout=output, stderr=output and subprocess.STDOUT,
+                text=True, check=False,
+            )  # fmt: skip
         except (RuntimeError, OSError) as error:
-            outcomes.append(Outcome(failed=1, problems=(f"{suite.name}: could not run: {error}",)))
-        else:
-            outcomes.append(outcome(report, status))
-        for problem in outcomes[-1].problems:
-            say(problem)
-    return outcomes
+            return self._told(Outcome(failed=1, problems=(f"{suite.name}: could not run: {error}",)))
+        if apart:
+            self.say(f"{suite.title}\n{done.stdout}")
+        return self._told(outcome(report, done.returncode))
+
+    def _told(self, found: Outcome) -> Outcome:
+        for problem in found.problems:
+            self.say(problem)
+        return found
