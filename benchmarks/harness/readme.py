@@ -1,0 +1,76 @@
+"""Puts the tables of benchmarks/results into benchmarks/README.md, between marks, so that text and figures agree.
+
+.venv/bin/python -m benchmarks.harness.readme
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.results import FOLDER
+
+README = FOLDER.parent / "README.md"
+_MARKED = re.compile(r"(<!-- table: ([a-z0-9_]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_HEAD = ("| what | ours | peer | | ratio | worst | target | |", "|---|--:|--:|---|--:|--:|--:|---|")
+
+
+def filled(text: str, table_of: Callable[[str], str]) -> str:
+    """The README with every marked table renewed; `table_of` gives a table's Markdown by its name."""
+    return _MARKED.sub(lambda found: found[1] + table_of(found[2]) + found[3], text)
+
+
+def names(text: str) -> list[str]:
+    """The tables that a README marks."""
+    return [found[2] for found in _MARKED.finditer(text)]
+
+
+def table(rows: Sequence[Mapping[str, Any]], machine: str) -> str:
+    """Markdown: a line a row, notes and machine below."""
+    notes = dict.fromkeys(row["note"] for row in rows if row.get("note") and row["ratio"] is not None)
+    numbered = {note: number for number, note in enumerate(notes, 1)}
+    lines = [*_HEAD, *(_line(row, numbered) for row in rows)]
+    below = [f"{number}. {note}" for note, number in numbered.items()]
+    return "\n".join([*lines, "", *below, *([""] if below else []), f"Measured on {machine}.", ""])
+
+
+def read(name: str) -> str:
+    """The table of results/<name>.json."""
+    rows = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return table(rows, json.loads((FOLDER / f"{name}.runs.json").read_text(encoding="utf-8"))["machine"])
+
+
+def _line(row: Mapping[str, Any], numbered: Mapping[str, int]) -> str:
+    said = f" ({numbered[row['note']]})" if row.get("note") in numbered else ""
+    if row["ratio"] is None:
+        why = row.get("note") or ""
+        return f"| {row['what']} | {_number(row['ours'])} | | {row['peer_name'] or ''} {why} | | | | |"
+    cells = (row["ours"], row["peer"], row["peer_name"] + said, row["ratio"], row["worst_ratio"])
+    return f"| {row['what']} | " + " | ".join(map(_number, cells)) + f" | {_target(row)} | {_verdict(row['met'])} |"
+
+
+def _target(row: Mapping[str, Any]) -> str:
+    if row["target"] is None:
+        return ""
+    return f"{'≤' if row['direction'] == 'at most' else '≥'} {row['target']:g}"
+
+
+def _verdict(met: bool | None) -> str:
+    return {True: "met", False: "**missed**", None: ""}[met]
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return "" if value is None else str(value)
+
+
+def main(readme: Path = README) -> None:
+    readme.write_text(filled(readme.read_text(encoding="utf-8"), read), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

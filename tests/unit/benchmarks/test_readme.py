@@ -1,0 +1,27 @@
+"""A table as Markdown, and its place in the README."""
+
+from __future__ import annotations
+
+from benchmarks.harness import at_most, not_measured, readme
+
+
+def test_a_table_says_ratio_target_and_verdict_and_its_notes_once() -> None:
+    rows = [
+        at_most("CPU, µs", [1.0], [4.0], "one", target=0.5, note="tuned"),
+        at_most("CPU, µs", [3.0], [4.0], "two", target=0.5, note="tuned"),
+        not_measured("CPU, µs", "three", "does not start"),
+    ]
+    text = readme.table([row.to_dict() for row in rows], "a machine")
+    assert "| CPU, µs | 1 | 4 | one (1) | 0.25 | 0.25 | ≤ 0.5 | met |" in text
+    assert "| two (1) | 0.75 | 0.75 | ≤ 0.5 | **missed** |" in text
+    assert "three does not start" in text
+    assert text.count("1. tuned") == 1
+    assert text.rstrip().endswith("Measured on a machine.")
+
+
+def test_only_what_is_between_a_tables_marks_is_renewed() -> None:
+    before = "Text.\n<!-- table: push -->\nold\n<!-- end -->\nMore.\n"
+    after = readme.filled(before, lambda name: f"new {name}\n")
+    assert after == "Text.\n<!-- table: push -->\nnew push\n<!-- end -->\nMore.\n"
+    assert readme.names(before) == ["push"]
+    assert readme.filled(after, lambda name: f"new {name}\n") == after
