@@ -103,7 +103,7 @@ def contestants(table: Frozen) -> dict[str, Callable[[], Mapping[str, float]]]:
     return {"ours": table.ours, **plain, called(TIMM, fast=True): table.theirs(TIMM, fast=True)}
 
 
-def time_rows(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> list[Row]:
+def time_rows(taken: Mapping[str, list[Mapping[str, float]]], failed: Mapping[str, str]) -> list[Row]:
     """A row for each peer, the fastest first. The target is set against trainers as they come."""
     mine, rows = column(taken["ours"], "seconds"), []
     for name, found in taken.items():
@@ -111,8 +111,8 @@ def time_rows(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> 
             continue
         one, plain = known(name), name in [each.name for each in PEERS]
         target = TARGET if plain else None
-        if name in table.failed:
-            rows.append(not_measured(WHAT, name, table.failed[name], target=target))
+        if name in failed:
+            rows.append(not_measured(WHAT, name, failed[name], target=target))
             continue
         note = f"from {SHORT} epochs of {TIMED['train']} pictures" + f"; {one.note}" * bool(one.note)
         rows.append(speedup(WHAT, mine, column(found, "seconds"), name, target=target, note=note))
@@ -170,7 +170,7 @@ def main() -> None:
     taken = interleaved(contestants(table), options.rounds)
     trained = check(table, taken)
     print(f"  the same pictures for all, {trained} parameters trained, every loss falls", flush=True)
-    rows = [*time_rows(table, taken), accuracy_row(table, taken, options.rounds)]
+    rows = [*time_rows(taken, table.failed), accuracy_row(table, taken, options.rounds)]
     if options.whole:
         rows.append(whole_row(table, taken))
     write("train_frozen", rows, taken, said, title="Frozen backbone: the whole job, times faster")

@@ -92,7 +92,7 @@ def contestants(table: Full) -> dict[str, Callable[[], Mapping[str, float]]]:
     return found
 
 
-def rows_of(table: Full, taken: Mapping[str, list[Mapping[str, float]]]) -> list[Row]:
+def pace_rows(taken: Mapping[str, list[Mapping[str, float]]], failed: Mapping[str, str]) -> list[Row]:
     """A row for each peer, the fastest first, and those with their options for speed behind them."""
     mine = column(taken["ours"], "pictures_per_second")
     defaults: list[Row] = []
@@ -104,8 +104,8 @@ def rows_of(table: Full, taken: Mapping[str, list[Mapping[str, float]]]) -> list
         plain = name in notes
         target = TARGET if plain else None
         rows = defaults if plain else tuned
-        if name in table.failed:
-            rows.append(not_measured(WHAT, name, table.failed[name], target=target))
+        if name in failed:
+            rows.append(not_measured(WHAT, name, failed[name], target=target))
             continue
         note = notes.get(name, "its own options for speed, off by default")
         theirs = column(found, "pictures_per_second")
@@ -157,7 +157,7 @@ def main() -> None:
     taken = interleaved(contestants(table), options.rounds)
     trained = checks.peers_alike(table.outcomes, files=digest((table.part / "train").glob("*/*.jpg")))
     print(f"  the same pictures for all, {trained} parameters trained, losses are numbers", flush=True)
-    rows, (seeds, epochs) = rows_of(table, taken), options.accuracy
+    rows, (seeds, epochs) = pace_rows(taken, table.failed), options.accuracy
     if seeds:
         row, more = accuracy(table, seeds, epochs)
         rows, taken = [*rows, row], {**taken, **more}
