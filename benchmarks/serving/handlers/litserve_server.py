@@ -1,6 +1,5 @@
 """LitServe's server, run by its environment: `python -m benchmarks.serving.handlers.litserve_server`."""
 
-import os
 from typing import Any
 
 import litserve
@@ -55,9 +54,8 @@ class Classifier(litserve.LitAPI):
 
 
 def main() -> None:
-    batch = int(os.environ.get("TRY_BATCH", "8"))
-    api = Null() if network.kind() == "null" else Classifier(max_batch_size=batch, batch_timeout=0.005)
-    server = litserve.LitServer(api, accelerator="cpu", fast_queue=os.environ.get("TRY_FAST", "1") == "1")
+    api = Null() if network.kind() == "null" else Classifier(max_batch_size=8, batch_timeout=0.005)
+    server = litserve.LitServer(api, accelerator="cpu", fast_queue=True)
     server.run(host="127.0.0.1", port=network.port(), generate_client_file=False, log_level="warning")
 
 
