@@ -121,6 +121,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
+    while any(map(_runs, known)) and time.monotonic() < deadline + END_SECONDS:
+        time.sleep(0.005)
 
 
 def end_on_signals() -> None:
@@ -137,6 +139,15 @@ def tail(log: Path, lines: int = 12) -> str:
     """The end of a server's log, for messages."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     return "".join(f"\n    | {line[:300]}" for line in text.splitlines()[-lines:])
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is there and no zombie, which whoever inherited it has yet to wait for."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
 
 
 def _keep_orphans() -> None:
