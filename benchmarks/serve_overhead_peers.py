@@ -17,7 +17,7 @@ from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
 TARGET = 0.5  # of the best peer's CPU a request (issue 4)
-REQUESTS, WARM, RATE, SECONDS = 2000, 300, 50.0, 4.0
+REQUESTS, WARM, RATE, SECONDS = 1200, 300, 50.0, 4.0
 BODY_BYTES = 30_000
 WHAT = {
     "cpu_1": "CPU a request, 1 connection, µs",
