@@ -60,6 +60,7 @@ def measure(kind: Kind, rounds: int) -> dict[str, list[Measured]]:
             runs[name] = [{**each, "packed MB": packed} for each in runs[name]]
         return runs
     finally:
+        Workshop(repository=ROOT, say=lambda _: None).build(kind)  # the plain name is the real one's again
         tidy(made, before)
 
 
@@ -101,10 +102,7 @@ def main() -> None:
     for name in options.images:
         kind = kind_named(name)
         print(kind, flush=True)
-        try:
-            taken = measure(kind, options.train_rounds if kind == "train" else options.rounds)
-        finally:
-            Workshop(repository=ROOT, say=lambda _: None).build(kind)  # the plain name is the real one's again
+        taken = measure(kind, options.train_rounds if kind == "train" else options.rounds)
         found += rows(kind, taken)
         runs |= {f"{kind}, {who}": each for who, each in taken.items()}
     write("images", found, runs, machine({"Docker": engine}), title="Images beside the smallest for the same job")
