@@ -10,6 +10,8 @@ network (benchmarks/serving/handlers/kennel_null.py). Writes results/serve_overh
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from benchmarks.harness import Row, at_most, column, write
 from benchmarks.harness.rounds import Measured
 from benchmarks.serving import contest, inputs, load
@@ -49,14 +51,15 @@ def measure(server: Server) -> Measured:
     }
 
 
-def rows(runs: dict[str, list[Measured]]) -> list[Row]:
+def rows(runs: Mapping[str, Sequence[Measured]], notes: Mapping[str, str]) -> list[Row]:
     """CPU a request is held to the target, latency is told beside it."""
     found = []
     for key, what in WHAT.items():
         target = TARGET if key in ("cpu_1", "cpu_8") else None
         for name, taken in runs.items():
             if name != "ours":
-                found.append(at_most(what, column(runs["ours"], key), column(taken, key), name, target=target))
+                pair = column(runs["ours"], key), column(taken, key)
+                found.append(at_most(what, *pair, name, target=target, note=notes.get(name, "")))
     return found
 
 
@@ -65,7 +68,7 @@ def main() -> None:
     contestants = contest.contest("null", inputs.check_model(options.model), options.peers)
     print(contest.where(contestants), contest.tunings(contestants), sep="\n", flush=True)
     runs = contestants.turns(measure, options.rounds)
-    table = [*rows(runs), *contestants.missing(WHAT["cpu_8"], target=TARGET)]
+    table = [*rows(runs, contestants.notes()), *contestants.missing(WHAT["cpu_8"], target=TARGET)]
     title = "A server's own cost, without a model"
     write("serve_overhead_peers", table, runs, contest.where(contestants), title=title)
 

@@ -33,13 +33,20 @@ def measure(server: Server) -> Measured:
     return {"start": server.start_seconds, "pss": found.pss / MIB, "rss": found.rss / MIB}
 
 
-def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
+def rows(runs: Mapping[str, Sequence[Measured]], notes: Mapping[str, str]) -> list[Row]:
     """Each peer is held to the target: the fastest and the smallest decide."""
     peers = {name: taken for name, taken in runs.items() if name != "ours"}
     wanted = [(key, what, target) for key, (what, target) in TARGETS.items()]
     wanted += [(key, what, 0.0) for key, what in BESIDE.items()]
     return [
-        at_most(what, column(runs["ours"], key), column(taken, key), name, target=round(target, 3) or None)
+        at_most(
+            what,
+            column(runs["ours"], key),
+            column(taken, key),
+            name,
+            target=round(target, 3) or None,
+            note=notes.get(name, ""),
+        )
         for key, what, target in wanted
         for name, taken in peers.items()
     ]
@@ -52,7 +59,13 @@ def main() -> None:
     said = f"{contest.where(contestants)}; {contest.engine_of(model)}"
     print(said, contest.tunings(contestants), sep="\n", flush=True)
     runs = contestants.turns(measure, options.rounds, warm=1)
-    write("serve_start", [*rows(runs), *contestants.missing(TARGETS["start"][0])], runs, said, title="Start and memory")
+    write(
+        "serve_start",
+        [*rows(runs, contestants.notes()), *contestants.missing(TARGETS["start"][0])],
+        runs,
+        said,
+        title="Start and memory",
+    )
 
 
 if __name__ == "__main__":

@@ -74,11 +74,12 @@ def best_peer(runs: Mapping[str, Sequence[Measured]]) -> str:
     return max(rates, key=lambda name: rates[name], default="")
 
 
-def rows(runs: Mapping[str, Sequence[Measured]], best: str) -> list[Row]:
+def rows(runs: Mapping[str, Sequence[Measured]], best: str, notes: Mapping[str, str]) -> list[Row]:
     """The best peer is held to the target; the others stand beside it with one round."""
     ours, found = runs["ours"], []
     for name in sorted((name for name in runs if name != "ours"), key=lambda name: name != best):
-        theirs, note = runs[name], "the best peer" if name == best else "one round"
+        theirs, rounds = runs[name], "the best peer" if name == best else "one round"
+        note = f"{notes.get(name, name)}; {rounds}"
         target = TARGET if name == best else None
 
         def pair(key: str, taken: Sequence[Measured] = theirs) -> tuple[list[float], list[float]]:
@@ -104,7 +105,7 @@ def main() -> None:
     turn = Turn(inputs.reference(model, inputs.pictures(PICTURES)))
     runs = contestants.first_all_then(turn, options.rounds, lambda first: ["ours", *filter(None, [best_peer(first)])])
     best = best_peer(runs)
-    table = [*rows(runs, best), *contestants.missing(HIGHEST)]
+    table = [*rows(runs, best, contestants.notes()), *contestants.missing(HIGHEST)]
     write("serve_throughput", table, runs, said, title="ResNet-50 as shipped, beside torch in fp32 in its peers")
 
 

@@ -65,6 +65,10 @@ class Contest:
         """The runs of those who did not drop out."""
         return {name: taken for name, taken in runs.items() if name not in self.failures}
 
+    def notes(self) -> dict[str, str]:
+        """How each contestant is set up, in words for a table."""
+        return {name: f"{name}: {peer.tuning}" for name, peer in self.peers.items()}
+
     def missing(self, what: str, *, target: float | None = None) -> list[Row]:
         """A row for each peer that cannot take part."""
         return [not_measured(what, name, why, target=target) for name, why in self.failures.items()]
@@ -114,9 +118,9 @@ def arguments(description: str | None, *, rounds: int, peers: Sequence[str] = NA
     return parser.parse_args()
 
 
-def where(*contests: Contest) -> str:
+def where(contestants: Contest) -> str:
     """The machine, and the versions of all who take part."""
-    versions = {name: _version(peer) for each in contests for name, peer in each.peers.items() if name != OURS.name}
+    versions = {name: _version(peer) for name, peer in contestants.peers.items() if name != OURS.name}
     return machine({**versions, "torch": TORCH[0].partition("==")[2], "k6": "1.1.0"})
 
 
@@ -127,10 +131,9 @@ def engine_of(model: Path) -> str:
     return f"{manifest['architecture']}, ours by {engine['name']} {engine['precision']}"
 
 
-def tunings(*contests: Contest) -> str:
+def tunings(contestants: Contest) -> str:
     """How each contestant is set up, a line each."""
-    known = {name: peer.tuning for each in contests for name, peer in each.peers.items()}
-    return "\n".join(f"  {name}: {tuning}" for name, tuning in known.items())
+    return "\n".join(f"  {note}" for note in contestants.notes().values())
 
 
 def short(error: BaseException) -> str:

@@ -120,7 +120,7 @@ def test_the_best_peer_alone_is_held_to_the_target_and_comes_first() -> None:
         "best": [turn(highest=15.0), turn(highest=16.0)],
     }
 
-    found = serve_throughput.rows(runs, serve_throughput.best_peer(runs))
+    found = serve_throughput.rows(runs, serve_throughput.best_peer(runs), {})
 
     held = [row for row in found if row.target is not None]
     assert [(row.peer_name, row.met, row.worst_ratio) for row in held] == [("best", True, 6.0)]
@@ -143,7 +143,7 @@ def test_overload_is_missed_when_accepted_answers_take_longer_than_the_bound() -
 def test_start_and_memory_are_held_against_every_peer_and_rss_only_told() -> None:
     ours, theirs = {"start": 1.0, "pss": 100.0, "rss": 150.0}, {"start": 4.0, "pss": 190.0, "rss": 900.0}
 
-    met = {row.what.split(",")[0]: row.met for row in serve_start.rows({"ours": [ours], "peer": [theirs]})}
+    met = {row.what.split(",")[0]: row.met for row in serve_start.rows({"ours": [ours], "peer": [theirs]}, {})}
 
     assert met["exec to the first 200"] is True
     assert met["memory (PSS) after 50 requests"] is False
