@@ -4,7 +4,7 @@
 
 Seconds from exec until the model is written and test top-1 known, imports and start included. Ours runs whole in every
 round, with another seed. A peer's 20 epochs take a quarter of an hour, so in each round it runs two epochs on an even
-part of the same pictures; the second one's pace, per picture, is multiplied (benchmarks/training/estimate.py). --whole
+part of the same pictures; the second one's pace by step is multiplied (benchmarks/training/estimate.py). --whole
 really runs the 20 epochs of the fastest peer, once. Accuracy: benchmarks/training/views.py.
 
 Writes results/train_frozen.json.
@@ -76,8 +76,7 @@ class Frozen:
                 return {}
             checks.peer_learns(name, ran.outcome.losses)
             self.outcomes[name] = ran.outcome
-            batch = BATCH if one.drops_last else 1
-            found = whole(ran.wall, ran.outcome, TIMED, self.counts, drops_last=batch)
+            found = whole(ran.wall, ran.outcome, TIMED, self.counts, batch=BATCH, drops_last=one.drops_last)
             return {"seconds": found.seconds(EPOCHS), "short_job": ran.wall, "once": found.once, "epoch": found.epoch}
 
         return measure

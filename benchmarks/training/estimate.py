@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,26 +22,39 @@ class Whole:
 
 
 def whole(
-    wall: float, outcome: Outcome, timed: Mapping[str, int], all_of_them: Mapping[str, int], *, drops_last: int
+    wall: float,
+    outcome: Outcome,
+    timed: Mapping[str, int],
+    all_of_them: Mapping[str, int],
+    *,
+    batch: int,
+    drops_last: bool,
 ) -> Whole:
     """The whole job behind a short one that took `wall` seconds over `timed` pictures of each split.
 
     The last epoch gives the pace, since workers are up and memory is warm by then; what the first took more counts
-    once. drops_last: the batch, for a trainer that leaves out an incomplete last one, else 1. Raises ValueError for
-    fewer than two epochs.
+    once. A pass over a split begins with a wait for its loader: that counts once for each pass, as in the whole job.
+    drops_last: the trainer leaves out an incomplete last batch. Raises ValueError for too short a job.
     """
-    if len(outcome.training) < 2:
-        raise ValueError("two epochs are needed to tell the first one's start from the pace")
-    seen = all_of_them["train"] // drops_last * drops_last
-    learning = outcome.training[-1] / (timed["train"] // drops_last * drops_last)
-    validating = outcome.validating[-1] / timed["valid"]
-    testing = outcome.testing / timed["test"]
-    epochs = len(outcome.training) * (outcome.training[-1] + outcome.validating[-1])
-    return Whole(
-        once=max(0.0, wall - epochs - outcome.testing),
-        epoch=learning * seen + validating * all_of_them["valid"],
-        test=testing * all_of_them["test"],
+    steps = timed["train"] // batch
+    if len(outcome.training) < 2 or steps < 2:
+        raise ValueError("two epochs of two steps are needed to tell starts from the pace")
+    step = statistics.fmean(outcome.steps[-(steps - 1) :])
+    wait = max(0.0, outcome.training[-1] - steps * step)
+    steps_of_all = all_of_them["train"] // batch if drops_last else all_of_them["train"] / batch
+    validating, testing = (
+        _stretched(took, wait, all_of_them[split] / timed[split])
+        for took, split in ((outcome.validating[-1], "valid"), (outcome.testing, "test"))
     )
+    epochs = len(outcome.training) * (outcome.training[-1] + outcome.validating[-1])
+    once = max(0.0, wall - epochs - outcome.testing)
+    return Whole(once=once, epoch=wait + steps_of_all * step + validating, test=testing)
+
+
+def _stretched(took: float, wait: float, times: float) -> float:
+    """So many times as many pictures, after one wait."""
+    wait = min(wait, took)
+    return wait + (took - wait) * times
 
 
 def pace(outcome: Outcome, batch: int) -> float:

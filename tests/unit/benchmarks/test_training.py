@@ -19,39 +19,42 @@ OUTCOME = Outcome(
     losses=(2.7, 2.1),
     training=(8.0, 5.0),
     validating=(2.0, 1.0),
-    steps=(1.0, 1.0, 2.0),
+    steps=(2.0, 2.0, 1.5, 1.5),
     testing=1.5,
     top1=0.5,
 )
-TIMED = {"train": 100, "valid": 10, "test": 10}
-ALL = {"train": 620, "valid": 110, "test": 660}
+TIMED = {"train": 96, "valid": 32, "test": 32}
+ALL = {"train": 624, "valid": 112, "test": 640}
+WAIT = 5.0 - 3 * 1.5  # for the loader, at the start of a pass
 
 
 def test_a_job_as_long_as_the_short_one_takes_as_long_as_it_did() -> None:
-    found = whole(20.0, OUTCOME, TIMED, TIMED, drops_last=1)
+    found = whole(20.0, OUTCOME, TIMED, TIMED, batch=32, drops_last=False)
     assert found.seconds(2) == pytest.approx(20.0)
     assert found.once == pytest.approx(20.0 - 2 * 6.0 - 1.5)  # the first epoch's delay counts once
 
 
-def test_what_is_done_for_each_picture_is_multiplied_and_what_is_done_once_is_not() -> None:
-    found = whole(20.0, OUTCOME, TIMED, ALL, drops_last=1)
-    assert found.epoch == pytest.approx(5.0 * 6.2 + 1.0 * 11)
-    assert found.test == pytest.approx(1.5 * 66)
+def test_steps_are_multiplied_and_what_is_done_once_in_a_job_or_in_a_pass_is_not() -> None:
+    found = whole(20.0, OUTCOME, TIMED, ALL, batch=32, drops_last=False)
+    assert found.epoch == pytest.approx((WAIT + 1.5 * 19.5) + (WAIT + 0.5 * 3.5))
+    assert found.test == pytest.approx(WAIT + 1.0 * 20)
     assert found.once == pytest.approx(6.5)
 
 
 def test_a_trainer_that_drops_the_last_batch_is_not_charged_for_it() -> None:
-    found = whole(20.0, OUTCOME, {**TIMED, "train": 96}, ALL, drops_last=32)
-    assert found.epoch == pytest.approx(5.0 / 96 * 608 + 1.0 * 11)
+    dropping, not_dropping = (whole(20.0, OUTCOME, TIMED, ALL, batch=32, drops_last=drops) for drops in (True, False))
+    assert not_dropping.epoch - dropping.epoch == pytest.approx(0.5 * 1.5)
 
 
-def test_one_epoch_is_too_few_to_tell_the_start_from_the_pace() -> None:
-    with pytest.raises(ValueError, match="two epochs"):
-        whole(20.0, replace(OUTCOME, training=(8.0,)), TIMED, ALL, drops_last=1)
+@pytest.mark.parametrize(("epochs", "pictures"), [((8.0,), 96), ((8.0, 5.0), 32)])
+def test_a_job_too_short_to_tell_its_start_from_its_pace_is_refused(epochs: tuple[float, ...], pictures: int) -> None:
+    short = replace(OUTCOME, training=epochs)
+    with pytest.raises(ValueError, match="two epochs of two steps"):
+        whole(20.0, short, {**TIMED, "train": pictures}, ALL, batch=32, drops_last=False)
 
 
 def test_the_pace_is_that_of_the_counted_steps() -> None:
-    assert pace(OUTCOME, 32) == 24.0
+    assert pace(OUTCOME, 28) == 16.0
 
 
 def test_the_stopwatch_leaves_out_each_epochs_first_step() -> None:
