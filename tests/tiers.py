@@ -53,7 +53,7 @@ class Suite:
     def title(self) -> str:
         """What is said before it runs."""
         place = "on the host" if self.where == "host" else f"in the {self.where} image"
-        return f"== {self.tier} tests{' of speed' if self.speed else ''}, {place}"
+        return f"{self.tier} tests{' of speed' if self.speed else ''}, {place}"
 
     def arguments(self, results: str) -> list[str]:
         """pytest's arguments. `results`: the folder for the JUnit file, as the suite sees it."""
@@ -204,40 +204,46 @@ class Runner:
         outcomes = []
         for first, *others in turns(chosen):
             for lane in others:
-                self.say(f"{' and '.join(suite.title for suite in lane)}: beside the following, told when they end")
+                self.say(f"== {', '.join(suite.title for suite in lane)}: beside what follows, told after it")
             with ThreadPoolExecutor(1 + len(others)) as pool:
-                apart = [pool.submit(self._lane, lane, apart=True) for lane in others]
-                outcomes += self._lane(first, apart=False)
+                apart = [pool.submit(self._apart, lane) for lane in others]
+                outcomes += [self._suite(suite, self.say) for suite in first]
                 for each in apart:
-                    outcomes += each.result()
+                    found, told = each.result()
+                    self.say("\n".join(told))
+                    outcomes += found
         return outcomes
 
-    def _lane(self, lane: Sequence[Suite], *, apart: bool) -> list[Outcome]:
-        """What is `apart` is said when it is over, so that two suites' lines do not mix."""
-        return [self._suite(suite, apart=apart) for suite in lane]
+    def _apart(self, lane: Sequence[Suite]) -> tuple[list[Outcome], list[str]]:
+        """Outcomes, and what is to be said of them: lines of two suites would mix."""
+        told: list[str] = []
+        return [self._suite(suite, told.append, streams=False) for suite in lane], told
 
-    def _suite(self, suite: Suite, *, apart: bool) -> Outcome:
+    def _suite(self, suite: Suite, say: Callable[[str], None], *, streams: bool = True) -> Outcome:
         report = self.results / f"{suite.name}.xml"
         report.unlink(missing_ok=True)
-        if not apart:
-            self.say(suite.title)
+        say(f"== {suite.title}")
         try:
             if suite.where == "host":
                 argv = on_host(suite, self.results)
             else:
                 argv = in_image(self.image(suite.where), suite, self.repository, self.results)
-            output = subprocess.PIPE if apart else None
+            output, errors = (None, None) if streams else (subprocess.PIPE, subprocess.STDOUT)
             done = subprocess.run(
-                argv, cwd=self.repository, stdin=subprocess.DEVNULL, stdout=output, stderr=output and subprocess.STDOUT,
-                text=True, check=False,
-            )  # fmt: skip
+                argv,
+                cwd=self.repository,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
+                text=True,
+                check=False,
+            )
         except (RuntimeError, OSError) as error:
-            return self._told(Outcome(failed=1, problems=(f"{suite.name}: could not run: {error}",)))
-        if apart:
-            self.say(f"{suite.title}\n{done.stdout}")
-        return self._told(outcome(report, done.returncode))
-
-    def _told(self, found: Outcome) -> Outcome:
+            found = Outcome(failed=1, problems=(f"{suite.name}: could not run: {error}",))
+        else:
+            found = outcome(report, done.returncode)
+            if done.stdout:
+                say(str(done.stdout))
         for problem in found.problems:
-            self.say(problem)
+            say(problem)
         return found
