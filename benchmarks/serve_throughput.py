@@ -89,11 +89,16 @@ def rows(runs: Mapping[str, Sequence[Measured]], best: str, notes: Mapping[str, 
             at_most("CPU a request at 6 a second, s", *pair("cpu_equal"), name, note=note),
             speedup("median latency at 6 a second, ms", *pair("p50"), name, note=note),
             speedup("90th percentile at 6 a second, ms", *pair("p90"), name, note=note),
+            at_most("CPU a request in a closed loop, s", *pair("cpu"), name, note=note),
             at_least("closed loop, 8 connections, 1/s", *pair("closed"), name, note=note),
             at_least(HIGHEST, *pair("highest"), name, target=target, note=note),
         ]
     largest = "largest difference of a probability from torch in fp32"
-    return [*found, alone(largest, column(ours, "difference"), "the best label agrees wherever the reference is sure")]
+    return [
+        *found,
+        alone(largest, column(ours, "difference"), "the best label agrees wherever the reference is sure"),
+        alone("k6's share of the CPU in ours' closed loop", column(ours, "driver_share")),
+    ]
 
 
 def main() -> None:

@@ -109,7 +109,16 @@ def test_every_peer_is_told_by_its_name_and_takes_part_with_and_without_a_model(
 
 
 def turn(**changed: float) -> dict[str, float]:
-    known = {"highest": 10.0, "closed": 12.0, "cpu_equal": 0.2, "p50": 90.0, "p90": 120.0, "difference": 0.01}
+    known = {
+        "highest": 10.0,
+        "closed": 12.0,
+        "cpu_equal": 0.2,
+        "cpu": 0.1,
+        "driver_share": 0.1,
+        "p50": 90.0,
+        "p90": 120.0,
+        "difference": 0.01,
+    }
     return {**known, **changed}
 
 
