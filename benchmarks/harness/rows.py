@@ -35,6 +35,8 @@ class Row:
         return asdict(self)
 
     def __str__(self) -> str:
+        if self.ratio is None and self.ours is not None:
+            return f"{self.what}: {self.ours}" + (f"; {self.note}" if self.note else "")
         if self.ratio is None:
             return f"{self.what} / {self.peer_name}: {self.note or 'not measured'}"
         verdict = "" if self.met is None else f" (target {self.direction} {self.target}: {_verdict(self.met)})"
