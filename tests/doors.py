@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import Any
 
 from deploy import aws
@@ -11,6 +12,10 @@ from deploy.settings import Settings
 
 # What a deploy talks to. A fork server that has read it once gives it to all its processes.
 SERVICES = ("sagemaker", "iam", "s3", "ecr", "sts", "lambda", "application-autoscaling", "cloudwatch", "logs")
+
+
+# Waiting asks often: what takes a minute there takes seconds here.
+QUICK = Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.2)))
 
 
 def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Door:

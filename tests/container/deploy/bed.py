@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.aws import Clock, Door
+from deploy.aws import Door
 from deploy.desired import foundation
 from deploy.images.workshop import Workshop
 from deploy.lock import Holder
@@ -17,7 +16,7 @@ from deploy.models import Request
 from deploy.progress import Screen
 from deploy.session import Session
 from deploy.settings import Settings, choose, parse
-from tests.doors import connect
+from tests.doors import QUICK, connect
 from tests.unit.serve.artifacts import write_artifact
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,7 +54,7 @@ class Bed:
             call=door(connect(settings)),
             build=lambda kind: self.images[kind],
             screen=Screen(out=out or io.StringIO()),
-            clock=Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.2))),
+            clock=QUICK,
             holder=Holder(who="tests", host="bed", pid=NOBODY),
         )
 

@@ -24,7 +24,7 @@ from deploy.settings import Settings, choose, parse
 from deploy.verbs.invoke import invoke
 from deploy.verbs.rollback import rollback_function
 from tests.container.localcloud.hosting_support import Running, build, running
-from tests.doors import connect
+from tests.doors import QUICK, connect
 
 NAME = "kennel-local-classify"
 TOML = """
@@ -95,7 +95,11 @@ class Desk:
     def session(self) -> Session:
         settings = self.settings
         return Session(
-            settings=settings, call=connect(settings), build=lambda kind: kind, screen=Screen(out=io.StringIO())
+            settings=settings,
+            call=connect(settings),
+            build=lambda kind: kind,
+            screen=Screen(out=io.StringIO()),
+            clock=QUICK,
         )
 
     def deploy(self, release: str) -> list[str]:

@@ -31,7 +31,7 @@ from deploy.settings import choose, parse
 from deploy.verbs.deploy import is_unproven, verify
 from deploy.verbs.rollback import rollback
 from tests.container.localcloud.hosting_support import REPOSITORY, Running, running
-from tests.doors import connect
+from tests.doors import QUICK, connect
 from tests.unit.serve.artifacts import manifest
 from tests.unit.serve.onnx_bytes import IDENTITY, network
 from tests.unit.serve.pictures import encoded
@@ -68,7 +68,13 @@ class Desk:
     def session(self, toml: str) -> Session:
         text = f'[project]\nname = "{self.name}"\n{toml}\n{STAGE.format(url=self.url)}'
         settings = choose(parse(text), "local")
-        return Session(settings=settings, call=connect(settings), build=lambda kind: kind, screen=Screen(out=self.said))
+        return Session(
+            settings=settings,
+            call=connect(settings),
+            build=lambda kind: kind,
+            screen=Screen(out=self.said),
+            clock=QUICK,
+        )
 
     def artifact(self, name: str, rows: Any = IDENTITY) -> str:
         """A model whose golden picture is red: one with other rows answers it wrongly."""

@@ -35,7 +35,7 @@ from deploy.verbs import data, down
 from deploy.verbs.train import Local, train
 from localcloud import daemon
 from tests.container.localcloud.hosting_support import build
-from tests.doors import connect
+from tests.doors import QUICK, connect
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
 TRAINER = Path(__file__).with_name("tiny_trainer.py")
@@ -58,7 +58,11 @@ class Bench:
         changed = {"hyperparameters": {"epochs": 3}, "ec2": ec2, "environment": environment}
         settings = settings.model_copy(update={"training": settings.training.model_copy(update=changed)})
         return Session(
-            settings=settings, call=connect(settings), build=lambda _: self.image, screen=Screen(out=self.said)
+            settings=settings,
+            call=connect(settings),
+            build=lambda _: self.image,
+            screen=Screen(out=self.said),
+            clock=QUICK,
         )
 
     @property
