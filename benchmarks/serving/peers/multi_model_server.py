@@ -1,7 +1,7 @@
 """multi-model-server as sagemaker-inference starts it in SageMaker's own containers: Java before Python workers.
 
 Configuration, log settings and handler service are the toolkit's; its own start-up is not used because it writes to
-/etc, listens on every address and takes the model from /opt/ml. Needs Java: Debian's default-jre-headless.
+/etc, listens on every address and takes the model from /opt/ml.
 It is of 2023 and runs on Python 3.11 with a setuptools that still has pkg_resources. The toolkit's handler answers one
 request at a time, so there is nothing to batch.
 """
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 
 from benchmarks.serving.peer import ROOT, Peer, Place
+from benchmarks.serving.peers import java
 
 PYTHON = "3.11"
 LOGS = f"lib/python{PYTHON}/site-packages/sagemaker_inference/etc/log4j2.xml"
@@ -38,6 +39,8 @@ def files(place: Place, *, workers: int) -> Mapping[str, str]:
 
 
 def command(place: Place) -> list[str]:
+    """Raises RuntimeError without Java."""
+    java.check()
     return [
         str(place.python.parent / "multi-model-server"), "--start", "--foreground", "--mms-config", "mms.properties",
         "--log-config", str(place.python.parents[1] / LOGS), "--model-store", "/",

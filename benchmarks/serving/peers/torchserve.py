@@ -1,6 +1,5 @@
 """TorchServe: a Java front (JRE 11 or later on PATH) before Python workers; the picture is the body.
 
-Needs Java: Debian's default-jre-headless. Without it the log says "java not found", and so does the table.
 The archive is the folder that torch-model-archiver's no-archive format makes, so starting need not pack one.
 """
 
@@ -10,6 +9,7 @@ import json
 from collections.abc import Mapping
 
 from benchmarks.serving.peer import Peer, Place
+from benchmarks.serving.peers import java
 
 MODEL = "kennel"
 NEEDED = ("psutil", "pyyaml", "packaging", "requests", "setuptools<81")  # its requirements file; the package names none
@@ -48,7 +48,8 @@ def files(place: Place, *, workers: int, batch: int = 1, delay_ms: int = 10) -> 
 
 
 def command(place: Place) -> list[str]:
-    """Token authorisation is on by default and off as its guide on it says."""
+    """Token authorisation is on by default and off as its guide on it says. Raises RuntimeError without Java."""
+    java.check()
     start = [str(place.python.parent / "torchserve"), "--start", "--foreground", "--ts-config", "config.properties"]
     return [*start, "--disable-token-auth", "--no-config-snapshots"]
 
