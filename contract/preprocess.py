@@ -99,10 +99,12 @@ def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixel
 
 def to_array(image: Image.Image, preprocessing: Preprocessing) -> FloatArray:
     """Resizes the shorter side, crops the centre and normalises. Returns float32, shape (3, crop, crop), RGB."""
-    pixels = np.asarray(center_crop(image, preprocessing), dtype=np.float32)
-    scale = np.asarray(preprocessing.std, dtype=np.float32) * np.float32(255.0)
+    array = np.asarray(center_crop(image, preprocessing)).transpose(2, 0, 1).astype(np.float32, order="C")
     offset = np.asarray(preprocessing.mean, dtype=np.float32) * np.float32(255.0)
-    return np.ascontiguousarray(((pixels - offset) / scale).transpose(2, 0, 1))
+    scale = np.asarray(preprocessing.std, dtype=np.float32) * np.float32(255.0)
+    array -= offset[:, None, None]  # plane by plane: over a last axis of 3 the same bits take eight times as long
+    array /= scale[:, None, None]
+    return array
 
 
 def center_crop(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:

@@ -236,6 +236,14 @@ def test_the_array_is_normalised_channel_by_channel() -> None:
     assert np.allclose(array[:, 100, 100], expected, atol=1e-6)
 
 
+def test_the_array_has_the_bits_of_the_plain_formula() -> None:
+    image = smooth(300, 260)
+    pixels = np.asarray(center_crop(image, PREPROCESSING), dtype=np.float32)
+    mean, std = (np.asarray(each, dtype=np.float32) for each in (PREPROCESSING.mean, PREPROCESSING.std))
+    expected = np.ascontiguousarray(((pixels - mean * np.float32(255)) / (std * np.float32(255))).transpose(2, 0, 1))
+    assert to_array(image, PREPROCESSING).tobytes() == expected.tobytes()
+
+
 def test_preprocessing_survives_json_lists() -> None:
     chosen = Preprocessing(resize=64, crop=32, mean=(0.1, 0.2, 0.3))
     values = {**chosen.to_dict(), "mean": [0.1, 0.2, 0.3]}
