@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.images.build import KINDS, Kind
+from deploy.images.build import KINDS, SOURCES, Kind
 from deploy.images.workshop import Workshop
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -186,37 +186,31 @@ def test_the_manifest_is_one_image_of_docker_and_no_index(images: dict[Kind, str
     assert [name for name in names if "attestation" in name] == []
 
 
-def test_a_changed_source_rebuilds_the_layers_of_sources_alone(images: dict[Kind, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
+    images: dict[Kind, str], kind: Kind, tmp_path: Path
+) -> None:
     """In a copy of the repository, so that nobody's tree is touched."""
     copy = tmp_path / "copy"
-    ask = [
-        "git",
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--",
-        "docker",
-        "contract",
-        "lambda_container",
-    ]
+    ask = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "docker", "contract", *SOURCES[kind]]
     for name in subprocess.run(ask, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines():
         if (REPOSITORY / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes((REPOSITORY / name).read_bytes())
             (copy / name).chmod((REPOSITORY / name).stat().st_mode)
     workshop = Workshop(repository=copy, say=lambda line: None, progress=False)
-    assert workshop.plan("lambda").reference == images["lambda"]
-    with (copy / "lambda_container" / "__init__.py").open("a") as source:
+    assert workshop.plan(kind).reference == images[kind]
+    with (copy / SOURCES[kind][-1] / "__init__.py").open("a") as source:
         source.write(f"# changed for a test: {tmp_path.name}\n")
-    changed = workshop.build("lambda")
+    changed = workshop.build(kind)
     try:
-        assert changed != images["lambda"]
-        before, after = (inspected(image)["RootFS"]["Layers"] for image in (images["lambda"], changed))
+        assert changed != images[kind]
+        before, after = (inspected(image)["RootFS"]["Layers"] for image in (images[kind], changed))
         same = [one == other for one, other in zip(before, after, strict=True)]
         assert same == sorted(same, reverse=True)
         assert same.count(False) <= 2
     finally:
+        docker("tag", images[kind], f"kennel-{kind}")  # or the changed one would keep the plain name, and stay
         docker("rmi", changed)
 
 
