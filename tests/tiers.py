@@ -4,13 +4,14 @@ What ships is what is tested: unit and functional tests of `train`, `serve` and 
 stages; all others on the host. A suite that cannot run has failed, and so has a skipped test, unless its reason is one
 of EXCUSED.
 
-The functional tests of the images run beside those of the host: they share nothing but the machine. What measures how
-fast something is (SPEED) comes after them and has the machine to itself.
+Unit and functional tests of the images run beside those of the host: they share nothing but the machine. What measures
+how fast something is (SPEED) comes after them and has the machine to itself.
 """
 
 from __future__ import annotations
 
 import ctypes.util
+import itertools
 import os
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ WHERES: tuple[Where, ...] = ("host", "serve", "train")
 ROOM_HOMES: Mapping[str, tuple[Where, ...]] = {"train": ("train",), "serve": ("serve",), "contract": ("serve", "train")}
 TIMEOUTS: Mapping[Tier, int] = {"unit": 30, "functional": 180, "container": 1200, "e2e": 2400}  # seconds, one test
 SPEED = ("test_speed.py", "test_cold_start.py")  # ratios and times, which other work on the machine would disturb
+BESIDE: tuple[Tier, ...] = ("unit", "functional")  # whose suites of the images run beside the host's
 EXCUSED: Mapping[str, str] = {"needs a GPU": "most machines have none; the images are also tried by hand on one"}
 
 
@@ -99,13 +101,13 @@ Lanes = tuple[tuple[Suite, ...], ...]
 def turns(chosen: Sequence[Suite]) -> list[Lanes]:
     """What runs when: turns follow one another, a turn's lanes run side by side, and a lane's suites in their order."""
     found: list[Lanes] = []
-    beside = [suite for suite in chosen if suite.tier == "functional" and not suite.speed]
-    for suite in chosen:
-        if suite not in beside:
-            found.append(((suite,),))
-        elif suite == beside[0]:
-            lanes = [tuple(each for each in beside if (each.where == "host") is host) for host in (True, False)]
+    for (tier, speed), group in itertools.groupby(chosen, lambda suite: (suite.tier, suite.speed)):
+        together = tuple(group)
+        if tier in BESIDE and not speed:
+            lanes = [tuple(each for each in together if (each.where == "host") is host) for host in (True, False)]
             found.append(tuple(lane for lane in lanes if lane))
+        else:
+            found += [((suite,),) for suite in together]
     return found
 
 

@@ -6,6 +6,7 @@ from tests.tiers import suites, turns
 
 FILES = [
     "tests/unit/deploy/test_plan.py",
+    "tests/unit/serve/test_app.py",
     "tests/functional/deploy/test_verbs.py",
     "tests/functional/train/test_main.py",
     "tests/functional/train/test_speed.py",
@@ -20,7 +21,7 @@ FILES = [
 def test_what_measures_speed_has_the_machine_to_itself_and_container_tests_have_too() -> None:
     found = [[[suite.name for suite in lane] for lane in lanes] for lanes in turns(suites(FILES))]
     assert found == [
-        [["unit-host"]],
+        [["unit-host"], ["unit-serve"]],
         [["functional-host"], ["functional-serve", "functional-train"]],
         [["functional-host-speed"]],
         [["functional-train-speed"]],
@@ -47,4 +48,4 @@ def test_a_suite_leaves_out_the_speed_tests_that_lie_in_its_folders_and_the_othe
 
 def test_one_rooms_tests_of_a_tier_are_chosen_by_name() -> None:
     assert [suite.name for suite in suites(FILES, tier="container", room="deploy")] == ["container-host"]
-    assert suites(FILES, tier="unit", room="serve") == []
+    assert suites(FILES, tier="unit", room="starter") == []
