@@ -4,6 +4,8 @@ Configuration, log settings and handler service are the toolkit's; its own start
 /etc, listens on every address and takes the model from /opt/ml.
 It is of 2023 and runs on Python 3.11 with a setuptools that still has pkg_resources. The toolkit's handler answers one
 request at a time, so there is nothing to batch.
+
+Tried for the null server, CPU a request over 8 connections: two workers 0.83–0.87 ms, one 1.06, so two stand.
 """
 
 from __future__ import annotations
