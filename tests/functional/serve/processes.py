@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,14 +53,16 @@ class Running:
 
 
 @contextmanager
-def server(model: Path, environ: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A server on `model`; killed at the end if it still runs."""
+def server(
+    model: Path, environ: Mapping[str, str] | None = None, *, module: Sequence[str] = ("serve", "serve")
+) -> Iterator[Running]:
+    """A server on `model`; killed at the end if it still runs. `module`: what runs instead, with its arguments."""
     port = free_port()
     own = {"KENNEL_MODEL_DIR": str(model), "SAGEMAKER_BIND_TO_PORT": str(port), "PYTHONPATH": str(ROOT)}
     # The log is a file: a pipe that nobody reads would stop the server once it is full.
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serve", "serve"],
+            [sys.executable, "-m", *module],
             env={**os.environ, **own, **(environ or {})},
             cwd=model,
             stdout=log,

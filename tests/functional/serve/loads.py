@@ -1,0 +1,83 @@
+"""Load on a server from this process: a closed loop over kept connections, and arrivals that wait for no answer."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.unit.serve.pictures import encoded
+
+RED = encoded("red")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """When it was asked and how long it took, in seconds; `retry` is its Retry-After."""
+
+    status: int
+    asked: float
+    seconds: float
+    retry: str | None
+
+
+def ask(connection: http.client.HTTPConnection) -> Answer:
+    asked = time.monotonic()
+    connection.request("POST", "/invocations", RED, {"Content-Type": "image/jpeg"})
+    response = connection.getresponse()
+    response.read()
+    return Answer(
+        status=response.status, asked=asked, seconds=time.monotonic() - asked, retry=response.headers["Retry-After"]
+    )
+
+
+def closed_loop(port: int, *, callers: int, requests: int) -> list[Answer]:
+    """Each of `callers` asks again when it is answered, `requests` times."""
+    answers: list[Answer] = []
+
+    def call() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        answers.extend([ask(connection) for _ in range(requests)])
+        connection.close()
+
+    _together([call] * callers)
+    return answers
+
+
+def arrivals(port: int, *, rate: float, seconds: float, callers: int) -> list[Answer]:
+    """A request every 1/rate seconds, by whichever of `callers` is free."""
+    start, turns, lock = time.monotonic(), iter(range(int(rate * seconds))), threading.Lock()
+    answers: list[Answer] = []
+
+    def call() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        while True:
+            with lock:
+                turn = next(turns, None)
+            if turn is None:
+                return connection.close()
+            time.sleep(max(0.0, start + turn / rate - time.monotonic()))
+            answers.append(ask(connection))
+
+    _together([call] * callers)
+    return answers
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its children that live."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu_seconds(int(child)) for child in children)
+
+
+def _together(calls: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
