@@ -3,8 +3,8 @@
 Its REST server has no binary tensors (only gRPC has), so base64 is what its guide on content types leaves.
 uvloop 0.22 took away what its workers call, so the one before is installed.
 
-Tried for the null server, CPU a request over 8 connections: two parallel workers 1.20–1.29 ms, none but the server's own
-process 0.47 (which its guide on parallel inference allows), so that stands.
+Tried for the null server, CPU a request over 8 connections: two parallel workers 1.20–1.29 ms, none but the server's
+own process 0.47 (which its guide on parallel inference allows), so that stands.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The archive is the folder that torch-model-archiver's no-archive format makes, so starting need not pack one.
 
-Tried for the null server, CPU a request over 8 connections: two workers 1.1–1.2 ms, one 1.9, one with batches of up to 8
-0.73–0.83, so that stands.
+Tried for the null server, CPU a request over 8 connections: two workers 1.1–1.2 ms, one 1.9, one with batches of up to
+8 pictures 0.73–0.83, so that stands.
 """
 
 from __future__ import annotations
