@@ -1,9 +1,11 @@
-"""Which arithmetic and memory layout to train in, by the device's abilities and, on a CPU, one short measurement."""
+"""Which arithmetic and memory layout to train in, by the device's abilities and, on a CPU, a short measurement."""
 
 from __future__ import annotations
 
+import copy
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,8 +14,8 @@ from torch import nn
 
 from train.config import Config
 
-GAIN = 1.1  # bf16 must be so much faster than fp32 to be chosen
-PICTURES = 4
+GAIN = 1.1  # anything but plain float32 must be so much faster to be chosen
+PICTURES, TURNS, SECONDS = 4, 2, 2.0  # in a step; turns after the one that warms up; then no second one begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,10 @@ PLAIN = Precision()
 
 
 def choose(config: Config, model: nn.Module, device: torch.device) -> Precision:
-    """The configured precision; for `auto` bf16 (fp16 on older GPUs) where it is faster, else fp32.
+    """The configured precision and memory layout; precision=auto on a CPU measures both (see `fastest`).
+
+    On a GPU auto is bf16 (fp16 on older ones). A precision that is named comes with channels_last for networks with
+    full convolutions: nothing is measured, so each run on one machine computes the same.
 
     Raises ValueError for fp16 on a CPU, where it is slower than fp32 and loses gradients.
     """
@@ -50,12 +55,11 @@ def choose(config: Config, model: nn.Module, device: torch.device) -> Precision:
         return Precision(name=config.precision, channels_last=last)
     if device.type == "cuda":
         return Precision(name="bf16" if torch.cuda.is_bf16_supported() else "fp16", channels_last=last)
-    plain, half = Precision(name="fp32", channels_last=last), Precision(name="bf16", channels_last=last)
-    if not has_bf16():
-        return plain
+    names = ("fp32", "bf16") if has_bf16() else ("fp32",)
+    layouts = (False, True) if convolutions and config.channels_last == "auto" else (last,)
+    candidates = [Precision(name=name, channels_last=layout) for name in names for layout in layouts]
     pictures = torch.zeros(PICTURES, 3, config.crop, config.crop)
-    gain = seconds(model, plain, pictures) / seconds(model, half, pictures)
-    return half if gain >= GAIN else plain
+    return fastest(model, candidates, pictures, training=not config.freeze_backbone)
 
 
 def has_bf16() -> bool:
@@ -63,16 +67,48 @@ def has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def seconds(model: nn.Module, precision: Precision, pictures: torch.Tensor) -> float:
-    """The time of one forward pass on the CPU, the better of two after one to warm up; `model` stays as it was."""
-    training = model.training
-    model.eval().to(memory_format=precision.memory_format)
+def fastest(
+    model: nn.Module,
+    candidates: Sequence[Precision],
+    pictures: torch.Tensor,
+    *,
+    training: bool,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Precision:
+    """The candidate whose step is the shortest on this CPU; the first, the plainest, unless another gains by GAIN.
+
+    A step is forward and backward when the whole network is trained, forward alone when only features are computed:
+    depthwise convolutions may be slow backwards in what is fast forwards. Candidates take turns, so that another's
+    work on the machine meets all; after SECONDS there is no second turn. `model` stays as it was.
+    """
+    if len(candidates) == 1:
+        return candidates[0]
+    copied = copy.deepcopy(model)
+    copied.train(training)
+    best = dict.fromkeys(candidates, math.inf)
+    began = clock()
+    for turn in range(1 + TURNS):
+        for precision in candidates:
+            if turn > 1 and clock() - began > SECONDS:
+                break
+            took = seconds(copied, precision, pictures, training=training, clock=clock)
+            best[precision] = min(best[precision], took) if turn else best[precision]
+    quickest = min(candidates, key=lambda precision: best[precision])
+    return quickest if best[candidates[0]] >= GAIN * best[quickest] else candidates[0]
+
+
+def seconds(
+    model: nn.Module, precision: Precision, pictures: torch.Tensor, *, training: bool, clock: Callable[[], float]
+) -> float:
+    """The time of one step of `model`, whose layout and gradients change."""
+    model.to(memory_format=precision.memory_format)
     pictures = pictures.contiguous(memory_format=precision.memory_format)
-    times = []
-    with torch.no_grad(), precision.autocast(torch.device("cpu")):
-        for _ in range(3):
-            start = time.perf_counter()
-            model(pictures)
-            times.append(time.perf_counter() - start)
-    model.train(training)
-    return min(times[1:])
+    start = clock()
+    with torch.set_grad_enabled(training):
+        with precision.autocast(torch.device("cpu")):
+            logits = model(pictures)
+        if training:
+            logits.float().sum().backward()
+    took = clock() - start
+    model.zero_grad(set_to_none=True)
+    return took

@@ -37,6 +37,51 @@ def test_auto_on_a_cpu_is_one_that_the_cpu_has_and_leaves_the_network_as_it_was(
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+class Clock:
+    """Time passes only while a network computes: so many seconds in each arithmetic and layout."""
+
+    def __init__(self, seconds: dict[Precision, float]) -> None:
+        self.now, self.seconds = 0.0, seconds
+
+    def __call__(self) -> float:
+        return self.now
+
+    def network(self) -> nn.Module:
+        made = network()
+        made.register_forward_hook(self._passes)
+        return made
+
+    def __deepcopy__(self, _: object) -> Clock:
+        return self
+
+    def _passes(self, module: nn.Module, _inputs: object, _outputs: object) -> None:
+        weight = next(module.parameters())
+        last = weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+        name = "bf16" if torch.is_autocast_enabled("cpu") else "fp32"
+        self.now += self.seconds[Precision(name=name, channels_last=last)]
+
+
+EVERY = [Precision(name=name, channels_last=last) for name in ("fp32", "bf16") for last in (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "best"), [((4, 3, 2, 1), 3), ((4, 1, 2, 3), 1), ((1, 2, 3, 4), 0), ((1.0, 0.95, 0.93, 2), 0)]
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_measured_fastest_is_taken_and_the_plain_one_unless_another_gains(
+    training: bool, seconds: tuple[float, ...], best: int
+) -> None:
+    clock = Clock(dict(zip(EVERY, seconds, strict=True)))
+    found = precision.fastest(clock.network(), EVERY, torch.zeros(2, 3, 8, 8), training=training, clock=clock)
+    assert found == EVERY[best]
+
+
+def test_a_slow_network_is_measured_once_after_its_warm_up() -> None:
+    clock = Clock(dict.fromkeys(EVERY, 100.0))
+    precision.fastest(clock.network(), EVERY, torch.zeros(2, 3, 8, 8), training=True, clock=clock)
+    assert clock.now == 2 * 4 * 100.0
+
+
 def test_half_precision_on_a_cpu_is_refused_with_what_would_do() -> None:
     with pytest.raises(ValueError, match="use auto, bf16 or fp32"):
         precision.choose(Config(precision="fp16"), network(), CPU)
