@@ -1,0 +1,157 @@
+"""What our server adds to a picture: CPU of its whole process tree, with a network that costs nothing.
+
+    .venv/bin/python -m benchmarks.server_overhead [--rounds N] [--requests N]
+
+Ours, as the image starts it, is asked a small JPEG over kept connections, and over new ones. Beside it stand the
+least that can be done under the same worker (the body read, two bytes answered) and a bare loop that decodes the same
+picture and runs the same network, without any server: what ours costs above their sum is ours to answer for. The wire
+is loopback, the caller a process of its own. serve_overhead_peers has the other servers.
+
+Writes results/server_overhead.json, .runs.json and .svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks.harness import at_most, column, cpu_seconds, interleaved, machine, write
+from benchmarks.harness.environments import ROOT
+from benchmarks.harness.rounds import Measured
+from benchmarks.serving.install import our_python
+from benchmarks.serving.server import free_port
+
+PATIENCE = 30.0
+MODEL = "import sys; from pathlib import Path; from tests.unit.serve.artifacts import write_artifact as write; "
+MODEL += "write(Path(sys.argv[1]))"
+PICTURE = "import sys; from tests.unit.serve.pictures import encoded; sys.stdout.buffer.write(encoded('red'))"
+BARE = """
+import sys, time
+from serve import codec
+from tests.unit.serve.services import predictor
+picture, times, model = sys.stdin.buffer.read(), int(sys.argv[1]), predictor()
+def once():
+    model.logits(codec.decode(picture, model.preprocessing, max_pixels=10**6)[None])
+for _ in range(100): once()
+started = time.process_time()
+for _ in range(times): once()
+print((time.process_time() - started) / times * 1e6)
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "KENNEL_MAX_WAIT": "20", **more}
+
+
+@contextlib.contextmanager
+def started(python: Path, module: Sequence[str], model: Path) -> Iterator[tuple[int, int]]:
+    """A server that answers: its process and its port."""
+    port = free_port()
+    process = subprocess.Popen(
+        [str(python), "-m", *module],
+        env=environment(KENNEL_MODEL_DIR=str(model), SAGEMAKER_BIND_TO_PORT=str(port)),
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until and not ready(port):
+            time.sleep(0.02)
+        yield process.pid, port
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def ready(port: int) -> bool:
+    caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        caller.request("GET", "/ping")
+        return caller.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        caller.close()
+
+
+def ask(port: int, picture: bytes, requests: int, *, keep: bool) -> None:
+    """One caller, again and again. Raises RuntimeError for an answer that is not 200."""
+    caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    headers = {"Content-Type": "image/jpeg"} | ({} if keep else {"Connection": "close"})
+    for _ in range(requests):
+        caller.request("POST", "/invocations", picture, headers)
+        answer = caller.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"answered {answer.status}: {said[:300]!r}")
+    caller.close()
+
+
+def together(calls: Sequence[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def served(python: Path, module: Sequence[str], model: Path, picture: bytes, requests: int) -> Measured:
+    """Microseconds of CPU a request, by callers and by whether they keep their connections."""
+    found = {}
+    with started(python, module, model) as (pid, port):
+        ask(port, picture, 200, keep=True)
+        for callers, keep in ((1, True), (4, True), (4, False)):
+            before = cpu_seconds(pid)
+            together([partial(ask, port, picture, requests // callers, keep=keep)] * callers)
+            took = (cpu_seconds(pid) - before) / (requests // callers * callers)
+            found[f"{callers} {'kept' if keep else 'new'}"] = took * 1e6
+    return found
+
+
+def bare(python: Path, picture: bytes, requests: int) -> Measured:
+    """The same of decode and forward alone."""
+    done = subprocess.run(
+        [str(python), "-c", BARE, str(requests)], input=picture, capture_output=True, check=True, env=environment()
+    )
+    return {"microseconds": float(done.stdout)}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.server_overhead", description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=4000, help="of each kind, a round")
+    options = parser.parse_args(arguments)
+    python = our_python()
+    with tempfile.TemporaryDirectory(prefix="kennel-overhead-") as name:
+        subprocess.run([str(python), "-c", MODEL, name], check=True, env=environment())
+        picture = subprocess.run(
+            [str(python), "-c", PICTURE], capture_output=True, check=True, env=environment()
+        ).stdout
+        ours, least = ("serve", "serve"), ("tests.functional.serve.sleeping", "floor")
+        parts: dict[str, Callable[[], Measured]] = {
+            "ours": partial(served, python, ours, Path(name), picture, options.requests),
+            "least server": partial(served, python, least, Path(name), picture, options.requests),
+            "decode and forward": partial(bare, python, picture, options.requests),
+        }
+        runs = interleaved(parts, options.rounds)
+    work = column(runs["decode and forward"], "microseconds")
+    rows = []
+    for kind in runs["ours"][0]:
+        least_cpu = [server + own for server, own in zip(column(runs["least server"], kind), work, strict=True)]
+        what = f"µs of CPU a request, {kind.replace(' ', ' caller(s), ')} connections"
+        rows.append(at_most(what, column(runs["ours"], kind), least_cpu, "least server + decode and forward"))
+    write("server_overhead", rows, runs, machine(), title="What the server adds to a picture")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
