@@ -24,7 +24,7 @@ from benchmarks.training.job import Job, Outcome, digest
 from benchmarks.training.judge import judge
 from benchmarks.training.peer import PEERS, PLAIN, Peer, called
 
-TIMED = {"train": 96, "valid": 14, "test": 0}
+TIMED = {"train": 64, "valid": 14, "test": 0}
 BATCH = 32
 RATE = 0.01  # ours too, by default
 TARGET = 1.3

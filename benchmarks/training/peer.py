@@ -43,7 +43,6 @@ class Peer:
 PLAIN = Peer(
     name="plain loop",
     script="plain",
-    fast="bf16 autocast, channels_last",
     note="torchvision's reference recipe, written anew",
 )
 TIMM = Peer(

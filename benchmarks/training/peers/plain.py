@@ -23,8 +23,6 @@ def main(job: Job) -> None:
     model = begun.model
     if job.frozen:
         network.freeze(model)
-    if job.fast:
-        model.to(memory_format=torch.channels_last)
     learning = network.learning(model)
     optimizer = torch.optim.SGD(learning, lr=job.rate, momentum=0.9, weight_decay=1e-4)
     loaders = folders.loaders(job, begun)
@@ -35,10 +33,10 @@ def main(job: Job) -> None:
         train(model, loaders["train"], optimizer, job, record)
         schedule.step()
         record.trained()
-        top1 = accuracy(model, loaders["valid"], job)
+        top1 = accuracy(model, loaders["valid"])
         record.validated()
     if job.has_test:
-        top1 = accuracy(model, loaders["test"], job)
+        top1 = accuracy(model, loaders["test"])
         record.tested()
     network.save(model, job)
     files = digest(path for path, _ in loaders["train"].dataset.samples)
@@ -49,9 +47,7 @@ def train(model: nn.Module, loader: Any, optimizer: Any, job: Job, record: Recor
     """An epoch's steps."""
     model.train(not job.frozen)
     for pictures, labels in loader:
-        inputs = pictures.to(memory_format=torch.channels_last) if job.fast else pictures
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=job.fast):
-            loss = nn.functional.cross_entropy(model(inputs), labels)
+        loss = nn.functional.cross_entropy(model(pictures), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -59,15 +55,12 @@ def train(model: nn.Module, loader: Any, optimizer: Any, job: Job, record: Recor
 
 
 @torch.inference_mode()
-def accuracy(model: nn.Module, loader: Any, job: Job) -> float:
+def accuracy(model: nn.Module, loader: Any) -> float:
     """Top-1 on a split."""
     model.eval()
     hits = seen = 0
     for pictures, labels in loader:
-        inputs = pictures.to(memory_format=torch.channels_last) if job.fast else pictures
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=job.fast):
-            answers = model(inputs)
-        hits += int((answers.argmax(dim=1) == labels).sum())
+        hits += int((model(pictures).argmax(dim=1) == labels).sum())
         seen += len(labels)
     return hits / seen
 
