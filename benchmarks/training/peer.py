@@ -72,7 +72,7 @@ PEERS = (PLAIN, TIMM, LIGHTNING, FASTAI)
 
 def called(one: Peer, *, fast: bool) -> str:
     """A peer's name in the table, with its options for speed where they are on."""
-    return f"{one.name}, {one.fast}" if fast else one.name
+    return f"{one.name}, {one.fast}" if fast and one.fast else one.name
 
 
 @dataclass(frozen=True, kw_only=True)
