@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socket
 import statistics
 import time
 from collections.abc import Iterator
@@ -106,3 +107,16 @@ def test_ping_answers_in_time_and_everything_is_well_a_second_after_an_overload(
     time.sleep(1)
     (answer,) = closed_loop(sleeping.port, callers=1, requests=1)
     assert (answer.status, answer.seconds < 3 * NETWORK_SECONDS) == (200, True)
+
+
+def test_a_caller_that_has_left_is_not_served(sleeping: Running) -> None:
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(RED)
+    answered = counted(sleeping, 'kennel_requests_total{code="200",path="/invocations"}')
+    for _ in range(8):
+        with socket.create_connection(("127.0.0.1", sleeping.port)) as caller:
+            caller.sendall(head + RED)
+    while counted(sleeping, "kennel_queue_pictures"):
+        time.sleep(0.01)
+    time.sleep(2 * NETWORK_SECONDS)
+    served = counted(sleeping, 'kennel_requests_total{code="200",path="/invocations"}') - answered
+    assert served <= 4  # whoever the network or a decoder had taken already

@@ -1,0 +1,57 @@
+"""Several pictures of one request are decoded beside the network; nothing is done for whoever waits no longer."""
+
+import time
+from typing import Any
+
+import pytest
+
+from serve.batcher import Batcher, UnwantedError
+from serve.codec import BadRequestError
+from serve.loader import Loaded
+from serve.pipeline import Caller, Pipeline
+from tests.unit.serve.pictures import encoded
+from tests.unit.serve.services import predictor
+
+RED, GREEN, BLUE = encoded("red"), encoded((0, 255, 0)), encoded("blue")
+
+
+class Bench:
+    """A pipeline before the colour network, which counts what it decodes and classifies."""
+
+    def __init__(self, cpus: int = 2) -> None:
+        self.decoded: list[float] = []
+        self.sizes: list[int] = []
+        model = predictor()
+
+        def infer(pictures: Any) -> Any:
+            self.sizes.append(len(pictures))
+            return model.logits(pictures)
+
+        self.loaded = Loaded(predictor=model, batcher=Batcher(infer, max_batch=4).start(), seconds=0.0)
+        self.pipeline = Pipeline(cpus=cpus, max_pixels=10**6, observe=self.decoded.append)
+
+    def classify(self, *pictures: bytes, **caller: Any) -> list[int]:
+        who = Caller(**({"deadline": time.perf_counter() + 10} | caller))
+        return [int(row.argmax()) for row in self.pipeline.classify(self.loaded, pictures, who).logits]
+
+
+def test_many_pictures_are_answered_in_their_order_each_decoded_once() -> None:
+    bench = Bench()
+    assert bench.classify(*[RED, BLUE, GREEN] * 7) == [0, 2, 1] * 7
+    assert (len(bench.decoded), sum(bench.sizes)) == (21, 21)
+
+
+def test_one_bad_picture_among_many_is_named_and_the_server_goes_on() -> None:
+    bench = Bench()
+    with pytest.raises(BadRequestError, match="picture 2 of 3: not a picture"):
+        bench.classify(RED, b"text", BLUE)
+    assert bench.classify(GREEN) == [1]
+
+
+@pytest.mark.parametrize("caller", [{"left": lambda: True}, {"deadline": 0.0}], ids=["left", "too late"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_nothing_is_decoded_for_a_caller_who_waits_no_longer(caller: dict[str, Any], count: int) -> None:
+    bench = Bench()
+    with pytest.raises(UnwantedError):
+        bench.classify(*[RED] * count, **caller)
+    assert (bench.decoded, bench.sizes) == ([], [])
