@@ -5,6 +5,7 @@
 A line is {"model", "round", "plain_step", "our_step", "plain_features", "our_features" (ms a picture), "loss" (ours'
 first minus the plain one's, as a share), "features" (ours' distance from the plain ones, as a share of their length),
 "precision"}. Both sides see the same pictures, already decoded, and start from the same weights.
+They take turns in one process, so the allocator's settings that the product starts its ranks with are neither's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from torch import nn
 
 from benchmarks.pace import jobs
 from contract import models
+from train import precision
 from train.config import Config
 from train.data import Sample
 from train.distributed import Ranks
@@ -45,7 +47,8 @@ class Bench:
     name: str
     plain: nn.Module
     job: Job
-    used: Precision
+    used: Precision  # to train in
+    seen: Precision  # to compute features in
     pictures: torch.Tensor
     labels: torch.Tensor
 
@@ -58,11 +61,13 @@ def bench(name: str, side: int, batch: int) -> Bench:
     samples = [Sample(path=Path(str(number)), label=number % jobs.CLASSES) for number in range(batch)]
     made = jobs.job(asked, jobs.index(samples, name=name), Ranks(), Path(tempfile.gettempdir()))
     plain = copy.deepcopy(made.start.model)
-    used = jobs.placed(made)  # as the product chooses here, by its own measurement
+    # As the product chooses here, by its own measurements.
+    seen = precision.choose(replace(asked, freeze_backbone=True), made.start.model, made.ranks.device)
+    used = jobs.placed(made)
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(batch, 3, side, side, generator=generator)
     labels = torch.tensor([sample.label for sample in samples])
-    return Bench(name=name, plain=plain, job=made, used=used, pictures=pictures, labels=labels)
+    return Bench(name=name, plain=plain, job=made, used=used, seen=seen, pictures=pictures, labels=labels)
 
 
 def plain_steps(made: Bench) -> Callable[[], tuple[float, float]]:
@@ -119,14 +124,15 @@ def plain_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float,
 def our_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float, torch.Tensor]]:
     """The product's features pass on pictures that need no decoding. Gives ms, features."""
     arrays = made.pictures.numpy()
+    network = network.to(memory_format=made.seen.memory_format)
+    extractor = Extractor(
+        backbone=network, ranks=Ranks(), precision=made.seen, workers=made.job.workers, folder=None, key=""
+    )
 
     def view(_path: Path, number: int) -> Any:
         return arrays[number]
 
     def forward() -> tuple[float, torch.Tensor]:
-        extractor = Extractor(
-            backbone=network, ranks=Ranks(), precision=made.used, workers=made.job.workers, folder=None, key=""
-        )
         began = time.perf_counter()
         found = extractor.split("train", made.job.index.train, [view], lambda _: None)
         return (time.perf_counter() - began) / len(made.labels) * 1000, found.values[0]
@@ -143,14 +149,13 @@ def headless(network: nn.Module) -> nn.Module:
 def measure(name: str, rounds: int, side: int, batch: int) -> Iterator[dict[str, Any]]:
     """A row a round, after one round that is not counted."""
     made = bench(name, side, batch)
-    ours = headless(made.job.start.model).to(memory_format=made.used.memory_format)
-    passes = plain_features(made, headless(made.plain)), our_features(made, ours)
+    passes = plain_features(made, headless(made.plain)), our_features(made, headless(made.job.start.model))
     steps = plain_steps(made), our_steps(made)
     losses, rows = (steps[0]()[1], steps[1]()[1]), (passes[0]()[1], passes[1]()[1])
     checked = {
         "loss": losses[1] / losses[0] - 1,
         "features": float((rows[1] - rows[0]).norm() / rows[0].norm()),
-        "precision": made.used.name,
+        "precision": f"{made.used.name}, features {made.seen.name}",
     }
     for number in range(rounds):
         times = [timed()[0] for timed in (*steps, *passes)]
