@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,7 +29,7 @@ EPOCHS = 20
 TIMED = {"train": 96, "valid": 32, "test": 32}
 SHORT = 2  # epochs of a peer's timed job
 BATCH = 32
-RATE = 0.01
+RATE = 0.003  # ours too, by default
 TARGET = 15.0
 RUNS = environments.HOME / "runs"
 WHAT = f"frozen ResNet-50, {EPOCHS} epochs, whole job, s"
@@ -71,10 +72,10 @@ class Frozen:
                 return {}
             try:
                 ran = peer.train(one, self.job(one, self.part, SHORT, fast=fast))
-            except (RuntimeError, OSError) as error:
+                checks.peer_learns(name, ran.outcome.losses)
+            except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
                 self.failed[name] = str(error)
                 return {}
-            checks.peer_learns(name, ran.outcome.losses)
             self.outcomes[name] = ran.outcome
             found = whole(ran.wall, ran.outcome, TIMED, self.counts, batch=BATCH, drops_last=one.drops_last)
             return {"seconds": found.seconds(EPOCHS), "short_job": ran.wall, "once": found.once, "epoch": found.epoch}

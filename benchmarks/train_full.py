@@ -14,6 +14,7 @@ Writes results/train_full.json.
 from __future__ import annotations
 
 import argparse
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -65,10 +66,10 @@ class Full:
                 return {}
             try:
                 ran = peer.train(one, self.job(one, self.part, epochs=1, fast=fast))
-            except (RuntimeError, OSError) as error:
+                checks.peer_learns(name, ran.outcome.losses)
+            except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
                 self.failed[name] = str(error)
                 return {}
-            checks.peer_learns(name, ran.outcome.losses)
             self.outcomes[name] = ran.outcome
             return {"pictures_per_second": pace(ran.outcome, BATCH)}
 
