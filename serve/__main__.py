@@ -28,7 +28,7 @@ Serves the artifact in /opt/ml/model on port 8080. Settings come from the enviro
   KENNEL_MAX_BODY_BYTES    largest body (6,291,456)
   KENNEL_MAX_PIXELS        largest picture (100,000,000, less where memory is short)
   KENNEL_MAX_PICTURES      pictures a request (64)
-  KENNEL_MAX_BATCH         pictures an inference (16)
+  KENNEL_MAX_BATCH         pictures an inference (8)
   KENNEL_MAX_WAIT          seconds that a request may have to wait for those before it (0.4; 55 in a transform job)
   KENNEL_MAX_WAITING       pictures at work (256), KENNEL_MAX_REQUESTS requests at work (64); beyond any: 503
   KENNEL_THREADS           CPU threads (the container's CPU limit)

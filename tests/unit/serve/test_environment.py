@@ -42,6 +42,8 @@ def test_little_memory_means_smaller_pictures() -> None:
         ("KENNEL_MAX_BODY_BYTES", "1e6"),
         ("KENNEL_THREADS", "²"),
         ("KENNEL_LOG_LEVEL", "loud"),
+        ("KENNEL_MAX_WAIT", "0"),
+        ("KENNEL_MAX_WAIT", "soon"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
@@ -52,3 +54,10 @@ def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
 def test_an_unknown_variable_of_ours_is_an_error_that_lists_the_known() -> None:
     with pytest.raises(SettingsError, match=r"KENNEL_TOPK.*KENNEL_TOP_K"):
         from_environ({"KENNEL_TOPK": "3"}, cpus=1)
+
+
+def test_a_request_may_wait_for_less_than_half_a_second_and_in_a_transform_job_for_as_long_as_its_answer() -> None:
+    assert from_environ({}, cpus=1).max_wait < 0.5
+    job = from_environ({"SAGEMAKER_BATCH": "true"}, cpus=1)
+    assert job.max_wait == job.answer_timeout
+    assert from_environ({"SAGEMAKER_BATCH": "true", "KENNEL_MAX_WAIT": "2.5"}, cpus=1).max_wait == 2.5
