@@ -6,10 +6,13 @@ checkpoints, so that a resumed run computes only what is missing.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import nn
+from torch.fx.experimental import optimization
 
 from contract.preprocess import Preprocessing
 from train import distributed, loader
@@ -28,7 +32,7 @@ from train.loader import Batch, Transform
 from train.loop import Step
 from train.precision import Precision
 
-BATCH = 32  # pictures in one forward pass
+BATCH = 16  # pictures in one forward pass on a CPU: larger ones fault in new memory, smaller ones fill no core
 CHUNK = 64  # pictures in one file, the least that is computed twice after a kill
 LARGE, LARGE_CHUNK = 20_000, 256
 
@@ -93,18 +97,41 @@ class Extractor:
         self, samples: Sequence[Sample], parts: Sequence[Sequence[int]], view: Transform
     ) -> Iterator[torch.Tensor]:
         """The features of each of `parts`; pictures of the next are decoded while the backbone sees these."""
-        cut = [[part[start : start + BATCH] for start in range(0, len(part), BATCH)] for part in parts]
+        size = BATCH if self.ranks.device.type == "cpu" else CHUNK
+        cut = [[part[start : start + size] for start in range(0, len(part), size)] for part in parts]
         batches = loader.batches(samples, list(itertools.chain(*cut)), view, workers=self.workers)
-        self.backbone.eval()
         for pieces in cut:
-            with torch.no_grad(), self.precision.autocast(self.ranks.device):
+            with torch.no_grad():
                 rows = [self._forward(batch) for batch in itertools.islice(batches, len(pieces))]
             yield torch.cat(rows)
 
     def _forward(self, batch: Batch) -> torch.Tensor:
-        pictures = batch.pictures.to(self.ranks.device, memory_format=self.precision.memory_format)
-        rows: torch.Tensor = self.backbone(pictures).float().flatten(1).cpu()
-        return rows
+        network, kind = self._network
+        pictures = batch.pictures.to(self.ranks.device, kind, memory_format=self.precision.memory_format)
+        with self.precision.autocast(self.ranks.device) if kind == torch.float32 else nullcontext():
+            rows: torch.Tensor = network(pictures)
+        return rows.float().flatten(1).cpu()
+
+    @cached_property
+    def _network(self) -> tuple[nn.Module, torch.dtype]:
+        """What computes the features, and of which numbers. All weights are bfloat16 where that was chosen: nothing is
+        learnt here, so autocast would only cast them again for each batch. float16 overflows, and stays with autocast.
+        """
+        kind = torch.bfloat16 if self.precision.name == "bf16" else torch.float32
+        return inference(self.backbone).to(dtype=kind, memory_format=self.precision.memory_format), kind
+
+
+def inference(backbone: nn.Module) -> nn.Module:
+    """A copy of `backbone` in eval mode that computes the same with fewer passes over memory.
+
+    Each BatchNorm is folded into the convolution before it. A network that torch.fx cannot trace is only copied.
+    """
+    backbone.eval()
+    try:
+        folded: nn.Module = optimization.fuse(backbone)
+    except Exception:  # whatever the network's own code raises when called with proxies
+        return copy.deepcopy(backbone)
+    return folded.eval()
 
 
 def chunks(count: int) -> list[list[int]]:

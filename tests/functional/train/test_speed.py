@@ -1,0 +1,162 @@
+"""No speed is lost: what is decoded and computed is counted, and times are compared with others of the same run only.
+
+A ratio is the best of some rounds in turns, so that a busy machine meets both sides alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from contract.preprocess import FloatArray, Preprocessing
+from tests.functional.train import ranks
+from train import features, loader
+from train.data import Sample
+from train.distributed import Ranks
+from train.features import Extractor
+from train.loader import Transform
+from train.precision import Precision
+
+SCALE = Preprocessing(resize=40, crop=32)
+VIEWS = 3
+
+
+class Backbone(nn.Module):
+    """A small network of convolutions and BatchNorms."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, width, 3, stride=2), nn.BatchNorm2d(width), nn.ReLU(),
+            *[nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()) for _ in range(4)],
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        )  # fmt: skip
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.layers(pictures)
+        return found
+
+
+class Counting(Backbone):
+    """Counts the pictures that it sees; asks for their values, so torch.fx cannot trace it and the copy counts too."""
+
+    def __init__(self, seen: list[int]) -> None:
+        super().__init__()
+        self.seen = seen
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        if torch.isfinite(pictures).all():
+            self.seen.append(len(pictures))
+        return super().forward(pictures)
+
+    def __deepcopy__(self, _: object) -> Counting:
+        return self
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    folder = ranks.pictures(tmp_path_factory.mktemp("pictures"), train=30) / "train"
+    return [Sample(path=path, label=number % 3) for number, path in enumerate(sorted(folder.rglob("*.jpg")))]
+
+
+def counting(view: Transform, decoded: list[int]) -> Transform:
+    def transform(path: Path, index: int) -> FloatArray:
+        decoded.append(index)
+        return view(path, index)
+
+    return transform
+
+
+def extractor(backbone: nn.Module, folder: Path | None = None) -> Extractor:
+    return Extractor(
+        backbone=backbone, ranks=Ranks(), precision=Precision(channels_last=True), workers=1, folder=folder, key="k"
+    )
+
+
+def test_each_view_of_a_picture_is_decoded_and_computed_once_and_never_again(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    decoded: list[int] = []
+    seen: list[int] = []
+    views = features.views(SCALE, VIEWS, augment=True, seed=0)
+    counted = [counting(view, decoded) for view in views]
+    first = extractor(Counting(seen), tmp_path).split("train", samples, counted, lambda _: None)
+    assert Counter(decoded) == dict.fromkeys(range(len(samples)), VIEWS)
+    assert sum(seen) == VIEWS * len(samples)
+    for epoch in range(3):
+        features.steps(first, 8, seed=0, epoch=epoch, first=0)
+    again = extractor(Counting(seen), tmp_path).split("train", samples, counted, lambda _: None)
+    assert torch.equal(first.values, again.values)
+    assert len(decoded) == sum(seen) == VIEWS * len(samples)
+
+
+def test_the_features_are_those_of_the_plain_network(samples: list[Sample]) -> None:
+    backbone = Backbone().eval()
+    view = loader.evaluation(SCALE)
+    found = extractor(backbone).split("train", samples, [view], lambda _: None)
+    pictures = torch.from_numpy(np.stack([view(sample.path, 0) for sample in samples]))
+    with torch.no_grad():
+        torch.testing.assert_close(found.values[0], backbone(pictures), rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norms_are_folded_away_for_the_features() -> None:
+    folded = features.inference(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()))
+    assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def test_the_pass_from_tensors_to_features_adds_little_to_the_bare_forward_passes(samples: list[Sample]) -> None:
+    shown = [samples[0]] * 64
+    arrays = np.random.default_rng(0).random((16, 3, 64, 64), dtype=np.float32)
+    backbone = Backbone(width=48).eval()
+    ours = extractor(backbone)
+    bare = features.inference(backbone).to(memory_format=torch.channels_last)
+    batch = torch.from_numpy(arrays).to(memory_format=torch.channels_last)
+
+    def forward() -> None:
+        with torch.no_grad():
+            for _ in range(len(shown) // len(batch)):
+                bare(batch)
+
+    def whole() -> None:
+        ours.split("train", shown, [lambda _path, index: arrays[index % 16]], lambda _: None)
+
+    plain, passed = best([forward, whole])
+    assert plain / passed >= 0.7
+
+
+def test_an_epoch_on_features_costs_a_fraction_of_an_epoch_on_pictures(samples: list[Sample]) -> None:
+    backbone = Backbone(width=16).eval()
+    kept = extractor(backbone).split("train", samples, [loader.evaluation(SCALE)], lambda _: None)
+    head = nn.Linear(16, 3)
+    plan = loader.epoch_batches(len(samples), 16, seed=0, epoch=0)
+
+    def on_pictures() -> None:
+        for part in loader.batches(samples, plan, loader.augmentation(SCALE, seed=0, epoch=0), workers=1):
+            with torch.no_grad():
+                rows = backbone(part.pictures)
+            nn.functional.cross_entropy(head(rows), part.labels).backward()
+
+    def on_features() -> None:
+        for step in features.steps(kept, 16, seed=0, epoch=0, first=0):
+            nn.functional.cross_entropy(head(step.inputs), step.labels).backward()
+
+    slow, fast = best([on_pictures, on_features])
+    assert slow / fast >= 4
+
+
+def best(works: Sequence[Callable[[], None]], rounds: int = 4) -> list[float]:
+    """The shortest CPU time of each, in turns, after one round to warm up."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(1 + rounds):
+        for work, taken in zip(works, times, strict=True):
+            started = time.process_time()
+            work()
+            taken.append(time.process_time() - started)
+    return [min(taken[1:]) for taken in times]
