@@ -1,4 +1,7 @@
-"""Runs torchrun as a child: signals reach every rank, the reason of a failure is found, nobody is left behind."""
+"""Runs torchrun, or the only rank itself, as a child.
+
+Signals reach every rank, the reason of a failure is found, nobody is left behind.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,7 @@ class Ending:
     tail: tuple[str, ...] = ()
     out_of_memory: bool = False
     ranks: int = 1
+    alone: bool = False  # no torchrun: the exit code is the rank's own
 
 
 def verdict(ending: Ending) -> Verdict:
@@ -98,7 +102,7 @@ def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
         )
         os.close(theirs)
-        signals.child = child
+        signals.child, signals.alone = child, launch.alone
         tail = _Tail(ours)
         _wait(child, signals, marks)
         end_descendants(os.getpid())
@@ -111,6 +115,7 @@ def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills
             tail=tail.lines(),
             out_of_memory=memory_kills() > kills_before,
             ranks=launch.ranks,
+            alone=launch.alone,
         )
     )
 
@@ -153,6 +158,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self.child: subprocess.Popen[bytes] | None = None
+        self.alone = False  # the child is the rank itself
         self.first, self.count, self.since = 0, 0, 0.0
 
     def __enter__(self) -> _Signals:
@@ -170,7 +176,8 @@ class _Signals:
             name = signal.Signals(number).name
             os.write(2, f"kennel: {name}: every rank saves a checkpoint and leaves\n".encode())
         if self.child is not None:
-            for pid in _children(self.child.pid) or [self.child.pid]:
+            ranks = [] if self.alone else _children(self.child.pid)
+            for pid in ranks or [self.child.pid]:
                 _kill(pid, signal.SIGTERM)
 
 
@@ -201,18 +208,25 @@ class _Tail:
 
 def _reason(ending: Ending, errors: Mapping[str, str]) -> str:
     """The root cause: a rank that the kernel killed, else the earliest error that is not the echo of another's end."""
-    found = _DEATH.search("\n".join(ending.tail))
-    number = -int(found.group(2)) if found else 0
-    if ending.out_of_memory or number > 0:
-        known = found is not None and number > 0
-        who = f"rank {found.group(1)}" if found and known else "a rank"
-        return _death(who, number if known else signal.SIGKILL, ending.out_of_memory)
+    rank, number = _killed(ending)
+    if ending.out_of_memory or number:
+        return _death(rank if number else "a rank", number or signal.SIGKILL, ending.out_of_memory)
     causes = [text for text in errors.values() if not _FALLOUT.search(text)]
     if causes:  # a rank's own words go before what another rank tells of it
         return min(causes, key=lambda text: text.startswith("RankError: rank "))
     if errors:
         return f"{next(iter(errors.values()))} (probably another host or rank ended first: see its log)"
     return f"training ended with exit code {ending.code}: {_last_words(ending.tail)}"
+
+
+def _killed(ending: Ending) -> tuple[str, int]:
+    """The rank that a signal ended, by torchrun's summary or, without torchrun, its own exit code; ("", 0) for none."""
+    if ending.alone:
+        said = any(name.endswith(".error") for name in ending.marks)  # then it was we who ended it, later
+        return ("rank 0", -ending.code) if ending.code < 0 and not said else ("", 0)
+    found = _DEATH.search("\n".join(ending.tail))
+    number = -int(found.group(2)) if found else 0
+    return (f"rank {found.group(1)}", number) if found and number > 0 else ("", 0)
 
 
 def _last_words(tail: Sequence[str]) -> str:

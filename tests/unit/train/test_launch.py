@@ -37,6 +37,13 @@ def test_two_hosts_with_gpus_get_a_rank_per_gpu_and_a_fixed_meeting_point() -> N
     assert found.ranks == 4
 
 
+def test_a_rank_alone_is_started_without_torchrun() -> None:
+    found = launch(Environment())
+    assert (found.argv, found.alone) == ((sys.executable, "-m", "train.worker"), True)
+    assert not launch(Environment(), ranks=2).alone
+    assert not launch(place()).alone
+
+
 @pytest.mark.parametrize(("cpus", "ranks", "threads"), [(1, 1, 1), (2, 1, 2), (8, 1, 8), (16, 2, 8), (36, 4, 9)])
 def test_without_gpus_a_rank_serves_up_to_eight_cpus_and_threads_share_them(
     cpus: int, ranks: int, threads: int

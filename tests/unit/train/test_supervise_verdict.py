@@ -90,3 +90,15 @@ def test_silence_is_said_too() -> None:
 def test_reasons_are_cut_to_what_sagemaker_keeps() -> None:
     assert len(shorten("x" * 5000)) == 1024
     assert shorten("short") == "short"
+
+
+def test_the_only_rank_s_own_exit_code_tells_of_its_death() -> None:
+    found = verdict(Ending(code=-signal.SIGKILL, marks={}, alone=True))
+    assert found.code == 1
+    assert found.reason.startswith("rank 0 was killed (SIGKILL, exit code 137): most likely out of memory")
+    assert "rank 0 died of SIGSEGV" in verdict(Ending(code=-signal.SIGSEGV, marks={}, alone=True)).reason
+
+
+def test_the_only_rank_s_words_stand_when_it_had_to_be_ended_after_them() -> None:
+    marks = {"rank-0.error": "ValueError: bad picture"}
+    assert verdict(Ending(code=-signal.SIGKILL, marks=marks, alone=True)).reason == "ValueError: bad picture"
