@@ -63,6 +63,9 @@ def named(text: str) -> Engine:
     return Engine(name=name, precision=precision)
 
 
+ENGINES = tuple(named(text) for text in KNOWN)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Port:
     """An input or output as the network declares it; a size that is not an int is free."""

@@ -81,6 +81,13 @@ class Config:
     ranks: int | None = option(
         None, "processes per host; auto is one per GPU, else by CPUs", low=1, high=256, group="machine"
     )
+    engine: str = option(
+        "auto",
+        "what serves the model; auto takes the fastest that answers as well, by measurement",
+        choices=("auto", "onnxruntime", "openvino"),
+        group="serving",
+    )
+    serve_precision: str = option("auto", "its arithmetic", choices=("auto", "fp32", "bf16", "int8"), group="serving")
     checkpoint_interval_steps: int = option(
         0, "checkpoint each so many steps as well as each epoch; 0 only each epoch", low=0, group="machine"
     )

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from contract import artifact, models
 from contract import golden as contract_golden
 from contract.artifact import Manifest
+from contract.engine import FALLBACK, open_network
+from contract.golden import Golden
 from contract.models import Weights
 from train import golden
 from train.data import Sample
@@ -37,13 +38,25 @@ def export(
     variant: str = "",
     held_out: Sequence[Sample] = (),
 ) -> Manifest:
-    """Writes the files of the artifact into `folder`. A few of the samples `held_out` become its golden pictures.
+    """Writes the artifact into `folder`. A few of the samples `held_out` become its golden pictures.
+
+    `pictures` as for `files`. Raises ExportError.
+    """
+    files(model, manifest, pictures, folder, variant=variant)
+    normal = manifest.preprocessing
+    answers = golden.answered(model, golden.chosen(held_out, manifest.labels, normal), normal)
+    return complete(manifest, folder, answers)
+
+
+def files(model: nn.Module, manifest: Manifest, pictures: torch.Tensor, folder: Path, *, variant: str = "") -> None:
+    """Writes the weights and the network into `folder`, which is no artifact until `complete`.
 
     `pictures` float32 (N, 3, crop, crop) are real ones, N at least 1, on which torch and ONNX must agree. The network
     is left in eval mode, float32, on the CPU. Raises ExportError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / artifact.MANIFEST).unlink(missing_ok=True)  # while the rest changes there is no artifact
+    (folder / artifact.INT8_NETWORK).unlink(missing_ok=True)
     model.cpu().float().eval().to(memory_format=torch.contiguous_format)
     normal = manifest.preprocessing
     weights = Weights(
@@ -58,8 +71,12 @@ def export(
     models.write_weights(folder / artifact.WEIGHTS, weights)
     write_onnx(model, folder / artifact.NETWORK, crop=normal.crop)
     check(model, folder / artifact.NETWORK, pictures)
+
+
+def complete(manifest: Manifest, folder: Path, answers: Sequence[Golden]) -> Manifest:
+    """Writes the golden pictures and model.json beside the other files: from here on it is an artifact."""
     (folder / contract_golden.FILE).unlink(missing_ok=True)
-    if answers := golden.answered(model, golden.chosen(held_out, manifest.labels, normal), normal):
+    if answers:
         (folder / contract_golden.FILE).write_text(contract_golden.dumps(answers), encoding="utf-8")
     return artifact.write(folder, manifest)
 
@@ -82,14 +99,14 @@ def write_onnx(model: nn.Module, path: Path, *, crop: int) -> None:
 
 
 def check(model: nn.Module, path: Path, pictures: torch.Tensor) -> float:
-    """The largest difference between torch's logits and those of the ONNX file, as ONNX's own reference computes them.
+    """The largest difference between torch's logits and those of the ONNX file in the engine that always can serve it.
 
     Raises ExportError when it is above TOLERANCE.
     """
     pictures = pictures[torch.arange(CHECKED) % len(pictures)]
     with torch.no_grad():
         wanted = model(pictures).numpy()
-    got = ReferenceEvaluator(str(path)).run(None, {artifact.INPUT_NAME: pictures.numpy()})[0]
+    got = open_network(path, FALLBACK, threads=max(1, torch.get_num_threads())).logits(pictures.numpy())
     if got.shape != wanted.shape:
         raise ExportError(f"{path}: logits of shape {got.shape}, torch gives {wanted.shape}")
     difference = float(np.abs(got - wanted).max())

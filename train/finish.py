@@ -1,22 +1,30 @@
-"""The end of a training: the closing evaluation, then rank 0 writes artifact and report."""
+"""The end of a training: packaging, the closing evaluation, then rank 0 writes artifact and report."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-from contract import metrics
+import numpy as np
+import torch
+
+from contract import cgroup, metrics
 from contract.artifact import Manifest, Provenance
+from contract.engine import Network
 from contract.golden import FILE as GOLDEN
-from train import distributed, examples, export, report, schedule
+from train import distributed, examples, export, features, golden, loader, packaging, report, schedule
 from train.data import Sample
-from train.evaluate import Evaluation
+from train.distributed import Stopped
+from train.evaluate import Evaluation, Tally
 from train.job import Job, assess, say, show
 from train.loop import Progressed
+from train.packaging import Bench, Packaged
 from train.precision import Precision
 from train.results import Results
+
+CALIBRATION, VALIDATION = 64, 1000  # pictures, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +32,6 @@ class Closing:
     """What is known of the trained network when only writing is left; `evaluation` is of the split named `split`."""
 
     progressed: Progressed
-    precision: Precision
     split: str
     samples: tuple[Sample, ...]
     evaluation: Evaluation
@@ -43,23 +50,73 @@ class Closing:
 
 
 def finish(job: Job, progressed: Progressed, used: Precision, environ: Mapping[str, str]) -> None:
-    """The closing evaluation in float32, as it is served; then rank 0 writes artifact and report."""
+    """Rank 0 packages; the closing evaluation on what will serve (on a GPU in float32 there, which is far sooner done);
+    then rank 0 writes artifact and report."""
     split, samples = ("test", job.index.test) if job.index.test else ("valid", job.index.valid)
-    exact = Precision(name="fp32", channels_last=used.channels_last)
-    final = assess(job, job.start.model, samples, exact, what=split)
-    closing = Closing(progressed=progressed, precision=used, split=split, samples=samples, evaluation=final)
+    on_gpu, final = job.ranks.device.type == "cuda", None
+    if on_gpu:
+        exact = Precision(name="fp32", channels_last=used.channels_last)
+        final = assess(job, job.start.model, samples, exact, what=split)
+    first = job.ranks.is_first
+    manifest = describe(job, used, environ)
+    packaged = distributed.together(lambda: package(job, manifest, samples) if first else None)
+    if not on_gpu:
+        final = distributed.together(lambda: served(job, packaged.network, samples) if packaged else None)
+    if distributed.any_of(first and final is None):
+        raise Stopped("while evaluating the packaged model")
+    if final is None or packaged is None:
+        distributed.together(lambda: None)
+        return
+    closing = Closing(progressed=progressed, split=split, samples=samples, evaluation=final)
     if split == "test":
         show(job.ranks, metrics.line(closing.closing))
-    distributed.together(lambda: write(job, closing, environ) if job.ranks.is_first else None)
+    whole = replace(manifest, metrics=closing.numbers, serving=packaged.choice)
+    distributed.together(lambda: write(job, closing, whole, packaged))
 
 
-def write(job: Job, closing: Closing, environ: Mapping[str, str]) -> None:
-    """Rank 0's alone: the artifact in model_dir, the report in output_data_dir (CONTRACTS 14)."""
-    place, manifest = job.run.environment, describe(job, closing, environ)
+def package(job: Job, manifest: Manifest, held_out: Sequence[Sample]) -> Packaged:
+    """Rank 0's alone: the network's files in model_dir, and the engine that is to serve them."""
+    scale, folder, config = job.start.preprocessing, job.run.environment.model_dir, job.config
+    shown = examples.pictures(examples.choose(held_out), scale, workers=job.workers)
+    export.files(job.start.model, manifest, shown, folder, variant=job.start.variant)
+    validation = examples.choose(job.index.valid, VALIDATION)
+    calibration = examples.choose(job.index.train, CALIBRATION)
+    bench = Bench(
+        folder=folder,
+        preprocessing=scale,
+        labels=job.classes,
+        calibration=examples.pictures(calibration, scale, workers=job.workers).numpy(),
+        held_out=examples.pictures(validation, scale, workers=job.workers).numpy(),
+        truth=np.array([sample.label for sample in validation]),
+        golden=golden.answered(job.start.model, golden.chosen(held_out, manifest.labels, scale), scale),
+        threads=cgroup.usable_cpus(),
+        engine=config.engine,
+        precision=config.serve_precision,
+    )
+    return packaging.package(bench, lambda line: say(job.ranks, line))
+
+
+def served(job: Job, network: Network, samples: Sequence[Sample]) -> Evaluation | None:
+    """The packaged network on a split, exactly as it will be served; None when told to stop."""
+    tally = Tally(job.classes)
+    plan = [list(range(at, min(len(samples), at + features.BATCH))) for at in range(0, len(samples), features.BATCH)]
+    bar = job.progress("closing evaluation", len(samples))
+    transform = loader.evaluation(job.start.preprocessing)
+    for batch in loader.batches(samples, plan, transform, workers=job.workers):
+        if job.stop():
+            return None
+        tally.add(torch.from_numpy(packaging.logits(network, batch.pictures.numpy())), batch.labels)
+        bar.advance(len(batch.labels))
+    bar.close()
+    return tally.result(over_ranks=False)
+
+
+def write(job: Job, closing: Closing, manifest: Manifest, packaged: Packaged) -> None:
+    """Rank 0's alone: the rest of the artifact in model_dir, the report in output_data_dir (CONTRACTS 14)."""
+    place = job.run.environment
     shown = examples.choose(closing.samples)
     pictures = examples.pictures(shown, job.start.preprocessing, workers=job.workers)
-    variant, held_out = job.start.variant, closing.samples
-    export.export(job.start.model, manifest, pictures, place.model_dir, variant=variant, held_out=held_out)
+    export.complete(manifest, place.model_dir, packaged.golden)
     results = Results(
         labels=job.index.labels,
         history=tuple(closing.progressed.history),
@@ -76,9 +133,10 @@ def write(job: Job, closing: Closing, environ: Mapping[str, str]) -> None:
     say(job.ranks, f"model in {place.model_dir}, report in {place.output_data_dir}")
 
 
-def describe(job: Job, closing: Closing, environ: Mapping[str, str]) -> Manifest:
+def describe(job: Job, used: Precision, environ: Mapping[str, str]) -> Manifest:
+    """The manifest but for metrics and engine, which are known later."""
     config = job.config
-    settings = {"learning_rate": schedule.peak(config), "precision": closing.precision.name}
+    settings = {"learning_rate": schedule.peak(config), "precision": used.name}
     origin = Provenance(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         data_sha256=job.index.sha256,
@@ -91,7 +149,6 @@ def describe(job: Job, closing: Closing, environ: Mapping[str, str]) -> Manifest
         architecture=config.model,
         labels=job.index.labels,
         preprocessing=job.start.preprocessing,
-        metrics=closing.numbers,
         hyperparameters=config.to_dict() | settings,
         provenance=origin,
     )

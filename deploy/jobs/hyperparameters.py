@@ -13,7 +13,7 @@ _NAMES: Mapping[Kind, str] = {
     "whole number": "epochs batch_size patience seed resize crop views workers ranks checkpoint_interval_steps",
     "number": "learning_rate momentum weight_decay warmup_epochs label_smoothing max_bad_share valid_share",
     "true or false": "freeze_backbone augment",
-    "text": "model weights optimizer schedule precision channels_last",
+    "text": "model weights optimizer schedule precision channels_last engine serve_precision",
 }
 KINDS: Mapping[str, Kind] = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 

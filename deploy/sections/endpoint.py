@@ -43,7 +43,7 @@ class Rollout(Section):
     max_error_percent: float = Field(default=0, ge=0, le=100)
     max_latency_ms: int = Field(default=0, ge=0)
     golden: bool = True
-    golden_tolerance: float = Field(default=0.02, gt=0, le=1)
+    golden_tolerance: float = Field(default=0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Rollout:

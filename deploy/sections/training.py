@@ -14,7 +14,7 @@ HYPERPARAMETERS = (
     "model", "weights", "freeze_backbone", "epochs", "batch_size", "learning_rate", "optimizer", "momentum",
     "weight_decay", "schedule", "warmup_epochs", "label_smoothing", "patience", "seed", "resize", "crop", "augment",
     "views", "max_bad_share", "valid_share", "precision", "channels_last", "workers", "ranks",
-    "checkpoint_interval_steps",
+    "engine", "serve_precision", "checkpoint_interval_steps",
 )  # fmt: skip
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=512)]
 LONGEST_RUN = 28 * 24 * 60  # minutes (CONTRACTS 17)

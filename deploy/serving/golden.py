@@ -40,12 +40,14 @@ def unpack(archive: bytes, *, where: str) -> tuple[Golden, ...]:
     return ()
 
 
-def disagreements(pictures: Sequence[Golden], answer: Answer, tolerance: float) -> tuple[str, ...]:
-    """What is wrong with the answers to them, a line each. An answer is a list of lists of probabilities."""
+def disagreements(pictures: Sequence[Golden], answer: Answer, tolerance: float | None) -> tuple[str, ...]:
+    """What is wrong with the answers to them, a line each; without a `tolerance` each picture tells its own.
+
+    An answer is a list of lists of probabilities."""
     return tuple(wrong for each in pictures if (wrong := _wrong(each, answer, tolerance)))
 
 
-def _wrong(picture: Golden, answer: Answer, tolerance: float) -> str:
+def _wrong(picture: Golden, answer: Answer, tolerance: float | None) -> str:
     """A model that fails on a golden picture is as wrong as one that answers it otherwise."""
     try:
         said = answer(picture)

@@ -91,8 +91,9 @@ def short_name(settings: Settings, name: str) -> str:
 
 def environment(wanted: section.Endpoint) -> dict[str, str]:
     """The serving container's variables: those of deploy.toml, and how closely it must repeat its golden pictures."""
-    tolerance = f"{wanted.rollout.golden_tolerance:g}" if wanted.rollout.golden else ANY_ANSWER
-    return {TOLERANCE: tolerance, **wanted.environment}
+    told = wanted.rollout.golden_tolerance
+    tolerance = (f"{told:g}" if told else "") if wanted.rollout.golden else ANY_ANSWER
+    return {**({TOLERANCE: tolerance} if tolerance else {}), **wanted.environment}
 
 
 def production_variant(

@@ -47,7 +47,7 @@ def verify(session: Session, endpoint: Endpoint) -> None:
     """Asks each variant the golden pictures of its training, and notes that they were answered. Raises DeployError when
     an answer differs; the endpoint is then back at what it was before."""
     session.ready()
-    tolerance = session.settings.all_endpoints[endpoint.name].rollout.golden_tolerance
+    tolerance = session.settings.all_endpoints[endpoint.name].rollout.golden_tolerance or None  # 0: as packaged
     for variant, what in endpoint.serves.items():
         pictures = golden.fetch(str(what["ModelDataUrl"]), session.call)
         target = variant if len(endpoint.serves) > 1 else ""

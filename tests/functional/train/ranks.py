@@ -60,7 +60,7 @@ def make_run(root: Path, pictures_in: Path, **hyperparameters: Any) -> dict[str,
     data.write_index(index, root / "index.json")
     defaults = {
         "model": "mobilenet_v3_small", "weights": "none", "epochs": 3, "batch_size": 6, "resize": 40, "crop": 32,
-        "precision": "fp32", "workers": 1,
+        "precision": "fp32", "workers": 1, "engine": "onnxruntime", "serve_precision": "fp32",
     }  # fmt: skip
     chosen = hyper.from_hyperparameters({**defaults, **hyperparameters})
     what = run.Run(config=chosen, environment=place, index_path=root / "index.json")

@@ -79,11 +79,11 @@ def test_going_back_is_an_update_that_keeps_the_capacity(golden: Golden) -> None
 
 def test_afterwards_a_plan_moves_forward_again_and_the_history_stays() -> None:
     old, new = endpoint_of(""), endpoint_of("", image="kennel/serve:2")
-    tags = {**running(new).tags, "kennel:history": "37a27b66b9 96dd4a6010"}
+    tags = {**running(new).tags, "kennel:history": "37a27b66b9 e25d703faf"}
     back = replace(running(old), tags=tags)
     forward = new.plan(back)
     assert operations(forward) == ["AddTags", "UpdateEndpoint", "(DescribeEndpoint)"]
-    assert history({"kennel:history": requests(forward)[0].params["Tags"][0]["Value"]})[-1] == "96dd4a6010"
+    assert history({"kennel:history": requests(forward)[0].params["Tags"][0]["Value"]})[-1] == "e25d703faf"
     assert previous(history(tags)) == "37a27b66b9"
 
 
