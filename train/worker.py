@@ -1,4 +1,4 @@
-"""One rank: joins the others, builds, trains, evaluates; rank 0 exports. Started by torchrun, once per process.
+"""One rank: joins the others, builds, trains, evaluates; rank 0 exports. Started by torchrun, or alone without it.
 
 Exit codes: 0 done, 1 failed (the reason is left for the supervisor); told to stop, after writing a checkpoint, 143, or
 0 where a supervisor reads it from the mark, since torchrun would call any other code a failure.
@@ -99,6 +99,8 @@ def fingerprint(config: Config, index: Index, initial: str) -> dict[str, str]:
     machine = (
         "precision",
         "channels_last",
+        "engine",
+        "serve_precision",
         "workers",
         "ranks",
         "checkpoint_interval_steps",
