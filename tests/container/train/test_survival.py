@@ -18,6 +18,7 @@ GIANT = (7000, 5000)
 HYPERPARAMETERS = {
     "model": "mobilenet_v3_small", "weights": "none", "freeze_backbone": "false", "epochs": "1", "batch_size": "12",
     "resize": "72", "crop": "64", "precision": "fp32", "ranks": "2",
+    "engine": "onnxruntime", "serve_precision": "fp32",
 }  # fmt: skip
 
 
