@@ -10,6 +10,7 @@ from benchmarks.training.job import Outcome
 from benchmarks.training.ours import Trained
 
 TOP1_TOLERANCE = 0.005
+PACKAGED_TOLERANCE = 0.01  # ours evaluates what serves, which may be 8-bit integers
 
 
 class CheckError(RuntimeError):
@@ -47,5 +48,5 @@ def ours_whole(run: Trained, *, counts: Mapping[str, int], epochs: int) -> None:
 
 def judged_alike(said: float, judged: float) -> None:
     """What a trainer says of its model is what the judge finds. Raises CheckError."""
-    if abs(said - judged) > TOP1_TOLERANCE:
+    if abs(said - judged) > PACKAGED_TOLERANCE:
         raise CheckError(f"ours says top-1 {said:.4f} on test, float32 torch finds {judged:.4f}")
