@@ -140,7 +140,11 @@ def test_a_job_on_two_ranks_leaves_what_sagemaker_collects(tmp_path: Path) -> No
     assert [row["epoch"] for row in found if "epoch" in row] == [1.0, 2.0]
     assert "test_top1" in found[-1]
     made = {path.name for path in (root / "model").iterdir()}
-    assert made == {"golden.json", "model.json", "model.safetensors", "model.onnx"}
+    artifact = json.loads((root / "model" / "model.json").read_text(encoding="utf-8"))
+    assert made == {"model.json", *artifact["files"]} >= {"golden.json", "model.safetensors", "model.onnx"}
+    assert ("model.int8.onnx" in made) is any(
+        each["accepted"] and each["engine"]["precision"] == "int8" for each in artifact["serving"]["candidates"]
+    )
     written = {path.name for path in (root / "output" / "data").iterdir()}
     report = {"metrics.json", "curves.png", "confusion.png", "per_class.csv", "skipped.csv", "report.html"}
     assert written == report | {"golden.json"}
