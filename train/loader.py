@@ -57,8 +57,9 @@ def augmentation(preprocessing: Preprocessing, *, seed: int, epoch: int) -> Tran
     def transform(path: Path, index: int) -> FloatArray:
         random = np.random.default_rng((seed, epoch, index))
         share = float(random.uniform(*SCALE))
-        image = _open(path, math.ceil(preprocessing.crop / math.sqrt(share)))
-        box = random_box(image.size, share, random)
+        aspect = math.exp(random.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
+        image = _open(path, needed(preprocessing.crop, share, aspect))
+        box = random_box(image.size, share, aspect, random)
         side = (preprocessing.crop, preprocessing.crop)
         image = image.resize(side, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
         if random.random() < 0.5:
@@ -68,10 +69,16 @@ def augmentation(preprocessing: Preprocessing, *, seed: int, epoch: int) -> Tran
     return transform
 
 
-def random_box(size: tuple[int, int], share: float, random: np.random.Generator) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) within `size`, of about `share` of its area and an aspect within ASPECT."""
+def needed(crop: int, share: float, aspect: float) -> int:
+    """The shorter side of a picture of which a box of this share and aspect is `crop` pixels or more on either side."""
+    return math.ceil(crop / math.sqrt(share * min(aspect, 1 / aspect)))
+
+
+def random_box(
+    size: tuple[int, int], share: float, aspect: float, random: np.random.Generator
+) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) within `size`, of about `share` of its area and `aspect`, width over height."""
     width, height = size
-    aspect = math.exp(random.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
     wide = min(width, math.sqrt(width * height * share * aspect))
     high = min(height, math.sqrt(width * height * share / aspect))
     left, top = random.uniform(0, width - wide), random.uniform(0, height - high)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -55,7 +57,18 @@ def test_a_step_too_small_for_its_ranks_is_refused_with_the_fix() -> None:
 def test_random_crops_lie_within_the_picture(size: tuple[int, int]) -> None:
     random = np.random.default_rng(0)
     for _ in range(200):
-        share = float(random.uniform(*loader.SCALE))
-        left, top, right, bottom = loader.random_box(size, share, random)
+        share, aspect = float(random.uniform(*loader.SCALE)), float(random.uniform(*loader.ASPECT))
+        left, top, right, bottom = loader.random_box(size, share, aspect, random)
         assert 0 <= left < right <= size[0]
         assert 0 <= top < bottom <= size[1]
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 0.4])
+def test_a_crop_of_the_smallest_picture_that_is_asked_for_has_as_many_pixels_as_the_network_sees(ratio: float) -> None:
+    random = np.random.default_rng(0)
+    for share, aspect in itertools.product(loader.SCALE, (loader.ASPECT[0], 1.0, loader.ASPECT[1])):
+        side = loader.needed(224, share, aspect)
+        size = (round(side * max(1, ratio)), round(side / min(1, ratio)))
+        left, top, right, bottom = loader.random_box(size, share, aspect, random)
+        assert min(right - left, bottom - top) > 223.999
+        assert ratio != 1.0 or side < 224 / (share * 3 / 4) ** 0.5 + 1
