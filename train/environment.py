@@ -25,10 +25,14 @@ class PlaceError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What this host offers: GPUs that torch can use, CPUs within quota and affinity, a free TCP port, interfaces."""
+    """What this host offers: GPUs that torch can use, CPUs within quota and affinity, a free TCP port, interfaces.
+
+    `memory` is what it may take in bytes; None is not known.
+    """
 
     gpus: int = 0
     cpus: int = 1
+    memory: int | None = None
     free_port: int = MASTER_PORT
     interfaces: tuple[str, ...] = ()
 
@@ -45,6 +49,7 @@ class Environment:
     is_sagemaker: bool = False
     gpus: int = 0
     cpus: int = 1
+    memory: int | None = None
     master_addr: str = LOOPBACK
     master_port: int = MASTER_PORT
     channels: dict[str, Path] = field(default_factory=dict)
@@ -99,6 +104,7 @@ def from_sagemaker(
         is_sagemaker=True,
         gpus=machine.gpus,
         cpus=machine.cpus,
+        memory=machine.memory,
         master_addr=LOOPBACK if alone else hosts[0],
         master_port=int(port) if port.isdigit() else machine.free_port if alone else MASTER_PORT,
         channels={name: root / "input" / "data" / name for name in channels},
@@ -111,6 +117,7 @@ def by_hand(data: Path, output: Path, machine: Machine) -> Environment:
     return Environment(
         gpus=machine.gpus,
         cpus=machine.cpus,
+        memory=machine.memory,
         master_port=machine.free_port,
         channels={"training": data},
         **_outputs(output),

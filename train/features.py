@@ -1,7 +1,7 @@
 """A frozen backbone sees each picture once (per view); what it makes of them is kept, and only the head is trained.
 
-The pictures are cut into chunks, the same however many ranks there are; ranks take turns. Chunks are kept beside the
-checkpoints, so that a resumed run computes only what is missing.
+The pictures are cut into chunks, the same however many ranks there are; ranks take turns, and after each turn all have
+what each made. Chunks are kept beside the checkpoints, so that a resumed run computes only what is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import nn
 from torch.fx.experimental import optimization
 
 from contract.preprocess import Preprocessing
-from train import distributed, loader
+from train import distributed, loader, storage
 from train.checkpoint import PART
 from train.data import Sample
 from train.distributed import Ranks, Stopped
@@ -35,19 +35,27 @@ from train.precision import Precision
 BATCH = 16  # pictures in one forward pass on a CPU: larger ones fault in new memory, smaller ones fill no core
 CHUNK = 64  # pictures in one file, the least that is computed twice after a kill
 LARGE, LARGE_CHUNK = 20_000, 256
+BLOCK = 4096  # rows of features that are looked at together, 32 MB at a width of 2048
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """What the backbone made of a split: `values` float32 (views, N, D), `labels` int64 (N,)."""
+    """What the backbone made of a split: `values` float32 (views, N, D), in memory or mapped; `labels` int64 (N,)."""
 
     values: torch.Tensor
     labels: torch.Tensor
 
+    @property
+    def are_mapped(self) -> bool:
+        return self.values.untyped_storage().filename is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:
-    """Computes features. `key` names everything they depend on; `folder` keeps chunks (None keeps nothing)."""
+    """Computes features. `key` names everything they depend on; `folder` keeps chunks (None keeps nothing).
+
+    `memory` is the host's, in bytes: features that would take too much of it lie on disk. None is no limit.
+    """
 
     backbone: nn.Module
     ranks: Ranks
@@ -55,43 +63,53 @@ class Extractor:
     workers: int
     folder: Path | None
     key: str
+    memory: int | None = None
     stop: Callable[[], bool] = lambda: False
 
     def split(
         self, name: str, samples: Sequence[Sample], views: Sequence[Transform], advance: Callable[[int], None]
     ) -> Features:
-        """The features of `samples`, on every rank. Raises Stopped when a rank was told to stop; chunks stay."""
+        """The features of `samples`, on every rank; `views` is at least one.
+
+        Raises Stopped when a rank was told to stop (chunks stay), ValueError without samples, and StorageError.
+        """
         labels = torch.tensor([sample.label for sample in samples], dtype=torch.int64)
-        seen = [self._view(f"{name}-{number}", samples, view, advance) for number, view in enumerate(views)]
-        return Features(values=torch.stack(seen), labels=labels)
+        values: torch.Tensor | None = None
+        for number, view in enumerate(views):
+            for part, rows in self._view(f"{name}-{number}", samples, view, advance):
+                if values is None:
+                    shape = (len(views), len(samples), rows.shape[1])
+                    values = storage.room(shape, ranks=self.ranks, memory=self.memory, folder=self.folder)
+                values[number, part] = rows
+        if values is None:
+            raise ValueError(f"no pictures to compute features of: {name} is empty")
+        return Features(values=values, labels=labels)
 
     def _view(
         self, name: str, samples: Sequence[Sample], view: Transform, advance: Callable[[int], None]
-    ) -> torch.Tensor:
-        parts = chunks(len(samples))
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Each chunk of a view with its features, in order, on every rank."""
+        parts, world = chunks(len(samples)), self.ranks.world_size
         paths = [self._path(f"{name}-{number:06d}") for number in range(len(parts))]
-        mine = self._kept(parts, paths)
-        missing = [number for number in self._turns(parts) if number not in mine]
+        mine = range(self.ranks.rank, len(parts), world)
+        missing = [number for number in mine if not _is_kept(paths[number], len(parts[number]))]
         fresh = self._compute(samples, [parts[number] for number in missing], view)
-        for turn in range(-(-len(parts) // self.ranks.world_size)):  # as many for each rank, to agree when to stop
-            number = turn * self.ranks.world_size + self.ranks.rank
+        for first in range(0, len(parts), world):  # as many turns for each rank, to agree when to stop
+            number = first + self.ranks.rank
+            own = None
             if number in missing:
-                mine[number] = next(fresh)
-                _write(paths[number], mine[number])
-            advance(sum(len(part) for part in parts[turn * self.ranks.world_size :][: self.ranks.world_size]))
+                own = next(fresh)
+                _write(paths[number], own)
+            elif number in mine:
+                own = _read(paths[number])
+            turn = parts[first : first + world]
+            yield from zip(turn, _exchanged(own), strict=True)
+            advance(sum(len(part) for part in turn))
             if distributed.any_of(self.stop()):
                 raise Stopped(f"while computing features of {name}; those made so far are kept")
-        return _gathered(mine, parts)
-
-    def _turns(self, parts: Sequence[Sequence[int]]) -> range:
-        return range(self.ranks.rank, len(parts), self.ranks.world_size)
 
     def _path(self, name: str) -> Path | None:
         return self.folder / f"features-{self.key[:16]}-{name}.safetensors" if self.folder else None
-
-    def _kept(self, parts: Sequence[Sequence[int]], paths: Sequence[Path | None]) -> dict[int, torch.Tensor]:
-        read = {number: _read(paths[number], len(parts[number])) for number in self._turns(parts)}
-        return {number: values for number, values in read.items() if values is not None}
 
     def _compute(
         self, samples: Sequence[Sample], parts: Sequence[Sequence[int]], view: Transform
@@ -157,8 +175,7 @@ class Standard(nn.Module):
     def __init__(self, head: nn.Linear, features: torch.Tensor) -> None:
         """`features` (…, D) set the scale; the head starts as what `head` computes."""
         super().__init__()
-        rows = features.reshape(-1, features.shape[-1]).double()
-        deviation, mean = torch.std_mean(rows, dim=0, correction=0)
+        mean, deviation = scale(features.reshape(-1, features.shape[-1]))
         self.register_buffer("mean", mean.float())
         self.register_buffer("deviation", deviation.clamp_min(1e-3 * float(deviation.mean()) + 1e-12).float())
         self.head = nn.Linear(head.in_features, head.out_features)
@@ -181,19 +198,24 @@ class Standard(nn.Module):
         return linear
 
 
-def steps(features: Features, batch_size: int, *, seed: int, epoch: int, first: int) -> list[Step]:
-    """The steps of an epoch from `first` on; of a picture's views each epoch takes one."""
+def scale(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of each column of (N, D), in float64, a block of rows at a time wherever the rows lie.
+
+    Twice over the rows, so that nothing cancels: within 1e-11, relative, of both taken over all rows at once.
+    """
+    mean = torch.stack([block.double().sum(dim=0) for block in rows.split(BLOCK)]).sum(dim=0) / len(rows)
+    squares = [(block.double() - mean).square().sum(dim=0) for block in rows.split(BLOCK)]
+    return mean, (torch.stack(squares).sum(dim=0) / len(rows)).sqrt()
+
+
+def steps(features: Features, batch_size: int, *, seed: int, epoch: int, first: int) -> Iterator[Step]:
+    """The steps of an epoch from `first` on, each read when asked for; of a picture's views each epoch takes one."""
     count = len(features.labels)
     turn = np.random.default_rng((seed, epoch, 1)).integers(features.values.shape[0], size=count)
     plan = loader.epoch_batches(count, batch_size, seed=seed, epoch=epoch)[first:]
-    return [
-        Step(
-            inputs=features.values[torch.from_numpy(turn[part]), part],
-            labels=features.labels[part],
-            whole=len(part),
-        )
-        for part in plan
-    ]
+    for part in plan:
+        rows = features.values[torch.from_numpy(turn[part]), part]
+        yield Step(inputs=rows, labels=features.labels[part], whole=len(part))
 
 
 def evaluate(head: nn.Module, features: Features, *, classes: int) -> Evaluation:
@@ -201,27 +223,33 @@ def evaluate(head: nn.Module, features: Features, *, classes: int) -> Evaluation
     tally = Tally(classes)
     head.eval()
     with torch.no_grad():
-        tally.add(head(features.values[0]), features.labels)
+        for rows, labels in zip(features.values[0].split(BLOCK), features.labels.split(BLOCK), strict=True):
+            tally.add(head(rows), labels)
     return tally.result(over_ranks=False)
 
 
-def _gathered(mine: dict[int, torch.Tensor], parts: Sequence[Sequence[int]]) -> torch.Tensor:
-    """All chunks in order, from the ranks that made them."""
-    width = max(distributed.everyone(max((part.shape[1] for part in mine.values()), default=0)))
-    rows = torch.zeros(sum(len(part) for part in parts), width)
-    for number, values in mine.items():
-        rows[parts[number]] = values
-    return distributed.sum_array(rows)  # zeros where other ranks have theirs: x + 0 is exact
+def _exchanged(own: torch.Tensor | None) -> list[torch.Tensor]:
+    """What each rank made in this turn, by rank; in the last turn the last ranks may have nothing."""
+    rows = distributed.everyone(None if own is None else own.numpy())
+    return [torch.from_numpy(values) for values in rows if values is not None]
 
 
-def _read(path: Path | None, rows: int) -> torch.Tensor | None:
+def _is_kept(path: Path | None, rows: int) -> bool:
+    """Whether the chunk is there and whole; only its head is read."""
     if path is None:
-        return None
+        return False
     try:
-        kept: torch.Tensor = safetensors.torch.load_file(path)["features"]
-    except (OSError, KeyError, safetensors.SafetensorError):
-        return None
-    return kept if kept.shape[0] == rows else None
+        with safetensors.safe_open(path, framework="pt") as file:
+            return bool(file.get_slice("features").get_shape()[0] == rows)
+    except (OSError, safetensors.SafetensorError):
+        return False
+
+
+def _read(path: Path | None) -> torch.Tensor:
+    if path is None:
+        raise FileNotFoundError("no folder keeps chunks of features")
+    kept: torch.Tensor = safetensors.torch.load_file(path)["features"]
+    return kept
 
 
 def _write(path: Path | None, values: torch.Tensor) -> None:

@@ -20,9 +20,16 @@ def observe() -> Machine:
     return Machine(
         gpus=_gpus(),
         cpus=cgroup.usable_cpus(),
+        memory=_memory(),
         free_port=_free_port(),
         interfaces=tuple(name for _, name in socket.if_nameindex()),
     )
+
+
+def _memory() -> int:
+    """What the container may take, at most what there is."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(physical, cgroup.memory_limit() or physical)
 
 
 def _gpus() -> int:

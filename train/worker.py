@@ -142,7 +142,7 @@ def train_head(job: Job, used: Precision, resumed: Mapping[str, object] | None) 
     small = features.Standard(head.cpu(), train_split.values)
     plan = loader.epoch_batches(len(job.index.train), job.config.batch_size, seed=0, epoch=0)
 
-    def steps(epoch: int, first: int) -> list[Step]:
+    def steps(epoch: int, first: int) -> Iterator[Step]:
         return features.steps(train_split, job.config.batch_size, seed=job.config.seed, epoch=epoch, first=first)
 
     def validate() -> Evaluation:
@@ -176,12 +176,15 @@ def extract(job: Job, used: Precision) -> tuple[features.Features, features.Feat
             *(job.index.sha256, str(scale), distributed.from_first(distributed.digest(job.start.model))),
             *(str(used), str(config.seed), job.start.variant, config.model),
         ),
+        memory=job.run.environment.memory,
         stop=job.stop,
     )
     bar = job.progress("features", len(job.index.train) * len(views) + len(job.index.valid))
     train_split = extractor.split("train", job.index.train, views, bar.advance)
     valid_split = extractor.split("valid", job.index.valid, views[:1], bar.advance)
     bar.close()
+    if train_split.are_mapped:
+        say(job.ranks, f"features are on disk: {train_split.values.nbytes / 1e9:.1f} GB is much for this memory")
     return train_split, valid_split
 
 

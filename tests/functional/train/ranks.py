@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from contract import artifact
 from train import config as hyper
 from train import data, run
 from train.environment import Environment
@@ -41,8 +42,8 @@ def pictures(folder: Path, *, train: int = 9, valid: int = 5, test: int = 4, lab
     return folder
 
 
-def make_run(root: Path, pictures_in: Path, **hyperparameters: Any) -> dict[str, str]:
-    """What the supervisor leaves for the ranks; returns the variables that they need."""
+def make_run(root: Path, pictures_in: Path, *, memory: int | None = None, **hyperparameters: Any) -> dict[str, str]:
+    """What the supervisor leaves for the ranks of a host with so much memory; returns the variables that they need."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("model", "output", "checkpoints", "marks"):
         (root / name).mkdir(exist_ok=True)
@@ -53,6 +54,7 @@ def make_run(root: Path, pictures_in: Path, **hyperparameters: Any) -> dict[str,
         checkpoint_dir=root / "checkpoints",
         failure_file=root / "failure",
         job_name="trial",
+        memory=memory,
     )
     index = data.scan(
         place.data_channels, extract_to=root / "extracted", max_bad_share=0.0, valid_share=0.2, seed=0, threads=1
@@ -103,6 +105,15 @@ def finish(processes: Sequence[BaseProcess]) -> list[int | None]:
             process.kill()
             raise TimeoutError(f"rank {process.name} did not end within {SECONDS} s")
     return [process.exitcode for process in processes]
+
+
+def weights_of(root: Path) -> str:
+    """The checksum of a finished run's weights; of the file it differs, whose header is in no order."""
+    from safetensors.torch import load_file
+
+    from train import distributed
+
+    return distributed.digest_of(load_file(root / "model" / artifact.WEIGHTS))
 
 
 def worker(environ: Mapping[str, str]) -> None:

@@ -9,16 +9,18 @@ synchronised).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from tests.functional.train import ranks
-from train import distributed, loader
+from train import checkpoint, distributed, loader
 from train.checkpoint import Store
 from train.config import Config
 from train.evaluate import Evaluation, Tally, plan
@@ -80,13 +82,41 @@ def test_whole_network_training_is_the_same_on_one_rank_and_on_more(world_size: 
         assert row == pytest.approx(other, rel=1e-4)
 
 
-def test_a_frozen_backbone_with_a_new_head_is_the_same_to_the_bit_on_one_rank_and_on_two(tmp_path: Path) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A run of `count` ranks on a host with `memory` bytes; `killed`: once, before all features are there."""
+
+    count: int
+    memory: int | None = None
+    killed: bool = False
+
+
+CASES = {"one": Case(count=1), "two": Case(count=2), "from disk": Case(count=2, memory=1000, killed=True)}
+
+
+def test_a_frozen_backbone_with_a_new_head_is_the_same_to_the_bit_on_one_rank_on_two_and_from_disk_after_a_kill(
+    tmp_path: Path,
+) -> None:
     data = ranks.pictures(tmp_path / "data", train=30)  # several chunks of features
-    found = []
-    for count in (1, 2):
-        root = tmp_path / str(count)
-        variables = ranks.make_run(root, data, views=2, epochs=2)
-        assert ranks.train(variables, count, root) == [0] * count, (root / "rank-0.log").read_text()
-        found.append(load_file(root / "model" / "model.safetensors"))
-    assert found[0].keys() == found[1].keys()
-    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+    told, weights = [], []
+    for name, case in CASES.items():
+        root = tmp_path / name
+        variables = ranks.make_run(root, data, memory=case.memory, views=2, epochs=2)
+        if case.killed:
+            kill_after_the_first_chunk(ranks.start_ranks(variables, case.count, root), root / "checkpoints")
+        log = root / "rank-0.log"
+        assert ranks.train(variables, case.count, root) == [0] * case.count, log.read_text()
+        told.append("features are on disk" in log.read_text())
+        weights.append(ranks.weights_of(root))
+        assert not list((root / "checkpoints").glob(f"*{checkpoint.PART}"))
+    assert told == [False, False, True]
+    assert weights[0] == weights[1] == weights[2]
+
+
+def kill_after_the_first_chunk(started: Sequence[BaseProcess], folder: Path) -> None:
+    while not list(folder.glob("features-*")) and started[0].is_alive():
+        time.sleep(0.001)
+    for process in started:
+        process.kill()
+        process.join()
+    assert not list(folder.glob("step-*")), "killed too late to prove anything"

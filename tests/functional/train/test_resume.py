@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from contract import artifact
 from tests.functional.train import ranks
 from train import checkpoint
 from train.checkpoint import CheckpointError, Store
@@ -24,12 +24,8 @@ MODES: dict[str, dict[str, object]] = {
 }
 
 
-def settings(mode: str) -> dict[str, object]:
+def settings(mode: str) -> dict[str, Any]:
     return {**MODES[mode], "checkpoint_interval_steps": 1, "learning_rate": 0.01}
-
-
-def weights_of(root: Path) -> str:
-    return artifact.sha256(root / "model" / artifact.WEIGHTS)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +42,7 @@ def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         if (mode, count) not in known:
             root = tmp_path_factory.mktemp("unbroken")
             assert ranks.train(ranks.make_run(root, data, **settings(mode)), count, root) == [0] * count
-            known[mode, count] = weights_of(root)
+            known[mode, count] = ranks.weights_of(root)
         return known[mode, count]
 
     return find
@@ -68,7 +64,7 @@ def test_killed_again_and_again_at_random_moments_it_ends_with_the_weights_of_an
         break
     assert kills >= 3, "the kills came too late to prove anything"
     assert "resuming after step" in (tmp_path / "rank-0.log").read_text()
-    assert weights_of(tmp_path) == wanted
+    assert ranks.weights_of(tmp_path) == wanted
 
 
 def _killed(started: list[BaseProcess], root: Path, moments: random.Random) -> bool:
@@ -128,7 +124,7 @@ def test_told_to_stop_all_ranks_leave_with_a_checkpoint_and_a_resumed_run_ends_t
     assert sorted(path.name for path in (tmp_path / "marks").iterdir()) == ["rank-0.stopped", "rank-1.stopped"]
     assert not list((tmp_path / "model").iterdir())
     assert ranks.train(variables, 2, tmp_path) == [0, 0], (tmp_path / "rank-0.log").read_text()
-    assert weights_of(tmp_path) == unbroken(mode, 2)
+    assert ranks.weights_of(tmp_path) == unbroken(mode, 2)
 
 
 def test_a_resumed_run_computes_no_feature_twice(data: Path, tmp_path: Path) -> None:

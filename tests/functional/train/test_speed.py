@@ -91,7 +91,7 @@ def test_each_view_of_a_picture_is_decoded_and_computed_once_and_never_again(
     assert Counter(decoded) == dict.fromkeys(range(len(samples)), VIEWS)
     assert sum(seen) == VIEWS * len(samples)
     for epoch in range(3):
-        features.steps(first, 8, seed=0, epoch=epoch, first=0)
+        assert len(list(features.steps(first, 8, seed=0, epoch=epoch, first=0))) == 12
     again = extractor(Counting(seen), tmp_path).split("train", samples, counted, lambda _: None)
     assert torch.equal(first.values, again.values)
     assert len(decoded) == sum(seen) == VIEWS * len(samples)

@@ -8,7 +8,7 @@ import pytest
 from train import environment
 from train.environment import Machine, PlaceError, by_hand, from_sagemaker
 
-MACHINE = Machine(gpus=4, cpus=16, free_port=41234, interfaces=("lo", "eth0"))
+MACHINE = Machine(gpus=4, cpus=16, memory=64 << 30, free_port=41234, interfaces=("lo", "eth0"))
 RESOURCES = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"], "network_interface_name": "eth0"}
 CHANNEL = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
 
@@ -22,7 +22,7 @@ def test_two_hosts_are_ranked_by_their_place_in_the_list_and_the_first_is_master
     place = read(RESOURCES, training=CHANNEL)
     assert (place.node_rank, place.nnodes, place.master_addr, place.master_port) == (1, 2, "algo-1", 29500)
     assert (place.job_name, place.network_interface, place.is_sagemaker) == ("job-1", "eth0", True)
-    assert (place.gpus, place.cpus) == (4, 16)
+    assert (place.gpus, place.cpus, place.memory) == (4, 16, 64 << 30)
 
 
 def test_host_names_need_no_pattern() -> None:

@@ -33,6 +33,22 @@ def test_a_feature_that_never_changes_does_no_harm() -> None:
     assert torch.isfinite(small.plain().weight).all()
 
 
+def test_the_scale_is_the_same_however_many_blocks_there_are() -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(features.BLOCK + 100, 3) * torch.tensor([1e-3, 1.0, 10.0]) + torch.tensor([1e3, 0.0, -5.0])
+    mean, deviation = features.scale(rows)
+    torch.testing.assert_close(mean, rows.double().mean(dim=0), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(deviation, rows.double().std(dim=0, correction=0), rtol=1e-11, atol=0)
+
+
+def test_all_of_a_split_is_evaluated_block_by_block() -> None:
+    count = features.BLOCK + 3
+    split = Features(values=torch.eye(3)[torch.arange(count) % 3][None], labels=torch.arange(count) % 3)
+    found = features.evaluate(nn.Identity(), split, classes=3)
+    assert found.top1 == 1.0
+    assert int(found.confusion.sum()) == count
+
+
 def test_chunks_cover_a_split_once() -> None:
     for count in (1, 64, 65, 30_000):
         parts = features.chunks(count)
@@ -53,8 +69,8 @@ def test_an_epoch_takes_one_view_of_each_picture_and_every_view_in_the_end() -> 
 
 def test_an_epoch_taken_up_in_the_middle_goes_on_with_the_same_steps() -> None:
     split = _features()
-    whole = features.steps(split, 8, seed=5, epoch=2, first=0)
-    rest = features.steps(split, 8, seed=5, epoch=2, first=2)
+    whole = list(features.steps(split, 8, seed=5, epoch=2, first=0))
+    rest = list(features.steps(split, 8, seed=5, epoch=2, first=2))
     assert len(rest) == len(whole) - 2
     assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(rest, whole[2:], strict=True))
 
