@@ -38,7 +38,8 @@ class Candidate:
 class Choice:
     """The engine to serve with, and how it was found. An artifact of format 1 has the default: ONNX Runtime, fp32.
 
-    `reference_top1` is torch's in fp32 on the `pictures` pictures of the validation split.
+    `reference_top1` is that of ONNX Runtime in fp32, which export held to torch's logits, on the `pictures` pictures of
+    the validation split.
     """
 
     engine: Engine = FALLBACK

@@ -14,13 +14,14 @@ from contract import cgroup, metrics
 from contract.artifact import Manifest, Provenance
 from contract.engine import Network
 from contract.golden import FILE as GOLDEN
+from contract.machine import this_machine
 from train import distributed, examples, export, features, golden, loader, packaging, report, schedule
 from train.data import Sample
 from train.distributed import Stopped
 from train.evaluate import Evaluation, Tally
 from train.job import Job, assess, say, show
 from train.loop import Progressed
-from train.packaging import Bench, Packaged
+from train.packaging import Bench, Doors, Packaged
 from train.precision import Precision
 from train.results import Results
 
@@ -89,11 +90,11 @@ def package(job: Job, manifest: Manifest, held_out: Sequence[Sample]) -> Package
         held_out=examples.pictures(validation, scale, workers=job.workers).numpy(),
         truth=np.array([sample.label for sample in validation]),
         golden=golden.answered(job.start.model, golden.chosen(held_out, manifest.labels, scale), scale),
-        threads=cgroup.usable_cpus(),
+        machine=this_machine(cgroup.usable_cpus()),
         engine=config.engine,
         precision=config.serve_precision,
     )
-    return packaging.package(bench, lambda line: say(job.ranks, line))
+    return packaging.package(bench, Doors(say=lambda line: say(job.ranks, line)))
 
 
 def served(job: Job, network: Network, samples: Sequence[Sample]) -> Evaluation | None:

@@ -6,8 +6,9 @@ What is left out is said and recorded. A failing engine or quantiser never fails
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from contract import measure
 from contract.choice import BATCHES, Candidate, Choice
 from contract.engine import ENGINES, FALLBACK, INT8_NETWORK, NETWORK, Engine, EngineError, Network, open_network
 from contract.golden import LARGEST, TOLERANCE, Golden, difference
-from contract.machine import Machine, this_machine
+from contract.machine import Machine
 from contract.preprocess import FloatArray, Preprocessing, open_picture, to_array
 from train import quantise
 
@@ -30,9 +31,11 @@ SECONDS = 0.3  # of timing, for each engine and batch
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What candidates are held against. Pictures are float32 (N, 3, crop, crop), as serving makes them.
+    """What candidates are held against, on this `machine`. Pictures are float32 (N, 3, crop, crop), as serving makes
+    them.
 
-    `calibration` are training pictures, `held_out` validation ones with their labels `truth` int (N,).
+    `calibration` are training pictures, `held_out` validation ones with their labels `truth` int (N,). `engine` and
+    `precision` are the hyperparameters.
     """
 
     folder: Path
@@ -42,9 +45,32 @@ class Bench:
     held_out: FloatArray
     truth: npt.NDArray[np.int64]
     golden: tuple[Golden, ...]
-    threads: int
+    machine: Machine
     engine: str = AUTO
     precision: str = AUTO
+
+
+def opened(bench: Bench, engine: Engine) -> Network:
+    """The engine with its network, which is quantised first where that is asked for. Raises EngineError."""
+    path = bench.folder / engine.network
+    if engine.network == INT8_NETWORK and not path.is_file():
+        try:
+            quantise.quantise(bench.folder / NETWORK, path, bench.calibration)
+        except Exception as error:  # whatever the quantiser raises means that it cannot
+            path.unlink(missing_ok=True)
+            raise EngineError(f"cannot be quantised: {type(error).__name__}: {error}") from error
+    network = open_network(path, engine, threads=bench.machine.threads)
+    network.check_shapes(crop=bench.preprocessing.crop, labels=bench.labels)
+    return network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """What packaging needs of the world."""
+
+    opened: Callable[[Bench, Engine], Network] = opened
+    clock: Callable[[], float] = time.perf_counter
+    say: Callable[[str], None] = field(default=lambda _: None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,100 +82,109 @@ class Packaged:
     golden: tuple[Golden, ...]
 
 
-def package(bench: Bench, say: Callable[[str], None] = lambda _: None) -> Packaged:
-    """Measures and chooses. Leaves model.int8.onnx in the folder only where it is accepted."""
+def package(bench: Bench, doors: Doors) -> Packaged:
+    """Measures and chooses. Leaves model.int8.onnx in the folder only where it is accepted.
+
+    Raises EngineError when the network cannot even be opened by the engine that always can.
+    """
     (bench.folder / INT8_NETWORK).unlink(missing_ok=True)
-    machine = this_machine(bench.threads)
-    reference = open_network(bench.folder / NETWORK, FALLBACK, threads=bench.threads)
+    reference = doors.opened(bench, FALLBACK)
     engines = asked(bench.engine, bench.precision)
     if engines == (FALLBACK,):
-        choice = Choice(machine=machine, versions=versions(engines), reason="the only one asked for")
+        choice = Choice(machine=bench.machine, versions=versions(engines), reason="the only one asked for")
         return Packaged(choice=choice, network=reference, golden=bench.golden)
     try:
-        return _measured(bench, engines, reference, machine, say)
+        return _measured(bench, engines, reference, doors)
     except Exception as error:  # hours of training are not lost to an engine
-        reason = f"measuring failed: {type(error).__name__}: {error}"[:300]
-        say(f"serving with {FALLBACK}: {reason}")
+        reason = f"measuring {why(error)}"
+        doors.say(f"serving with {FALLBACK}: {reason}")
         (bench.folder / INT8_NETWORK).unlink(missing_ok=True)
-        return Packaged(choice=Choice(machine=machine, reason=reason), network=reference, golden=bench.golden)
+        return Packaged(choice=Choice(machine=bench.machine, reason=reason), network=reference, golden=bench.golden)
 
 
-def _measured(
-    bench: Bench, engines: Sequence[Engine], reference: Network, machine: Machine, say: Callable[[str], None]
-) -> Packaged:
+def _measured(bench: Bench, engines: Sequence[Engine], reference: Network, doors: Doors) -> Packaged:
     wanted = logits(reference, bench.held_out)
-    opened: dict[Engine, Network] = {FALLBACK: reference}
-    found = []
+    networks = {FALLBACK: reference}
+    found: list[Candidate] = []
     for engine in engines:
         try:
-            if lack := engine.lacks(machine):
+            if lack := engine.lacks(bench.machine):
                 raise EngineError(lack)
-            opened[engine] = opened.get(engine) or _opened(bench, engine)
-            found.append(_timed(bench, opened[engine]))
-        except EngineError as error:
-            found.append(Candidate(engine=engine, accepted=False, reason=str(error)))
-    judged = judge(bench, found, opened, wanted)
+            if engine not in networks:
+                networks[engine] = doors.opened(bench, engine)
+            found.append(timed(bench, networks[engine], doors.clock))
+        except Exception as error:  # each engine has its own types; the others go on
+            found.append(Candidate(engine=engine, accepted=False, reason=why(error)))
+    judged = judge(bench, found, networks, wanted)
     for each in judged:
-        say(told(each))
+        doors.say(told(each))
     choice = replace(
-        chosen(judged), machine=machine, versions=versions(engines), pictures=len(bench.truth),
+        chosen(judged), machine=bench.machine, versions=versions(engines), pictures=len(bench.truth),
         reference_top1=top1(wanted, bench.truth),
     )  # fmt: skip
-    say(f"serving with {choice.engine}: {choice.reason}")
+    doors.say(f"serving with {choice.engine}: {choice.reason}")
     if all(each.engine.network != INT8_NETWORK for each in choice.accepted()):
         (bench.folder / INT8_NETWORK).unlink(missing_ok=True)
-    networks = [opened[each.engine] for each in choice.accepted() if each.engine.precision != "fp32"]
-    golden = tuple(tolerant(each, networks, bench.preprocessing) for each in bench.golden)
-    return Packaged(choice=choice, network=opened[choice.engine], golden=golden)
+    rounded = [networks[each.engine] for each in choice.accepted() if each.engine.precision != "fp32"]
+    golden = tuple(tolerant(each, rounded, bench.preprocessing) for each in bench.golden)
+    return Packaged(choice=choice, network=networks[choice.engine], golden=golden)
 
 
 def asked(engine: str, precision: str) -> tuple[Engine, ...]:
     """The candidates that the hyperparameters leave: those named, and what every artifact can be served with."""
-    fits = [
-        each for each in ENGINES if engine in (AUTO, each.name) and precision in (AUTO, each.precision)
-    ]  # fmt: skip
+    fits = [each for each in ENGINES if engine in (AUTO, each.name) and precision in (AUTO, each.precision)]
     return (FALLBACK, *(each for each in fits if each != FALLBACK))
 
 
 def judge(
-    bench: Bench, found: Sequence[Candidate], opened: dict[Engine, Network], wanted: FloatArray
+    bench: Bench, found: Sequence[Candidate], networks: Mapping[Engine, Network], wanted: FloatArray
 ) -> tuple[Candidate, ...]:
-    """From the fastest on, until one is accepted that is not the fallback; fp32 is always looked at."""
+    """From the fastest on, until one is accepted that is not fp32; fp32 is always looked at, and FALLBACK accepted.
+
+    The whole validation split costs a slow engine minutes, so one that is slower here is not looked at for the sake of
+    other machines, not even when it opens a file that was accepted: engines round the same integers differently. A
+    machine of other abilities is left with those accepted here, at least with fp32.
+    """
     judged: list[Candidate] = []
     enough = False
     for each in sorted(found, key=lambda candidate: candidate.cost):
-        if each.reason or not each.milliseconds:
-            judged.append(each)
-        elif each.engine == FALLBACK:
+        if each.engine == FALLBACK:
             judged.append(replace(each, accepted=True, top1=top1(wanted, bench.truth), drop=0.0))
-        elif enough and each.engine.precision != "fp32":
+        elif each.reason:
+            judged.append(each)
+        elif each.engine.precision == "fp32":
+            judged.append(accepted(bench, each, networks[each.engine], wanted))
+        elif enough:
             judged.append(replace(each, reason="slower than one that is accepted, so not looked at further"))
         else:
-            judged.append(accepted(bench, each, opened[each.engine], wanted))
-            enough = enough or judged[-1].accepted
+            judged.append(accepted(bench, each, networks[each.engine], wanted))
+            enough = judged[-1].accepted
     return tuple(judged)
 
 
 def accepted(bench: Bench, candidate: Candidate, network: Network, wanted: FloatArray) -> Candidate:
-    """The candidate with its accuracy, accepted or with the reason why not."""
-    few = slice(0, None if candidate.engine.precision != "fp32" else max(BATCHES))
+    """The candidate accepted, or with the reason why not. `wanted` are the fp32 reference's logits (N, labels)."""
     try:
-        got = logits(network, bench.held_out[few])
-    except Exception as error:
-        return replace(candidate, reason=f"fails: {type(error).__name__}: {error}"[:300])
-    if not np.isfinite(got).all():
-        return replace(candidate, reason="gives numbers that are not finite")
-    if candidate.engine.precision == "fp32":  # the same numbers, or something is wrong with it
-        far = float(np.abs(got - wanted[few]).max())
-        close = far <= CLOSE * max(1.0, float(np.abs(wanted[few]).max()))
-        reason = "" if close else f"logits differ from ONNX Runtime's by {far:g}"
-        return replace(candidate, accepted=close, reason=reason)
-    top = top1(got, bench.truth)
-    drop = top1(wanted, bench.truth) - top
+        look = _same if candidate.engine.precision == "fp32" else _as_good
+        return look(bench, candidate, network, wanted)
+    except Exception as error:  # each engine has its own types
+        return replace(candidate, reason=why(error))
+
+
+def _same(bench: Bench, candidate: Candidate, network: Network, wanted: FloatArray) -> Candidate:
+    """fp32 gives the same numbers, or something is wrong with it: a few pictures tell."""
+    few = slice(0, max(BATCHES))
+    far = float(np.abs(_finite(logits(network, bench.held_out[few])) - wanted[few]).max())
+    close = far <= CLOSE * max(1.0, float(np.abs(wanted[few]).max()))
+    return replace(candidate, accepted=close, reason="" if close else f"logits differ from {FALLBACK}'s by {far:g}")
+
+
+def _as_good(bench: Bench, candidate: Candidate, network: Network, wanted: FloatArray) -> Candidate:
+    top = top1(_finite(logits(network, bench.held_out)), bench.truth)
+    drop, count = top1(wanted, bench.truth) - top, len(bench.truth)
     reason = ""
     if drop > DROP + 1e-9:
-        lost = round(drop * len(bench.truth))
-        reason = f"top-1 drops {100 * drop:.1f} pt ({lost} of {len(bench.truth)} validation pictures)"
+        reason = f"top-1 drops {100 * drop:.1f} pt ({round(drop * count)} of {count} validation pictures)"
     else:
         off = max((apart(each, network, bench.preprocessing) for each in bench.golden), default=0.0)
         if MARGIN * off > LARGEST:
@@ -158,13 +193,12 @@ def accepted(bench: Bench, candidate: Candidate, network: Network, wanted: Float
 
 
 def chosen(judged: Sequence[Candidate]) -> Choice:
-    """The fastest that is accepted, else the fallback."""
+    """The fastest that is accepted. FALLBACK is one of `judged`, and accepted."""
     choice = Choice(candidates=tuple(judged))
-    able = choice.accepted()
-    if not able:
-        return Choice(reason="no candidate could be measured")
-    best = able[0]
-    slow = next((each for each in able if each.engine == FALLBACK), best)
+    best = choice.accepted()[0]
+    if best.engine == FALLBACK:
+        return replace(choice, reason=f"{best.cost:.1f} ms a picture, and no faster one is accepted")
+    [slow] = [each for each in judged if each.engine == FALLBACK]
     reason = f"{best.cost:.1f} ms a picture, {slow.cost / best.cost:.1f} times as fast as {FALLBACK}"
     return replace(choice, engine=best.engine, reason=reason)
 
@@ -212,25 +246,23 @@ def versions(engines: Sequence[Engine]) -> dict[str, str]:
     return found
 
 
-def _opened(bench: Bench, engine: Engine) -> Network:
-    path = bench.folder / engine.network
-    if engine.network == INT8_NETWORK and not path.is_file():
-        try:
-            quantise.quantise(bench.folder / NETWORK, path, bench.calibration)
-        except Exception as error:
-            path.unlink(missing_ok=True)
-            raise EngineError(f"cannot be quantised: {type(error).__name__}: {error}"[:300]) from error
-    network = open_network(path, engine, threads=bench.threads)
-    network.check_shapes(crop=bench.preprocessing.crop, labels=bench.labels)
-    return network
-
-
-def _timed(bench: Bench, network: Network) -> Candidate:
+def timed(bench: Bench, network: Network, clock: Callable[[], float] = time.perf_counter) -> Candidate:
+    """A candidate with its milliseconds, not yet judged."""
     pictures = measure.blank(max(BATCHES), bench.preprocessing.crop)
-    try:
-        times = {
-            str(count): round(measure.milliseconds(network, pictures[:count], seconds=SECONDS), 2) for count in BATCHES
-        }
-    except Exception as error:
-        raise EngineError(f"fails: {type(error).__name__}: {error}"[:300]) from error
+    times = {
+        str(count): round(measure.milliseconds(network, pictures[:count], seconds=SECONDS, clock=clock), 2)
+        for count in BATCHES
+    }
     return Candidate(engine=network.engine, accepted=False, milliseconds=times)
+
+
+def why(error: Exception) -> str:
+    """What went wrong, for the record."""
+    line = " ".join(str(error).split())
+    return (line if isinstance(error, EngineError) else f"fails: {type(error).__name__}: {line}")[:300]
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    if not np.isfinite(values).all():
+        raise EngineError("gives numbers that are not finite")
+    return values

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,7 @@ def quantise(source: Path, target: Path, pictures: FloatArray) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    logging.getLogger().setLevel(logging.WARNING)  # the quantiser tells each tensor that it leaves alone
-    with tempfile.TemporaryDirectory(prefix="kennel-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="kennel-") as scratch, _only_warnings():
         prepared = Path(scratch) / source.name
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         quantize_static(
@@ -50,3 +51,15 @@ def quantise(source: Path, target: Path, pictures: FloatArray) -> None:
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )
+
+
+@contextmanager
+def _only_warnings() -> Iterator[None]:
+    """The quantiser tells by the root logger each tensor that it leaves alone."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        root.setLevel(level)
