@@ -4,7 +4,10 @@ one it was measured on, or the one that KENNEL_ENGINE names."""
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from contract import engine, measure
 from contract.artifact import ArtifactError, Manifest
@@ -17,32 +20,53 @@ SECONDS = 0.2  # of measuring, for each candidate
 _log = logging.getLogger("kennel.serve")
 
 
-def network(folder: Path, manifest: Manifest, machine: Machine, wanted: str = AUTO) -> tuple[Network, str]:
+class Opening(Protocol):
+    """As contract.engine.open_network."""
+
+    def __call__(self, source: Path, engine: Engine, *, threads: int) -> Network: ...
+
+
+def network(
+    folder: Path,
+    manifest: Manifest,
+    machine: Machine,
+    wanted: str = AUTO,
+    *,
+    opening: Opening = engine.open_network,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[Network, str]:
     """The opened network and why it is this one. Raises ArtifactError when none can be opened."""
+
+    def opened(each: Engine) -> Network:
+        try:
+            return opening(folder / each.network, each, threads=machine.threads)
+        except EngineError as error:
+            raise ArtifactError(str(error)) from error
+
     if wanted != AUTO:
-        return _open(folder, _asked(manifest, machine, wanted), machine), "asked for by KENNEL_ENGINE"
+        return opened(_asked(manifest, machine, wanted)), "asked for by KENNEL_ENGINE"
     found, reason = candidates(manifest, machine)
-    opened: list[Network] = []
+    blank = measure.blank(1, manifest.preprocessing.crop)
+    taken: dict[Network, float] = {}
     for each in found:
         try:
-            opened.append(_open(folder, each, machine))
-        except ArtifactError as error:
-            reason = f"{reason}; {error}"
-    if not opened:
-        return _open(folder, FALLBACK, machine), f"{reason}; so the one that always can"
-    if len(opened) == 1:
-        return opened[0], reason
-    crop = manifest.preprocessing.crop
-    taken = {each: measure.milliseconds(each, measure.blank(1, crop), seconds=SECONDS) for each in opened}
-    told = ", ".join(f"{each.engine} {value:.1f} ms" for each, value in taken.items())
-    return min(taken, key=lambda each: taken[each]), f"{reason}; measured here: {told}"
+            able = opened(each)
+            taken[able] = measure.milliseconds(able, blank, seconds=SECONDS, clock=clock) if len(found) > 1 else 0.0
+        except Exception as error:  # it cannot be opened or does not compute here; each engine has its own types
+            reason = f"{reason}; {each} fails: {error}"
+    if not taken:
+        return opened(FALLBACK), f"{reason}; so the one that always can"
+    if len(found) > 1:
+        told = ", ".join(f"{each.engine} {value:.1f} ms" for each, value in taken.items())
+        reason = f"{reason}; measured here: {told}"
+    return min(taken, key=lambda each: taken[each]), reason
 
 
 def candidates(manifest: Manifest, machine: Machine) -> tuple[tuple[Engine, ...], str]:
     """The engines to choose from on this machine, at least one, and why these: one alone needs no measuring."""
     choice = manifest.serving
     lack = choice.engine.lacks(machine)
-    if not choice.candidates or (choice.machine.flags == machine.flags and not lack):
+    if not lack and (not choice.candidates or choice.machine.flags == machine.flags):
         return (choice.engine,), f"as packaged: {choice.reason}"
     able = tuple(each.engine for each in choice.accepted() if not each.engine.lacks(machine))
     differs = f"{choice.engine} is {lack}" if lack else f"packaged on {choice.machine.cpu or 'another CPU'}"
@@ -64,10 +88,3 @@ def _asked(manifest: Manifest, machine: Machine, wanted: str) -> Engine:
         if each.engine == asked and not each.accepted:
             _log.warning("KENNEL_ENGINE=%s: packaging did not accept it: %s", wanted, each.reason)
     return asked
-
-
-def _open(folder: Path, chosen: Engine, machine: Machine) -> Network:
-    try:
-        return engine.open_network(folder / chosen.network, chosen, threads=machine.threads)
-    except EngineError as error:
-        raise ArtifactError(str(error)) from error

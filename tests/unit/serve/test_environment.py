@@ -44,6 +44,7 @@ def test_little_memory_means_smaller_pictures() -> None:
         ("KENNEL_LOG_LEVEL", "loud"),
         ("KENNEL_MAX_WAIT", "0"),
         ("KENNEL_MAX_WAIT", "soon"),
+        ("KENNEL_ENGINE", "tensorrt-fp16"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:

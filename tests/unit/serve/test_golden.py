@@ -1,14 +1,19 @@
 """A model that does not repeat its golden pictures is refused before it is ready."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from contract.artifact import ArtifactError
-from contract.golden import Golden
-from serve import golden
+from contract.golden import LARGEST, Golden
+from contract.preprocess import IMAGENET_MEAN, IMAGENET_STD
+from serve import codec, golden
 from serve.environment import SettingsError, from_environ
+from serve.predictor import Predictor
+from tests.unit.serve.artifacts import manifest
 from tests.unit.serve.pictures import encoded
 from tests.unit.serve.services import predictor
 
@@ -27,6 +32,42 @@ def test_a_wrong_model_is_refused_with_what_it_said() -> None:
         ArtifactError, match=r"golden picture of red: .* training computed 1.000 .* not what was trained"
     ):
         golden.check(replace(wrong, golden=(RED,)), 0.02)
+
+
+Rows = Sequence[Sequence[float]]
+Mean = tuple[float, float, float]
+ROWS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))  # a network that is not too sure
+
+
+def widely(rows: Rows, mean: Mean = IMAGENET_MEAN, std: Mean = IMAGENET_STD) -> Predictor:
+    """A network with two golden pictures of the one of ROWS, at the widest tolerance that packaging writes for int8."""
+    made, kept = predictor(rows=ROWS), []
+    for colour in ((200, 100, 50), (110, 120, 125)):
+        picture = encoded(colour, kind="PNG")
+        inputs = codec.decode(picture, made.preprocessing, max_pixels=10**6)
+        answer = tuple(codec.softmax(made.logits(np.stack([inputs])))[0].tolist())
+        kept.append(Golden(label="red", picture=picture, probabilities=answer, tolerance=LARGEST))
+    scale = replace(made.preprocessing, mean=mean, std=std)
+    return replace(predictor(rows=rows), manifest=replace(manifest(), preprocessing=scale), golden=tuple(kept))
+
+
+def test_at_int8s_widest_tolerance_a_rounded_network_is_taken() -> None:
+    golden.check(widely([[1.05 * value + 0.02 for value in row] for row in ROWS]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "mean", "std"),
+    [
+        (ROWS[1:] + ROWS[:1], IMAGENET_MEAN, IMAGENET_STD),
+        (ROWS[::-1], IMAGENET_MEAN, IMAGENET_STD),
+        (ROWS, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        (ROWS, IMAGENET_MEAN, (1 / 255, 1 / 255, 1 / 255)),
+    ],
+    ids=["another model's weights", "red and blue swapped", "not normalised", "0 to 255"],
+)
+def test_at_int8s_widest_tolerance_a_wrong_network_is_refused_nonetheless(rows: Rows, mean: Mean, std: Mean) -> None:
+    with pytest.raises(ArtifactError, match=r"\(allowed are 0.25\): this network, or how its pictures are prepared"):
+        golden.check(widely(rows, mean, std))
 
 
 def test_any_answer_will_do_where_the_tolerance_is_one() -> None:

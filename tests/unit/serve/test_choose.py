@@ -1,0 +1,160 @@
+"""Which engine serves here: as recorded where the CPU has the same abilities, else by measuring what was accepted."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contract.artifact import ArtifactError, Manifest
+from contract.choice import Candidate, Choice
+from contract.engine import FALLBACK, Engine, EngineError, Network, named
+from contract.machine import Machine
+from contract.preprocess import FloatArray
+from serve import choose
+from tests.unit.serve.artifacts import manifest
+
+INT8, BF16, OTHER = named("onnxruntime-int8"), named("openvino-bf16"), named("openvino-fp32")
+HERE = Machine(cpu="here", flags=("avx512_vnni", "avx512_bf16"), threads=3)
+ELSEWHERE = Machine(cpu="elsewhere", flags=("avx512_vnni", "avx512_bf16", "amx_int8"), threads=2)
+OLD = Machine(cpu="old", flags=("avx2",), threads=1)
+
+
+def packaged(on: Machine = HERE, *, files: tuple[str, ...] = ("model.onnx", "model.int8.onnx")) -> Manifest:
+    """int8 was fastest; fp32 was accepted in both engines, bf16 was not."""
+    candidates = [
+        Candidate(engine=engine, accepted=True, milliseconds={"1": cost, "8": cost})
+        for engine, cost in ((INT8, 10.0), (OTHER, 30.0), (FALLBACK, 40.0))
+    ]
+    candidates.append(Candidate(engine=BF16, accepted=False, reason="top-1 drops 2.0 pt"))
+    choice = Choice(engine=INT8, reason="10.0 ms a picture", candidates=tuple(candidates), machine=on)
+    return replace(manifest(), serving=choice, files=dict.fromkeys(files, "ab" * 32))
+
+
+@dataclass
+class World:
+    """Engines that take as many milliseconds as is said, of a clock that nothing else moves."""
+
+    costs: dict[Engine, float] = field(default_factory=dict)
+    refused: tuple[Engine, ...] = ()
+    failing: tuple[Engine, ...] = ()
+    now: float = 0.0
+    opened: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def open(self, source: Path, engine: Engine, *, threads: int) -> Network:
+        self.opened.append((source.as_posix(), str(engine), threads))
+        if engine in self.refused:
+            raise EngineError(f"{source.name}: {engine} refuses it")
+
+        def run(pictures: FloatArray) -> Any:
+            if engine in self.failing:
+                raise RuntimeError("illegal instruction")
+            self.now += len(pictures) * self.costs.get(engine, 1.0) / 1000
+            return np.zeros((len(pictures), 3), dtype=np.float32)
+
+        return Network(engine=engine, inputs=(), outputs=(), run=run)
+
+    def choose(self, found: Manifest, machine: Machine = HERE, wanted: str = choose.AUTO) -> tuple[Engine, str]:
+        network, reason = choose.network(
+            Path("model"), found, machine, wanted, opening=self.open, clock=lambda: self.now
+        )
+        return network.engine, reason
+
+
+def test_on_a_machine_of_the_same_abilities_the_recorded_engine_serves_and_nothing_is_measured() -> None:
+    world = World()
+    assert world.choose(packaged()) == (INT8, "as packaged: 10.0 ms a picture")
+    assert world.opened == [("model/model.int8.onnx", "onnxruntime-int8", 3)]
+    assert world.now == 0.0
+
+
+def test_on_another_machine_the_accepted_ones_are_measured_and_the_fastest_is_taken_saying_why() -> None:
+    world = World({INT8: 9, OTHER: 7, FALLBACK: 11, BF16: 1})
+    engine, reason = world.choose(packaged(ELSEWHERE))
+    assert (engine, len(world.opened)) == (OTHER, 3)
+    assert reason == (
+        "packaged on elsewhere; measured here: onnxruntime-int8 9.0 ms, openvino-fp32 7.0 ms, onnxruntime-fp32 11.0 ms"
+    )
+
+
+def test_where_the_cpu_lacks_what_the_recorded_engine_needs_the_next_ones_are_measured() -> None:
+    engine, reason = World({OTHER: 30, FALLBACK: 20}).choose(packaged(), OLD)
+    assert engine == FALLBACK
+    assert reason.startswith("onnxruntime-int8 is not supported by this CPU, which has none of avx512_vnni")
+    assert reason.endswith("measured here: openvino-fp32 30.0 ms, onnxruntime-fp32 20.0 ms")
+
+
+def test_where_one_alone_is_left_it_is_not_measured() -> None:
+    found = packaged()
+    alone = tuple(each for each in found.serving.candidates if each.engine in (INT8, FALLBACK))
+    world = World()
+    engine, _ = world.choose(replace(found, serving=replace(found.serving, candidates=alone)), OLD)
+    assert (engine, world.now, len(world.opened)) == (FALLBACK, 0.0, 1)
+
+
+def test_where_nothing_accepted_can_run_here_the_one_that_always_can_serves() -> None:
+    rounded = Choice(engine=INT8, candidates=(Candidate(engine=INT8, accepted=True),), machine=HERE)
+    assert World().choose(replace(packaged(), serving=rounded), OLD)[0] == FALLBACK
+    assert World().choose(replace(packaged(), serving=Choice(engine=INT8)), OLD)[0] == FALLBACK
+
+
+def test_an_artifact_of_format_1_is_served_as_it_always_was() -> None:
+    assert World().choose(manifest()) == (FALLBACK, "as packaged: not measured")
+
+
+@pytest.mark.parametrize("fault", ["refused", "failing"])
+def test_what_does_not_open_or_compute_on_another_machine_is_passed_over_and_said(fault: str) -> None:
+    world = World({OTHER: 7, FALLBACK: 11})
+    setattr(world, fault, (INT8,))
+    engine, reason = world.choose(packaged(ELSEWHERE))
+    assert engine == OTHER
+    assert "onnxruntime-int8 fails: " in reason
+
+
+def test_a_recorded_engine_that_does_not_open_leaves_the_one_that_always_can() -> None:
+    engine, reason = World(refused=(INT8,)).choose(packaged())
+    assert engine == FALLBACK
+    assert reason.endswith("model.int8.onnx: onnxruntime-int8 refuses it; so the one that always can")
+
+
+def test_an_artifact_that_no_engine_opens_is_refused() -> None:
+    with pytest.raises(ArtifactError, match=r"model\.onnx: onnxruntime-fp32 refuses it"):
+        World(refused=(INT8, OTHER, FALLBACK)).choose(packaged(ELSEWHERE))
+
+
+def test_the_engine_that_is_asked_for_serves_wherever_it_was_packaged() -> None:
+    world = World({INT8: 1})
+    assert world.choose(packaged(ELSEWHERE), wanted="openvino-fp32") == (OTHER, "asked for by KENNEL_ENGINE")
+    assert (world.now, len(world.opened)) == (0.0, 1)
+
+
+def test_one_that_packaging_did_not_accept_serves_when_asked_for_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING, "kennel.serve")
+    assert World().choose(packaged(), wanted="openvino-bf16")[0] == BF16
+    assert "KENNEL_ENGINE=openvino-bf16: packaging did not accept it: top-1 drops 2.0 pt" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "machine", "said"),
+    [
+        ("openvino-int8", HERE, r"KENNEL_ENGINE=openvino-int8: this artifact has no model\.int8\.onnx; leave it out"),
+        ("openvino-bf16", OLD, "KENNEL_ENGINE=openvino-bf16: not supported by this CPU, .* or choose onnxruntime-fp32"),
+        ("tensorrt-fp16", HERE, "KENNEL_ENGINE: no engine is called tensorrt-fp16: choose from onnxruntime-fp32, "),
+    ],
+)
+def test_an_engine_that_cannot_serve_is_refused_with_the_fix(wanted: str, machine: Machine, said: str) -> None:
+    world = World()
+    with pytest.raises(ArtifactError, match=said):
+        world.choose(packaged(files=("model.onnx",)), machine, wanted)
+    assert world.opened == []
+
+
+def test_one_that_is_asked_for_and_does_not_open_is_refused_and_not_replaced() -> None:
+    with pytest.raises(ArtifactError, match="openvino-fp32 refuses it"):
+        World(refused=(OTHER,)).choose(packaged(), wanted="openvino-fp32")
