@@ -21,6 +21,8 @@ HYPERPARAMETERS = {
     "freeze_backbone": True,
     "resize": 40,
     "crop": 32,
+    "engine": "onnxruntime",  # measuring engines is tested elsewhere
+    "serve_precision": "fp32",
 }
 
 
