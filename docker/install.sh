@@ -10,5 +10,17 @@ if [ -s /run/secrets/index ]; then UV_DEFAULT_INDEX=$(cat /run/secrets/index) &&
 export UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/var/cache UV_LINK_MODE=copy UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never
 [ -d /opt/venv ] || python3 -m venv --without-pip /opt/venv
 /mnt/uv pip install --python /opt/venv/bin/python3 --require-hashes --no-deps --requirement /mnt/lock
+# What no program here opens goes in the same layer, some 230 MB: of OpenVINO all but ONNX files on CPUs, what would send
+# telemetry, ONNX Runtime's second copy for C programs, packages' own tests, and what matplotlib writes PDF with.
+cd /opt/venv/lib/python3*/site-packages
+rm -rf openvino_telemetry* openvino/include openvino/frontend/jax openvino/frontend/paddle openvino/frontend/pytorch \
+    openvino/frontend/tensorflow onnxruntime/capi/libonnxruntime.so.* onnxruntime/transformers onnx/backend/test \
+    matplotlib/tests
+for unused in gpu_plugin npu_ auto_plugin auto_batch hetero tensorflow pytorch paddle gguf jax; do
+    rm -f openvino/libs/*"$unused"*
+done
+if [ -d fontTools ]; then
+    find fontTools -mindepth 1 -maxdepth 1 ! -name __init__.py ! -name agl.py ! -name misc -exec rm -rf {} +
+fi
 # An official Python image brings pip, which nothing needs once this is done.
 rm -rf /usr/local/lib/python3*/site-packages/pip /usr/local/lib/python3*/site-packages/pip-*.dist-info /usr/local/bin/pip*

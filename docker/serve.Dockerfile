@@ -1,11 +1,9 @@
 # The serving image: ONNX Runtime, OpenVINO, Flask, the contract and the server. No torch, build tools or caches.
 ARG BASE
 FROM ${BASE} AS runtime
-# Of OpenVINO only what reads ONNX and computes on CPUs stays: 105 MB of 178. Nothing is there to send telemetry with.
 RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=bind,source=build/serve,target=/mnt \
-    sh /mnt/install.sh && cd /opt/venv/lib/python3*/site-packages && rm -rf openvino_telemetry* && cd openvino/libs && \
-    rm -f *gpu_plugin* *npu_* *auto_plugin* *auto_batch* *hetero* *tensorflow* *pytorch* *paddle* *gguf* *jax* cache.json
+    sh /mnt/install.sh
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 WORKDIR /opt/kennel

@@ -14,11 +14,9 @@ RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \
 RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=bind,source=build/train-torch,target=/mnt \
     sh /mnt/install.sh
-# Of OpenVINO only what reads ONNX and computes on CPUs stays: 105 MB of 178. Nothing is there to send telemetry with.
 RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=bind,source=build/train,target=/mnt \
-    sh /mnt/install.sh && cd /opt/venv/lib/python3*/site-packages && rm -rf openvino_telemetry* && cd openvino/libs && \
-    rm -f *gpu_plugin* *npu_* *auto_plugin* *auto_batch* *hetero* *tensorflow* *pytorch* *paddle* *gguf* *jax* cache.json
+    sh /mnt/install.sh
 ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 WORKDIR /opt/kennel

@@ -154,7 +154,8 @@ def labels(
         "kennel.framework": FRAMEWORKS[kind],
         "kennel.framework.version": pinned(lock, FRAMEWORKS[kind]),
     }
-    if version := re.search(r"^FORMAT_VERSION = (\d+)$", artifact, re.MULTILINE):
+    version = re.search(r"^FORMAT_VERSION = (\d+)$", artifact, re.MULTILINE)
+    if version and "contract" in SOURCES[kind]:
         found["kennel.contract.version"] = version[1]
     if kind == "train":
         found["kennel.cuda.version"] = ".".join(pinned(lock, "cuda-toolkit").split(".")[:2])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from contract.artifact import FORMAT_VERSION
 from deploy.images.build import KINDS, SOURCES, Kind
 from deploy.images.workshop import Workshop
 
@@ -79,15 +80,16 @@ def test_an_unchanged_image_is_found_and_not_built(images: dict[Kind, str]) -> N
     assert said == [f"{images[kind]} reused" for kind in KINDS]
 
 
-def test_serve_stays_under_450_mb_and_lambda_under_150(images: dict[Kind, str]) -> None:
-    assert inspected(images["serve"])["Size"] < 450 * MB
+def test_serve_stays_under_400_mb_and_lambda_under_150(images: dict[Kind, str]) -> None:
+    assert inspected(images["serve"])["Size"] < 400 * MB
     assert inspected(images["lambda"])["Size"] < 150 * MB
 
 
-def test_train_weighs_what_cuda_torch_costs_and_at_most_300_mb_more(images: dict[Kind, str]) -> None:
+def test_train_weighs_what_cuda_torch_costs_and_at_most_330_mb_more(images: dict[Kind, str]) -> None:
     torch = json.loads(inside(images["train"], "python3", "-c", TORCH_COST))
     assert {"torch", "torchvision", "nvidia-cudnn-cu13", "triton"} <= set(torch["packages"])
-    assert inspected(images["train"])["Size"] - torch["bytes"] <= 300 * MB
+    # 130 MB of it are the engines that packaging measures.
+    assert inspected(images["train"])["Size"] - torch["bytes"] <= 330 * MB
 
 
 def test_serve_and_lambda_hold_no_torch(images: dict[Kind, str]) -> None:
@@ -116,7 +118,7 @@ def test_labels_say_where_it_comes_from_and_what_it_speaks(images: dict[Kind, st
     assert len(labels["org.opencontainers.image.revision"].split("-")[0]) == 40
     assert labels["org.opencontainers.image.created"][:2] == "20"
     assert labels["org.opencontainers.image.source"]
-    assert labels["kennel.contract.version"] == "2"
+    assert labels.get("kennel.contract.version") == (None if kind == "lambda" else str(FORMAT_VERSION))
     assert labels["kennel.framework"] == {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}[kind]
 
 
