@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -53,15 +54,45 @@ def test_augmentation_depends_on_seed_epoch_and_picture_alone(workers: int, samp
     assert whole[0].shape == (3, 32, 32)
 
 
-def test_a_picture_of_7000_pixels_is_read_at_a_smaller_scale(tmp_path: Path) -> None:
-    path = tmp_path / "huge.jpg"
-    Image.radial_gradient("L").resize((7360, 4912)).convert("RGB").save(path, quality=70)
-    samples = [Sample(path=path, label=0)]
-    for transform in (loader.evaluation(SMALL), loader.augmentation(SMALL, seed=0, epoch=0)):
-        (batch,) = loader.batches(samples, [[0]], transform, workers=1)
-        assert batch.pictures.shape == (1, 3, 32, 32)
-        assert torch.isfinite(batch.pictures).all()
-    assert min(open_picture(path.read_bytes(), shorter_side=40).size) < 700
+@pytest.fixture(scope="module")
+def huge(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JPEG of 7000×5000 pixels: 105 MB when decoded whole."""
+    path = tmp_path_factory.mktemp("huge") / "huge.jpg"
+    Image.radial_gradient("L").resize((7000, 5000)).convert("RGB").save(path, quality=70)
+    return path
+
+
+def test_a_picture_of_7000_pixels_is_seen_without_ever_being_whole_in_memory(huge: Path, tmp_path: Path) -> None:
+    grown = tmp_path / "grown"
+    assert ranks.finish([ranks.start(see_twice, huge, grown)]) == [0]
+    assert float(grown.read_text(encoding="utf-8")) < 32
+
+
+def see_twice(path: Path, grown: Path) -> None:
+    """Writes down by how many MB this process, a new one, grows beyond what it had when it sees a huge picture."""
+    transforms = (loader.evaluation(Preprocessing()), loader.augmentation(Preprocessing(), seed=0, epoch=0))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for transform in transforms:
+        (batch,) = loader.batches([Sample(path=path, label=0)], [[0]], transform, workers=1)
+        if batch.pictures.shape != (1, 3, 224, 224) or not torch.isfinite(batch.pictures).all():
+            raise ValueError(f"not what a network sees: {batch.pictures.shape}")
+    grown.write_text(str((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024), encoding="utf-8")
+
+
+def test_a_crop_is_made_of_the_smallest_scale_of_the_decoder_that_has_all_its_pixels(tmp_path: Path) -> None:
+    """Of 600 pixels JPEG offers 300 too; a PNG of the same pixels is always read whole."""
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    jpeg, png = tmp_path / "picture.jpg", tmp_path / "picture.png"
+    Image.fromarray(noise).save(jpeg, quality=90)
+    Image.open(jpeg).save(png)
+    transform = loader.augmentation(Preprocessing(), seed=0, epoch=0)
+    wholes = []
+    for number in range(24):
+        random = np.random.default_rng((0, 0, number))
+        share, aspect = random.uniform(*loader.SCALE), np.exp(random.uniform(*np.log(loader.ASPECT)))
+        wholes.append(loader.needed(224, share, aspect) > 300)
+        assert np.array_equal(transform(jpeg, number), transform(png, number)) == wholes[-1]
+    assert {True, False} == set(wholes)
 
 
 def test_a_picture_that_broke_after_the_scan_is_named(tmp_path: Path) -> None:
