@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -34,14 +35,21 @@ def room(shape: tuple[int, ...], *, ranks: Ranks, memory: int | None, folder: Pa
     size = 4 * math.prod(shape)
     first = ranks.rank - ranks.local_rank  # the first rank of this host, and so the host's own number
     told = distributed.everyone((first, memory))
-    copies = Counter(host for host, _ in told)
-    if all(limit is None or size * copies[host] <= SHARE * limit for host, limit in told):
+    if fits(size, told):
         return torch.empty(shape)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)  # a rank that had no chunk to keep comes here first
     with distributed.together(lambda: tempfile.NamedTemporaryFile(dir=folder, suffix=PART)) as file:
         distributed.together(lambda: _reserve(file.fileno(), size, Path(file.name)) if ranks.rank == first else None)
         path = distributed.everyone(file.name)[first]
         mapped = distributed.together(lambda: torch.from_file(path, shared=True, size=size // 4, dtype=torch.float32))
     return mapped.view(shape)
+
+
+def fits(size: int, told: Sequence[tuple[int, int | None]]) -> bool:
+    """Whether `size` bytes in each rank are no more than SHARE of every host; `told` is each rank's host and memory."""
+    copies = Counter(host for host, _ in told)
+    return all(limit is None or size * copies[host] <= SHARE * limit for host, limit in told)
 
 
 def _reserve(file: int, size: int, path: Path) -> None:

@@ -23,12 +23,12 @@ def test_values_go_to_a_file_when_they_are_more_than_their_share_of_memory(
     memory: int | None, files: int, tmp_path: Path
 ) -> None:
     before = len(mapped())
-    values = storage.room((2, 100, 3), ranks=Ranks(), memory=memory, folder=tmp_path)
+    values = storage.room((2, 100, 3), ranks=Ranks(), memory=memory, folder=tmp_path / "new")
     assert len(mapped()) - before == files
     values[1, [7, 3]] = torch.ones(2, 3)
     assert values.shape == (2, 100, 3)
     assert values[1, 3].tolist() == [1, 1, 1]
-    assert not list(tmp_path.iterdir()), "the file has no name, so that nothing uploads it or must delete it"
+    assert not list(tmp_path.rglob("*.*")), "the file has no name, so that nothing uploads it or must delete it"
 
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_written(tmp_path: Path) -> None:
