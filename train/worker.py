@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import NoReturn
 
 import torch
 from torch import nn
@@ -235,5 +236,12 @@ def reporter(ranks: Ranks) -> Callable[[Mapping[str, float]], None]:
     return lambda values: show(ranks, metrics.line(values))
 
 
+def leave(code: int) -> NoReturn:
+    """Ends the process at once: all is written, and taking torch down again takes a second and a half."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(os.environ))
+    leave(main(os.environ))
