@@ -39,7 +39,7 @@ def quantise(source: Path, target: Path, pictures: FloatArray) -> None:
     from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory(prefix="kennel-") as scratch, _only_warnings():
+    with tempfile.TemporaryDirectory(prefix="kennel-") as scratch, _only_errors():
         prepared = Path(scratch) / source.name
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         quantize_static(
@@ -54,11 +54,11 @@ def quantise(source: Path, target: Path, pictures: FloatArray) -> None:
 
 
 @contextmanager
-def _only_warnings() -> Iterator[None]:
-    """The quantiser tells by the root logger each tensor that it leaves alone."""
+def _only_errors() -> Iterator[None]:
+    """The quantiser tells by the root logger each tensor that it leaves alone, and warns of each vector of weights."""
     root = logging.getLogger()
     level = root.level
-    root.setLevel(max(level, logging.WARNING))
+    root.setLevel(max(level, logging.ERROR))
     try:
         yield
     finally:
