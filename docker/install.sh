@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE=1 UV_CACHE_DIR=/var/cache UV_LINK_MODE=copy UV_NO_PRO
 # telemetry, ONNX Runtime's second copy for C programs, packages' own tests, and what matplotlib writes PDF with.
 cd /opt/venv/lib/python3*/site-packages
 rm -rf openvino_telemetry* openvino/include openvino/frontend/jax openvino/frontend/paddle openvino/frontend/pytorch \
-    openvino/frontend/tensorflow onnxruntime/capi/libonnxruntime.so.* onnxruntime/transformers onnx/backend/test \
+    openvino/frontend/tensorflow onnxruntime/capi/libonnxruntime.so.* onnx/backend/test \
     matplotlib/tests
 for unused in gpu_plugin npu_ auto_plugin auto_batch hetero tensorflow pytorch paddle gguf jax; do
     rm -f openvino/libs/*"$unused"*
