@@ -114,7 +114,15 @@ def test_a_chosen_picture_is_seen_and_classified_with_bars_and_times(visit: Any,
 def test_the_models_card_tells_what_it_is(visit: Any) -> None:
     found = visit()
     card = found.page.locator("#model")
-    for text in ("colours", "Valid top-1", "75.0 %", "2026-01-01, 00:00 UTC", "All 3 labels", "Artifact format"):
+    for text in (
+        "colours",
+        "Valid top-1",
+        "75.0 %",
+        "2026-01-01, 00:00 UTC",
+        "All 3 labels",
+        "onnxruntime, fp32",
+        "Artifact format",
+    ):
         expect(card).to_contain_text(text)
     found.page.locator("summary").click()
     expect(found.page.locator("#labels li")).to_have_text(["red", "green", "blue"])
