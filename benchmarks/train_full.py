@@ -1,12 +1,11 @@
 """Fine-tuning a whole ResNet-50 at 224 px, batch 32: pictures a second while training, ours against four trainers.
 
-    .venv/bin/python -m benchmarks.train_full [--rounds N] [--accuracy SEEDS EPOCHS]
+    .venv/bin/python -m benchmarks.train_full [--rounds N]
 
 Everybody trains on the same even part of the starter pictures. Of a peer the steps of an epoch count but the first,
 which waits for its loader; of ours the whole second epoch, waiting included, as it reports it itself. Ours runs with
 its default settings, peers with theirs, and once more with their own options for speed on a CPU where they have some:
-those rows have no target. --accuracy trains on all pictures, ours and the plain loop, and compares test top-1; with
-2 epochs that takes about 7 minutes a seed.
+those rows have no target. What is learnt: benchmarks/train_accuracy.py.
 
 Writes results/train_full.json.
 """
@@ -22,8 +21,7 @@ from benchmarks.harness import Row, at_least, column, environments, interleaved,
 from benchmarks.training import checks, ours, peer, pictures
 from benchmarks.training.estimate import pace
 from benchmarks.training.job import Job, Outcome, digest
-from benchmarks.training.judge import judge
-from benchmarks.training.peer import PEERS, PLAIN, Peer, called
+from benchmarks.training.peer import PEERS, Peer, called
 
 TIMED = {"train": 64, "valid": 14, "test": 0}
 BATCH = 32
@@ -75,11 +73,11 @@ class Full:
 
         return measure
 
-    def job(self, one: Peer, data: Path, *, epochs: int, fast: bool = False, seed: int = 0) -> Job:
+    def job(self, one: Peer, data: Path, *, epochs: int, fast: bool = False) -> Job:
         """A peer's job on `data`."""
         return Job(
             data=data, weights=self.weights, output=RUNS / f"full-{one.script}", epochs=epochs, frozen=False,
-            rate=RATE, batch=BATCH, fast=fast, seed=seed,
+            rate=RATE, batch=BATCH, fast=fast,
         )  # fmt: skip
 
 
@@ -118,38 +116,9 @@ def _by_pace(row: Row) -> float:
     return -(row.peer or 0.0)
 
 
-def accuracy(table: Full, seeds: int, epochs: int) -> tuple[Row, dict[str, list[Mapping[str, float]]]]:
-    """Test top-1 after equal epochs on all pictures, by the same judge, ours and the plain loop in turns."""
-    seed = iter([number for number in range(seeds) for _ in range(2)])
-
-    def mine() -> Mapping[str, float]:
-        output = RUNS / "full-accuracy-ours"
-        settings = {"epochs": epochs, "freeze_backbone": False, "batch_size": BATCH, "seed": next(seed)}
-        run = ours.train(table.data, table.weights, output, **settings)
-        return {"seconds": run.wall, "top1": judged(table, run.model)}
-
-    def theirs() -> Mapping[str, float]:
-        job = table.job(PLAIN, table.data, epochs=epochs, seed=next(seed))
-        ran = peer.train(PLAIN, job)
-        return {"seconds": ran.wall, "top1": judged(table, job.output / "model.pt")}
-
-    taken = interleaved({"ours, accuracy": mine, "plain loop, accuracy": theirs}, seeds)
-    us, them = (column(found, "top1") for found in taken.values())
-    target = round(1 - checks.TOP1_TOLERANCE / (sum(them) / len(them)), 4)
-    what = f"ResNet-50 fine-tuned whole, {epochs} epochs, test top-1 over {seeds} seeds"
-    note = "equal within 0.5 points"
-    return at_least(what, us, them, f"{PLAIN.name}, rate {RATE}", target=target, note=note), taken
-
-
-def judged(table: Full, model: Path) -> float:
-    """Test top-1 in float32."""
-    return judge(PLAIN.python(), model, table.data / "test", table.weights)["top1"]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--accuracy", type=int, nargs=2, metavar=("SEEDS", "EPOCHS"), default=(0, 0))
     options = parser.parse_args()
     table = Full()
     said = machine(dict(package.split("==") for package in peer.TORCH))
@@ -158,11 +127,13 @@ def main() -> None:
     taken = interleaved(contestants(table), options.rounds)
     trained = checks.peers_alike(table.outcomes, files=digest((table.part / "train").glob("*/*.jpg")))
     print(f"  the same pictures for all, {trained} parameters trained, losses are numbers", flush=True)
-    rows, (seeds, epochs) = pace_rows(taken, table.failed), options.accuracy
-    if seeds:
-        row, more = accuracy(table, seeds, epochs)
-        rows, taken = [*rows, row], {**taken, **more}
-    write("train_full", rows, taken, said, title="Full fine-tuning: pictures a second, times faster")
+    write(
+        "train_full",
+        pace_rows(taken, table.failed),
+        taken,
+        said,
+        title="Full fine-tuning: pictures a second, times faster",
+    )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def features(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, f
         models.attach_head(made.start.model, nn.Identity(), models.head_name(made.start.model))
         parts = {"warm": CHUNK * ranks.world_size, "timed": case.pictures}
         for name, count in parts.items():
-            part = replace(made, index=replace(made.index, train=tuple(samples[:count]), valid=(), sha256=name))
+            index = replace(made.index, train=tuple(samples[:count]), valid=tuple(samples[:1]), sha256=name)
+            part = replace(made, index=index)
             distributed.barrier()
             began = time.perf_counter()
             worker.extract(part, used)

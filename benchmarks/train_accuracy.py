@@ -1,0 +1,84 @@
+"""What a whole network learns: test top-1 after equal epochs on all pictures, ours against a plain loop, over seeds.
+
+    .venv/bin/python -m benchmarks.train_accuracy [--seeds N] [--epochs N]
+
+ResNet-50 at 224 px, batch 32, each with the same learning rate; the other trainers of train_full run the plain loop's
+arithmetic. One judge for both: float32 torch. Seconds are told but not held to anything: train_full does that.
+
+Writes results/train_accuracy.json. A seed of two epochs takes about seven minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.harness import Row, at_least, column, environments, interleaved, machine, write
+from benchmarks.training import checks, ours, peer, pictures
+from benchmarks.training.job import Job
+from benchmarks.training.judge import judge
+from benchmarks.training.peer import PLAIN
+
+BATCH, RATE = 32, 0.01  # ours too, by default
+RUNS = environments.HOME / "runs"
+
+
+class Accuracy:
+    """Ours and the plain loop, each with its next seed whenever it is asked."""
+
+    def __init__(self, epochs: int) -> None:
+        self.data, self.weights, self.epochs = pictures.whole(), pictures.starting_weights(), epochs
+        self.seeds = {"ours": 0, "plain": 0}
+
+    def seed(self, name: str) -> int:
+        self.seeds[name] += 1
+        return self.seeds[name] - 1
+
+    def ours(self) -> Mapping[str, float]:
+        """One run of ours."""
+        settings = {"epochs": self.epochs, "freeze_backbone": False, "batch_size": BATCH, "seed": self.seed("ours")}
+        run = ours.train(self.data, self.weights, RUNS / "accuracy-ours", **settings)
+        checks.ours_whole(run, counts=pictures.counts(self.data), epochs=self.epochs)
+        return {"seconds": run.wall, "top1": self.judged(run.model)}
+
+    def plain(self) -> Mapping[str, float]:
+        """One run of the plain loop."""
+        job = Job(
+            data=self.data, weights=self.weights, output=RUNS / "accuracy-plain", epochs=self.epochs, frozen=False,
+            rate=RATE, batch=BATCH, seed=self.seed("plain"),
+        )  # fmt: skip
+        ran = peer.train(PLAIN, job)
+        checks.peer_learns(PLAIN.name, ran.outcome.losses)
+        return {"seconds": ran.wall, "top1": self.judged(job.output / "model.pt")}
+
+    def judged(self, model: Path) -> float:
+        """Test top-1 in float32."""
+        return judge(PLAIN.python(), model, self.data / "test", self.weights)["top1"]
+
+
+def rows(taken: Mapping[str, list[Mapping[str, float]]], epochs: int) -> list[Row]:
+    """Top-1, where half a point less is still equal."""
+    us, them = (column(found, "top1") for found in taken.values())
+    target = round(1 - checks.TOP1_TOLERANCE / statistics.median(them), 4)
+    what = f"ResNet-50 fine-tuned whole, {epochs} epochs, test top-1 over {len(us)} seeds"
+    return [at_least(what, us, them, f"{PLAIN.name}, rate {RATE}", target=target, note="equal within 0.5 points")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=2)
+    options = parser.parse_args()
+    table = Accuracy(options.epochs)
+    said = machine(dict(package.split("==") for package in peer.TORCH))
+    print(said, flush=True)
+    ours.ready()
+    PLAIN.ready()
+    taken = interleaved({"ours": table.ours, PLAIN.name: table.plain}, options.seeds)
+    write("train_accuracy", rows(taken, options.epochs), taken, said, title="Full fine-tuning: test top-1")
+
+
+if __name__ == "__main__":
+    main()
