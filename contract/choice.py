@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,15 +11,16 @@ from typing import Any
 from contract.engine import FALLBACK, Engine
 from contract.machine import Machine
 
-BATCHES = (1, 8)  # pictures at once that candidates are timed with
+ONE, FULL = 1, 8  # pictures at once that candidates are timed with
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One engine, as measured on the machine that packaged. What was not measured is None.
 
-    `milliseconds` are a picture's, by the number of pictures at once ("1", "8"). `top1` is of the validation split,
-    `drop` how much less that is than the fp32 reference's (both shares, 0 to 1). `reason` says why it is not accepted.
+    `milliseconds` are a picture's, by the number of pictures at once: "1", and "8" unless it was far behind at one.
+    `top1` is of the validation split, `drop` how much less that is than the fp32 reference's (both shares, 0 to 1).
+    `reason` says why it is not accepted.
     """
 
     engine: Engine
@@ -30,8 +32,8 @@ class Candidate:
 
     @property
     def cost(self) -> float:
-        """Milliseconds a picture, the mean over BATCHES: servers see single pictures and full batches."""
-        return sum(self.milliseconds.get(str(batch), math.inf) for batch in BATCHES) / len(BATCHES)
+        """Milliseconds a picture, the mean of those measured: servers see single pictures and full batches."""
+        return statistics.fmean(self.milliseconds.values()) if self.milliseconds else math.inf
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contract import measure
-from contract.choice import BATCHES, Candidate, Choice
+from contract.choice import FULL, ONE, Candidate, Choice
 from contract.engine import ENGINES, FALLBACK, INT8_NETWORK, NETWORK, Engine, EngineError, Network, open_network
 from contract.golden import LARGEST, TOLERANCE, Golden, difference
 from contract.machine import Machine
@@ -27,6 +28,7 @@ DROP = 0.003  # of top-1, the most that a faster engine may cost
 CLOSE = 1e-3  # of the largest logit: fp32 engines agree so far
 MARGIN = 2.0  # times what was seen on a golden picture may be seen on another machine
 SECONDS = 0.3  # of timing, for each engine and batch
+NEAR = 1.5  # times the fastest engine's milliseconds at one picture: slower ones are not timed any further
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,18 +105,11 @@ def package(bench: Bench, doors: Doors) -> Packaged:
 
 
 def _measured(bench: Bench, engines: Sequence[Engine], reference: Network, doors: Doors) -> Packaged:
-    wanted = logits(reference, bench.held_out)
-    networks = {FALLBACK: reference}
-    found: list[Candidate] = []
-    for engine in engines:
-        try:
-            if lack := engine.lacks(bench.machine):
-                raise EngineError(lack)
-            if engine not in networks:
-                networks[engine] = doors.opened(bench, engine)
-            found.append(timed(bench, networks[engine], doors.clock))
-        except Exception as error:  # each engine has its own types; the others go on
-            found.append(Candidate(engine=engine, accepted=False, reason=why(error)))
+    with ThreadPoolExecutor(1) as beside:  # half of quantising keeps one CPU busy only
+        answers = beside.submit(logits, reference, bench.held_out)
+        networks, refused = _opened(bench, engines, reference, doors)
+    wanted = answers.result()  # nothing else computes any more: time can be taken
+    found = [*refused, *timed(bench, list(networks.values()), doors.clock)]
     judged = judge(bench, found, networks, wanted)
     for each in judged:
         doors.say(told(each))
@@ -128,6 +123,22 @@ def _measured(bench: Bench, engines: Sequence[Engine], reference: Network, doors
     rounded = [networks[each.engine] for each in choice.accepted() if each.engine.precision != "fp32"]
     golden = tuple(tolerant(each, rounded, bench.preprocessing) for each in bench.golden)
     return Packaged(choice=choice, network=networks[choice.engine], golden=golden)
+
+
+def _opened(
+    bench: Bench, engines: Sequence[Engine], reference: Network, doors: Doors
+) -> tuple[dict[Engine, Network], list[Candidate]]:
+    """The engines that open here, and the others with their reasons."""
+    networks, refused = {FALLBACK: reference}, []
+    for engine in engines:
+        try:
+            if lack := engine.lacks(bench.machine):
+                raise EngineError(lack)
+            if engine not in networks:
+                networks[engine] = doors.opened(bench, engine)
+        except Exception as error:  # each engine has its own types; the others go on
+            refused.append(Candidate(engine=engine, accepted=False, reason=why(error)))
+    return networks, refused
 
 
 def asked(engine: str, precision: str) -> tuple[Engine, ...]:
@@ -173,7 +184,7 @@ def accepted(bench: Bench, candidate: Candidate, network: Network, wanted: Float
 
 def _same(bench: Bench, candidate: Candidate, network: Network, wanted: FloatArray) -> Candidate:
     """fp32 gives the same numbers, or something is wrong with it: a few pictures tell."""
-    few = slice(0, max(BATCHES))
+    few = slice(0, FULL)
     far = float(np.abs(_finite(logits(network, bench.held_out[few])) - wanted[few]).max())
     close = far <= CLOSE * max(1.0, float(np.abs(wanted[few]).max()))
     return replace(candidate, accepted=close, reason="" if close else f"logits differ from {FALLBACK}'s by {far:g}")
@@ -199,7 +210,8 @@ def chosen(judged: Sequence[Candidate]) -> Choice:
     if best.engine == FALLBACK:
         return replace(choice, reason=f"{best.cost:.1f} ms a picture, and no faster one is accepted")
     [slow] = [each for each in judged if each.engine == FALLBACK]
-    reason = f"{best.cost:.1f} ms a picture, {slow.cost / best.cost:.1f} times as fast as {FALLBACK}"
+    times = slow.milliseconds[str(ONE)] / best.milliseconds[str(ONE)]  # the batch that both were timed with
+    reason = f"{best.cost:.1f} ms a picture, {times:.1f} times as fast as {FALLBACK}"
     return replace(choice, engine=best.engine, reason=reason)
 
 
@@ -227,7 +239,7 @@ def apart(golden: Golden, network: Network, preprocessing: Preprocessing) -> flo
 
 def logits(network: Network, pictures: FloatArray) -> FloatArray:
     """float32 (N, labels), asked as serving would: a batch at a time."""
-    size = max(BATCHES)
+    size = FULL
     return np.concatenate([network.logits(pictures[at : at + size]) for at in range(0, len(pictures), size)])
 
 
@@ -246,14 +258,26 @@ def versions(engines: Sequence[Engine]) -> dict[str, str]:
     return found
 
 
-def timed(bench: Bench, network: Network, clock: Callable[[], float] = time.perf_counter) -> Candidate:
-    """A candidate with its milliseconds, not yet judged."""
-    pictures = measure.blank(max(BATCHES), bench.preprocessing.crop)
-    times = {
-        str(count): round(measure.milliseconds(network, pictures[:count], seconds=SECONDS, clock=clock), 2)
-        for count in BATCHES
-    }
-    return Candidate(engine=network.engine, accepted=False, milliseconds=times)
+def timed(bench: Bench, networks: Sequence[Network], clock: Callable[[], float]) -> list[Candidate]:
+    """A candidate for each network, not yet judged, with its milliseconds: all at one picture, then at a full batch
+    those that are not NEAR times slower than the fastest. One that fails has its reason."""
+    found = [
+        _timed(bench, network, Candidate(engine=network.engine, accepted=False), ONE, clock) for network in networks
+    ]
+    fastest = min(each.cost for each in found)
+    return [
+        _timed(bench, network, each, FULL, clock) if each.milliseconds and each.cost <= NEAR * fastest else each
+        for network, each in zip(networks, found, strict=True)
+    ]
+
+
+def _timed(bench: Bench, network: Network, known: Candidate, count: int, clock: Callable[[], float]) -> Candidate:
+    try:
+        pictures = measure.blank(count, bench.preprocessing.crop)
+        taken = round(measure.milliseconds(network, pictures, seconds=SECONDS, clock=clock), 2)
+    except Exception as error:  # each engine has its own types
+        return replace(known, reason=why(error), milliseconds={})
+    return replace(known, milliseconds={**known.milliseconds, str(count): taken})
 
 
 def why(error: Exception) -> str:

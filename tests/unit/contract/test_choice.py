@@ -42,7 +42,8 @@ def test_a_record_survives_json() -> None:
 def test_those_accepted_come_fastest_first_by_single_pictures_and_full_batches_alike() -> None:
     assert [each.engine for each in CHOICE.accepted()] == [INT8, FALLBACK]
     assert CHOICE.accepted()[0].cost == 11
-    assert Candidate(engine=BF16, accepted=False, milliseconds={"1": 5.0}).cost == math.inf
+    assert Candidate(engine=BF16, accepted=False, milliseconds={"1": 5.0}).cost == 5.0
+    assert Candidate(engine=BF16, accepted=False).cost == math.inf
 
 
 @pytest.mark.parametrize(

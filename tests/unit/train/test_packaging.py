@@ -90,6 +90,7 @@ class World:
     costs: dict[Engine, float]
     answers: dict[Engine, Answer] = field(default_factory=dict)
     refused: tuple[Engine, ...] = ()
+    full: dict[Engine, float] = field(default_factory=dict)
     now: float = 0.0
     asked: list[Engine] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -100,7 +101,8 @@ class World:
             raise EngineError(f"{engine.network}: {engine} refuses it")
 
         def run(pictures: FloatArray) -> Any:
-            self.now += len(pictures) * self.costs[engine] / 1000
+            more = self.full.get(engine, 1.0) if len(pictures) > 1 else 1.0
+            self.now += len(pictures) * more * self.costs[engine] / 1000
             return self.answers.get(engine, right)(pictures)
 
         return network(engine, run)
@@ -133,6 +135,16 @@ def test_the_fastest_that_answers_as_well_serves_and_what_was_measured_is_record
     assert "slower than one that is accepted" in reason(found.choice, BF16)
     assert world.lines[-1].startswith("serving with onnxruntime-int8: 10.0 ms")
     assert Choice.from_dict(found.choice.to_dict()) == found.choice
+
+
+def test_full_batches_are_timed_of_those_near_the_fastest_only_and_may_turn_the_order() -> None:
+    full = {INT8: 2.0}  # times slower a picture in a full batch
+    world = World({FALLBACK: 40, INT8: 10, BF16: 14, OTHER: 16}, full=full)
+    found = {each.engine: each for each in world.choice().candidates}
+    assert {engine: set(each.milliseconds) for engine, each in found.items() if each.milliseconds} == {
+        INT8: {"1", "8"}, BF16: {"1", "8"}, OTHER: {"1"}, FALLBACK: {"1"},
+    }  # fmt: skip
+    assert (found[INT8].cost, found[BF16].cost, world.choice().engine) == (15.0, 14.0, BF16)
 
 
 def test_where_the_fastest_is_refused_the_next_one_is_looked_at() -> None:
