@@ -93,6 +93,10 @@ class Admission:
                 self._pictures -= count
                 self._pace.answered(count, self._clock())
 
+    def check(self) -> None:
+        """Raises RefusedError where one picture more would be refused: asked before a request costs anything."""
+        self._check(1)
+
     def expected_wait(self) -> float:
         """Seconds until what is inside now has been answered, at the recent pace."""
         return self._pictures * self._pace.seconds()

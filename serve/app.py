@@ -14,18 +14,17 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 
-from serve import codec, page
+from serve import codec, door, page
 from serve.admission import Admission, RefusedError
 from serve.answers import CSV, JSON, NotAcceptableError, Wanted, wanted
 from serve.batcher import ClosedError, UnwantedError
 from serve.codec import BadRequestError
+from serve.door import ATTRIBUTES, Door
 from serve.environment import Settings
 from serve.loader import Loaded, Loader
 from serve.metrics import CONTENT_TYPE, Metrics
 from serve.pipeline import Caller, Classified, Pipeline
 
-ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-DISCARD_SECONDS, DISCARD_BYTES = 5.0, 64 * 1024 * 1024
 log = logging.getLogger("kennel.serve")
 
 
@@ -72,6 +71,7 @@ def create_app(service: Service) -> Flask:
     _add_people(app, service)
     _add_errors(app, service)
     _add_observation(app, service)
+    app.wsgi_app = Door(app.wsgi_app, service.admission, service.metrics)  # type: ignore[method-assign]
     return app
 
 
@@ -136,7 +136,7 @@ def _add_errors(app: Flask, service: Service) -> None:
 
     @app.errorhandler(RefusedError)
     def refused(error: RefusedError) -> Response:
-        return answer(503, error.code, str(error), {"Retry-After": str(error.seconds)})
+        return answer(503, error.code, str(error), door.retry(error))
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
@@ -158,23 +158,17 @@ def _add_observation(app: Flask, service: Service) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         if response.status_code >= 400:
-            _discard_body()
-        seconds = time.perf_counter() - g.started
-        service.metrics.answered(request.path, response.status_code, seconds)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        attributes = request.headers.get(ATTRIBUTES, "")
-        if 0 < len(attributes) <= 1024 and attributes.isascii() and attributes.isprintable():
-            response.headers[ATTRIBUTES] = attributes  # it returns only if the container sets it (CONTRACTS 31)
-        quiet = request.path in ("/ping", "/metrics")
-        log.log(
-            logging.DEBUG if quiet else logging.INFO,
-            "%s %s %d %.1f ms pictures=%d%s",
+            door.discard(request.environ["wsgi.input"])
+        response.headers.update(door.always(request.headers.get(ATTRIBUTES, "")))
+        seconds, error = time.perf_counter() - g.started, g.get("error", "")
+        door.observe(
+            service.metrics,
             request.method,
             request.path,
             response.status_code,
-            seconds * 1000,
-            g.pictures,
-            f" error={g.error}" if "error" in g else "",
+            seconds,
+            pictures=g.pictures,
+            error=error,
         )
         return response
 
@@ -190,20 +184,6 @@ def _invoke(service: Service, loaded: Loaded) -> Response:
     body = codec.encode(found.logits, predictor.labels, choice, predictor.name())
     content_type = "text/csv; charset=utf-8" if choice.media_type == CSV else choice.media_type
     return Response(body, 200, {"Server-Timing": timing}, content_type=content_type)
-
-
-def _discard_body() -> None:
-    """Reads what a refused caller still sends, within bounds: closed earlier, it would see a reset and no reason."""
-    end = time.monotonic() + DISCARD_SECONDS
-    left = DISCARD_BYTES
-    while left > 0 and time.monotonic() < end:
-        try:
-            data = request.environ["wsgi.input"].read(65536)
-        except (OSError, ValueError):
-            return
-        if not data:
-            return
-        left -= len(data)
 
 
 def _wanted(settings: Settings) -> Wanted:

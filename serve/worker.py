@@ -1,7 +1,8 @@
 """Gunicorn's threaded worker, but one that loses no request when it is told to stop (CONTRACTS 36).
 
 A kept connection's next request is awaited in the thread that answered the last one, while threads are plenty: gunicorn
-takes the connection back to its main thread after every answer, which is two more threads' turns a request.
+takes the connection back to its main thread after every answer, which is two more threads' turns a request. And an
+answer leaves in one write: gunicorn sends head and body apart, which wakes the caller twice.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import threading
 import time
 from typing import Any
 
+from gunicorn.http import wsgi
 from gunicorn.workers.gthread import ThreadWorker
 
 from serve.environment import STAYING_THREADS
@@ -23,6 +25,31 @@ STALL_SECONDS = 30
 FIRST_SECONDS = 5.0  # a new connection's thread waits so long for its first bytes, as gunicorn's own does
 STAY_SECONDS = 10.0
 LINGER_SECONDS, LINGER_BYTES = 2.0, 65536
+
+
+class Answer(wsgi.Response):
+    """Holds its head back until there is a body to go with it."""
+
+    headers_sent: bool
+    _head = b""
+
+    def send_headers(self) -> None:
+        if not self.headers_sent:
+            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+            self._head = "".join(lines).encode("latin-1")
+            self.headers_sent = True
+
+    def _emit_body(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if self.chunked:
+            data = b"%X\r\n%b\r\n" % (len(data), data)
+        self.sock.sendall(head + data)
+
+    def close(self) -> None:
+        self.send_headers()
+        end = b"0\r\n\r\n" if self.chunked else b""
+        if self._head or end:
+            self.sock.sendall(self._head + end)
 
 
 class DrainingWorker(ThreadWorker):
@@ -63,6 +90,22 @@ class DrainingWorker(ThreadWorker):
         if result is False:
             _linger(conn.sock)
         return result
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Answers one request; whether the connection may stay."""
+        answer, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, response_class=Answer)
+        environ["wsgi.multithread"] = True
+        if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
+            answer.force_close()
+        parts = self.wsgi(environ, answer.start_response)
+        try:
+            for part in parts:
+                answer.write(part)
+            answer.close()
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+        return not answer.should_close()
 
     def _stay(self, conn: Any) -> bool:
         """Whether the next request is here. False: let the poller wait for it."""

@@ -44,6 +44,16 @@ def test_it_listens_on_the_platforms_port_and_classifies(running: Running) -> No
     assert classify(running) == "red"
 
 
+def test_an_answer_arrives_in_one_piece_so_that_its_caller_wakes_once(running: Running) -> None:
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(RED)
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as caller:
+        for _ in range(20):
+            caller.sendall(head + RED)
+            first = caller.recv(65536)
+            assert first.startswith(b"HTTP/1.1 200 ")
+            assert first.endswith(b"}]}")
+
+
 def test_a_body_streamed_without_a_length_is_read_and_is_bounded_too(running: Running) -> None:
     chunks = [RED[i : i + 100] for i in range(0, len(RED), 100)]
     assert running.request("POST", "/invocations", iter(chunks), Content_Type="image/jpeg")[0] == 200

@@ -45,8 +45,7 @@ def accepted(answers: list[Answer]) -> list[Answer]:
     return [answer for answer in answers if answer.status == 200]
 
 
-def cpu_a_request(found: Running, requests: int = 1000, callers: int = 4) -> float:
-    closed_loop(found.port, callers=callers, requests=20)
+def cpu_a_request(found: Running, requests: int = 400, callers: int = 4) -> float:
     before = cpu_seconds(found.process.pid)
     closed_loop(found.port, callers=callers, requests=requests // callers)
     return (cpu_seconds(found.process.pid) - before) / requests
@@ -54,18 +53,23 @@ def cpu_a_request(found: Running, requests: int = 1000, callers: int = 4) -> flo
 
 def test_a_request_costs_little_beside_the_least_server_and_its_own_picture(folder: Path) -> None:
     model = predictor()
-    started, times = time.process_time(), 500
-    for _ in range(times):
-        model.logits(codec.decode(RED, model.preprocessing, max_pixels=10**6)[None])
-    work = (time.process_time() - started) / times
-    with server(folder, module=(SLEEPING, "floor")) as least:
-        least.wait_ready()
-        floor = cpu_a_request(least)
-    with server(folder, {"KENNEL_MAX_WAIT": "20"}) as found:
-        found.wait_ready()
-        ours = cpu_a_request(found)
+    alone, bare, ours = [], [], []
+    with server(folder, module=(SLEEPING, "floor")) as floor, server(folder, {"KENNEL_MAX_WAIT": "20"}) as found:
+        for each in (floor, found):
+            each.wait_ready()
+            closed_loop(each.port, callers=4, requests=20)
+        for _ in range(5):  # in turns: a neighbour disturbs both alike
+            started, times = time.process_time(), 200
+            for _ in range(times):
+                model.logits(codec.decode(RED, model.preprocessing, max_pixels=10**6)[None])
+            alone.append((time.process_time() - started) / times)
+            bare.append(cpu_a_request(floor))
+            ours.append(cpu_a_request(found))
     # Seen: 2.2 to 2.8. It was 4.4 when each request took two turns of other threads.
-    assert ours / (floor + work) < 3.6, f"{ours * 1e6:.0f}, {floor * 1e6:.0f} and {work * 1e6:.0f} µs of CPU"
+    parts = [min(costs) for costs in (ours, bare, alone)]  # whatever else runs on the machine only adds
+    assert parts[0] / (parts[1] + parts[2]) < 3.6, "{:.0f}, {:.0f} and {:.0f} µs of CPU".format(
+        *(1e6 * part for part in parts)
+    )
 
 
 def test_a_lone_request_is_not_delayed(sleeping: Running) -> None:
