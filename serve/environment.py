@@ -53,6 +53,8 @@ def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = 
     level = environ.get("KENNEL_LOG_LEVEL", "info").lower()
     if level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"KENNEL_LOG_LEVEL={level!r}: must be debug, info, warning or error")
+    max_batch = _number(environ, "KENNEL_MAX_BATCH", Settings.max_batch, 1, 1024)
+    max_requests = _number(environ, "KENNEL_MAX_REQUESTS", Settings.max_requests, 1, 500)
     return Settings(
         model_dir=Path(environ.get("KENNEL_MODEL_DIR") or Settings.model_dir),
         port=_number(environ, "SAGEMAKER_BIND_TO_PORT", Settings.port, 1, 65535),
@@ -61,12 +63,12 @@ def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = 
         max_body_bytes=_number(environ, "KENNEL_MAX_BODY_BYTES", _body_bytes(environ, batch), 1, MAX_BATCH_MIB * MIB),
         max_pixels=_number(environ, "KENNEL_MAX_PIXELS", _pixels(threads, memory), 1, 1_000_000_000),
         max_pictures=_number(environ, "KENNEL_MAX_PICTURES", Settings.max_pictures, 1, 10_000),
-        max_batch=_number(environ, "KENNEL_MAX_BATCH", Settings.max_batch, 1, 1024),
+        max_batch=max_batch,
         max_waiting=_number(environ, "KENNEL_MAX_WAITING", Settings.max_waiting, 1, 100_000),
-        max_requests=_number(environ, "KENNEL_MAX_REQUESTS", Settings.max_requests, 1, 500),
+        max_requests=max_requests,
         max_wait=_seconds(environ, "KENNEL_MAX_WAIT", Settings.answer_timeout if batch else Settings.max_wait),
-        transform_concurrency=_number(environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", max(2, 2 * threads), 0, 10_000)
-        or max(2, 2 * threads),
+        transform_concurrency=_number(environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", 0, 0, 10_000)
+        or min(2 * threads + max_batch, max_requests),  # a batch waits complete while the last one is computed
         golden_tolerance=_share(environ, "KENNEL_GOLDEN_TOLERANCE"),
         engine=_engine(environ),
         log_level=level,

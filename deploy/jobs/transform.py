@@ -19,7 +19,7 @@ from deploy.settings import Settings
 FOLDER = "transform"  # of the bucket: what the endpoint's role may read and write
 MIB = 1024**2
 DEFAULT_MB, LARGEST_MB = 6, 100
-CONCURRENCY = 4
+CONCURRENCY = 12  # a full batch of 8 waits while another is computed: 79 pictures a second on 2 cores, not 73 of 4
 TIMEOUT_S, RETRIES = 600, 3
 ENDED = ("Completed", "Failed", "Stopped")
 MEDIA_TYPE = "application/octet-stream"  # a prefix may mix JPEG and PNG: the server looks for itself

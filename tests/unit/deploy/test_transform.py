@@ -46,7 +46,7 @@ def test_what_is_asked_of_a_transform_job(golden: Golden) -> None:
         golden("transform", sent)
 
 
-@pytest.mark.parametrize(("megabytes", "payload", "at_once"), [(1, 6, 4), (25, 25, 4), (26, 26, 3), (100, 100, 1)])
+@pytest.mark.parametrize(("megabytes", "payload", "at_once"), [(1, 6, 12), (8, 8, 12), (9, 9, 11), (100, 100, 1)])
 def test_payload_and_requests_at_once_stay_within_100_mb(
     settings: Settings, megabytes: int, payload: int, at_once: int
 ) -> None:

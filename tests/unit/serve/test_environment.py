@@ -23,6 +23,22 @@ def test_a_transform_job_sets_the_payload(megabytes: str, size: int) -> None:
     assert from_environ(environ, cpus=1).max_body_bytes == size
 
 
+@pytest.mark.parametrize(
+    ("variables", "callers"),
+    [
+        ({}, 12),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "3"}, 3),
+        ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"}, 12),
+        ({"KENNEL_MAX_BATCH": "16"}, 20),
+        ({"KENNEL_MAX_REQUESTS": "5"}, 5),
+    ],
+)
+def test_a_transform_job_is_asked_for_enough_callers_to_fill_the_next_batch_but_no_more_than_are_let_in(
+    variables: dict[str, str], callers: int
+) -> None:
+    assert from_environ(variables, cpus=2, memory=None).transform_concurrency == callers
+
+
 def test_outside_a_transform_job_its_payload_is_ignored() -> None:
     assert from_environ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "20"}, cpus=1).max_body_bytes == 6_291_456
 
