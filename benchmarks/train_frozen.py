@@ -13,17 +13,17 @@ Writes results/train_frozen.json.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
-import subprocess
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from benchmarks.harness import Row, at_least, column, environments, interleaved, machine, not_measured, speedup, write
+from benchmarks.harness import Row, at_least, column, interleaved, machine, not_measured, speedup, write
 from benchmarks.training import checks, ours, peer, pictures, views
+from benchmarks.training.contest import RUNS, Contest, Measured
 from benchmarks.training.estimate import whole
-from benchmarks.training.job import Job, Outcome, digest
+from benchmarks.training.job import Job
 from benchmarks.training.judge import judge
-from benchmarks.training.peer import PEERS, PLAIN, TIMM, Peer, called
+from benchmarks.training.peer import PEERS, PLAIN, TIMM, Peer, Ran, called
 
 EPOCHS = 20
 TIMED = {"train": 96, "valid": 32, "test": 32}
@@ -31,79 +31,33 @@ SHORT = 2  # epochs of a peer's timed job
 BATCH = 32
 RATE = 0.003  # ours too, by default
 TARGET = 15.0
-RUNS = environments.HOME / "runs"
 WHAT = f"frozen ResNet-50, {EPOCHS} epochs, whole job, s"
 
 
-class Frozen:
-    """The contestants of this table, and what they did beside their times."""
+def contestants(table: Contest) -> dict[str, Callable[[], Measured]]:
+    """Ours, every peer, and one peer with its own options for speed."""
+    counts, seeds = pictures.counts(table.data), itertools.count()
 
-    def __init__(self) -> None:
-        self.data, self.weights = pictures.whole(), pictures.starting_weights()
-        self.part = pictures.share("frozen", TIMED)
-        self.counts = pictures.counts(self.data)
-        self.outcomes: dict[str, Outcome] = {}
-        self.failed: dict[str, str] = {}
-        self.seed = 0
-
-    def ready(self) -> None:
-        """Installs and imports everybody; who cannot be, has failed."""
-        ours.ready()
-        for one in PEERS:
-            try:
-                one.ready()
-            except RuntimeError as error:
-                self.failed |= dict.fromkeys((one.name, called(one, fast=True)), str(error))
-
-    def ours(self) -> Mapping[str, float]:
-        """One whole run of ours, each time with the next seed."""
-        settings = {"epochs": EPOCHS, "freeze_backbone": True, "seed": self.seed}
-        run = ours.train(self.data, self.weights, RUNS / "frozen-ours", **settings)
-        self.seed += 1
-        checks.ours_whole(run, counts=self.counts, epochs=EPOCHS)
+    def mine() -> Measured:
+        """A whole run, each time with the next seed."""
+        settings = {"epochs": EPOCHS, "freeze_backbone": True, "seed": next(seeds)}
+        run = ours.train(table.data, table.weights, RUNS / "frozen-ours", **settings)
+        checks.ours_whole(run, counts=counts, epochs=EPOCHS)
         return {"seconds": run.wall, "test_top1": run.closing["test_top1"]}
 
-    def theirs(self, one: Peer, *, fast: bool = False) -> Callable[[], Mapping[str, float]]:
-        """A short run of a peer and the whole job that it stands for; nothing once it has failed."""
-        name = called(one, fast=fast)
+    def theirs(one: Peer, *, fast: bool = False) -> Callable[[], Measured]:
+        """A short run of a peer and the whole job that it stands for."""
 
-        def measure() -> Mapping[str, float]:
-            if name in self.failed:
-                return {}
-            try:
-                ran = peer.train(one, self.job(one, self.part, SHORT, fast=fast))
-                checks.peer_learns(name, ran.outcome.losses)
-            except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
-                self.failed[name] = str(error)
-                return {}
-            self.outcomes[name] = ran.outcome
-            found = whole(ran.wall, ran.outcome, TIMED, self.counts, batch=BATCH, drops_last=one.drops_last)
+        def stretched(ran: Ran) -> Measured:
+            found = whole(ran.wall, ran.outcome, TIMED, counts, batch=BATCH, drops_last=one.drops_last)
             return {"seconds": found.seconds(EPOCHS), "short_job": ran.wall, "once": found.once, "epoch": found.epoch}
 
-        return measure
+        return table.theirs(one, stretched, epochs=SHORT, fast=fast)
 
-    def job(self, one: Peer, data: Path, epochs: int, *, fast: bool = False) -> Job:
-        """A peer's job on `data`."""
-        folder = RUNS / f"frozen-{one.script}"
-        return Job(
-            data=data,
-            weights=self.weights,
-            output=folder,
-            epochs=epochs,
-            frozen=True,
-            rate=RATE,
-            batch=BATCH,
-            fast=fast,
-        )
+    return {"ours": mine, **{one.name: theirs(one) for one in PEERS}, called(TIMM, fast=True): theirs(TIMM, fast=True)}
 
 
-def contestants(table: Frozen) -> dict[str, Callable[[], Mapping[str, float]]]:
-    """Ours, every peer, and one peer with its own options for speed."""
-    plain = {one.name: table.theirs(one) for one in PEERS}
-    return {"ours": table.ours, **plain, called(TIMM, fast=True): table.theirs(TIMM, fast=True)}
-
-
-def time_rows(taken: Mapping[str, list[Mapping[str, float]]], failed: Mapping[str, str]) -> list[Row]:
+def time_rows(taken: Mapping[str, list[Measured]], failed: Mapping[str, str]) -> list[Row]:
     """A row for each peer, the fastest first. The target is set against trainers as they come."""
     mine, rows = column(taken["ours"], "seconds"), []
     for name, found in taken.items():
@@ -124,7 +78,7 @@ def known(name: str) -> Peer:
     return next(one for one in PEERS if name.startswith(one.name))
 
 
-def accuracy_row(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]], seeds: int) -> Row:
+def accuracy_row(table: Contest, taken: Mapping[str, list[Measured]], seeds: int) -> Row:
     """Test top-1 by seed: ours, and a peer's own training at the best of its learning rates."""
     job = Job(data=table.data, weights=table.weights, output=views.FOLDER, epochs=EPOCHS, frozen=True, rate=RATE)
     found = views.peer_top1(PLAIN.python(), job, seeds)
@@ -135,7 +89,7 @@ def accuracy_row(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]], 
                     note="equal means within 0.5 points")  # fmt: skip
 
 
-def whole_row(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> Row:
+def whole_row(table: Contest, taken: Mapping[str, list[Measured]]) -> Row:
     """The fastest peer's job really run, once."""
     plain = [one for one in PEERS if one.name not in table.failed]
     fastest = min(plain, key=lambda one: statistics.median(column(taken[one.name], "seconds")))
@@ -148,14 +102,13 @@ def whole_row(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> 
     return speedup(WHAT, mine, [ran.wall], f"{fastest.name}, run whole", target=TARGET, note=note)
 
 
-def check(table: Frozen, taken: Mapping[str, list[Mapping[str, float]]]) -> int:
+def check(table: Contest, taken: Mapping[str, list[Measured]]) -> int:
     """The same pictures and parameters for all, and our last model through the judge. Raises CheckError."""
-    trained = checks.peers_alike(table.outcomes, files=digest((table.part / "train").glob("*/*.jpg")))
     found = judge(PLAIN.python(), RUNS / "frozen-ours" / "model", table.data / "test", table.weights)
     checks.judged_alike(taken["ours"][-1]["test_top1"], found["top1"])
     if found["backbone_changed"]:
         raise checks.CheckError(f"ours changed {found['backbone_changed']:.0f} numbers of a frozen backbone")
-    return trained
+    return table.trained_alike()
 
 
 def main() -> None:
@@ -163,7 +116,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--whole", action="store_true", help="run the fastest peer's 20 epochs, once: a quarter hour")
     options = parser.parse_args()
-    table = Frozen()
+    table = Contest("frozen", TIMED, frozen=True, rate=RATE, batch=BATCH)
     said = machine(dict(package.split("==") for package in peer.TORCH))
     print(said, flush=True)
     table.ready()

@@ -13,85 +13,44 @@ Writes results/train_full.json.
 from __future__ import annotations
 
 import argparse
-import subprocess
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-from benchmarks.harness import Row, at_least, column, environments, interleaved, machine, not_measured, write
-from benchmarks.training import checks, ours, peer, pictures
+from benchmarks.harness import Row, at_least, column, interleaved, machine, not_measured, write
+from benchmarks.training import checks, ours, peer
+from benchmarks.training.contest import RUNS, Contest, Measured
 from benchmarks.training.estimate import pace
-from benchmarks.training.job import Job, Outcome, digest
-from benchmarks.training.peer import PEERS, Peer, called
+from benchmarks.training.peer import PEERS, Ran, called
 
 TIMED = {"train": 64, "valid": 14, "test": 0}
 BATCH = 32
 RATE = 0.01  # ours too, by default
 TARGET = 1.3
-RUNS = environments.HOME / "runs"
 WHAT = "ResNet-50 fine-tuned whole, batch 32, pictures a second"
 
 
-class Full:
-    """The contestants of this table, and what they did beside their paces."""
+def contestants(table: Contest) -> dict[str, Callable[[], Measured]]:
+    """Ours, every peer as it comes, and with its own options for speed."""
 
-    def __init__(self) -> None:
-        self.data, self.weights = pictures.whole(), pictures.starting_weights()
-        self.part = pictures.share("full", TIMED)
-        self.outcomes: dict[str, Outcome] = {}
-        self.failed: dict[str, str] = {}
-
-    def ready(self) -> None:
-        """Installs and imports everybody; who cannot be, has failed."""
-        ours.ready()
-        for one in PEERS:
-            try:
-                one.ready()
-            except RuntimeError as error:
-                self.failed |= dict.fromkeys((one.name, called(one, fast=True)), str(error))
-
-    def ours(self) -> Mapping[str, float]:
+    def mine() -> Measured:
         """Two epochs, of which the second counts."""
-        run = ours.train(self.part, self.weights, RUNS / "full-ours", epochs=2, freeze_backbone=False, batch_size=BATCH)
+        run = ours.train(
+            table.part, table.weights, RUNS / "full-ours", epochs=2, freeze_backbone=False, batch_size=BATCH
+        )
         checks.ours_whole(run, counts=TIMED, epochs=2)
         return {"pictures_per_second": run.epochs[-1]["pictures_per_second"]}
 
-    def theirs(self, one: Peer, *, fast: bool = False) -> Callable[[], Mapping[str, float]]:
-        """An epoch; nothing once it has failed."""
-        name = called(one, fast=fast)
+    def theirs(ran: Ran) -> Measured:
+        return {"pictures_per_second": pace(ran.outcome, BATCH)}
 
-        def measure() -> Mapping[str, float]:
-            if name in self.failed:
-                return {}
-            try:
-                ran = peer.train(one, self.job(one, self.part, epochs=1, fast=fast))
-                checks.peer_learns(name, ran.outcome.losses)
-            except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
-                self.failed[name] = str(error)
-                return {}
-            self.outcomes[name] = ran.outcome
-            return {"pictures_per_second": pace(ran.outcome, BATCH)}
-
-        return measure
-
-    def job(self, one: Peer, data: Path, *, epochs: int, fast: bool = False) -> Job:
-        """A peer's job on `data`."""
-        return Job(
-            data=data, weights=self.weights, output=RUNS / f"full-{one.script}", epochs=epochs, frozen=False,
-            rate=RATE, batch=BATCH, fast=fast,
-        )  # fmt: skip
-
-
-def contestants(table: Full) -> dict[str, Callable[[], Mapping[str, float]]]:
-    """Ours, every peer as it comes, and with its own options for speed."""
-    found: dict[str, Callable[[], Mapping[str, float]]] = {"ours": table.ours}
+    found: dict[str, Callable[[], Measured]] = {"ours": mine}
     for one in PEERS:
-        found[one.name] = table.theirs(one)
+        found[one.name] = table.theirs(one, theirs, epochs=1)
         if one.fast:
-            found[called(one, fast=True)] = table.theirs(one, fast=True)
+            found[called(one, fast=True)] = table.theirs(one, theirs, epochs=1, fast=True)
     return found
 
 
-def pace_rows(taken: Mapping[str, list[Mapping[str, float]]], failed: Mapping[str, str]) -> list[Row]:
+def pace_rows(taken: Mapping[str, list[Measured]], failed: Mapping[str, str]) -> list[Row]:
     """A row for each peer, the fastest first, and those with their options for speed behind them."""
     mine = column(taken["ours"], "pictures_per_second")
     defaults: list[Row] = []
@@ -120,13 +79,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    table = Full()
+    table = Contest("full", TIMED, frozen=False, rate=RATE, batch=BATCH)
     said = machine(dict(package.split("==") for package in peer.TORCH))
     print(said, flush=True)
     table.ready()
     taken = interleaved(contestants(table), options.rounds)
-    trained = checks.peers_alike(table.outcomes, files=digest((table.part / "train").glob("*/*.jpg")))
-    print(f"  the same pictures for all, {trained} parameters trained, losses are numbers", flush=True)
+    print(f"  the same pictures for all, {table.trained_alike()} parameters trained, losses are numbers", flush=True)
     write(
         "train_full",
         pace_rows(taken, table.failed),
