@@ -25,12 +25,26 @@ def test_a_standardised_head_starts_and_ends_as_the_same_function_as_a_plain_one
     torch.testing.assert_close(small.plain()(split.values[0]), small(split.values[0]), rtol=1e-4, atol=1e-4)
 
 
+def test_features_come_to_the_head_centred_and_of_size_one_but_none_is_made_larger_than_another() -> None:
+    split = _features(count=3000)
+    small = Standard(nn.Linear(6, 6), split.values)
+    with torch.no_grad():
+        small.head.weight.copy_(torch.eye(6))
+        small.head.bias.zero_()
+        seen = small(split.values).reshape(-1, 6)
+    size = seen.std(dim=0, correction=0)
+    torch.testing.assert_close(seen.mean(dim=0), torch.zeros(6), rtol=0, atol=1e-5)
+    torch.testing.assert_close(size.square().mean(), torch.tensor(1.0), rtol=1e-4, atol=0)
+    torch.testing.assert_close(size / size[-1], torch.linspace(0.1, 30, 6) / 30, rtol=0.1, atol=0)
+
+
 def test_a_feature_that_never_changes_does_no_harm() -> None:
     split = _features()
     split.values[..., 2] = 0.0
-    small = Standard(nn.Linear(6, 3), split.values)
-    assert torch.isfinite(small(split.values[0])).all()
-    assert torch.isfinite(small.plain().weight).all()
+    for values in (split.values, torch.full_like(split.values, 7.0)):
+        small = Standard(nn.Linear(6, 3), values)
+        assert torch.isfinite(small(values[0])).all()
+        assert torch.isfinite(small.plain().weight).all()
 
 
 def test_the_scale_is_the_same_however_many_blocks_there_are() -> None:
