@@ -5,7 +5,7 @@
 Seconds from exec until the model is written and test top-1 known, imports and start included. Ours runs whole in every
 round, with another seed. A peer's 20 epochs take a quarter of an hour, so in each round it runs two epochs on an even
 part of the same pictures; the second one's pace by step is multiplied (benchmarks/training/estimate.py). --whole
-really runs the 20 epochs of the fastest peer, once. Accuracy: benchmarks/training/views.py.
+really runs the 20 epochs of the fastest peer, once. What is learnt: benchmarks/train_frozen_accuracy.py.
 
 Writes results/train_frozen.json.
 """
@@ -17,11 +17,10 @@ import itertools
 import statistics
 from collections.abc import Callable, Mapping
 
-from benchmarks.harness import Row, at_least, column, interleaved, machine, not_measured, speedup, write
-from benchmarks.training import checks, ours, peer, pictures, views
+from benchmarks.harness import Row, column, interleaved, machine, not_measured, speedup, write
+from benchmarks.training import checks, ours, peer, pictures
 from benchmarks.training.contest import RUNS, Contest, Measured
 from benchmarks.training.estimate import whole
-from benchmarks.training.job import Job
 from benchmarks.training.judge import judge
 from benchmarks.training.peer import PEERS, PLAIN, TIMM, Peer, Ran, called
 
@@ -78,17 +77,6 @@ def known(name: str) -> Peer:
     return next(one for one in PEERS if name.startswith(one.name))
 
 
-def accuracy_row(table: Contest, taken: Mapping[str, list[Measured]], seeds: int) -> Row:
-    """Test top-1 by seed: ours, and a peer's own training at the best of its learning rates."""
-    job = Job(data=table.data, weights=table.weights, output=views.FOLDER, epochs=EPOCHS, frozen=True, rate=RATE)
-    found = views.peer_top1(PLAIN.python(), job, seeds)
-    target = round(1 - checks.TOP1_TOLERANCE / statistics.median(found["test"]), 4)
-    mine = column(taken["ours"], "test_top1")
-    name = f"any peer, learning rate {found['rate']} (best of {len(views.RATES)} on valid)"
-    return at_least("frozen ResNet-50, test top-1 over seeds", mine, found["test"], name, target=target,
-                    note="equal means within 0.5 points")  # fmt: skip
-
-
 def whole_row(table: Contest, taken: Mapping[str, list[Measured]]) -> Row:
     """The fastest peer's job really run, once."""
     plain = [one for one in PEERS if one.name not in table.failed]
@@ -123,7 +111,7 @@ def main() -> None:
     taken = interleaved(contestants(table), options.rounds)
     trained = check(table, taken)
     print(f"  the same pictures for all, {trained} parameters trained, every loss falls", flush=True)
-    rows = [*time_rows(taken, table.failed), accuracy_row(table, taken, options.rounds)]
+    rows = time_rows(taken, table.failed)
     if options.whole:
         rows.append(whole_row(table, taken))
     write("train_frozen", rows, taken, said, title="Frozen backbone: the whole job, times faster")

@@ -5,7 +5,7 @@
 Everybody trains on the same even part of the starter pictures. Of a peer the steps of an epoch count but the first,
 which waits for its loader; of ours the whole second epoch, waiting included, as it reports it itself. Ours runs with
 its default settings, peers with theirs, and once more with their own options for speed on a CPU where they have some:
-those rows have no target. What is learnt: benchmarks/train_accuracy.py.
+those rows have no target. What is learnt: benchmarks/train_full_accuracy.py.
 
 Writes results/train_full.json.
 """

@@ -1,11 +1,11 @@
 """What a whole network learns: test top-1 after equal epochs on all pictures, ours against a plain loop, over seeds.
 
-    .venv/bin/python -m benchmarks.train_accuracy [--seeds N] [--epochs N]
+    .venv/bin/python -m benchmarks.train_full_accuracy [--seeds N] [--epochs N]
 
 ResNet-50 at 224 px, batch 32, each with the same learning rate; the other trainers of train_full run the plain loop's
 arithmetic. One judge for both: float32 torch. Seconds are told but not held to anything: train_full does that.
 
-Writes results/train_accuracy.json. A seed of two epochs takes about seven minutes on two cores.
+Writes results/train_full_accuracy.json. A seed of two epochs takes about seven minutes on two cores.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def main() -> None:
     ours.ready()
     PLAIN.ready()
     taken = interleaved({"ours": table.ours, PLAIN.name: table.plain}, options.seeds)
-    write("train_accuracy", rows(taken, options.epochs), taken, said, title="Full fine-tuning: test top-1")
+    write("train_full_accuracy", rows(taken, options.epochs), taken, said, title="Full fine-tuning: test top-1")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""What a new head on a frozen ResNet-50 learns: test top-1 after 20 epochs at 224 px, over seeds, ours against peers.
+
+    .venv/bin/python -m benchmarks.train_frozen_accuracy [--seeds N]
+
+Ours runs whole, with its default settings, and is evaluated as it will serve. A frozen backbone makes the same of a
+picture whoever trains the head behind it, so one row stands for every peer: benchmarks/training/views.py. It sees
+another crop of each picture in each epoch and gets the best of five learning rates, ours one view and its own default.
+
+Writes results/train_frozen_accuracy.json. Five seeds take about six minutes on two cores; the first time, seven more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Mapping, Sequence
+
+from benchmarks.harness import Row, at_least, column, environments, machine, write
+from benchmarks.training import checks, ours, peer, pictures, views
+from benchmarks.training.job import Job
+from benchmarks.training.judge import judge
+from benchmarks.training.peer import PLAIN
+
+EPOCHS = 20
+RUNS = environments.HOME / "runs"
+Measured = Mapping[str, float]
+
+
+def mine(seed: int) -> Measured:
+    """A run of ours; the judge finds what it says of itself. Raises CheckError."""
+    data, weights = pictures.whole(), pictures.starting_weights()
+    settings = {"epochs": EPOCHS, "freeze_backbone": True, "seed": seed}
+    run = ours.train(data, weights, RUNS / "frozen-accuracy", **settings)
+    checks.ours_whole(run, counts=pictures.counts(data), epochs=EPOCHS)
+    found = judge(PLAIN.python(), run.model, data / "test", weights)
+    checks.judged_alike(run.closing["test_top1"], found["top1"])
+    print(f"  seed {seed}: test top-1 {run.closing['test_top1']:.4f}, in float32 {found['top1']:.4f}", flush=True)
+    return {"top1": run.closing["test_top1"], "top1_float32": found["top1"], "seconds": run.wall}
+
+
+def rows(taken: Mapping[str, Sequence[Measured]], rate: float) -> list[Row]:
+    """Top-1, where half a point less is still equal."""
+    us, them = column(taken["ours"], "top1"), column(taken["any peer"], "top1")
+    target = round(1 - checks.TOP1_TOLERANCE / statistics.median(them), 4)
+    name = f"any peer, learning rate {rate:g} (best of {len(views.RATES)} on valid)"
+    what = f"frozen ResNet-50, {EPOCHS} epochs, test top-1 over {len(us)} seeds"
+    return [at_least(what, us, them, name, target=target, note="equal means within 0.5 points")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    said = machine(dict(package.split("==") for package in peer.TORCH))
+    print(said, flush=True)
+    ours.ready()
+    PLAIN.ready()
+    data, weights = pictures.whole(), pictures.starting_weights()
+    job = Job(data=data, weights=weights, output=views.FOLDER, epochs=EPOCHS, frozen=True, rate=views.RATES[0])
+    theirs = views.peer_top1(PLAIN.python(), job, options.seeds)
+    taken: dict[str, list[Measured]] = {
+        "ours": [mine(seed) for seed in range(options.seeds)],
+        "any peer": [{"top1": found} for found in theirs["test"]],
+    }
+    write("train_frozen_accuracy", rows(taken, theirs["rate"]), taken, said, title="Frozen backbone: test top-1")
+
+
+if __name__ == "__main__":
+    main()
