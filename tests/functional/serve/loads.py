@@ -75,6 +75,14 @@ def cpu_seconds(pid: int) -> float:
     return own + sum(cpu_seconds(int(child)) for child in children)
 
 
+def thread_turns(pid: int) -> int:
+    """How often a thread of a process, or of its children that live, has gone to sleep until something woke it."""
+    threads = list(Path(f"/proc/{pid}/task").iterdir())
+    told = [line for thread in threads for line in (thread / "status").read_text().splitlines()]
+    own = sum(int(line.split()[1]) for line in told if line.startswith("voluntary_ctxt_switches"))
+    return own + sum(thread_turns(int(child)) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
 def _together(calls: list[Callable[[], None]]) -> None:
     threads = [threading.Thread(target=call) for call in calls]
     for thread in threads:

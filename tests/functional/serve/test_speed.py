@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from serve import codec
-from tests.functional.serve.loads import RED, Answer, arrivals, closed_loop, cpu_seconds
+from tests.functional.serve.loads import RED, Answer, arrivals, closed_loop, cpu_seconds, thread_turns
 from tests.functional.serve.processes import Running, server
 from tests.unit.serve.artifacts import write_artifact
 from tests.unit.serve.services import predictor
@@ -45,10 +45,12 @@ def accepted(answers: list[Answer]) -> list[Answer]:
     return [answer for answer in answers if answer.status == 200]
 
 
-def cpu_a_request(found: Running, requests: int = 400, callers: int = 4) -> float:
-    before = cpu_seconds(found.process.pid)
-    closed_loop(found.port, callers=callers, requests=requests // callers)
-    return (cpu_seconds(found.process.pid) - before) / requests
+def a_request(found: Running, requests: int = 400) -> tuple[float, float]:
+    """CPU seconds and turns of threads that one request takes, of one caller: several wait for the interpreter lock."""
+    pid = found.process.pid
+    before = cpu_seconds(pid), thread_turns(pid)
+    closed_loop(found.port, callers=1, requests=requests)
+    return (cpu_seconds(pid) - before[0]) / requests, (thread_turns(pid) - before[1]) / requests
 
 
 def test_a_request_costs_little_beside_the_least_server_and_its_own_picture(folder: Path) -> None:
@@ -63,13 +65,13 @@ def test_a_request_costs_little_beside_the_least_server_and_its_own_picture(fold
             for _ in range(times):
                 model.logits(codec.decode(RED, model.preprocessing, max_pixels=10**6)[None])
             alone.append((time.process_time() - started) / times)
-            bare.append(cpu_a_request(floor))
-            ours.append(cpu_a_request(found))
-    # Seen: 2.2 to 2.8. It was 4.4 when each request took two turns of other threads.
-    parts = [min(costs) for costs in (ours, bare, alone)]  # whatever else runs on the machine only adds
-    assert parts[0] / (parts[1] + parts[2]) < 3.6, "{:.0f}, {:.0f} and {:.0f} µs of CPU".format(
-        *(1e6 * part for part in parts)
-    )
+            bare.append(a_request(floor)[0])
+            ours.append(a_request(found))
+    # Seen: 2.5 to 2.9, and 2 turns: one to wake for the request, one of the network's second thread.
+    parts = [min(costs) for costs in ([cpu for cpu, _ in ours], bare, alone)]  # what else runs here only adds
+    cpu = "{:.0f}, {:.0f} and {:.0f} µs of CPU".format(*(1e6 * part for part in parts))
+    assert parts[0] / (parts[1] + parts[2]) < 3.8, cpu
+    assert statistics.median(turns for _, turns in ours) < 3.5
 
 
 def test_a_lone_request_is_not_delayed(sleeping: Running) -> None:
