@@ -6,7 +6,7 @@ Ours runs whole, with its default settings, and is evaluated as it will serve. A
 picture whoever trains the head behind it, so one row stands for every peer: benchmarks/training/views.py. It sees
 another crop of each picture in each epoch and gets the best of five learning rates, ours one view and its own default.
 
-Writes results/train_frozen_accuracy.json. Five seeds take about eleven minutes on two cores; the first time, seven more.
+Writes results/train_frozen_accuracy.json. Five seeds take about eleven minutes on two cores, at first seven more.
 """
 
 from __future__ import annotations
