@@ -15,15 +15,14 @@ import argparse
 import statistics
 from collections.abc import Mapping, Sequence
 
-from benchmarks.harness import Row, at_least, column, environments, machine, write
+from benchmarks.harness import Row, at_least, column, machine, write
 from benchmarks.training import checks, ours, peer, pictures, views
+from benchmarks.training.contest import RUNS, Measured
 from benchmarks.training.job import Job
 from benchmarks.training.judge import judge
 from benchmarks.training.peer import PLAIN
 
 EPOCHS = 20
-RUNS = environments.HOME / "runs"
-Measured = Mapping[str, float]
 
 
 def mine(seed: int) -> Measured:

@@ -15,14 +15,14 @@ import statistics
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.harness import Row, at_least, column, environments, interleaved, machine, write
+from benchmarks.harness import Row, at_least, column, interleaved, machine, write
 from benchmarks.training import checks, ours, peer, pictures
+from benchmarks.training.contest import RUNS
 from benchmarks.training.job import Job
 from benchmarks.training.judge import judge
 from benchmarks.training.peer import PLAIN
 
 BATCH, RATE = 32, 0.01  # ours too, by default
-RUNS = environments.HOME / "runs"
 
 
 class Accuracy:

@@ -80,7 +80,7 @@ class Admission:
     def pictures(self, count: int) -> Iterator[None]:
         """While `count` pictures are decoded and classified. Raises RefusedError."""
         with self._lock:
-            self._check(count)
+            self.check(count)
             if not self._inside:
                 self._pace.begin(self._clock())
             self._inside += 1
@@ -93,15 +93,12 @@ class Admission:
                 self._pictures -= count
                 self._pace.answered(count, self._clock())
 
-    def check(self) -> None:
-        """Raises RefusedError where one picture more would be refused: asked before a request costs anything."""
-        self._check(1)
-
     def expected_wait(self) -> float:
         """Seconds until what is inside now has been answered, at the recent pace."""
         return self._pictures * self._pace.seconds()
 
-    def _check(self, count: int) -> None:
+    def check(self, count: int = 1) -> None:
+        """Raises RefusedError where `count` pictures more have no room; also asked before a request costs anything."""
         if self._pictures and self._pictures + count > self._max_pictures:
             raise RefusedError(
                 "queue-full", f"{self._pictures} pictures wait already, at most {self._max_pictures} may"
