@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.harness import Row
+from benchmarks.harness import Row, column
 from benchmarks.lambda_cold_start import ROOT, measure, rows
 
 HEAVY = {
@@ -49,7 +49,9 @@ def test_importing_the_handler_loads_nothing_heavy_and_few_modules() -> None:
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, Row]:
-    return {f"{row.what} / {row.peer_name}": row for row in rows(measure(2))}
+    """Of the least that each took in five turns: what else runs here only adds."""
+    runs = {name: [{moment: min(column(turns, moment)) for moment in turns[0]}] for name, turns in measure(5).items()}
+    return {f"{row.what} / {row.peer_name}": row for row in rows(runs)}
 
 
 @pytest.mark.parametrize(
