@@ -1,7 +1,8 @@
 """`python3 -m serve [serve]`: the environment becomes gunicorn's configuration and gunicorn runs (CONTRACTS 25, 27).
 
-One worker process with threads: the engine releases the GIL and uses all CPUs itself, one copy of the model is in
-memory, requests meet in one batcher. The worker loads the model after the fork and after the port listens.
+One worker process: an event loop for HTTP, threads for pictures. The engine releases the GIL and uses all CPUs itself,
+one copy of the model is in memory, requests meet in one batcher. The worker loads the model after the fork and after
+the port listens.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gunicorn.app.base import BaseApplication
 from contract import cgroup
 from contract.machine import this_machine
 from serve import environment
-from serve.environment import RESERVED_THREADS, STAYING_THREADS, Settings, SettingsError
+from serve.environment import Settings, SettingsError
 
 USAGE = """usage: python3 -m serve [serve]
 
@@ -60,7 +61,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "bind": f"0.0.0.0:{settings.port}",
         "workers": 1,
         "worker_class": "serve.worker.DrainingWorker",
-        "threads": settings.max_requests + RESERVED_THREADS + STAYING_THREADS,
+        "asgi_lifespan": "off",
         "graceful_timeout": settings.drain_timeout,
         "timeout": 120,
         "keepalive": 75,
@@ -75,7 +76,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
 def make_app(settings: Settings) -> Any:
     """Runs in the worker: starts loading, gives the application that says 503 until then."""
     from serve import golden
-    from serve.app import Service, create_app
+    from serve.app import App, Service
     from serve.batcher import Batcher
     from serve.loader import Loaded, Loader
     from serve.metrics import Metrics
@@ -99,7 +100,7 @@ def make_app(settings: Settings) -> Any:
         log.info("engine %s (%s)", model.network.engine, model.reason)
 
     loader = Loader(load_checked, serve, on_ready=ready, on_refused=end_refused)
-    app = create_app(Service(settings=settings, loader=loader, metrics=metrics))
+    app = App(Service(settings=settings, loader=loader, metrics=metrics))
     loader.start()
     return app
 

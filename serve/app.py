@@ -1,30 +1,31 @@
-"""The HTTP surface: thin routes over the codec, the batcher and the loader (CONTRACTS 28–32, 39, 43)."""
+"""The HTTP surface: thin routes over the codec, the pipeline and the loader (CONTRACTS 28–32, 39, 43).
+
+All of it runs in one thread, on the event loop: what takes long (decoding, the network, large bodies) goes to the
+pipeline's threads. Requests were threads once, and cost three times as much for contending for the interpreter lock.
+"""
 
 from __future__ import annotations
 
-import io
+import json
 import logging
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
-from werkzeug.formparser import FormDataParser
-
-from serve import codec, door, page
+from serve import asgi, codec, page
 from serve.admission import Admission, RefusedError
-from serve.answers import CSV, JSON, NotAcceptableError, Wanted, wanted
+from serve.answers import CSV, NotAcceptableError, Wanted, wanted
+from serve.asgi import Answer, Receive, Request, Send
 from serve.batcher import ClosedError, UnwantedError
 from serve.codec import BadRequestError
-from serve.door import ATTRIBUTES, Door
 from serve.environment import Settings
 from serve.loader import Loaded, Loader
 from serve.metrics import CONTENT_TYPE, Metrics
 from serve.pipeline import Caller, Classified, Pipeline
 
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+Handler = Callable[[Request], Awaitable[Answer]]
 log = logging.getLogger("kennel.serve")
 
 
@@ -64,209 +65,177 @@ class Service:
         return loaded.batcher.waiting() if loaded else 0
 
 
-def create_app(service: Service) -> Flask:
-    """The Flask application over a service that may still be loading."""
-    app = Flask("kennel.serve", static_folder=None)
-    _add_operations(app, service)
-    _add_people(app, service)
-    _add_errors(app, service)
-    _add_observation(app, service)
-    app.wsgi_app = Door(app.wsgi_app, service.admission, service.metrics)  # type: ignore[method-assign]
-    return app
+class App:
+    """The ASGI application over a service that may still be loading."""
 
-
-def _add_operations(app: Flask, service: Service) -> None:
-    @app.get("/ping")
-    def ping() -> Response:
-        if service.loader.loaded is None:
-            raise UnavailableError("loading", "the model is being loaded")
-        return Response(b"", 200, mimetype=JSON)
-
-    @app.post("/invocations")
-    def invocations() -> Response:
-        with service.admission.request():
-            return _invoke(service, _loaded(service))
-
-    @app.get("/execution-parameters")
-    def execution_parameters() -> dict[str, Any]:
-        mib = max(1, service.settings.max_body_bytes // (1024 * 1024))
-        return {
-            "MaxConcurrentTransforms": service.settings.transform_concurrency,
-            "BatchStrategy": "SINGLE_RECORD",  # pictures cannot be joined into one body
-            "MaxPayloadInMB": mib,
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        html, policy = page.load()
+        headers = {"content-security-policy": policy, "referrer-policy": "no-referrer", "cache-control": "no-cache"}
+        self._page = Answer(body=html, content_type="text/html; charset=utf-8", headers=headers)
+        self._routes: dict[str, tuple[str, Handler]] = {
+            "/invocations": ("POST", self._invocations),
+            "/ping": ("GET", self._ping),
+            "/execution-parameters": ("GET", self._execution_parameters),
+            "/metrics": ("GET", self._metrics),
+            "/model": ("GET", self._model),
+            "/": ("GET", self._index),
         }
 
-    @app.get("/metrics")
-    def metrics() -> Response:
-        return Response(service.metrics.text(), 200, content_type=CONTENT_TYPE)
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        request = Request(scope, receive)
+        try:
+            told = await self._answer(request)
+        except Exception as error:
+            told = _refusal(error, request)
+        if told.status >= 400:
+            await request.discard()
+        if told.error:
+            self._service.metrics.refused(told.error)
+        headers = _always(request.headers.get(ATTRIBUTES.lower(), ""))
+        await asgi.answer(send, told, headers, head=request.method == "HEAD")
+        self._observe(request, told)
 
+    async def _answer(self, request: Request) -> Answer:
+        if request.path not in self._routes:
+            return _error(404, "not-found", f"there is no {request.path[:100]!r}; known: {', '.join(self._routes)}")
+        method, handler = self._routes[request.path]
+        methods = ("GET", "HEAD", "OPTIONS") if method == "GET" else (method, "OPTIONS")
+        if request.method not in methods:
+            allowed = {"allow": ", ".join(methods)}
+            return _error(405, "method-not-allowed", f"{request.path} takes {allowed['allow']}", allowed)
+        if request.method == "OPTIONS":
+            return Answer(headers={"allow": ", ".join(methods)})
+        return await handler(request)
 
-def _add_people(app: Flask, service: Service) -> None:
-    html, policy = page.load()
+    def _observe(self, request: Request, told: Answer) -> None:
+        """Counts one answer, and tells it in the log."""
+        seconds = time.perf_counter() - request.started
+        self._service.metrics.answered(request.path, told.status, seconds)
+        level = logging.DEBUG if request.path in ("/ping", "/metrics") else logging.INFO
+        error = f" error={told.error}" if told.error else ""
+        what = (request.method, request.path, told.status, seconds * 1000, told.pictures, error)
+        log.log(level, "%s %s %d %.1f ms pictures=%d%s", *what)
 
-    @app.get("/")
-    def index() -> Response:
-        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
-        return Response(html, 200, headers, mimetype="text/html")
+    async def _ping(self, _: Request) -> Answer:
+        self._loaded()
+        return Answer()
 
-    @app.get("/model")
-    def model() -> dict[str, Any]:
-        settings = service.settings
+    async def _invocations(self, request: Request) -> Answer:
+        service = self._service
+        service.admission.check()  # what has no room costs nothing more
+        with service.admission.request():
+            loaded = self._loaded()
+            choice = _wanted(request, service.settings)
+            pictures = await self._pictures(request)
+            with service.admission.pictures(len(pictures)):
+                found = await self._classified(request, loaded, pictures)
+        return await self._encoded(loaded, found, choice)
+
+    async def _execution_parameters(self, _: Request) -> Answer:
+        settings = self._service.settings
+        return _json(
+            {
+                "MaxConcurrentTransforms": settings.transform_concurrency,
+                "BatchStrategy": "SINGLE_RECORD",  # pictures cannot be joined into one body
+                "MaxPayloadInMB": max(1, settings.max_body_bytes // (1024 * 1024)),
+            }
+        )
+
+    async def _metrics(self, _: Request) -> Answer:
+        return Answer(body=self._service.metrics.text(), content_type=CONTENT_TYPE)
+
+    async def _index(self, _: Request) -> Answer:
+        return self._page
+
+    async def _model(self, _: Request) -> Answer:
+        settings = self._service.settings
         limits = {
             "body_bytes": settings.max_body_bytes,
             "pictures": settings.max_pictures,
             "pixels": settings.max_pixels,
         }
-        return {**_loaded(service).predictor.card(), "limits": limits}
+        return _json({**self._loaded().predictor.card(), "limits": limits})
+
+    async def _pictures(self, request: Request) -> list[bytes]:
+        encoding = request.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("", "identity"):
+            raise BadRequestError(
+                415, "unsupported-encoding", f"Content-Encoding {encoding[:50]!r}: send the body as it is"
+            )
+        settings = self._service.settings
+        body = await request.body(settings.max_body_bytes, seconds=settings.answer_timeout)
+        content_type, most = request.content_type, settings.max_pictures
+        if request.media_type in (*codec.JSON_TYPES, codec.FORM_TYPE):
+            return await self._service.pipeline.run(lambda: codec.pictures(content_type, body, max_pictures=most))
+        return codec.pictures(content_type, body, max_pictures=most)
+
+    async def _classified(self, request: Request, loaded: Loaded, pictures: list[bytes]) -> Classified:
+        seconds = self._service.settings.answer_timeout
+        caller = Caller(deadline=request.started + seconds, left=request.left)
+        try:
+            return await self._service.pipeline.classify(loaded, pictures, caller)
+        except ClosedError as error:
+            raise UnavailableError("stopping", str(error)) from error
+        except UnwantedError as error:
+            raise UnavailableError("caller-left", str(error)) from error
+        except TimeoutError as error:
+            raise UnavailableError("too-slow", f"no answer within {seconds:g} s") from error
+
+    async def _encoded(self, loaded: Loaded, found: Classified, choice: Wanted) -> Answer:
+        predictor, count = loaded.predictor, len(found.logits)
+
+        def encode() -> bytes:
+            return codec.encode(found.logits, predictor.labels, choice, predictor.name())
+
+        body = encode() if count == 1 else await self._service.pipeline.run(encode)
+        timing = f"decoding;dur={found.decoding * 1000:.1f}, network;dur={found.network * 1000:.1f}"
+        content_type = "text/csv; charset=utf-8" if choice.media_type == CSV else choice.media_type
+        return Answer(body=body, content_type=content_type, headers={"server-timing": timing}, pictures=count)
+
+    def _loaded(self) -> Loaded:
+        loaded = self._service.loader.loaded
+        if loaded is None:
+            raise UnavailableError("loading", "the model is being loaded")
+        return loaded
 
 
-def _add_errors(app: Flask, service: Service) -> None:
-    def answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
-        service.metrics.refused(code)
-        g.error = code
-        return Response(codec.error_body(code, message), status, headers or {}, mimetype=JSON)
-
-    @app.errorhandler(BadRequestError)
-    def bad_request(error: BadRequestError) -> Response:
-        return answer(error.status, error.code, str(error))
-
-    @app.errorhandler(UnavailableError)
-    def unavailable(error: UnavailableError) -> Response:
-        return answer(503, error.code, str(error), {"Retry-After": "1"})
-
-    @app.errorhandler(RefusedError)
-    def refused(error: RefusedError) -> Response:
-        return answer(503, error.code, str(error), door.retry(error))
-
-    @app.errorhandler(HTTPException)
-    def http(error: HTTPException) -> Response:
-        code = (error.name or "error").lower().replace(" ", "-")
-        headers = {key: value for key, value in error.get_headers() if key == "Allow"}
-        return answer(error.code or 500, code, error.description or code, headers)
-
-    @app.errorhandler(Exception)
-    def bug(error: Exception) -> Response:
-        log.exception("%s %s failed", request.method, request.path)
-        return answer(500, "internal", f"{type(error).__name__} in the server; its log tells more")
-
-
-def _add_observation(app: Flask, service: Service) -> None:
-    @app.before_request
-    def start() -> None:
-        g.started, g.pictures = time.perf_counter(), 0
-
-    @app.after_request
-    def finish(response: Response) -> Response:
-        if response.status_code >= 400:
-            door.discard(request.environ["wsgi.input"])
-        response.headers.update(door.always(request.headers.get(ATTRIBUTES, "")))
-        seconds, error = time.perf_counter() - g.started, g.get("error", "")
-        door.observe(
-            service.metrics,
-            request.method,
-            request.path,
-            response.status_code,
-            seconds,
-            pictures=g.pictures,
-            error=error,
-        )
-        return response
-
-
-def _invoke(service: Service, loaded: Loaded) -> Response:
-    choice = _wanted(service.settings)
-    pictures = _pictures(service.settings)
-    g.pictures = len(pictures)
-    with service.admission.pictures(len(pictures)):
-        found = _classified(service, loaded, pictures)
-    timing = f"decoding;dur={found.decoding * 1000:.1f}, network;dur={found.network * 1000:.1f}"
-    predictor = loaded.predictor
-    body = codec.encode(found.logits, predictor.labels, choice, predictor.name())
-    content_type = "text/csv; charset=utf-8" if choice.media_type == CSV else choice.media_type
-    return Response(body, 200, {"Server-Timing": timing}, content_type=content_type)
-
-
-def _wanted(settings: Settings) -> Wanted:
-    accept = ",".join(request.headers.getlist("Accept"))
+def _wanted(request: Request, settings: Settings) -> Wanted:
+    given, attributes = request.headers.get("accept", ""), request.headers.get(ATTRIBUTES.lower(), "")
     try:
-        return wanted(accept, request.headers.get(ATTRIBUTES, ""), request.args.to_dict(), settings.top_k)
+        return wanted(given, attributes, request.query(), settings.top_k)
     except NotAcceptableError as error:
         raise BadRequestError(406, "not-acceptable", str(error)) from error
     except ValueError as error:
         raise BadRequestError(400, "bad-option", str(error)) from error
 
 
-def _pictures(settings: Settings) -> list[bytes]:
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        raise BadRequestError(
-            415, "unsupported-encoding", f"Content-Encoding {encoding[:50]!r}: send the body as it is"
-        )
-    body = _body(settings.max_body_bytes)
-    if request.mimetype == codec.FORM_TYPE:
-        return codec.checked_count(_uploads(body), settings.max_pictures)
-    return codec.body_pictures(request.mimetype, body, max_pictures=settings.max_pictures)
+def _refusal(error: Exception, request: Request) -> Answer:
+    match error:
+        case BadRequestError():
+            return _error(error.status, error.code, str(error))
+        case RefusedError():
+            return _error(503, error.code, str(error), {"retry-after": str(error.seconds)})
+        case UnavailableError():
+            return _error(503, error.code, str(error), {"retry-after": "1"})
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return _error(500, "internal", f"{type(error).__name__} in the server; its log tells more")
 
 
-def _body(limit: int) -> bytes:
-    """The whole body, announced or streamed. Flask's own limit would cut a streamed one short without a word."""
-    too_large = BadRequestError(413, "body-too-large", f"the body is larger than {limit:,} bytes")
-    if (request.content_length or 0) > limit:
-        raise too_large
-    try:
-        body = bytes(request.environ["wsgi.input"].read(limit + 1))
-    except (OSError, ValueError) as error:
-        raise BadRequestError(400, "incomplete", f"the body did not arrive: {error}") from error
-    if len(body) > limit:
-        raise too_large
-    if len(body) < (request.content_length or 0):
-        raise BadRequestError(400, "incomplete", f"{len(body):,} of {request.content_length:,} bytes arrived")
-    return body
+def _error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(status=status, body=codec.error_body(code, message), headers=headers or {}, error=code)
 
 
-def _in_memory(*_: Any, **__: Any) -> Any:
-    return io.BytesIO()
+def _json(value: dict[str, Any]) -> Answer:
+    return Answer(body=json.dumps(value, ensure_ascii=False).encode())
 
 
-def _uploads(body: bytes) -> list[bytes]:
-    """The files of a multipart form, in memory: the root file system may be read-only."""
-    parser = FormDataParser(stream_factory=_in_memory, max_form_memory_size=len(body), max_form_parts=1000, silent=True)
-    try:
-        _, _, files = parser.parse(io.BytesIO(body), codec.FORM_TYPE, len(body), request.mimetype_params)
-    except HTTPException as error:
-        raise BadRequestError(400, "bad-form", "the form has more than 1000 parts") from error
-    return [upload.read() for _, upload in files.items(multi=True)]
-
-
-def _classified(service: Service, loaded: Loaded, pictures: list[bytes]) -> Classified:
-    seconds = service.settings.answer_timeout
-    caller = Caller(deadline=g.started + seconds, left=_connection_closed(request.environ.get("gunicorn.socket")))
-    try:
-        return service.pipeline.classify(loaded, pictures, caller)
-    except ClosedError as error:
-        raise UnavailableError("stopping", str(error)) from error
-    except UnwantedError as error:
-        raise UnavailableError("caller-left", str(error)) from error
-    except TimeoutError as error:
-        raise UnavailableError("too-slow", f"no answer within {seconds:g} s") from error
-
-
-def _connection_closed(connection: socket.socket | None) -> Callable[[], bool]:
-    """Asks the kernel whether the caller has closed the connection; what it may have sent already stays unread."""
-
-    def closed() -> bool:
-        try:
-            return connection is not None and not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-
-    return closed
-
-
-def _loaded(service: Service) -> Loaded:
-    loaded = service.loader.loaded
-    if loaded is None:
-        raise UnavailableError("loading", "the model is being loaded")
-    return loaded
+def _always(attributes: str) -> dict[str, str]:
+    """The headers of each answer; `attributes` came with the request and return only if the container sets them."""
+    headers = {"x-content-type-options": "nosniff"}
+    if 0 < len(attributes) <= 1024 and attributes.isascii() and attributes.isprintable():
+        headers[ATTRIBUTES.lower()] = attributes
+    return headers

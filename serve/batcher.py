@@ -84,19 +84,21 @@ class Batcher:
     def waiting(self) -> int:
         return len(self._items)
 
-    def classify(self, picture: FloatArray, *, timeout: float, wanted: Wanted = _always) -> FloatArray:
-        """Logits (labels,) of one picture, here and now when nobody else is being served.
+    def offer(self, picture: FloatArray, *, wanted: Wanted = _always) -> Future[FloatArray]:
+        """The future logits (labels,) of one picture: computed here and now when nobody else is being served.
 
-        Raises UnwantedError, ClosedError, TimeoutError, and whatever the network raises.
+        Raises ClosedError.
         """
         if self._items or self._closed or not self._network.acquire(blocking=False):
-            (answer,) = self.submit([picture], wanted=wanted)
-            return self.result(answer, timeout)
+            return self.submit([picture], wanted=wanted)[0]
+        answer: Future[FloatArray] = Future()
         try:
-            (row,) = self._observed(picture[np.newaxis], self._clock())
-            return row
+            answer.set_result(self._observed(picture[np.newaxis], self._clock())[0])
+        except Exception as error:  # the answer to whoever asked, as in the batcher's own thread
+            answer.set_exception(error)
         finally:
             self._network.release()
+        return answer
 
     def submit(self, pictures: Sequence[FloatArray], *, wanted: Wanted = _always) -> list[Future[FloatArray]]:
         """One future of logits (labels,) a picture, in order. `wanted` is asked just before they are computed.
@@ -111,15 +113,6 @@ class Batcher:
             self._items.extend(items)
             self._wake.notify()
         return [item.answer for item in items]
-
-    @staticmethod
-    def result(answer: Future[FloatArray], timeout: float) -> FloatArray:
-        """The answer within `timeout` seconds; else TimeoutError, and it will not be computed."""
-        try:
-            return answer.result(max(0.0, timeout))
-        except TimeoutError:
-            answer.cancel()
-            raise
 
     def close(self) -> None:
         """Answers what waits, then ends the thread."""

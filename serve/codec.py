@@ -1,4 +1,4 @@
-"""Bytes to pictures and logits to bytes. Pure: no Flask, no files, no network.
+"""Bytes to pictures and logits to bytes. Pure: no HTTP, no files, no network.
 
 Every way in which a request can be wrong is a BadRequestError with its own code, and nothing else is raised for it.
 """
@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
 from contract.preprocess import FloatArray, PictureError, Preprocessing, open_picture, to_array
 from serve.answers import CSV, JSON, Wanted
@@ -32,6 +34,7 @@ PICTURE_TYPES = (
 )
 JSON_TYPES = ("application/json",)
 FORM_TYPE = "multipart/form-data"
+MAX_PARTS = 1000
 _PICTURE_STATUS = {"empty": 400, "not-a-picture": 422, "truncated": 422, "too-many-pixels": 422}
 _JSON_SHAPES = '{"image": BASE64}, {"images": [BASE64, …]} or {"instances": [{"b64": BASE64}, …]}'
 
@@ -45,8 +48,11 @@ class BadRequestError(ValueError):
         self.code = code
 
 
-def body_pictures(media_type: str, body: bytes, *, max_pictures: int) -> list[bytes]:
-    """The encoded pictures in a body of one of PICTURE_TYPES or JSON_TYPES. Raises BadRequestError."""
+def pictures(content_type: str, body: bytes, *, max_pictures: int) -> list[bytes]:
+    """The encoded pictures in a body: one of PICTURE_TYPES, JSON_TYPES or a form's files. Raises BadRequestError."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == FORM_TYPE:
+        return _checked_count(_from_form(content_type, body), max_pictures)
     if media_type and media_type not in PICTURE_TYPES + JSON_TYPES:
         known = ", ".join((*PICTURE_TYPES, *JSON_TYPES, FORM_TYPE))
         raise BadRequestError(
@@ -54,16 +60,7 @@ def body_pictures(media_type: str, body: bytes, *, max_pictures: int) -> list[by
         )
     if not body:
         raise BadRequestError(400, "empty", "the request has no body: send a picture")
-    return checked_count(_from_json(body) if media_type in JSON_TYPES else [body], max_pictures)
-
-
-def checked_count(pictures: list[bytes], max_pictures: int) -> list[bytes]:
-    """The same pictures, if there is at least one and at most `max_pictures`. Raises BadRequestError."""
-    if not pictures:
-        raise BadRequestError(400, "empty", "the request holds no picture")
-    if len(pictures) > max_pictures:
-        raise BadRequestError(413, "too-many-pictures", f"{len(pictures)} pictures; at most {max_pictures} a request")
-    return pictures
+    return _checked_count(_from_json(body) if media_type in JSON_TYPES else [body], max_pictures)
 
 
 def decode(picture: bytes, preprocessing: Preprocessing, *, max_pixels: int, position: str = "") -> FloatArray:
@@ -107,6 +104,14 @@ def error_body(code: str, message: str) -> bytes:
     return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False).encode()
 
 
+def _checked_count(found: list[bytes], max_pictures: int) -> list[bytes]:
+    if not found:
+        raise BadRequestError(400, "empty", "the request holds no picture")
+    if len(found) > max_pictures:
+        raise BadRequestError(413, "too-many-pictures", f"{len(found)} pictures; at most {max_pictures} a request")
+    return found
+
+
 def _predictions(probabilities: Any, labels: Sequence[str], top_k: int) -> list[dict[str, Any]]:
     answers = []
     for row in probabilities:
@@ -129,6 +134,36 @@ def _csv(numbers: Any, labels: Sequence[str], wanted: Wanted) -> bytes:
         else:
             writer.writerow([repr(float(number)) for number in row])
     return stream.getvalue().encode()
+
+
+def _from_form(content_type: str, body: bytes) -> list[bytes]:
+    """The files of a multipart form, in memory: the root file system may be read-only."""
+    _, options = parse_options_header(content_type)
+    files, parts, ended = list[bytes](), 0, False
+
+    def part(found: Field | File) -> None:
+        nonlocal parts
+        parts += 1
+        if parts > MAX_PARTS:
+            raise FormParserError(f"it has more than {MAX_PARTS} parts")
+        if isinstance(found, File):
+            found.file_object.seek(0)
+            files.append(found.file_object.read())
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+
+    try:
+        memory = {"MAX_MEMORY_FILE_SIZE": None}
+        form = FormParser(FORM_TYPE, part, part, end, boundary=options.get(b"boundary"), config=memory)
+        form.write(body)
+        form.finalize()
+        if not ended:
+            raise FormParserError("it ends before its last boundary")
+    except FormParserError as error:
+        raise BadRequestError(400, "bad-form", f"the form cannot be read: {str(error)[:200]}") from error
+    return files
 
 
 def _from_json(body: bytes) -> list[bytes]:

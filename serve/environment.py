@@ -12,8 +12,6 @@ MIB = 1024 * 1024
 MAX_BODY_BYTES = 6_291_456  # CONTRACTS 30: the sources disagree, this is the stricter
 MAX_BATCH_MIB = 100  # CONTRACTS 43
 BYTES_PER_PIXEL = 24  # the most that decoding holds at once: a palette picture made RGBA, laid on paper, made RGB
-STAYING_THREADS = 32  # connections that may keep their thread between two requests; the others go to the poller
-RESERVED_THREADS = 32  # so that /ping and /metrics are answered while every other thread works
 
 
 class SettingsError(ValueError):

@@ -1,146 +1,110 @@
-"""Gunicorn's threaded worker, but one that loses no request when it is told to stop (CONTRACTS 36).
+"""Gunicorn's ASGI worker, but one that loses no request when it is told to stop (CONTRACTS 36).
 
-A kept connection's next request is awaited in the thread that answered the last one, while threads are plenty: gunicorn
-takes the connection back to its main thread after every answer, which is two more threads' turns a request. And an
-answer leaves in one write: gunicorn sends head and body apart, which wakes the caller twice.
+The stock one closes the port on connections that wait in the kernel's backlog, takes a second to hear the signal, and
+waits for callers who keep a connection and ask nothing more.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import select
-import socket
-import struct
-import threading
-import time
 from typing import Any
 
-from gunicorn.http import wsgi
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.workers.gasgi import ASGIWorker
 
-from serve.environment import STAYING_THREADS
+from serve.asgi import LEFT
 
-STALL_SECONDS = 30
-FIRST_SECONDS = 5.0  # a new connection's thread waits so long for its first bytes, as gunicorn's own does
-STAY_SECONDS = 10.0
-LINGER_SECONDS, LINGER_BYTES = 2.0, 65536
-
-
-class Answer(wsgi.Response):
-    """Holds its head back until there is a body to go with it."""
-
-    headers_sent: bool
-    _head = b""
-
-    def send_headers(self) -> None:
-        if not self.headers_sent:
-            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
-            self._head = "".join(lines).encode("latin-1")
-            self.headers_sent = True
-
-    def _emit_body(self, data: bytes) -> None:
-        head, self._head = self._head, b""
-        if self.chunked:
-            data = b"%X\r\n%b\r\n" % (len(data), data)
-        self.sock.sendall(head + data)
-
-    def close(self) -> None:
-        self.send_headers()
-        end = b"0\r\n\r\n" if self.chunked else b""
-        if self._head or end:
-            self.sock.sendall(self._head + end)
+HEARTBEAT_SECONDS = 1.0
+LOOK_SECONDS = 0.02  # how often those that are still connected are looked at while draining
+TAKE_SECONDS = 1.0  # for what the kernel has accepted, however many come meanwhile
 
 
-class DrainingWorker(ThreadWorker):
-    """Takes what the kernel has accepted for us before it closes the port; gunicorn would let the kernel reset it."""
+class Connection(ASGIProtocol):
+    """Its first request has to come within the time that any next one has, and its worker knows whether it is idle."""
+
+    worker: DrainingWorker
+    transport: Any
+    req_count: int
+    _heard = -1  # the request during which data came last
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.worker.connections.add(self)
+        self._arm_keepalive_timer()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self.req_count
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.worker.connections.discard(self)
+        super().connection_lost(exc)
+
+    def close_if_idle(self) -> None:
+        """Closes it unless a request, or a part of one, is here."""
+        idle = self._awaiting_request and self._heard != self.req_count
+        if idle and not self.transport.is_closing() and not _readable(self.transport.get_extra_info("socket")):
+            self._keepalive_timeout()
+
+    def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> dict[str, Any]:
+        scope: dict[str, Any] = super()._build_http_scope(request, sockname, peername)
+        scope["extensions"] = {LEFT: self._is_closed}
+        return scope
+
+    def _is_closed(self) -> bool:
+        return bool(self._closed)
+
+
+class DrainingWorker(ASGIWorker):
+    """Takes what the kernel has accepted for us before it closes the port, and answers all that was asked."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._staying = threading.BoundedSemaphore(STAYING_THREADS)
-        self._stopping = os.eventfd(0, os.EFD_CLOEXEC)
+        self.connections: set[Connection] = set()
+        self._told = asyncio.Event()
 
-    def init_process(self) -> None:
-        stall = struct.pack("ll", STALL_SECONDS, 0)
-        for listener in self.sockets:  # connections inherit it: a caller that stalls half way frees its thread
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, stall)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, stall)
-        super().init_process()
+    def handle_exit_signal(self) -> None:
+        super().handle_exit_signal()
+        self._told.set()
 
-    def handle_exit(self, sig: Any, frame: Any) -> None:
-        super().handle_exit(sig, frame)
-        os.eventfd_write(self._stopping, 1)  # nobody reads it, so every thread that stays sees it
+    def handle_quit_signal(self) -> None:
+        super().handle_quit_signal()
+        self._told.set()
 
-    def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled)
-        if not self.alive and not enabled:
-            for listener in self.sockets:
-                self._take_waiting(listener)
-                listener.close()  # from now on a caller is refused at once instead of left waiting
+    async def _serve(self) -> None:
+        for listener in self.sockets:
+            found = await self.loop.create_server(
+                lambda: Connection(self), sock=listener.sock, backlog=self.cfg.backlog
+            )
+            self.servers.append(found)
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), HEARTBEAT_SECONDS)
+        await self._drain()
 
-    def handle(self, conn: Any) -> Any:
-        """Answers a connection's requests for as long as it may stay in this thread.
+    async def _drain(self) -> None:
+        end = self.loop.time() + self.cfg.graceful_timeout
+        for server in self.servers:
+            await self._take_waiting(server)
+            server.close()  # from now on a caller is refused at once instead of left waiting
+        while self.connections and self.loop.time() < end and not self._quick_shutdown:
+            for connection in list(self.connections):
+                connection.close_if_idle()
+            self.notify()
+            await asyncio.sleep(LOOK_SECONDS)
 
-        Lingers here: gunicorn does it in the thread that accepts, 2 s for each caller that stays.
-        """
-        if not conn.initialized and not conn.data_ready:
-            conn.data_ready = _readable(FIRST_SECONDS, conn.sock)
-        while (result := super().handle(conn)) is True and self._stay(conn):
-            pass
-        if result is False:
-            _linger(conn.sock)
-        return result
-
-    def handle_request(self, req: Any, conn: Any) -> bool:
-        """Answers one request; whether the connection may stay."""
-        answer, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg, response_class=Answer)
-        environ["wsgi.multithread"] = True
-        if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
-            answer.force_close()
-        parts = self.wsgi(environ, answer.start_response)
-        try:
-            for part in parts:
-                answer.write(part)
-            answer.close()
-        finally:
-            if hasattr(parts, "close"):
-                parts.close()
-        return not answer.should_close()
-
-    def _stay(self, conn: Any) -> bool:
-        """Whether the next request is here. False: let the poller wait for it."""
-        if conn.parser.unreader.buf.getvalue():
-            return True  # it came with the last one
-        if not self.alive or not self._staying.acquire(blocking=False):
-            return False
-        try:
-            return _readable(STAY_SECONDS, conn.sock, self._stopping) and self.alive
-        finally:
-            self._staying.release()
-
-    def _take_waiting(self, listener: Any) -> None:
-        while select.select([listener], [], [], 0)[0]:
-            self.accept(listener)
+    async def _take_waiting(self, server: asyncio.Server) -> None:
+        end = self.loop.time() + TAKE_SECONDS
+        while any(map(_readable, server.sockets)) and self.loop.time() < end:
+            await asyncio.sleep(0)
 
 
-def _readable(seconds: float, *sources: Any) -> bool:
-    """Whether there is something to read, or an end, within `seconds`."""
+def _readable(source: Any) -> bool:
+    """Whether there is something to accept or to read, or an end."""
     poll = select.poll()
-    for source in sources:
-        poll.register(source, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
-
-
-def _linger(connection: socket.socket) -> None:
-    """Ends our side, waits shortly for the caller to end theirs, so that the last answer is not cut off by a reset."""
-    end, left = time.monotonic() + LINGER_SECONDS, LINGER_BYTES
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_WR)
-        while left > 0 and (seconds := end - time.monotonic()) > 0:
-            connection.settimeout(seconds)
-            data = connection.recv(4096)
-            if not data:
-                break
-            left -= len(data)
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+    poll.register(source, select.POLLIN)
+    return bool(poll.poll(0))

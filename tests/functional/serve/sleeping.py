@@ -7,13 +7,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from contract.preprocess import FloatArray
 from serve.__main__ import Server, end_refused, gunicorn_options
-from serve.app import Service, create_app
+from serve.app import App, Service
+from serve.asgi import Receive, Send
 from serve.batcher import Batcher
 from serve.environment import Settings, from_environ
 from serve.loader import Loader
@@ -34,15 +34,17 @@ def sleeping_app(settings: Settings, seconds: float) -> Any:
 
     slow = replace(found, network=replace(found.network, run=run))
     loader = Loader(lambda: slow, batcher, on_refused=end_refused)
-    app = create_app(Service(settings=settings, loader=loader, metrics=Metrics()))
+    app = App(Service(settings=settings, loader=loader, metrics=Metrics()))
     loader.start()
     return app
 
 
-def floor_app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    start("200 OK", [("Content-Type", "application/json"), ("Content-Length", "2")])
-    return [b"{}"]
+async def floor_app(_: Any, receive: Receive, send: Send) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"{}"})
 
 
 def main(what: str) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from contract.engine import FALLBACK, open_network
-from serve.app import Service, create_app
+from serve.app import App, Service
 from serve.batcher import Batcher
 from serve.environment import Settings
 from serve.loader import Loader
@@ -13,6 +18,8 @@ from serve.metrics import Metrics
 from serve.predictor import Predictor
 from tests.unit.serve.artifacts import CROP, manifest
 from tests.unit.serve.onnx_bytes import network
+
+Files = Mapping[str, tuple[io.BytesIO, str]]
 
 
 def predictor(**network_options: Any) -> Predictor:
@@ -35,8 +42,70 @@ def service(settings: Settings | None = None, *, loaded: bool = True, model: Any
     return Service(settings=chosen, loader=loader, metrics=metrics)
 
 
-def client(settings: Settings | None = None, **options: Any) -> Any:
-    """Flask's test client on such a service. An exception in a route is a 500, as it would be when deployed."""
-    app = create_app(service(settings, **options))
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    return app.test_client()
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What the application answered; names of headers in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def media_type(self) -> str:
+        return self.headers["content-type"].partition(";")[0]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """Calls an ASGI application as a server would, a request at a time."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def get(self, path: str, **headers: str) -> Response:
+        return self.ask("GET", path, **headers)
+
+    def post(self, path: str, body: bytes, content_type: str, **headers: str) -> Response:
+        return self.ask(
+            "POST", path, [body], **{"content-type": content_type, "content-length": str(len(body))}, **headers
+        )
+
+    def post_form(self, path: str, files: Files) -> Response:
+        parts = b"".join(
+            b'--x\r\nContent-Disposition: form-data; name="%b"; filename="%b"\r\n\r\n%b\r\n'
+            % (field.encode(), name.encode(), data.getvalue())
+            for field, (data, name) in files.items()
+        )
+        return self.post(path, parts + b"--x--\r\n", "multipart/form-data; boundary=x")
+
+    def ask(self, method: str, path: str, parts: list[bytes] | None = None, **headers: str) -> Response:
+        return asyncio.run(self._ask(method, path, parts or [], headers))
+
+    async def _ask(self, method: str, path: str, parts: list[bytes], headers: Mapping[str, str]) -> Response:
+        path, _, query = path.partition("?")
+        encoded = [
+            (name.replace("_", "-").lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+        ]
+        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": encoded}
+        coming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+        coming.append({"type": "http.request", "body": b"", "more_body": False})
+        told: list[Any] = []
+
+        async def receive() -> Any:
+            return coming.pop(0) if coming else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            told.append(message)
+
+        await self._app(scope, receive, send)
+        start, *bodies = told
+        assert [message["type"] for message in told] == ["http.response.start", *["http.response.body"] * len(bodies)]
+        fields = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
+        return Response(status=start["status"], headers=fields, body=b"".join(message["body"] for message in bodies))
+
+
+def client(settings: Settings | None = None, **options: Any) -> Client:
+    """A client of such a service's application."""
+    return Client(App(service(settings, **options)))

@@ -55,7 +55,7 @@ def test_a_lone_picture_goes_at_once_and_what_waits_meanwhile_goes_together() ->
     found.close()
 
 
-def test_a_lone_picture_is_classified_in_its_callers_own_thread() -> None:
+def test_a_lone_picture_is_computed_in_the_thread_that_offers_it() -> None:
     threads: list[str] = []
 
     def network(pictures: Any) -> Any:
@@ -63,7 +63,7 @@ def test_a_lone_picture_is_classified_in_its_callers_own_thread() -> None:
         return pictures[:, :1, 0, 0]
 
     found = batcher(network)
-    assert float(found.classify(picture(3), timeout=WAIT)[0]) == 3
+    assert float(found.offer(picture(3)).result(0)[0]) == 3
     found.submit([picture(1)])[0].result(WAIT)
     assert threads == [threading.current_thread().name, "batcher"]
     found.close()
@@ -74,9 +74,7 @@ def test_whoever_comes_while_the_network_works_waits_in_line() -> None:
     found = batcher(network)
     answers: list[float] = []
     callers = [
-        threading.Thread(
-            target=lambda value=value: answers.append(float(found.classify(picture(value), timeout=WAIT)[0]))
-        )
+        threading.Thread(target=lambda value=value: answers.append(float(found.offer(picture(value)).result(WAIT)[0])))
         for value in range(3)
     ]
     callers[0].start()
@@ -107,19 +105,8 @@ def test_a_picture_whose_caller_waits_no_longer_is_not_computed() -> None:
     found.close()
 
 
-def test_an_answer_that_is_too_late_is_a_timeout_and_is_not_computed() -> None:
-    network = Gate(is_open=False)
-    found = batcher(network)
-    found.submit([picture(1)])
-    assert network.entered.acquire(timeout=WAIT)
-    with pytest.raises(TimeoutError):
-        found.classify(picture(2), timeout=0)
-    network.go.set()
-    found.close()
-    assert network.sizes == [1]
-
-
-def test_a_failure_reaches_those_who_asked_and_the_next_are_served() -> None:
+@pytest.mark.parametrize("offered", [True, False])
+def test_a_failure_reaches_those_who_asked_and_the_next_are_served(offered: bool) -> None:
     failures = iter([True, False])
 
     def network(pictures: Any) -> Any:
@@ -128,10 +115,11 @@ def test_a_failure_reaches_those_who_asked_and_the_next_are_served() -> None:
         return pictures[:, :1, 0, 0]
 
     found = batcher(network)
+    ask = found.offer if offered else lambda each: found.submit([each])[0]
     with pytest.raises(RuntimeError, match="out of order"):
-        found.submit([picture(1)])[0].result(WAIT)
+        ask(picture(1)).result(WAIT)
     assert found.alive()
-    assert float(found.submit([picture(2)])[0].result(WAIT)[0]) == 2
+    assert float(ask(picture(2)).result(WAIT)[0]) == 2
     found.close()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from contract.preprocess import Preprocessing
 from serve.answers import CSV, JSON, NPY, Wanted
-from serve.codec import BadRequestError, body_pictures, decode, encode, softmax
+from serve.codec import BadRequestError, decode, encode, pictures, softmax
 from tests.unit.serve.pictures import encoded, png_header
 
 PREPROCESSING = Preprocessing(resize=32, crop=32)
@@ -29,7 +29,7 @@ def refusal(call: Any) -> tuple[int, str]:
     "media_type", ["image/jpeg", "image/png", "image/webp", "application/x-image", "application/octet-stream", ""]
 )
 def test_a_picture_type_takes_the_body_as_it_is(media_type: str) -> None:
-    assert body_pictures(media_type, PICTURE, max_pictures=1) == [PICTURE]
+    assert pictures(media_type, PICTURE, max_pictures=1) == [PICTURE]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_picture_type_takes_the_body_as_it_is(media_type: str) -> None:
     ],
 )
 def test_json_holds_pictures_in_every_usual_shape(value: Any) -> None:
-    assert body_pictures("application/json", json.dumps(value).encode(), max_pictures=1) == [PICTURE]
+    assert pictures("application/json", json.dumps(value).encode(), max_pictures=1) == [PICTURE]
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_json_holds_pictures_in_every_usual_shape(value: Any) -> None:
     ],
 )
 def test_each_way_that_json_is_wrong_is_a_400_of_its_kind(body: bytes, code: str) -> None:
-    assert refusal(lambda: body_pictures("application/json", body, max_pictures=4)) == (400, code)
+    assert refusal(lambda: pictures("application/json", body, max_pictures=4)) == (400, code)
 
 
 def test_an_empty_body_an_unknown_type_and_too_many_pictures_are_told_apart() -> None:
     many = json.dumps({"images": [TEXT] * 3}).encode()
-    assert refusal(lambda: body_pictures("image/jpeg", b"", max_pictures=1)) == (400, "empty")
-    assert refusal(lambda: body_pictures("video/mp4", PICTURE, max_pictures=1)) == (415, "unsupported-type")
-    assert refusal(lambda: body_pictures("application/json", many, max_pictures=2)) == (413, "too-many-pictures")
+    assert refusal(lambda: pictures("image/jpeg", b"", max_pictures=1)) == (400, "empty")
+    assert refusal(lambda: pictures("video/mp4", PICTURE, max_pictures=1)) == (415, "unsupported-type")
+    assert refusal(lambda: pictures("application/json", many, max_pictures=2)) == (413, "too-many-pictures")
 
 
 @pytest.mark.parametrize(

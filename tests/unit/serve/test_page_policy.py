@@ -29,5 +29,5 @@ def test_the_page_refers_to_nothing_outside() -> None:
 
 def test_the_page_is_served_with_its_policy() -> None:
     response = client(loaded=False).get("/")
-    assert response.mimetype == "text/html"
-    assert response.headers["Content-Security-Policy"] == page.load()[1]
+    assert response.media_type == "text/html"
+    assert response.headers["content-security-policy"] == page.load()[1]

@@ -1,6 +1,9 @@
 """Several pictures of one request are decoded beside the network; nothing is done for whoever waits no longer."""
 
+import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -30,9 +33,16 @@ class Bench:
         self.loaded = Loaded(predictor=model, batcher=Batcher(infer, max_batch=4).start(), seconds=0.0)
         self.pipeline = Pipeline(cpus=cpus, max_pixels=10**6, observe=self.decoded.append)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The network is at work on something else."""
+        with self.loaded.batcher._network:
+            yield
+
     def classify(self, *pictures: bytes, **caller: Any) -> list[int]:
         who = Caller(**({"deadline": time.perf_counter() + 10} | caller))
-        return [int(row.argmax()) for row in self.pipeline.classify(self.loaded, pictures, who).logits]
+        found = asyncio.run(self.pipeline.classify(self.loaded, pictures, who))
+        return [int(row.argmax()) for row in found.logits]
 
 
 def test_many_pictures_are_answered_in_their_order_each_decoded_once() -> None:
@@ -55,3 +65,20 @@ def test_nothing_is_decoded_for_a_caller_who_waits_no_longer(caller: dict[str, A
     with pytest.raises(UnwantedError):
         bench.classify(*[RED] * count, **caller)
     assert (bench.decoded, bench.sizes) == ([], [])
+
+
+def test_an_answer_that_is_too_late_is_a_timeout_and_is_not_computed() -> None:
+    bench = Bench()
+    with bench.held(), pytest.raises(TimeoutError):
+        bench.classify(RED, BLUE, deadline=time.perf_counter() + 0.2)
+    assert len(bench.decoded) == 2
+    assert bench.classify(GREEN) == [1]
+    assert bench.sizes == [1]
+
+
+def test_one_bad_picture_takes_the_others_of_its_request_out_of_the_line() -> None:
+    bench = Bench()
+    with bench.held(), pytest.raises(BadRequestError):
+        bench.classify(RED, BLUE, b"text")
+    assert bench.classify(GREEN) == [1]
+    assert bench.sizes == [1]
