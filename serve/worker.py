@@ -19,6 +19,7 @@ from serve.asgi import LEFT
 
 HEARTBEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.02  # how often those that are still connected are looked at while draining
+IDLE_SECONDS = 1.0  # a caller who had an answer this short ago may have sent the next request already
 TAKE_SECONDS = 1.0  # for what the kernel has accepted, however many come meanwhile
 
 
@@ -29,6 +30,7 @@ class Connection(ASGIProtocol):
     transport: Any
     req_count: int
     _heard = -1  # the request during which data came last
+    _idle_since = 0.0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -39,14 +41,18 @@ class Connection(ASGIProtocol):
         self._heard = self.req_count
         super().data_received(data)
 
+    def _arm_keepalive_timer(self) -> None:
+        self._idle_since = self.worker.loop.time()
+        super()._arm_keepalive_timer()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.worker.connections.discard(self)
         super().connection_lost(exc)
 
     def close_if_idle(self) -> None:
-        """Closes it unless a request, or a part of one, is here."""
-        idle = self._awaiting_request and self._heard != self.req_count
-        if idle and not self.transport.is_closing() and not _readable(self.transport.get_extra_info("socket")):
+        """Closes it unless a request, or a part of one, is here or was answered just now."""
+        waits = self._awaiting_request and self._heard != self.req_count and not self.transport.is_closing()
+        if waits and self.worker.loop.time() - self._idle_since > IDLE_SECONDS:
             self._keepalive_timeout()
 
     def _build_http_scope(self, request: Any, sockname: Any, peername: Any) -> dict[str, Any]:
@@ -104,7 +110,7 @@ class DrainingWorker(ASGIWorker):
 
 
 def _readable(source: Any) -> bool:
-    """Whether there is something to accept or to read, or an end."""
+    """Whether there is something to accept."""
     poll = select.poll()
     poll.register(source, select.POLLIN)
     return bool(poll.poll(0))

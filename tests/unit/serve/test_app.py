@@ -23,7 +23,7 @@ def web() -> Any:
 
 
 def post(web: Any, data: Any, content_type: str = "image/jpeg", path: str = "/invocations", **headers: str) -> Any:
-    return web.post(path, data, content_type, **headers)
+    return web.post(path, data.encode() if isinstance(data, str) else data, content_type, **headers)
 
 
 def refusal(response: Any) -> tuple[int, str]:
