@@ -1,4 +1,4 @@
-# The serving image: ONNX Runtime, OpenVINO, Flask, the contract and the server. No torch, build tools or caches.
+# The serving image: ONNX Runtime, OpenVINO, gunicorn, the contract and the server. No torch, build tools or caches.
 ARG BASE
 FROM ${BASE} AS runtime
 RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \

@@ -11,7 +11,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 from serve import asgi, codec, page
 from serve.admission import Admission, RefusedError
@@ -24,7 +26,7 @@ from serve.loader import Loaded, Loader
 from serve.metrics import CONTENT_TYPE, Metrics
 from serve.pipeline import Caller, Classified, Pipeline
 
-ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 Handler = Callable[[Request], Awaitable[Answer]]
 log = logging.getLogger("kennel.serve")
 
@@ -95,7 +97,7 @@ class App:
             await request.discard()
         if told.error:
             self._service.metrics.refused(told.error)
-        headers = _always(request.headers.get(ATTRIBUTES.lower(), ""))
+        headers = _always(request.headers.get(ATTRIBUTES, ""))
         await asgi.answer(send, told, headers, head=request.method == "HEAD")
         self._observe(request, told)
 
@@ -204,13 +206,20 @@ class App:
 
 
 def _wanted(request: Request, settings: Settings) -> Wanted:
-    given, attributes = request.headers.get("accept", ""), request.headers.get(ATTRIBUTES.lower(), "")
+    given, attributes = request.headers.get("accept", ""), request.headers.get(ATTRIBUTES, "")
     try:
-        return wanted(given, attributes, request.query(), settings.top_k)
+        return _read(given, attributes, request.query, settings.top_k)
     except NotAcceptableError as error:
         raise BadRequestError(406, "not-acceptable", str(error)) from error
     except ValueError as error:
         raise BadRequestError(400, "bad-option", str(error)) from error
+
+
+@lru_cache(maxsize=64)  # callers ask alike
+def _read(accept: str, attributes: str, query: str, top_k: int) -> Wanted:
+    """The first value of each name in the query counts."""
+    options = dict(reversed(parse_qsl(query, keep_blank_values=True)))
+    return wanted(accept, attributes, options, top_k)
 
 
 def _refusal(error: Exception, request: Request) -> Answer:
@@ -237,5 +246,5 @@ def _always(attributes: str) -> dict[str, str]:
     """The headers of each answer; `attributes` came with the request and return only if the container sets them."""
     headers = {"x-content-type-options": "nosniff"}
     if 0 < len(attributes) <= 1024 and attributes.isascii() and attributes.isprintable():
-        headers[ATTRIBUTES.lower()] = attributes
+        headers[ATTRIBUTES] = attributes
     return headers

@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 from serve.answers import JSON
 from serve.codec import BadRequestError
@@ -41,14 +40,8 @@ class Request:
         for name, value in scope["headers"]:
             key, text = name.decode("latin-1"), value.decode("latin-1")
             self.headers[key] = f"{self.headers[key]},{text}" if key in self.headers else text
-        self._query: bytes = scope["query_string"]
+        self.query: str = scope["query_string"].decode("latin-1")
         self._receive, self._more = receive, True
-
-    def query(self) -> dict[str, str]:
-        """The first value of each name."""
-        if not self._query:
-            return {}
-        return dict(reversed(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)))
 
     @property
     def content_type(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -64,6 +65,39 @@ def test_a_body_streamed_without_a_length_is_read_and_is_bounded_too(running: Ru
 def test_a_body_announced_too_large_is_refused_with_an_answer_that_arrives(running: Running) -> None:
     status, body = running.request("POST", "/invocations", b"x" * 3_000_000, Content_Type="image/jpeg")
     assert (status, json.loads(body)["error"]["code"]) == (413, "body-too-large")
+
+
+def test_who_asks_before_sending_is_told_to_go_on_or_why_not(running: Running) -> None:
+    asks = b"POST /invocations HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+    asks += b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as caller:
+        caller.sendall(asks % (b"image/jpeg", len(RED)))
+        assert caller.recv(65536).startswith(b"HTTP/1.1 100 ")
+        caller.sendall(RED)
+        assert caller.recv(65536).startswith(b"HTTP/1.1 200 ")
+        caller.sendall(asks % (b"image/jpeg", 300_000))
+        assert caller.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_the_head_of_an_answer_can_be_asked_for_alone(running: Running) -> None:
+    assert running.request("HEAD", "/ping") == (200, b"")
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as caller:
+        for _ in range(2):
+            caller.sendall(b"HEAD /model HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert caller.recv(65536).endswith(b"\r\n\r\n")
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(running: Running) -> None:
+    bad, good = (
+        b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % n
+        for n in (1, len(RED))
+    )
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as caller:
+        caller.sendall((bad + b"x" + good + RED) * 3)
+        found = b""
+        while found.count(b"HTTP/1.1 ") < 6 or not found.endswith(b"}]}"):
+            found += caller.recv(65536)
+    assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"422", b"200"] * 3
 
 
 def test_a_caller_that_leaves_half_way_harms_nobody(running: Running) -> None:

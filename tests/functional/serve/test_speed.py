@@ -67,11 +67,11 @@ def test_a_request_costs_little_beside_the_least_server_and_its_own_picture(fold
             alone.append((time.process_time() - started) / times)
             bare.append(a_request(floor)[0])
             ours.append(a_request(found))
-    # Seen: 2.5 to 2.9, and 2 turns: one to wake for the request, one of the network's second thread.
+    # Seen: 2.2 to 2.5, and 4.2 turns: the loop for the request and for the answer, the picture's thread, the network's.
     parts = [min(costs) for costs in ([cpu for cpu, _ in ours], bare, alone)]  # what else runs here only adds
     cpu = "{:.0f}, {:.0f} and {:.0f} µs of CPU".format(*(1e6 * part for part in parts))
     assert parts[0] / (parts[1] + parts[2]) < 3.8, cpu
-    assert statistics.median(turns for _, turns in ours) < 3.5
+    assert statistics.median(turns for _, turns in ours) < 5.5
 
 
 def test_a_lone_request_is_not_delayed(sleeping: Running) -> None:

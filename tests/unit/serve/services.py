@@ -65,7 +65,7 @@ class Client:
         self._app = app
 
     def get(self, path: str, **headers: str) -> Response:
-        return self.ask("GET", path, **headers)
+        return self.ask("GET", path, None, **headers)
 
     def post(self, path: str, body: bytes, content_type: str, **headers: str) -> Response:
         return self.ask(

@@ -154,6 +154,13 @@ def test_an_unknown_path_and_a_wrong_method_are_json_too(web: Any) -> None:
     assert "POST" in response.headers["allow"]
 
 
+def test_head_and_options_are_answered(web: Any) -> None:
+    page, head = web.get("/"), web.ask("HEAD", "/")
+    assert (head.status, head.body, head.headers) == (200, b"", page.headers)
+    assert web.ask("OPTIONS", "/invocations").headers["allow"] == "POST, OPTIONS"
+    assert web.ask("HEAD", "/invocations").status == 405
+
+
 def test_custom_attributes_return_and_other_headers_are_ignored(web: Any) -> None:
     odd = {"X_Amzn_SageMaker_Inference_Id": "1", "X_Anything": "else", "X_Amzn_SageMaker_Target_Variant": "v"}
     assert post(web, RED, X_Amzn_SageMaker_Custom_Attributes="trace=7", **odd).headers[ATTRIBUTES] == "trace=7"

@@ -1,0 +1,89 @@
+"""A request as it comes over ASGI: whole, in parts, late, cut off, or not wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from serve.asgi import Answer, Request, answer
+from serve.codec import BadRequestError
+
+LIMIT = 10
+
+
+class Caller:
+    """Sends `parts`, then leaves, or with `stalls` sends nothing more."""
+
+    def __init__(self, *parts: bytes, last: bool = True, stalls: bool = False) -> None:
+        self.messages: list[dict[str, Any]] = [
+            {"type": "http.request", "body": part, "more_body": True} for part in parts
+        ]
+        if last:
+            self.messages.append({"type": "http.request", "body": b""})
+        self._stalls = stalls
+
+    async def receive(self) -> dict[str, Any]:
+        if not self.messages and self._stalls:
+            await asyncio.sleep(60)
+        return self.messages.pop(0) if self.messages else {"type": "http.disconnect"}
+
+    def request(self, *headers: tuple[bytes, bytes]) -> Request:
+        scope = {"method": "POST", "path": "/", "query_string": b"", "headers": headers}
+        return Request(scope, self.receive)
+
+
+def body(request: Request, seconds: float = 5.0) -> bytes:
+    return asyncio.run(request.body(LIMIT, seconds=seconds))
+
+
+@pytest.mark.parametrize("parts", [[], [b"abc"], [b"a", b"", b"bc"], [b"0123456789"]])
+def test_a_body_is_its_parts_in_order(parts: list[bytes]) -> None:
+    assert body(Caller(*parts).request()) == b"".join(parts)
+
+
+def test_a_body_beyond_the_limit_is_refused_when_announced_or_when_it_is_there() -> None:
+    announced, streamed = Caller(b"x"), Caller(b"x" * 6, b"x" * 6, b"x" * 6)
+    for caller, headers in ((announced, [(b"content-length", b"11")]), (streamed, [])):
+        with pytest.raises(BadRequestError, match="larger than 10 bytes") as refused:
+            body(caller.request(*headers))
+        assert (refused.value.status, refused.value.code) == (413, "body-too-large")
+        assert caller.messages, "it is not read to its end"
+
+
+@pytest.mark.parametrize(("stalls", "when"), [(True, "within 0.05 s"), (False, "before the caller left")])
+def test_a_body_that_does_not_arrive_says_how_much_did(stalls: bool, when: str) -> None:
+    caller = Caller(b"abc", last=False, stalls=stalls)
+    with pytest.raises(BadRequestError, match=f"3 of 9 bytes {when}") as refused:
+        body(caller.request((b"content-length", b"9")), seconds=0.05)
+    assert (refused.value.status, refused.value.code) == (400, "incomplete")
+
+
+def test_what_a_refused_caller_still_sends_is_read_but_nobody_is_told_to_go_on() -> None:
+    sends, waits, leaves = Caller(b"x" * 99, b"y" * 99), Caller(b"x"), Caller(b"x", last=False)
+    for caller, headers in ((sends, []), (waits, [(b"expect", b"100-continue")]), (leaves, [])):
+        asyncio.run(caller.request(*headers).discard())
+    assert (sends.messages, len(waits.messages), leaves.messages) == ([], 2, [])
+
+
+def test_a_header_that_came_twice_is_one_list() -> None:
+    request = Caller().request((b"accept", b"a/b"), (b"accept", b"c/d;q=0.1"), (b"content-type", b"Image/JPEG ; x=y"))
+    assert (request.headers["accept"], request.media_type) == ("a/b,c/d;q=0.1", "image/jpeg")
+
+
+def test_an_answer_tells_its_type_its_length_and_what_it_is_given() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(answer(send, Answer(status=404, body=b"abc", headers={"retry-after": "1"}), {"x-a": "b"}))
+    assert sent[0]["status"] == 404
+    assert dict(sent[0]["headers"]) == {
+        b"content-type": b"application/json",
+        b"content-length": b"3",
+        b"retry-after": b"1",
+        b"x-a": b"b",
+    }
+    assert sent[1] == {"type": "http.response.body", "body": b"abc"}
