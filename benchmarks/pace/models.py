@@ -77,6 +77,7 @@ def plain_steps(made: Bench) -> Callable[[], tuple[float, float]]:
 
     def step() -> tuple[float, float]:
         made.plain.train()
+        torch.manual_seed(0)  # for both: stochastic depth and dropout draw, which moves a small batch's loss
         began = time.perf_counter()
         output = made.plain(made.pictures)
         loss = criterion(output, made.labels)
@@ -101,6 +102,7 @@ def our_steps(made: Bench) -> Callable[[], tuple[float, float]]:
     )  # fmt: skip
 
     def step() -> tuple[float, float]:
+        torch.manual_seed(0)
         loop = Loop(task, made.job.config, Ranks(), made.job.store, stop=lambda: False, report=lambda _: None)
         row = loop.fit(None).history[-1]
         return 1000 / row["pictures_per_second"], row["train_loss"]

@@ -25,4 +25,4 @@ def test_a_network_has_a_row_for_its_step_and_one_for_its_features() -> None:
 @pytest.mark.parametrize("wrong", [{"loss": -0.2}, {"features": 0.5}, {"loss": float("nan")}])
 def test_speed_that_skips_work_is_no_speed(wrong: dict[str, float]) -> None:
     with pytest.raises(train_models.DifferentError, match="resnet18"):
-        train_models.rows([taken(**wrong)])
+        train_models.check(taken(**wrong))
