@@ -62,6 +62,7 @@ def gunicorn_options(settings: Settings) -> dict[str, Any]:
         "workers": 1,
         "worker_class": "serve.worker.DrainingWorker",
         "asgi_lifespan": "off",
+        "http_parser": "python",  # the one in C drops a connection whose next large request comes at once
         "graceful_timeout": settings.drain_timeout,
         "timeout": 120,
         "keepalive": 75,

@@ -71,7 +71,6 @@ class DrainingWorker(ASGIWorker):
         super().__init__(*args, **kwargs)
         self.connections: set[Connection] = set()
         self._told = asyncio.Event()
-        ASGIProtocol._check_h1c_protocol_available()  # asked through a subclass it would not find its parser in C
 
     def handle_exit_signal(self) -> None:
         super().handle_exit_signal()

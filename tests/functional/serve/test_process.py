@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -153,6 +154,19 @@ def test_a_connection_is_kept_for_the_next_request(running: Running) -> None:
         assert connection.getresponse().read()
     assert connection.sock is not None
     connection.close()
+
+
+def test_large_bodies_follow_one_another_on_one_connection(model: Path) -> None:
+    """The next is on its way as soon as the last is answered, before the server has turned to it."""
+    body = json.dumps({"images": [base64.b64encode(RED + bytes(1_500_000)).decode()]})
+    with server(model) as found:
+        found.wait_ready()
+        connection = http.client.HTTPConnection("127.0.0.1", found.port, timeout=10)
+        for _ in range(60):
+            connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            assert (response.status, response.read()[:1]) == (200, b"{")
+        connection.close()
 
 
 def test_more_requests_than_are_admitted_get_503_with_retry_after_and_ping_still_answers(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import gunicorn_h1c
 import pytest
 from gunicorn.config import Config
 
@@ -20,12 +19,6 @@ def worker() -> Iterator[Any]:
     found.asgi = SimpleNamespace()
     yield found
     found.tmp.close()
-
-
-def test_requests_are_read_by_the_parser_in_c(worker: Any) -> None:
-    connection = Connection(worker)
-    connection._setup_callback_parser()
-    assert isinstance(connection._callback_parser, gunicorn_h1c.H1CProtocol)
 
 
 def test_the_application_is_told_whether_the_caller_has_left(worker: Any) -> None:
