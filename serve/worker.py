@@ -97,6 +97,7 @@ class DrainingWorker(ASGIWorker):
         for server in self.servers:
             await self._take_waiting(server)
             server.close()  # from now on a caller is refused at once instead of left waiting
+        await asyncio.sleep(LOOK_SECONDS)  # what was taken last becomes a connection
         while self.connections and self.loop.time() < end and not self._quick_shutdown:
             for connection in list(self.connections):
                 connection.close_if_idle()
