@@ -171,7 +171,7 @@ class App:
         settings = self._service.settings
         body = await request.body(settings.max_body_bytes, seconds=settings.answer_timeout)
         content_type, most = request.content_type, settings.max_pictures
-        if request.media_type in (*codec.JSON_TYPES, codec.FORM_TYPE):
+        if codec.media_type_of(content_type) in (*codec.JSON_TYPES, codec.FORM_TYPE):
             return await self._service.pipeline.run(lambda: codec.pictures(content_type, body, max_pictures=most))
         return codec.pictures(content_type, body, max_pictures=most)
 

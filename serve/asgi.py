@@ -41,16 +41,11 @@ class Request:
             key, text = name.decode("latin-1"), value.decode("latin-1")
             self.headers[key] = f"{self.headers[key]},{text}" if key in self.headers else text
         self.query: str = scope["query_string"].decode("latin-1")
-        self._receive, self._more = receive, True
+        self._receive, self._more, self._begun = receive, True, False
 
     @property
     def content_type(self) -> str:
         return self.headers.get("content-type", "")
-
-    @property
-    def media_type(self) -> str:
-        """The content type without its parameters."""
-        return self.content_type.partition(";")[0].strip().lower()
 
     async def body(self, limit: int, *, seconds: float) -> bytes:
         """The whole body, announced or streamed. Raises BadRequestError beyond `limit` bytes or `seconds`."""
@@ -72,15 +67,16 @@ class Request:
     async def discard(self) -> None:
         """Reads what a refused caller still sends, within bounds: closed earlier, it would see a reset and no reason.
 
-        Who waits to be told to go on (Expect) has sent nothing yet, and is not told.
+        Who waits to be told to go on (Expect) and was not yet has sent nothing, and is not told.
         """
-        left = 0 if "expect" in self.headers else DISCARD_BYTES
+        left = 0 if "expect" in self.headers and not self._begun else DISCARD_BYTES
         with contextlib.suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(DISCARD_SECONDS):
                 while self._more and left > 0:
                     left -= len(await self._part())
 
     async def _part(self) -> bytes:
+        self._begun = True
         message = await self._receive()
         if message["type"] != "http.request":
             self._more = False

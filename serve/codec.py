@@ -48,9 +48,14 @@ class BadRequestError(ValueError):
         self.code = code
 
 
+def media_type_of(content_type: str) -> str:
+    """A Content-Type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def pictures(content_type: str, body: bytes, *, max_pictures: int) -> list[bytes]:
     """The encoded pictures in a body: one of PICTURE_TYPES, JSON_TYPES or a form's files. Raises BadRequestError."""
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = media_type_of(content_type)
     if media_type == FORM_TYPE:
         return _checked_count(_from_form(content_type, body), max_pictures)
     if media_type and media_type not in PICTURE_TYPES + JSON_TYPES:

@@ -67,9 +67,20 @@ def test_what_a_refused_caller_still_sends_is_read_but_nobody_is_told_to_go_on()
     assert (sends.messages, len(waits.messages), leaves.messages) == ([], 2, [])
 
 
+def test_who_was_told_to_go_on_is_read_to_the_end_too() -> None:
+    async def refused(request: Request) -> None:
+        with pytest.raises(BadRequestError):
+            await request.body(LIMIT, seconds=5)
+        await request.discard()
+
+    caller = Caller(b"x" * 11, b"x" * 99)
+    asyncio.run(refused(caller.request((b"expect", b"100-continue"))))
+    assert caller.messages == []
+
+
 def test_a_header_that_came_twice_is_one_list() -> None:
     request = Caller().request((b"accept", b"a/b"), (b"accept", b"c/d;q=0.1"), (b"content-type", b"Image/JPEG ; x=y"))
-    assert (request.headers["accept"], request.media_type) == ("a/b,c/d;q=0.1", "image/jpeg")
+    assert (request.headers["accept"], request.content_type) == ("a/b,c/d;q=0.1", "Image/JPEG ; x=y")
 
 
 def test_an_answer_tells_its_type_its_length_and_what_it_is_given() -> None:

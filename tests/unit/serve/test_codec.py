@@ -29,6 +29,7 @@ def refusal(call: Any) -> tuple[int, str]:
     "media_type", ["image/jpeg", "image/png", "image/webp", "application/x-image", "application/octet-stream", ""]
 )
 def test_a_picture_type_takes_the_body_as_it_is(media_type: str) -> None:
+    assert pictures(f"{media_type.title()} ; x=y", PICTURE, max_pictures=1) == [PICTURE]
     assert pictures(media_type, PICTURE, max_pictures=1) == [PICTURE]
 
 
