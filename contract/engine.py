@@ -109,18 +109,23 @@ def _check(ports: tuple[Port, ...], name: str, shape: tuple[int, ...], source: s
         raise EngineError(where)
 
 
-def open_network(source: Path | bytes, engine: Engine, *, threads: int) -> Network:
-    """The network in an ONNX file, or in its bytes, opened on `threads` CPU threads. Raises EngineError."""
+def open_network(source: Path | bytes, engine: Engine, *, threads: int, callers: int = 1) -> Network:
+    """The network in an ONNX file, or in its bytes, for so many callers at a time, each with so many CPU threads.
+
+    More callers than that take turns of those threads; more than one are for one thread each. Raises EngineError.
+    """
     opened = _openvino if engine.name == "openvino" else _onnxruntime
     try:
-        return opened(source, engine, threads)
+        return opened(source, engine, threads, callers)
     except Exception as error:  # each engine has a dozen unrelated exception types, all meaning that it refuses
         where = source.name if isinstance(source, Path) else engine.network
         raise EngineError(f"{where}: {engine} refuses it: {_one_line(error)}") from error
 
 
-def _onnxruntime(source: Path | bytes, engine: Engine, threads: int) -> Network:
+def _onnxruntime(source: Path | bytes, engine: Engine, threads: int, callers: int) -> Network:
     import onnxruntime
+
+    del callers  # with one thread a session computes in its caller's own, whoever and how many they are
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -146,7 +151,7 @@ def _onnxruntime(source: Path | bytes, engine: Engine, threads: int) -> Network:
     )
 
 
-def _openvino(source: Path | bytes, engine: Engine, threads: int) -> Network:
+def _openvino(source: Path | bytes, engine: Engine, threads: int, callers: int) -> Network:
     import openvino
 
     core = openvino.Core()
@@ -154,9 +159,9 @@ def _openvino(source: Path | bytes, engine: Engine, threads: int) -> Network:
         core.read_model(str(source) if isinstance(source, Path) else source),
         "CPU",
         {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY" if callers == 1 else "THROUGHPUT",
+            "NUM_STREAMS": callers,
+            "INFERENCE_NUM_THREADS": threads * callers,
             # A container's quota is not a set of cores: threads that are pinned to some fight over them with others.
             "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": "bf16" if engine.precision == "bf16" else "f32",

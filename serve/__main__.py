@@ -29,7 +29,7 @@ Serves the artifact in /opt/ml/model on port 8080. Settings come from the enviro
   KENNEL_MAX_BODY_BYTES    largest body (6,291,456)
   KENNEL_MAX_PIXELS        largest picture (100,000,000, less where memory is short)
   KENNEL_MAX_PICTURES      pictures a request (64)
-  KENNEL_MAX_BATCH         pictures an inference (8)
+  KENNEL_MAX_BATCH         pictures an inference (4)
   KENNEL_MAX_WAIT          seconds that a request may have to wait for those before it (0.4; 55 in a transform job)
   KENNEL_MAX_WAITING       pictures at work (256), KENNEL_MAX_REQUESTS requests at work (64); beyond any: 503
   KENNEL_THREADS           CPU threads (the container's CPU limit)
@@ -78,7 +78,7 @@ def make_app(settings: Settings) -> Any:
     """Runs in the worker: starts loading, gives the application that says 503 until then."""
     from serve import golden
     from serve.app import App, Service
-    from serve.batcher import Batcher
+    from serve.batcher import Batcher, Streams
     from serve.loader import Loaded, Loader
     from serve.metrics import Metrics
     from serve.predictor import Predictor, load
@@ -87,7 +87,9 @@ def make_app(settings: Settings) -> Any:
     log = logging.getLogger("kennel.serve")
 
     def serve(predictor: Predictor) -> Batcher:
-        return Batcher(predictor.logits, max_batch=settings.max_batch, observe=metrics.batch)
+        apart = predictor.streams
+        streams = Streams(infer=apart.logits, count=predictor.threads) if apart else None
+        return Batcher(predictor.logits, max_batch=settings.max_batch, streams=streams, observe=metrics.batch)
 
     def load_checked() -> Predictor:
         found = load(settings.model_dir, this_machine(settings.cpus), wanted=settings.engine)

@@ -1,8 +1,9 @@
 """Pictures of several requests in one inference, without added delay: what waits when the network is free goes next.
 
-A picture that finds the network idle goes through it in its caller's own thread, without a turn of another. Whoever
-comes meanwhile waits, first come first served, for one thread that runs what has gathered. The network uses all CPUs
-itself, so there is never more than one inference.
+A picture that finds the network idle goes through it in its caller's own thread, on all CPUs, without a turn of
+another. Whoever comes meanwhile waits, first come first served. When as many wait as there are streams, that many
+inferences run side by side, each on one thread: together they compute more a second than one inference on all CPUs,
+whose threads wait for each other, all the more where a decoder or the event loop takes a CPU in between.
 """
 
 from __future__ import annotations
@@ -52,8 +53,17 @@ def _always() -> bool:
     return True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """The same network on one thread: `count` callers at a time use all CPUs."""
+
+    infer: Infer
+    count: int
+
+
 class Batcher:
-    """Gathers pictures, float32 (3, crop, crop) each, runs `infer` on (N, 3, crop, crop) with N ≤ max_batch.
+    """Gathers pictures, float32 (3, crop, crop) each, runs `infer` on (N, 3, crop, crop) with N ≤ max_batch: alone on
+    all CPUs, or side by side by `streams`.
 
     How many may wait is for serve.admission to say.
     """
@@ -63,41 +73,46 @@ class Batcher:
         infer: Infer,
         *,
         max_batch: int,
+        streams: Streams | None = None,
         observe: Callable[[BatchRecord], None] = lambda _: None,
         clock: Clock = time.perf_counter,
     ) -> None:
-        self._infer, self._observe, self._clock = infer, observe, clock
+        self._infer, self._streams, self._observe, self._clock = infer, streams, observe, clock
         self._max_batch = max_batch
         self._items: deque[_Item] = deque()
-        self._wake = threading.Condition()
-        self._network = threading.Lock()
+        self._changed = threading.Condition()  # guards the items and what runs
+        self._alone, self._streaming = False, 0  # an inference on all CPUs, and how many on one thread
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+        count = streams.count if streams else 1
+        self._threads = [threading.Thread(target=self._run, name=f"batcher-{n}", daemon=True) for n in range(count)]
 
     def start(self) -> Batcher:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        return all(thread.is_alive() for thread in self._threads)
 
     def waiting(self) -> int:
         return len(self._items)
 
     def offer(self, picture: FloatArray, *, wanted: Wanted = _always) -> Future[FloatArray]:
-        """The future logits (labels,) of one picture: computed here and now when nobody else is being served.
+        """The future logits (labels,) of one picture: computed here and now when the network has room for it.
 
         Raises ClosedError.
         """
-        if self._items or self._closed or not self._network.acquire(blocking=False):
+        with self._changed:
+            infer = None if self._items or self._closed else self._begin(1)
+        if infer is None:
             return self.submit([picture], wanted=wanted)[0]
         answer: Future[FloatArray] = Future()
         try:
-            answer.set_result(self._observed(picture[np.newaxis], self._clock())[0])
-        except Exception as error:  # the answer to whoever asked, as in the batcher's own thread
+            answer.set_result(self._observed(infer, picture[np.newaxis], self._clock())[0])
+        except Exception as error:  # the answer to whoever asked, as in the batcher's own threads
             answer.set_exception(error)
         finally:
-            self._network.release()
+            self._end()
         return answer
 
     def submit(self, pictures: Sequence[FloatArray], *, wanted: Wanted = _always) -> list[Future[FloatArray]]:
@@ -107,37 +122,78 @@ class Batcher:
         """
         now = self._clock()
         items = [_Item(picture=picture, since=now, wanted=wanted) for picture in pictures]
-        with self._wake:
+        with self._changed:
             if self._closed:
                 raise ClosedError("the server is stopping")
             self._items.extend(items)
-            self._wake.notify()
+            self._call()
         return [item.answer for item in items]
 
     def close(self) -> None:
-        """Answers what waits, then ends the thread."""
-        with self._wake:
+        """Answers what waits, then ends the threads."""
+        with self._changed:
             self._closed = True
-            self._wake.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _room(self) -> int:
+        """How many inferences may begin now."""
+        if self._alone:
+            return 0
+        return self._streams.count - self._streaming if self._streams else 1
+
+    def _begin(self, waiting: int) -> Infer | None:
+        """What the next inference runs on, None when it has to wait for another to end."""
+        if not self._room():
+            return None
+        if self._streams is None or (not self._streaming and waiting < self._streams.count):
+            self._alone = True
+            return self._infer
+        self._streaming += 1
+        return self._streams.infer
+
+    def _end(self) -> None:
+        with self._changed:
+            if self._alone:
+                self._alone = False
+            else:
+                self._streaming -= 1
+            self._call()
+
+    def _call(self) -> None:
+        """Wakes as many threads as have something to do: waking one for nothing costs as much as a small request."""
+        if self._closed:
+            self._changed.notify_all()
+        else:
+            self._changed.notify(min(len(self._items), self._room()))
 
     def _run(self) -> None:
-        while self._some():
-            with self._network:  # only now is it known who goes together
-                self._answer([self._items.popleft() for _ in range(min(len(self._items), self._max_batch))])
+        while job := self._next():
+            try:
+                self._answer(*job)
+            finally:
+                self._end()
 
-    def _some(self) -> bool:
-        with self._wake:
-            while not self._items and not self._closed:
-                self._wake.wait()
-            return bool(self._items)
+    def _next(self) -> tuple[Infer, list[_Item]] | None:
+        """What to compute and on what, only now that it is known who goes together; None after the last."""
+        with self._changed:
+            while True:
+                waiting, room = len(self._items), self._room()
+                if waiting and (infer := self._begin(waiting)):
+                    share = waiting if self._alone else -(-waiting // room)
+                    return infer, [self._items.popleft() for _ in range(min(share, self._max_batch))]
+                if self._closed and not waiting:
+                    return None
+                self._changed.wait()
 
-    def _answer(self, batch: list[_Item]) -> None:
+    def _answer(self, infer: Infer, batch: list[_Item]) -> None:
         live = [item for item in batch if item.answer.set_running_or_notify_cancel() and _still_wanted(item)]
         if not live:
             return
         try:
-            logits = self._observed(np.stack([item.picture for item in live]), min(item.since for item in live))
+            pictures = np.stack([item.picture for item in live])
+            logits = self._observed(infer, pictures, min(item.since for item in live))
         except Exception as error:  # whatever the network raises is the answer to those who asked, not our end
             for item in live:
                 item.answer.set_exception(error)
@@ -145,9 +201,9 @@ class Batcher:
         for item, row in zip(live, logits, strict=True):
             item.answer.set_result(row)
 
-    def _observed(self, pictures: FloatArray, since: float) -> Sequence[FloatArray]:
+    def _observed(self, infer: Infer, pictures: FloatArray, since: float) -> Sequence[FloatArray]:
         started = self._clock()
-        logits = self._infer(pictures)
+        logits = infer(pictures)
         if len(logits) != len(pictures):
             raise ValueError(f"the network gave {len(logits)} answers for {len(pictures)} pictures")
         record = BatchRecord(pictures=len(pictures), seconds=self._clock() - started, waited=started - since)

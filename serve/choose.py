@@ -23,7 +23,22 @@ _log = logging.getLogger("kennel.serve")
 class Opening(Protocol):
     """As contract.engine.open_network."""
 
-    def __call__(self, source: Path, engine: Engine, *, threads: int) -> Network: ...
+    def __call__(self, source: Path, engine: Engine, *, threads: int, callers: int = 1) -> Network: ...
+
+
+def streams(
+    folder: Path, chosen: Engine, machine: Machine, *, opening: Opening = engine.open_network
+) -> Network | None:
+    """The network again, on one thread for each of as many callers as the machine has; None where it has one only.
+
+    Raises ArtifactError.
+    """
+    if machine.threads == 1:
+        return None
+    try:
+        return opening(folder / chosen.network, chosen, threads=1, callers=machine.threads)
+    except EngineError as error:
+        raise ArtifactError(str(error)) from error
 
 
 def network(

@@ -29,7 +29,7 @@ class Settings:
     max_body_bytes: int = MAX_BODY_BYTES
     max_pixels: int = 100_000_000
     max_pictures: int = 64
-    max_batch: int = 8  # more gains next to nothing, and a batch of a slow network would keep everybody waiting
+    max_batch: int = 4  # more gains next to nothing, and keeps everybody waiting
     max_waiting: int = 256
     max_requests: int = 64
     max_wait: float = 0.4  # with the request's own time, 99 of 100 answers within half a second
@@ -66,7 +66,7 @@ def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = 
         max_requests=max_requests,
         max_wait=_seconds(environ, "KENNEL_MAX_WAIT", Settings.answer_timeout if batch else Settings.max_wait),
         transform_concurrency=_number(environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", 0, 0, 10_000)
-        or min(2 * threads + max_batch, max_requests),  # a batch waits complete while the last one is computed
+        or min(threads * (2 + max_batch), max_requests),  # a batch waits complete while each thread computes one
         golden_tolerance=_share(environ, "KENNEL_GOLDEN_TOLERANCE"),
         engine=_engine(environ),
         log_level=level,

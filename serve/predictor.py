@@ -6,6 +6,7 @@ The serving image ships engines for CPUs only.
 from __future__ import annotations
 
 import io
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,13 @@ from serve import choose
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A loaded model, and why its network runs in the engine that it does."""
+    """A loaded model, and why its network runs in the engine that it does. `network` uses all CPUs for one caller,
+    `streams`, where there are several CPUs, one for each of `threads` callers."""
 
     manifest: Manifest
     network: Network
+    streams: Network | None = None
+    threads: int = 1
     reason: str = ""
     golden: tuple[Golden, ...] = ()
 
@@ -55,8 +59,10 @@ class Predictor:
             stream = io.BytesIO()
             Image.new("RGB", (crop, crop)).save(stream, kind)
             to_array(open_picture(stream.getvalue(), shorter_side=crop), self.preprocessing)
-        for count in (1, batch):
-            values = self.logits(np.zeros((count, 3, crop, crop), dtype=np.float32))
+        for opened, count in itertools.product((self.network, self.streams), (1, batch)):
+            if opened is None:
+                continue
+            values = opened.logits(np.zeros((count, 3, crop, crop), dtype=np.float32))
             if values.shape != (count, len(self.labels)):
                 raise ArtifactError(
                     f"{self.file}: {values.shape} logits for {count} pictures and {len(self.labels)} labels"
@@ -95,7 +101,14 @@ def load(folder: Path, machine: Machine, *, wanted: str = choose.AUTO) -> Predic
     name. Raises ArtifactError for one that cannot be served."""
     manifest = artifact.read(folder)
     network, reason = choose.network(folder, manifest, machine, wanted)
-    predictor = Predictor(manifest=manifest, network=network, reason=reason, golden=_golden(folder, manifest))
+    predictor = Predictor(
+        manifest=manifest,
+        network=network,
+        streams=choose.streams(folder, network.engine, machine),
+        threads=machine.threads,
+        reason=reason,
+        golden=_golden(folder, manifest),
+    )
     check_shapes(predictor)
     return predictor
 

@@ -1,12 +1,13 @@
 """Batching adds no delay, mixes up no answers, holds its bound, and survives a failing network."""
 
 import threading
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
-from serve.batcher import Batcher, BatchRecord, ClosedError, UnwantedError
+from serve.batcher import Batcher, BatchRecord, ClosedError, Streams, UnwantedError
 
 WAIT = 5.0
 
@@ -65,7 +66,7 @@ def test_a_lone_picture_is_computed_in_the_thread_that_offers_it() -> None:
     found = batcher(network)
     assert float(found.offer(picture(3)).result(0)[0]) == 3
     found.submit([picture(1)])[0].result(WAIT)
-    assert threads == [threading.current_thread().name, "batcher"]
+    assert threads == [threading.current_thread().name, "batcher-0"]
     found.close()
 
 
@@ -164,3 +165,103 @@ def test_each_batch_is_observed_with_its_size_and_times() -> None:
     found.submit([picture(1), picture(2)])
     found.close()
     assert records == [BatchRecord(pictures=2, seconds=4.0, waited=3.0)]
+
+
+class Counting:
+    """A network that knows how many are in it at a time; all who are in it see the most there ever were."""
+
+    def __init__(self, most: list[int]) -> None:
+        self.most, self._inside, self._lock = most, 0, threading.Lock()
+        self.barrier: threading.Barrier | None = None
+        self.sizes: list[int] = []
+
+    def __call__(self, pictures: Any) -> Any:
+        with self._lock:
+            self._inside += 1
+            self.sizes.append(len(pictures))
+            self.most.append(self._inside)
+        if self.barrier:
+            self.barrier.wait(WAIT)
+        with self._lock:
+            self._inside -= 1
+        return pictures[:, :1, 0, 0]
+
+
+def test_as_many_as_there_are_streams_are_computed_side_by_side_each_a_share() -> None:
+    alone, streams = Gate(is_open=False), Counting([])
+    streams.barrier = threading.Barrier(3)  # opens only when three inferences are at work at a time
+    found = batcher(alone, streams=Streams(infer=streams, count=3))
+    first = found.submit([picture(0)])
+    assert alone.entered.acquire(timeout=WAIT)
+    rest = found.submit([picture(value) for value in range(1, 8)])
+    alone.go.set()
+    assert [float(future.result(WAIT)[0]) for future in [*first, *rest]] == list(range(8))
+    assert (alone.sizes, sorted(streams.sizes), max(streams.most)) == ([1], [2, 2, 3], 3)
+    found.close()
+    assert not found.alive()
+
+
+def test_fewer_than_there_are_streams_share_one_inference_on_all_cpus() -> None:
+    alone, streams = Gate(is_open=False), Gate()
+    found = batcher(alone, streams=Streams(infer=streams, count=3))
+    first = found.submit([picture(0)])
+    assert alone.entered.acquire(timeout=WAIT)
+    rest = found.submit([picture(1), picture(2)])
+    alone.go.set()
+    assert [float(future.result(WAIT)[0]) for future in [*first, *rest]] == [0, 1, 2]
+    assert (alone.sizes, streams.sizes) == ([1, 2], [])
+    found.close()
+
+
+def test_who_comes_while_a_stream_is_free_is_computed_at_once_in_its_own_thread() -> None:
+    alone, streams = Gate(), Gate(is_open=False)
+    found = batcher(alone, streams=Streams(infer=streams, count=2))
+    both = found.submit([picture(1), picture(2)])
+    for _ in both:
+        assert streams.entered.acquire(timeout=WAIT)
+    (waits,) = found.submit([picture(3)])
+    assert found.waiting() == 1
+    streams.go.set()
+    assert [float(future.result(WAIT)[0]) for future in [*both, waits]] == [1, 2, 3]
+    assert found.offer(picture(4)).done()
+    found.close()
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_streams_never_run_beside_an_inference_on_all_cpus_whoever_comes_and_fails(count: int) -> None:
+    most: list[int] = []
+    inside: list[str] = []
+    wrong: list[str] = []
+
+    def network(kind: str, limit: int) -> Any:
+        def infer(pictures: Any) -> Any:
+            inside.append(kind)
+            now = list(inside)
+            if len(now) > limit or len(set(now)) > 1:
+                wrong.append(f"{kind}: {now}")
+            most.append(len(now))
+            time.sleep(0.001)
+            inside.remove(kind)
+            if 7 in pictures[:, 0, 0, 0]:
+                raise RuntimeError("seven")
+            return pictures[:, :1, 0, 0]
+
+        return infer
+
+    found = batcher(network("alone", 1), streams=Streams(infer=network("stream", count), count=count))
+    answers: list[bool] = []
+
+    def caller(turn: int) -> None:
+        for value in range(turn, turn + 20):
+            future = found.offer(picture(value)) if value % 3 else found.submit([picture(value)])[0]
+            error = future.exception(WAIT)
+            answers.append(isinstance(error, RuntimeError) if error else float(future.result()[0]) == value)
+
+    callers = [threading.Thread(target=caller, args=(turn,)) for turn in range(8)]
+    for each in callers:
+        each.start()
+    for each in callers:
+        each.join(WAIT)
+    found.close()
+    assert (wrong, len(answers), all(answers)) == ([], 160, True)
+    assert max(most) == count

@@ -44,9 +44,11 @@ class World:
     failing: tuple[Engine, ...] = ()
     now: float = 0.0
     opened: list[tuple[str, str, int]] = field(default_factory=list)
+    callers: list[int] = field(default_factory=list)
 
-    def open(self, source: Path, engine: Engine, *, threads: int) -> Network:
+    def open(self, source: Path, engine: Engine, *, threads: int, callers: int = 1) -> Network:
         self.opened.append((source.as_posix(), str(engine), threads))
+        self.callers.append(callers)
         if engine in self.refused:
             raise EngineError(f"{source.name}: {engine} refuses it")
 
@@ -158,3 +160,22 @@ def test_an_engine_that_cannot_serve_is_refused_with_the_fix(wanted: str, machin
 def test_one_that_is_asked_for_and_does_not_open_is_refused_and_not_replaced() -> None:
     with pytest.raises(ArtifactError, match="openvino-fp32 refuses it"):
         World(refused=(OTHER,)).choose(packaged(), wanted="openvino-fp32")
+
+
+def test_streams_are_the_chosen_engine_on_one_thread_for_each_cpu() -> None:
+    world = World()
+    found = choose.streams(Path("model"), INT8, HERE, opening=world.open)
+    assert found is not None
+    assert found.engine == INT8
+    assert (world.opened, world.callers) == ([("model/model.int8.onnx", "onnxruntime-int8", 1)], [3])
+
+
+def test_one_cpu_needs_no_streams() -> None:
+    world = World()
+    assert choose.streams(Path("model"), INT8, replace(HERE, threads=1), opening=world.open) is None
+    assert world.opened == []
+
+
+def test_streams_that_do_not_open_are_refused_saying_why() -> None:
+    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx: onnxruntime-int8 refuses it"):
+        choose.streams(Path("model"), INT8, HERE, opening=World(refused=(INT8,)).open)

@@ -29,7 +29,7 @@ def test_a_transform_job_sets_the_payload(megabytes: str, size: int) -> None:
         ({}, 12),
         ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "3"}, 3),
         ({"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "0"}, 12),
-        ({"KENNEL_MAX_BATCH": "16"}, 20),
+        ({"KENNEL_MAX_BATCH": "16"}, 36),
         ({"KENNEL_MAX_REQUESTS": "5"}, 5),
     ],
 )

@@ -1,6 +1,7 @@
 """Several pictures of one request are decoded beside the network; nothing is done for whoever waits no longer."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from contract.measure import blank
 from serve.batcher import Batcher, UnwantedError
 from serve.codec import BadRequestError
 from serve.loader import Loaded
 from serve.pipeline import Caller, Pipeline
+from tests.unit.serve.artifacts import CROP
 from tests.unit.serve.pictures import encoded
 from tests.unit.serve.services import predictor
 
@@ -26,8 +29,12 @@ class Bench:
         self.sizes: list[int] = []
         model = predictor()
 
+        self._free = threading.Event()
+        self._free.set()
+
         def infer(pictures: Any) -> Any:
             self.sizes.append(len(pictures))
+            assert self._free.wait(10)
             return model.logits(pictures)
 
         self.loaded = Loaded(predictor=model, batcher=Batcher(infer, max_batch=4).start(), seconds=0.0)
@@ -36,8 +43,14 @@ class Bench:
     @contextmanager
     def held(self) -> Iterator[None]:
         """The network is at work on something else."""
-        with self.loaded.batcher._network:
-            yield
+        self._free.clear()
+        (other,) = self.loaded.batcher.submit([blank(1, CROP)[0]])
+        while not self.sizes:
+            time.sleep(0.001)
+        yield
+        self._free.set()
+        other.result(10)
+        self.sizes.clear()
 
     def classify(self, *pictures: bytes, **caller: Any) -> list[int]:
         who = Caller(**({"deadline": time.perf_counter() + 10} | caller))

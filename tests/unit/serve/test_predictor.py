@@ -1,12 +1,14 @@
 """The network is held against model.json before anything is served; what does not fit is refused, saying why."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from contract.artifact import ArtifactError
-from contract.engine import FALLBACK, EngineError, open_network
+from contract.engine import FALLBACK, EngineError, named, open_network
 from serve.predictor import Predictor, check_shapes
 from tests.unit.serve.artifacts import CROP, manifest
 from tests.unit.serve.onnx_bytes import network
@@ -23,6 +25,22 @@ def test_a_network_that_fits_is_served_for_any_number_of_pictures() -> None:
     found.warm()
     pictures = np.stack([np.full((3, CROP, CROP), 0.5, dtype=np.float32)] * 3)
     assert np.allclose(found.logits(pictures), np.full((3, 3), 5.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime-fp32", "openvino-fp32"])
+def test_many_callers_on_a_thread_each_get_the_answers_of_one_on_all(engine: str) -> None:
+    whole = open_network(network(CROP), named(engine), threads=2)
+    streams = open_network(network(CROP), named(engine), threads=1, callers=2)
+    pictures = np.random.default_rng(1).normal(size=(24, 2, 3, CROP, CROP)).astype(np.float32)
+    with ThreadPoolExecutor(4) as callers:  # more of them than streams: they take turns
+        found = list(callers.map(streams.logits, pictures))
+    assert np.allclose(found, [whole.logits(each) for each in pictures], atol=1e-5)
+
+
+def test_streams_that_give_no_numbers_are_refused_when_warmed() -> None:
+    broken = with_network(rows=[(float("nan"), 0, 0), (0, 1, 0), (0, 0, 1)])
+    with pytest.raises(ArtifactError, match="not finite"):
+        replace(predictor(), streams=broken.network).warm()
 
 
 def test_identity_work_in_front_changes_no_answer() -> None:
