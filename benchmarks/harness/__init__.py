@@ -4,7 +4,7 @@ from benchmarks.harness.environments import environment, newest_python
 from benchmarks.harness.machine import machine
 from benchmarks.harness.processes import Memory, cpu_seconds, memory, tree
 from benchmarks.harness.results import write
-from benchmarks.harness.rounds import column, interleaved
+from benchmarks.harness.rounds import column, fingerprint, interleaved, kept
 from benchmarks.harness.rows import Row, alone, at_least, at_most, not_measured, speedup
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "column",
     "cpu_seconds",
     "environment",
+    "fingerprint",
     "interleaved",
+    "kept",
     "machine",
     "memory",
     "newest_python",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 Measured = Mapping[str, float]
 
@@ -30,3 +33,24 @@ def interleaved(
 def column(measured: Sequence[Measured], name: str) -> list[float]:
     """One of the numbers, by round."""
     return [found[name] for found in measured]
+
+
+def kept(file: Path, measure: Callable[[], Measured]) -> Measured:
+    """What `measure` found, kept in `file`: a table of hours that was interrupted goes on where it was."""
+    if file.exists():
+        found: Measured = json.loads(file.read_text())
+        return found
+    found = measure()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(found))
+    part.rename(file)
+    return found
+
+
+def fingerprint(folders: Iterable[Path]) -> str:
+    """Of all Python files in `folders`: what was measured with other code is measured again."""
+    found = hashlib.sha256()
+    for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
+        found.update(file.read_bytes())
+    return found.hexdigest()[:12]

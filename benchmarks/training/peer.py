@@ -13,7 +13,7 @@ from benchmarks.training.job import Job, Outcome, read_outcome
 
 TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # as docker/train.in has them; every peer takes them
 COMMON = (*TORCH, "safetensors", "pillow", "numpy")
-SECONDS = 1800.0  # no peer's job takes longer here
+SECONDS = 3600.0  # no peer's job takes longer here
 
 
 @dataclass(frozen=True, kw_only=True)
