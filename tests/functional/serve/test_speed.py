@@ -55,7 +55,9 @@ def a_request(found: Running, requests: int = 400) -> tuple[float, float]:
 
 def test_a_request_costs_little_beside_the_least_server_and_its_own_picture(folder: Path) -> None:
     model = predictor()
-    alone, bare, ours = [], [], []
+    alone: list[float] = []
+    bare: list[float] = []
+    ours: list[tuple[float, float]] = []
     with server(folder, module=(SLEEPING, "floor")) as floor, server(folder, {"KENNEL_MAX_WAIT": "20"}) as found:
         for each in (floor, found):
             each.wait_ready()
