@@ -91,6 +91,18 @@ def test_whoever_comes_while_the_network_works_waits_in_line() -> None:
     found.close()
 
 
+def test_nobody_overtakes_who_waits_already() -> None:
+    network = Gate()
+    found = Batcher(network, max_batch=4)
+    (first,) = found.submit([picture(1)])
+    second = found.offer(picture(2))
+    assert not second.done()
+    found.start()
+    assert [float(future.result(WAIT)[0]) for future in (first, second)] == [1, 2]
+    assert network.sizes == [2]
+    found.close()
+
+
 def test_a_picture_whose_caller_waits_no_longer_is_not_computed() -> None:
     network = Gate(is_open=False)
     found = batcher(network)
