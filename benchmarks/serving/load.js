@@ -1,6 +1,5 @@
 // The load of the serving benchmarks, run by k6. What to do comes as JSON in LOAD: see benchmarks/serving/load.py.
 import http from "k6/http";
-import { check } from "k6";
 import { Counter, Trend } from "k6/metrics";
 
 const load = JSON.parse(__ENV.LOAD);
@@ -21,6 +20,7 @@ export const options = {
   scenarios: load.scenarios,
   summaryTrendStats: ["count", "min", "avg", "med", "p(90)", "p(99)", "max"],
   noVUConnectionReuse: false,
+  systemTags: [], // nothing asks for them, and each request would be sorted by each
 };
 
 function ask(phase) {
@@ -36,7 +36,6 @@ function ask(phase) {
   } else {
     measure.failed.add(1);
   }
-  check(answer, { answered: (found) => found.status !== 0 });
 }
 
 export function main() { ask("main"); }

@@ -153,7 +153,7 @@ def phase_of(metrics: Mapping[str, Any], name: str, seconds: float) -> Phase:
 
 def _run(k6: Path, load: str) -> None:
     command = [str(k6), "run", "--quiet", "--no-usage-report", "--address", "", "--env", f"LOAD={load}", str(SCRIPT)]
-    environment = {**os.environ, "K6_NO_USAGE_REPORT": "true", "GOMAXPROCS": "1"}
+    environment = {**os.environ, "K6_NO_USAGE_REPORT": "true", "GOMAXPROCS": "1", "GOGC": "400"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
     if done.returncode != 0:
         raise LoadError(f"k6 ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
@@ -19,43 +16,27 @@ import serve.__main__
 import serve.codec
 import serve.predictor
 from contract import artifact
-from contract.preprocess import FloatArray, Preprocessing
+from contract.engine import FALLBACK, Network
+from contract.machine import Machine
+from contract.preprocess import FloatArray
+from serve.predictor import Predictor
 
 
-@dataclass(frozen=True, kw_only=True)
-class Null:
-    """Stands where serve.predictor.Predictor stands."""
+def load(folder: Path, machine: Machine, *, wanted: str = "") -> Predictor:
+    manifest = artifact.read(folder, verify=False)
 
-    manifest: artifact.Manifest
-    network: Any = field(default_factory=lambda: SimpleNamespace(engine="none"))
-    reason: str = "a benchmark of the server alone"
-    golden: tuple[Any, ...] = ()
+    def run(pictures: FloatArray) -> FloatArray:
+        return np.zeros((len(pictures), len(manifest.labels)), dtype=np.float32)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self.manifest.labels
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        return self.manifest.preprocessing
-
-    def logits(self, pictures: FloatArray) -> FloatArray:
-        return np.zeros((len(pictures), len(self.labels)), dtype=np.float32)
-
-    def warm(self, batch: int = 2) -> None: ...
-
-    def name(self) -> dict[str, Any]:
-        return {}
-
-
-def load(folder: Path, *_: Any, **__: Any) -> Null:
-    return Null(manifest=artifact.read(folder, verify=False))
+    network = Network(engine=FALLBACK, inputs=(), outputs=(), run=run)
+    streams = network if machine.threads > 1 else None
+    return Predictor(manifest=manifest, network=network, streams=streams, threads=machine.threads, reason="no model")
 
 
 def main() -> int:
     picture = np.zeros((3, 224, 224), dtype=np.float32)
     serve.codec.decode = lambda *_, **__: picture
-    serve.predictor.load = load  # type: ignore[assignment]
+    serve.predictor.load = load
     return serve.__main__.main([], os.environ)
 
 
