@@ -78,8 +78,8 @@ class Pipeline:
     def __init__(self, *, cpus: int, max_pixels: int, observe: Callable[[float], None]) -> None:
         self._max_pixels, self._observe = max_pixels, observe
         self._slots = threading.BoundedSemaphore(cpus)
-        # Twice as many as decode: a picture's network runs in the thread that decoded it where there is room.
-        self._threads = ThreadPoolExecutor(2 * cpus, thread_name_prefix="picture")
+        # One more than decode: a picture's network runs in the thread that decoded it where there is room.
+        self._threads = ThreadPoolExecutor(cpus + 1, thread_name_prefix="picture")
 
     async def run(self, work: Callable[[], T]) -> T:
         """Work that would hold up the event loop."""
