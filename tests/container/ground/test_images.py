@@ -202,18 +202,21 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
             (copy / name).chmod((REPOSITORY / name).stat().st_mode)
     workshop = Workshop(repository=copy, say=lambda line: None, progress=False)
     assert workshop.plan(kind).reference == images[kind]
-    with (copy / SOURCES[kind][-1] / "__init__.py").open("a") as source:
-        source.write(f"# changed for a test: {tmp_path.name}\n")
-    changed = workshop.build(kind)
+    made: list[str] = []
     try:
-        assert changed != images[kind]
-        before, after = (inspected(image)["RootFS"]["Layers"] for image in (images[kind], changed))
+        for turn in range(2):  # the first may find the build cache pruned, while the image is still here
+            with (copy / SOURCES[kind][-1] / "__init__.py").open("a") as source:
+                source.write(f"# change {turn} for a test: {tmp_path.name}\n")
+            made.append(workshop.build(kind))
+        assert len({images[kind], *made}) == 3
+        before, after = (inspected(image)["RootFS"]["Layers"] for image in made)
         same = [one == other for one, other in zip(before, after, strict=True)]
         assert same == sorted(same, reverse=True)
         assert same.count(False) <= 2
     finally:
         docker("tag", images[kind], f"kennel-{kind}")  # or the changed one would keep the plain name, and stay
-        docker("rmi", changed)
+        for image in made:
+            docker("rmi", image)
 
 
 def test_the_newest_build_can_be_run_by_a_plain_name(images: dict[Kind, str]) -> None:
