@@ -37,7 +37,9 @@ def measure(server: Server) -> Measured:
     patience = PATIENCE if server.peer.name == "ours" else OVER_SECONDS
     scenarios = {
         "main": load.arrivals(OVER * peak, seconds=OVER_SECONDS, patience=patience),
-        "after": load.arrivals(peak / 2, seconds=AFTER_SECONDS, start=OVER_SECONDS + PAUSE, name="after"),
+        "after": load.arrivals(
+            peak / 2, seconds=AFTER_SECONDS, start=OVER_SECONDS + PAUSE, name="after", patience=patience
+        ),
     }
     both = load.drive(server, driver, asked, scenarios, bound=USEFUL_MS)
     over, after = both.main, both.phases["after"]
