@@ -75,12 +75,14 @@ def cpu_seconds(pid: int) -> float:
     return own + sum(cpu_seconds(int(child)) for child in children)
 
 
-def thread_turns(pid: int) -> int:
-    """How often a thread of a process, or of its children that live, has gone to sleep until something woke it."""
+def thread_turns(pid: int, kind: str = "voluntary") -> int:
+    """How often a thread of a process, or of its children that live, has gone to sleep until something woke it; with
+    kind="nonvoluntary", how often one had to make way for another."""
     threads = list(Path(f"/proc/{pid}/task").iterdir())
     told = [line for thread in threads for line in (thread / "status").read_text().splitlines()]
-    own = sum(int(line.split()[1]) for line in told if line.startswith("voluntary_ctxt_switches"))
-    return own + sum(thread_turns(int(child)) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    own = sum(int(line.split()[1]) for line in told if line.startswith(f"{kind}_ctxt_switches"))
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(thread_turns(int(child), kind) for child in children)
 
 
 def _together(calls: list[Callable[[], None]]) -> None:

@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -45,37 +46,49 @@ def accepted(answers: list[Answer]) -> list[Answer]:
     return [answer for answer in answers if answer.status == 200]
 
 
-def a_request(found: Running, requests: int = 400) -> tuple[float, float]:
-    """CPU seconds and turns of threads that one request takes, of one caller: several wait for the interpreter lock."""
-    pid = found.process.pid
-    before = cpu_seconds(pid), thread_turns(pid)
+class Cost(NamedTuple):
+    """Of one request: CPU seconds, turns of threads, and how often a thread had to make way."""
+
+    cpu: float
+    turns: float
+    pushed: float
+
+
+def a_request(found: Running, requests: int = 400) -> Cost:
+    """What one request takes, of one caller: several wait for the interpreter lock."""
+
+    def so_far() -> Cost:
+        pid = found.process.pid
+        return Cost(cpu_seconds(pid), thread_turns(pid), thread_turns(pid, "nonvoluntary"))
+
+    before = so_far()
     closed_loop(found.port, callers=1, requests=requests)
-    return (cpu_seconds(pid) - before[0]) / requests, (thread_turns(pid) - before[1]) / requests
+    return Cost(*((now - then) / requests for now, then in zip(so_far(), before, strict=True)))
 
 
 def test_a_request_costs_little_beside_the_least_server_and_its_own_picture(folder: Path) -> None:
     model = predictor()
     alone: list[float] = []
-    bare: list[float] = []
-    ours: list[tuple[float, float]] = []
+    bare: list[Cost] = []
+    ours: list[Cost] = []
     with server(folder, module=(SLEEPING, "floor")) as floor, server(folder, {"KENNEL_MAX_WAIT": "20"}) as found:
         for each in (floor, found):
             each.wait_ready()
             closed_loop(each.port, callers=4, requests=20)
-        for turn in range(15):  # in turns: a neighbour disturbs both alike, and only ever adds
-            if turn >= 5 and min(turns for _, turns in ours) < 5:
-                break
+        for _ in range(5):  # in turns: a neighbour disturbs both alike, and only ever adds
             started, times = time.process_time(), 200
             for _ in range(times):
                 model.logits(codec.decode(RED, model.preprocessing, max_pixels=10**6)[None])
             alone.append((time.process_time() - started) / times)
-            bare.append(a_request(floor)[0])
+            bare.append(a_request(floor))
             ours.append(a_request(found))
-    # Seen: 2.2 to 2.5, and 4.2 turns: the loop for the request and for the answer, the picture's thread, the network's.
-    parts = [min(costs) for costs in ([cpu for cpu, _ in ours], bare, alone)]
+    # Seen: 2.2 to 2.5, and 4.0 turns: the loop for the request and for the answer, the picture's thread, the network's.
+    parts = [min(cost.cpu for cost in ours), min(cost.cpu for cost in bare), min(alone)]
     cpu = "{:.0f}, {:.0f} and {:.0f} µs of CPU".format(*(1e6 * part for part in parts))
     assert parts[0] / (parts[1] + parts[2]) < 3.8, cpu
-    assert min(turns for _, turns in ours) < 5
+    least = min(ours, key=lambda cost: cost.turns)
+    # Where others want the CPUs too (seen: 1.0 pushed alone, 6.5 beside two busy threads), 8 turns are the same.
+    assert least.turns < (5 if least.pushed < 1.5 else 9), least
 
 
 def test_a_lone_request_is_not_delayed(sleeping: Running) -> None:
