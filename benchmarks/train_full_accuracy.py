@@ -5,8 +5,8 @@
 ResNet-50 at 224 px, batch 32, each with the same learning rate; the other trainers of train_full run the plain loop's
 arithmetic. One judge for both: float32 torch. Seconds are told but not held to anything: train_full does that.
 
-Writes results/train_full_accuracy.json. A seed of two epochs takes 13 minutes on two cores, four of them ours. So each
-run is kept: the command goes on where it was interrupted, unless the code that trains has changed.
+Writes results/train_full_accuracy.json. A seed of two epochs takes nine minutes on two cores, three of them ours. So
+each run is kept: the command goes on where it was interrupted, unless the code that trains has changed.
 """
 
 from __future__ import annotations
