@@ -77,7 +77,7 @@ class Config:
         group="machine",
     )
     channels_last: str = option("auto", "memory layout", choices=("auto", "true", "false"), group="machine")
-    workers: int | None = option(None, "loader processes per rank; auto by CPUs", low=0, high=256, group="machine")
+    workers: int | None = option(None, "decoding threads per rank; auto by CPUs", low=0, high=256, group="machine")
     ranks: int | None = option(
         None, "processes per host; auto is one per GPU, else by CPUs", low=1, high=256, group="machine"
     )
