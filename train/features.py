@@ -9,10 +9,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -115,18 +117,17 @@ class Extractor:
         self, samples: Sequence[Sample], parts: Sequence[Sequence[int]], view: Transform
     ) -> Iterator[torch.Tensor]:
         """The features of each of `parts`; pictures of the next are decoded while the backbone sees these."""
-        size = BATCH if self.ranks.device.type == "cpu" else CHUNK
+        on_cpu = self.ranks.device.type == "cpu"
+        size, streams = (BATCH, torch.get_num_threads()) if on_cpu else (CHUNK, 1)
         cut = [[part[start : start + size] for start in range(0, len(part), size)] for part in parts]
         batches = loader.batches(samples, list(itertools.chain(*cut)), view, workers=self.workers)
+        rows = side_by_side(partial(self._forward, *self._network), batches, streams=streams)
         for pieces in cut:
-            with torch.no_grad():
-                rows = [self._forward(batch) for batch in itertools.islice(batches, len(pieces))]
-            yield torch.cat(rows)
+            yield torch.cat(list(itertools.islice(rows, len(pieces))))
 
-    def _forward(self, batch: Batch) -> torch.Tensor:
-        network, kind = self._network
+    def _forward(self, network: nn.Module, kind: torch.dtype, batch: Batch) -> torch.Tensor:
         pictures = batch.pictures.to(self.ranks.device, kind, memory_format=self.precision.memory_format)
-        with self.precision.autocast(self.ranks.device) if kind == torch.float32 else nullcontext():
+        with torch.no_grad(), self.precision.autocast(self.ranks.device) if kind == torch.float32 else nullcontext():
             rows: torch.Tensor = network(pictures)
         return rows.float().flatten(1).cpu()
 
@@ -150,6 +151,31 @@ def inference(backbone: nn.Module) -> nn.Module:
     except Exception:  # whatever the network's own code raises when called with proxies
         return copy.deepcopy(backbone)
     return folded.eval()
+
+
+def side_by_side(
+    forward: Callable[[Batch], torch.Tensor], batches: Iterator[Batch], *, streams: int
+) -> Iterator[torch.Tensor]:
+    """`forward` of each batch, in order: `streams` batches at a time, on one thread each.
+
+    Threads that share a batch wait for each other at each layer, and longest for the one whose CPU a decoder took
+    (ResNet-50 in bfloat16 on two CPUs: 23.6 ms a picture so, 22.0 side by side, 21.9 without decoding).
+    """
+    if streams == 1:
+        yield from map(forward, batches)
+        return
+    threads, waiting = torch.get_num_threads(), deque[Future[torch.Tensor]]()
+    pool = ThreadPoolExecutor(streams, thread_name_prefix="forward", initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for batch in batches:
+            waiting.append(pool.submit(forward, batch))
+            if len(waiting) > streams:  # one to take up at once
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)  # threads yet to come would take over what was said last, by whomever
 
 
 def chunks(count: int) -> list[list[int]]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
 import torch
 from torch import nn
 
 from train import features
 from train.features import Features, Standard
+from train.loader import Batch
 
 
 def _features(views: int = 2, count: int = 30, width: int = 6) -> Features:
@@ -91,3 +97,65 @@ def test_an_epoch_taken_up_in_the_middle_goes_on_with_the_same_steps() -> None:
 
 def test_a_feature_key_depends_on_every_part() -> None:
     assert features.key("a", "b") != features.key("a", "c") != features.key("ab", "")
+
+
+def _batches(count: int, taken: list[int] | None = None) -> Iterator[Batch]:
+    for number in range(count):
+        if taken is not None:
+            taken.append(number)
+        yield Batch(pictures=torch.full((1, 3, 8, 8), float(number)), labels=torch.zeros(1).long(), index=(number,))
+
+
+def _threads_of_a_new_thread() -> int:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_as_many_batches_as_streams_are_computed_at_a_time_each_by_one_thread_and_come_in_order() -> None:
+    together, threads, before = threading.Barrier(3, timeout=20), set[int](), torch.get_num_threads()
+
+    def forward(batch: Batch) -> torch.Tensor:
+        together.wait()  # breaks unless three are here
+        threads.add(torch.get_num_threads())
+        time.sleep(0.01 * (batch.index[0] % 3 == 0))  # the first of three is done last
+        return batch.pictures.mean()
+
+    found = [int(value) for value in features.side_by_side(forward, _batches(12), streams=3)]
+    assert found == list(range(12))
+    assert threads == {1}
+    assert (torch.get_num_threads(), _threads_of_a_new_thread()) == (before, before)
+
+
+def test_batches_are_not_taken_long_before_they_can_be_computed() -> None:
+    taken: list[int] = []
+    rows = features.side_by_side(lambda batch: batch.pictures, _batches(50, taken), streams=2)
+    assert taken == []
+    next(rows)
+    assert taken == [0, 1, 2]
+
+
+def test_one_stream_computes_where_it_is_asked_with_all_threads() -> None:
+    asked = features.side_by_side(lambda _: torch.tensor(threading.get_ident()), _batches(3), streams=1)
+    assert {int(one) for one in asked} == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("left", ["by an error", "by the caller"])
+def test_streams_that_are_left_early_leave_no_thread_and_all_threads_to_others(left: str) -> None:
+    def forward(batch: Batch) -> torch.Tensor:
+        if left == "by an error" and batch.index == (1,):
+            raise MemoryError("no room for a picture")
+        return batch.pictures
+
+    before = torch.get_num_threads()
+    rows = features.side_by_side(forward, _batches(50), streams=2)
+    next(rows)
+    if left == "by an error":
+        with pytest.raises(MemoryError, match="no room"):
+            list(rows)
+    else:
+        del rows
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("forward")]
+    assert _threads_of_a_new_thread() == before
