@@ -30,7 +30,7 @@ def names(text: str) -> list[str]:
 
 def table(rows: Sequence[Mapping[str, Any]], machine: str) -> str:
     """Markdown: a line a row, notes and machine below."""
-    notes = dict.fromkeys(row["note"] for row in rows if row.get("note") and row["ratio"] is not None)
+    notes = dict.fromkeys(row["note"] for row in rows if row.get("note") and row["peer_name"])
     numbered = {note: number for number, note in enumerate(notes, 1)}
     lines = [*_HEAD, *(_line(row, numbered) for row in rows)]
     below = [f"{number}. {note}" for note, number in numbered.items()]
@@ -45,9 +45,9 @@ def read(name: str) -> str:
 
 def _line(row: Mapping[str, Any], numbered: Mapping[str, int]) -> str:
     said = f" ({numbered[row['note']]})" if row.get("note") in numbered else ""
-    if row["ratio"] is None:
-        why = row.get("note") or ""
-        return f"| {row['what']} | {_number(row['ours'])} | | {row['peer_name'] or ''} {why} | | | | |"
+    if row["ratio"] is None:  # a number that stands alone, or a peer that did not run
+        beside = f"not measured | {row['peer_name']}{said}" if row["peer_name"] else f"| {row.get('note') or ''}"
+        return f"| {row['what']} | {_number(row['ours'])} | {beside} | | | | |"
     cells = (row["ours"], row["peer"], row["peer_name"] + said, row["ratio"], row["worst_ratio"])
     return f"| {row['what']} | " + " | ".join(map(_number, cells)) + f" | {_target(row)} | {_verdict(row['met'])} |"
 

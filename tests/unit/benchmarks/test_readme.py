@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.harness import at_most, not_measured, readme
+from benchmarks.harness import alone, at_most, not_measured, readme
 
 
 def test_a_table_says_ratio_target_and_verdict_and_its_notes_once() -> None:
@@ -11,11 +11,13 @@ def test_a_table_says_ratio_target_and_verdict_and_its_notes_once() -> None:
         at_most("CPU, µs", [3.0], [4.0], "two", target=0.5, note="tuned"),
         not_measured("CPU, µs", "three", "does not start"),
     ]
+    rows.append(alone("layers", [2.0], "of 5"))
     text = readme.table([row.to_dict() for row in rows], "a machine")
     assert "| CPU, µs | 1 | 4 | one (1) | 0.25 | 0.25 | ≤ 0.5 | met |" in text
     assert "| two (1) | 0.75 | 0.75 | ≤ 0.5 | **missed** |" in text
-    assert "three does not start" in text
-    assert text.count("1. tuned") == 1
+    assert "| CPU, µs |  | not measured | three (2) | | | | |" in text
+    assert text.count("1. tuned\n2. does not start") == 1
+    assert "| layers | 2 | | of 5 | | | | |" in text
     assert text.rstrip().endswith("Measured on a machine.")
 
 
