@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
 import pytest
 import torch
 from torch import nn
@@ -38,10 +41,13 @@ def test_auto_on_a_cpu_is_one_that_the_cpu_has_and_leaves_the_network_as_it_was(
 
 
 class Clock:
-    """Time passes only while a network computes: so many seconds in each arithmetic and layout."""
+    """Time passes only while a network computes: so many seconds in each arithmetic and layout, and more of them in
+    the passes whose number, counted for each, is in `disturbed`.
+    """
 
-    def __init__(self, seconds: dict[Precision, float]) -> None:
-        self.now, self.seconds = 0.0, seconds
+    def __init__(self, seconds: dict[Precision, float], disturbed: Mapping[tuple[Precision, int], float] = {}) -> None:
+        self.now, self.seconds, self.disturbed = 0.0, seconds, disturbed
+        self.passes: list[Precision] = []
 
     def __call__(self) -> float:
         return self.now
@@ -58,7 +64,9 @@ class Clock:
         weight = next(module.parameters())
         last = weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
         name = "bf16" if torch.is_autocast_enabled("cpu") else "fp32"
-        self.now += self.seconds[Precision(name=name, channels_last=last)]
+        used = Precision(name=name, channels_last=last)
+        self.now += self.seconds[used] + self.disturbed.get((used, self.passes.count(used)), 0.0)
+        self.passes.append(used)
 
 
 EVERY = [Precision(name=name, channels_last=last) for name in ("fp32", "bf16") for last in (False, True)]
@@ -80,6 +88,20 @@ def test_a_slow_network_is_measured_once_after_its_warm_up() -> None:
     clock = Clock(dict.fromkeys(EVERY, 100.0))
     precision.fastest(clock.network(), EVERY, torch.zeros(2, 3, 8, 8), training=True, clock=clock)
     assert clock.now == 2 * 4 * 100.0
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0])
+def test_a_disturbed_step_does_not_decide(scale: float) -> None:
+    steps = [scale * each for each in (0.9, 0.7, 0.4, 0.35)]
+    disturbed = {(EVERY[3], 1): scale, (EVERY[3], 2): scale, (EVERY[2], 0): 0.2 * scale}
+    clock = Clock(dict(zip(EVERY, steps, strict=True)), disturbed)
+    assert precision.fastest(clock.network(), EVERY, torch.zeros(2, 3, 8, 8), training=True, clock=clock) == EVERY[3]
+
+
+def test_what_is_far_behind_is_not_timed_again_where_a_turn_takes_seconds() -> None:
+    clock = Clock(dict(zip(EVERY, (0.9, 0.7, 0.4, 0.35), strict=True)))
+    precision.fastest(clock.network(), EVERY, torch.zeros(2, 3, 8, 8), training=True, clock=clock)
+    assert Counter(clock.passes) == dict(zip(EVERY, (1, 1, 4, 4), strict=True))
 
 
 def test_half_precision_on_a_cpu_is_refused_with_what_would_do() -> None:
