@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -118,12 +119,12 @@ class Extractor:
     ) -> Iterator[torch.Tensor]:
         """The features of each of `parts`; pictures of the next are decoded while the backbone sees these."""
         on_cpu = self.ranks.device.type == "cpu"
-        size, streams = (BATCH, torch.get_num_threads()) if on_cpu else (CHUNK, 1)
-        cut = [[part[start : start + size] for start in range(0, len(part), size)] for part in parts]
+        streams = torch.get_num_threads() if on_cpu else 1
+        cut = pieces(parts, BATCH if on_cpu else CHUNK, streams=streams)
         batches = loader.batches(samples, list(itertools.chain(*cut)), view, workers=self.workers)
         rows = side_by_side(partial(self._forward, *self._network), batches, streams=streams)
-        for pieces in cut:
-            yield torch.cat(list(itertools.islice(rows, len(pieces))))
+        for own in cut:
+            yield torch.cat(list(itertools.islice(rows, len(own))))
 
     def _forward(self, network: nn.Module, kind: torch.dtype, batch: Batch) -> torch.Tensor:
         pictures = batch.pictures.to(self.ranks.device, kind, memory_format=self.precision.memory_format)
@@ -182,6 +183,15 @@ def chunks(count: int) -> list[list[int]]:
     """The chunks of a split of `count` pictures, whatever the number of ranks."""
     size = CHUNK if count < LARGE else LARGE_CHUNK
     return [list(range(start, min(count, start + size))) for start in range(0, count, size)]
+
+
+def pieces(parts: Sequence[Sequence[int]], size: int, *, streams: int) -> list[list[Sequence[int]]]:
+    """Each of `parts` cut into batches of at most `size`; smaller ones where a stream would be left without work."""
+    pictures = sum(map(len, parts))
+    if pictures and streams > 1:
+        turns = math.ceil(pictures / (size * streams))
+        size = math.ceil(pictures / (turns * streams))
+    return [_evenly(part, math.ceil(len(part) / size)) for part in parts]
 
 
 def views(preprocessing: Preprocessing, count: int, *, augment: bool, seed: int) -> list[Transform]:
@@ -263,6 +273,10 @@ def _exchanged(own: torch.Tensor | None) -> list[torch.Tensor]:
     """What each rank made in this turn, by rank; in the last turn the last ranks may have nothing."""
     rows = distributed.everyone(None if own is None else own.numpy())
     return [torch.from_numpy(values) for values in rows if values is not None]
+
+
+def _evenly(part: Sequence[int], count: int) -> list[Sequence[int]]:
+    return [part[number * len(part) // count : (number + 1) * len(part) // count] for number in range(count)]
 
 
 def _is_kept(path: Path | None, rows: int) -> bool:

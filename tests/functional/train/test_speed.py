@@ -107,7 +107,8 @@ def test_each_view_of_a_picture_is_decoded_and_computed_once_and_never_again(
     views = [counting(view, decoded) for view in features.views(SCALE, VIEWS, augment=True, seed=0)]
     first = extractor(backbone, tmp_path).split("train", samples, views, lambda _: None)
     assert Counter(decoded) == dict.fromkeys(range(len(samples)), VIEWS)
-    assert Counter(done.pictures for done in backbone.passes) == {16: 5 * VIEWS, 10: VIEWS}
+    assert sum(done.pictures for done in backbone.passes) == VIEWS * len(samples)
+    assert max(done.pictures for done in backbone.passes) <= features.BATCH
     for epoch in range(3):
         assert len(list(features.steps(first, 8, seed=0, epoch=epoch, first=0))) == 12
     again = extractor(backbone, tmp_path).split("train", samples, views, lambda _: None)
@@ -132,7 +133,7 @@ def test_on_a_cpu_each_thread_computes_batches_of_its_own(threads: int, samples:
     backbone, before = Watched(together=threads), torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        extractor(backbone).split("train", samples, [loader.evaluation(SCALE)], lambda _: None)
+        extractor(backbone).split("train", samples[:64], [loader.evaluation(SCALE)], lambda _: None)
     finally:
         torch.set_num_threads(before)
     assert len({thread for thread, _ in backbone.threads}) == threads
@@ -155,7 +156,7 @@ def test_no_batch_norm_is_computed_for_the_features(samples: list[Sample]) -> No
         extractor(Backbone()).split("train", samples[:16], [loader.evaluation(SCALE)], lambda _: None)
     finally:
         watching.remove()
-    assert len([module for module in ran if isinstance(module, nn.Conv2d)]) == 5
+    assert len({module for module in ran if isinstance(module, nn.Conv2d)}) == 5
     assert not [module for module in ran if isinstance(module, nn.BatchNorm2d)]
 
 

@@ -106,6 +106,28 @@ def _batches(count: int, taken: list[int] | None = None) -> Iterator[Batch]:
         yield Batch(pictures=torch.full((1, 3, 8, 8), float(number)), labels=torch.zeros(1).long(), index=(number,))
 
 
+@pytest.mark.parametrize(
+    ("pictures", "streams", "sizes"),
+    [
+        (16, 2, [8, 8]),
+        (48, 2, [12, 12, 12, 12]),
+        (90, 2, [12, 13, 13, 13, 13, 13, 13]),
+        (5, 8, [1, 1, 1, 1, 1]),
+        (128, 2, 8 * [16]),
+        (90, 1, [16, 16, 16, 16, 13, 13]),
+    ],
+)
+def test_no_stream_is_left_without_work_while_others_have_much(pictures: int, streams: int, sizes: list[int]) -> None:
+    parts = features.chunks(pictures)
+    cut = features.pieces(parts, 16, streams=streams)
+    assert sorted(len(piece) for part in cut for piece in part) == sorted(sizes)
+    assert [[index for piece in part for index in piece] for part in cut] == parts
+
+
+def test_nothing_is_cut_into_nothing() -> None:
+    assert features.pieces([], 16, streams=2) == []
+
+
 def _threads_of_a_new_thread() -> int:
     found: list[int] = []
     thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
