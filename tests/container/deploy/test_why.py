@@ -258,7 +258,7 @@ def test_capacity_thrown_away_and_an_old_model_behind_the_same_name(ward: Ward) 
     place |= {"ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
     scaling = ward.cloud.client("application-autoscaling")
     scaling.register_scalable_target(**place, MinCapacity=1, MaxCapacity=3)
-    soon = f"at({datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S})"
+    soon = f"at({datetime.now(UTC) + timedelta(seconds=2):%Y-%m-%dT%H:%M:%S})"  # told in whole seconds: not past yet
     bounds = {"MinCapacity": 2, "MaxCapacity": 3}
     scaling.put_scheduled_action(**place, ScheduledActionName="busy", Schedule=soon, ScalableTargetAction=bounds)
     until(lambda: ward.why("kennel-local")[0].variants[0].scaled, lambda count: count == 2)
