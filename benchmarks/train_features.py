@@ -14,14 +14,11 @@ Writes results/train_features.json. Five rounds take about five minutes on two c
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.harness import Row, at_least, machine, write
-from benchmarks.harness.environments import ROOT
+from benchmarks.harness import Row, at_least, json_lines, machine, write
 from benchmarks.training import ours, pictures
 from train import launch
 
@@ -68,11 +65,7 @@ def measured(count: int, rounds: int, models: Sequence[str]) -> Iterator[Taken]:
     environ = {**os.environ, **launch.MALLOC, "OMP_NUM_THREADS": threads}
     for name in models:
         argv = [str(ours.python()), "-m", "benchmarks.pace.features", str(folder), str(count), str(rounds), name]
-        with subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout or ():
-                yield json.loads(line)
-        if process.returncode:
-            raise RuntimeError(f"{name}: measuring ended with exit code {process.returncode}")
+        yield from json_lines(argv, environ)
 
 
 def main() -> None:

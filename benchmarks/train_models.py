@@ -15,13 +15,11 @@ Writes results/train_models.json. Five rounds take about eight minutes on two co
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Row, at_most, environment, machine, newest_python, write
+from benchmarks.harness import Row, at_most, environment, json_lines, machine, newest_python, write
 from benchmarks.harness.environments import ROOT
 
 MODELS = (
@@ -69,11 +67,7 @@ def measured(python: Path, rounds: int, side: int, batch: int, models: Sequence[
     """Rows of benchmarks/pace/models.py as they come; a network a process, so that none leaves memory to the next."""
     for name in models:
         argv = [str(python), "-m", "benchmarks.pace.models", str(rounds), str(side), str(batch), name]
-        with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout or ():
-                yield json.loads(line)
-        if process.returncode:
-            raise RuntimeError(f"{name}: measuring ended with exit code {process.returncode}")
+        yield from json_lines(argv)
 
 
 def main() -> None:

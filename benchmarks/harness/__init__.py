@@ -1,6 +1,6 @@
 """What every benchmark needs: turns, rows, environments for peers, processes' CPU and memory, results with a plot."""
 
-from benchmarks.harness.environments import environment, newest_python
+from benchmarks.harness.environments import environment, json_lines, newest_python
 from benchmarks.harness.machine import machine
 from benchmarks.harness.processes import Memory, cpu_seconds, memory, tree
 from benchmarks.harness.results import write
@@ -18,6 +18,7 @@ __all__ = [
     "environment",
     "fingerprint",
     "interleaved",
+    "json_lines",
     "kept",
     "machine",
     "memory",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".kennel" / "benchmarks"
@@ -40,6 +42,18 @@ def newest_python() -> str:
     environ = {**_environ(), "PYENV_VERSION": "3.13"}  # pyenv's stand-in on PATH fails for versions not chosen
     asked = subprocess.run(_command("python", "find", "3.13"), capture_output=True, text=True, check=False, env=environ)
     return asked.stdout.strip() if asked.returncode == 0 else sys.executable
+
+
+def json_lines(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+    """What a command run in the repository writes, a JSON object a line, as it comes.
+
+    Raises RuntimeError when it fails.
+    """
+    with subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            yield json.loads(line)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(argv)} ended with exit code {process.returncode}")
 
 
 def _key(interpreter: str, requirements: Sequence[str]) -> str:
