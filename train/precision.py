@@ -16,8 +16,8 @@ from train.config import Config
 
 GAIN = 1.1  # anything but plain float32 must be so much faster to be chosen
 PICTURES = 4  # in a step
-TURNS = 3  # after the one that warms up: one sample alone took a layout 19 % slower in two of five runs
-SECONDS, LIMIT = 0.5, 6.0  # then only those NEAR the fastest stay; then no second turn begins
+TURNS = 3  # after the first: one sample alone took a layout 19 % slower in two of five runs
+SECONDS, LIMIT = 0.5, 6.0  # of the first turn: then only those NEAR the fastest stay; of all: then no third begins
 NEAR = 1.5  # times the fastest; what is slower has lost even where it was not warm yet
 
 
