@@ -151,8 +151,18 @@ def _onnxruntime(source: Path | bytes, engine: Engine, threads: int, callers: in
     )
 
 
+_TABLES = threading.Lock()
+
+
 def _openvino(source: Path | bytes, engine: Engine, threads: int, callers: int) -> Network:
     import openvino
+
+    # Its tables of types are made at first use, and two first uses at once wait for each other for ever: one makes the
+    # table and wants the interpreter's lock, the other has that lock and wants the table.
+    with _TABLES:
+        tensor = openvino.Tensor(np.zeros(1, dtype=np.float32))
+        tensor.get_element_type().to_dtype()
+        tensor.data.sum()
 
     core = openvino.Core()
     compiled = core.compile_model(
