@@ -32,6 +32,7 @@ TIERS: tuple[Tier, ...] = ("unit", "functional", "container", "e2e")
 WHERES: tuple[Where, ...] = ("host", "serve", "train")
 ROOM_HOMES: Mapping[str, tuple[Where, ...]] = {"train": ("train",), "serve": ("serve",), "contract": ("serve", "train")}
 TIMEOUTS: Mapping[Tier, int] = {"unit": 30, "functional": 180, "container": 1200, "e2e": 2400}  # seconds, one test
+GRACE = 60  # seconds more for what Python cannot end: threads that wait for each other with the interpreter's lock
 SPEED = ("test_speed.py", "test_cold_start.py")  # ratios and times, which other work on the machine would disturb
 BESIDE: tuple[Tier, ...] = ("unit", "functional")  # whose suites of the images run beside the host's
 EXCUSED: Mapping[str, str] = {"needs a GPU": "most machines have none; the images are also tried by hand on one"}
@@ -59,7 +60,9 @@ class Suite:
 
     def arguments(self, results: str) -> list[str]:
         """pytest's arguments. `results`: the folder for the JUnit file, as the suite sees it."""
-        chosen = [f"--timeout={TIMEOUTS[self.tier]}", f"--junitxml={results}/{self.name}.xml"]
+        seconds = TIMEOUTS[self.tier]
+        chosen = [f"--timeout={seconds}", f"--junitxml={results}/{self.name}.xml"]
+        chosen += ["-o", f"faulthandler_timeout={seconds + GRACE}", "-o", "faulthandler_exit_on_timeout=true"]
         if self.where == "serve":
             chosen.append("--ignore-glob=*/contract/test_models*")  # networks by name need torch
         if not self.speed:
