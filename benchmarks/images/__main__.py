@@ -1,15 +1,15 @@
 """The images' sizes and build times beside the smallest honest peer image for the same job.
 
-    .venv/bin/python -m benchmarks.images [--rounds N] [--train-rounds N] [--images lambda serve train]
+    .venv/bin/python -m benchmarks.images [--rounds N] [--images lambda serve train]
 
 Sizes are the engine's, and those of all layers as `./inv push` packs them. "Cold" makes every layer but the base anew;
 packages that were fetched before come from the mounted download cache, for both alike, and the base is there. "A
 changed line" is a comment more in a source, built as `./inv build` does, everything counted. Peers stand on the same
 base, are installed by the same installer and compiled, and hold the fewest packages that do the job: nothing of
 Kennel's that they lack (checks, page, metrics, golden pictures, second engine) is theirs to carry. Contestants take
-turns; the images and what the engine keeps of their builds are removed at the end.
+turns; the images and what the engine keeps of their builds are removed.
 
-Takes 3 minutes for lambda and serve with five rounds, and 8 more for train with one. Writes results/images.json,
+Takes 3 minutes for lambda and serve, and 13 more and 18 GB of disk for train. Writes results/images.json,
 .runs.json and .svg.
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.harness import Row, alone, at_most, column, interleaved, machine, not_measured, write
 from benchmarks.harness.environments import ROOT
@@ -32,36 +32,45 @@ USUAL = "base + CPU-only torch + fastapi"
 WHY = "no CPU-only torch with a torchvision that fits it is to be had here; the CUDA build is what train's peer holds"
 
 
-def measured(contestant: Ours | Theirs, made: list[Made]) -> Measured:
-    """Seconds of a cold build and of the next after a changed line, and how many layers that alters."""
-    cold, changed = contestant.cold(), contestant.changed()
-    made += [cold, changed]
-    altered = [one for one, other in zip(cold.layers, changed.layers, strict=True) if one != other]
-    return {
-        "cold s": cold.seconds, "changed s": changed.seconds,
-        "layers": len(cold.layers), "altered": len(altered), "MB": cold.size / MB,
-    }  # fmt: skip
+class Turn:
+    """One contestant's turns. Its images stay until its next turn, no longer: five pairs for training fill a disk."""
+
+    def __init__(self, contestant: Ours | Theirs, before: set[str]) -> None:
+        self._contestant, self._before = contestant, before
+        self.made: list[Made] = []
+
+    def __call__(self) -> Measured:
+        """Seconds of a cold build and of the next after a changed line, and how many layers that alters."""
+        self.tidy()
+        self.made.append(cold := self._contestant.cold())
+        self.made.append(changed := self._contestant.changed())
+        altered = [one for one, other in zip(cold.layers, changed.layers, strict=True) if one != other]
+        return {
+            "cold s": cold.seconds, "changed s": changed.seconds,
+            "layers": len(cold.layers), "altered": len(altered), "MB": cold.size / MB,
+        }  # fmt: skip
+
+    def tidy(self) -> None:
+        if self.made:
+            tidy(self.made, self._before)
+            self.made.clear()
 
 
 def measure(kind: Kind, rounds: int) -> dict[str, list[Measured]]:
     """By contestant, each round; nothing that was built is left, whatever happens."""
-    before, made = cache_entries(), list[Made]()
-    parts: dict[str, Ours | Theirs] = {"ours": Ours(kind)}
-    parts |= {peer.name: Theirs(peer) for peer in PEERS if peer.kind == kind}
-
-    def turn(contestant: Ours | Theirs) -> Callable[[], Measured]:
-        return lambda: measured(contestant, made)
-
+    before = cache_entries()
+    turns = {"ours": Turn(Ours(kind), before)}
+    turns |= {peer.name: Turn(Theirs(peer), before) for peer in PEERS if peer.kind == kind}
     try:
-        runs = interleaved({name: turn(each) for name, each in parts.items()}, rounds)
-        newest = made[-2 * len(parts) :: 2]
-        for name, image in zip(parts, newest, strict=True):
-            packed = image.packed() / MB
+        runs = interleaved(turns, rounds)
+        for name, turn in turns.items():
+            packed = turn.made[0].packed() / MB
             runs[name] = [{**each, "packed MB": packed} for each in runs[name]]
         return runs
     finally:
         Workshop(repository=ROOT, say=lambda _: None).build(kind)  # the plain name is the real one's again
-        tidy(made, before)
+        for turn in turns.values():
+            turn.tidy()
 
 
 def rows(kind: Kind, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
@@ -90,7 +99,6 @@ def rows(kind: Kind, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--train-rounds", type=int, default=1, help="its cold build takes one or two minutes")
     parser.add_argument(
         "--images", nargs="+", default=["lambda", "serve", "train"], choices=["lambda", "serve", "train"]
     )
@@ -102,7 +110,7 @@ def main() -> None:
     for name in options.images:
         kind = kind_named(name)
         print(kind, flush=True)
-        taken = measure(kind, options.train_rounds if kind == "train" else options.rounds)
+        taken = measure(kind, options.rounds)
         found += rows(kind, taken)
         runs |= {f"{kind}, {who}": each for who, each in taken.items()}
     write("images", found, runs, machine({"Docker": engine}), title="Images beside the smallest for the same job")

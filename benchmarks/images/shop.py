@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,10 @@ class Made:
 
     reference: str
     seconds: float
+
+    @property
+    def identity(self) -> str:
+        return _docker("image", "inspect", "--format={{.Id}}", self.reference).strip()
 
     @property
     def layers(self) -> list[str]:
@@ -160,15 +164,16 @@ class Theirs:
 
 
 def cache_entries() -> set[str]:
-    """The ids of what the engine keeps of builds."""
+    """The ids of the layers that the engine keeps of builds; what was downloaded is not one."""
     said = _docker("system", "df", "--verbose", "--format={{json .}}")
-    return {str(entry["ID"]).rstrip("*") for entry in json.loads(said).get("BuildCache") or []}
+    kept = json.loads(said).get("BuildCache") or []
+    return {str(entry["ID"]).rstrip("*") for entry in kept if entry.get("CacheType") != "exec.cachemount"}
 
 
-def tidy(made: Sequence[Made], before: set[str], say: Callable[[str], None] = print) -> None:
+def tidy(made: Sequence[Made], before: set[str]) -> None:
     """Removes these images, and what the engine has kept of builds since `before`."""
-    for image in made:
-        subprocess.run(["docker", "rmi", "--force", image.reference], capture_output=True, check=False)
+    for image in made:  # by id: of ours, the newest has the plain name too, and would stay under no name at all
+        subprocess.run(["docker", "rmi", "--force", image.identity], capture_output=True, check=False)
     left = len(cache_entries() - before)
     while left:  # what others are made of goes after them
         for entry in cache_entries() - before:
@@ -177,7 +182,8 @@ def tidy(made: Sequence[Made], before: set[str], say: Callable[[str], None] = pr
         left, had = len(cache_entries() - before), left
         if left == had:
             break
-    say(f"  removed {len(made)} images; {left} entries of the build cache are left, in use by other images")
+    if left:
+        print(f"  {left} entries of the build cache are left, in use by other images", flush=True)
 
 
 def _docker(*arguments: str) -> str:
