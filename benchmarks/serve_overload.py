@@ -4,7 +4,7 @@
 
 The peak is the rate of a closed loop over 16 kept connections. Then twice that rate arrives for 8 s (open model), one
 second of silence, and half the peak for 4 s, which shows whether the server has recovered. Goodput counts the answers
-that came within 1 s. Ours in every round; the peers in the first, for comparison. Writes results/serve_overload.json.
+that came within 1 s. All take turns in every round. Writes results/serve_overload.json.
 
 Each arrival takes a connection that is free. Ours frees them in time, so that those of 0.8 s of arrivals do and none
 fails for want of one; a peer that lets its callers wait is given all that k6 can hold, which would cost ours 2 points.
@@ -86,13 +86,12 @@ def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
 
 def _beside(name: str, taken: Sequence[Measured]) -> list[Row]:
     share = [goodput / peak for goodput, peak in zip(column(taken, "goodput"), column(taken, "peak"), strict=True)]
-    note = f"{name}, {len(taken)} round"
     return [
-        alone(f"{name}: goodput over its peak", share, note),
-        alone(f"{name}: p99 of the accepted, ms", column(taken, "accepted_p99"), note),
-        alone(f"{name}: share refused", column(taken, "refused"), note),
-        alone(f"{name}: share failed", column(taken, "failed"), note),
-        alone(f"{name}: p99 from one second after, ms", column(taken, "after_p99"), note),
+        alone(f"{name}: goodput over its peak", share),
+        alone(f"{name}: p99 of the accepted, ms", column(taken, "accepted_p99")),
+        alone(f"{name}: share refused", column(taken, "refused")),
+        alone(f"{name}: share failed", column(taken, "failed")),
+        alone(f"{name}: p99 from one second after, ms", column(taken, "after_p99")),
     ]
 
 
@@ -102,7 +101,7 @@ def main() -> None:
     contestants = contest.contest("resnet50", model, options.peers)
     said = f"{contest.where(contestants)}; {contest.engine_of(model)}"
     print(said, contest.tunings(contestants), sep="\n", flush=True)
-    runs = contestants.first_all_then(measure, options.rounds, lambda _: ["ours"])
+    runs = contestants.turns(measure, options.rounds)
     table = [*rows(runs), *contestants.missing("goodput at twice the peak, 1/s")]
     write("serve_overload", table, runs, said, title="Twice the load that a server can take")
 

@@ -43,23 +43,13 @@ class Contest:
         ) as server:
             yield server
 
-    def each(self, measure: Measure, names: Sequence[str] = ()) -> dict[str, Callable[[], Measured]]:
+    def each(self, measure: Measure) -> dict[str, Callable[[], Measured]]:
         """A turn of each contestant by name: a server started anew and measured."""
-        return {name: self._turn(name, measure) for name in names or self.peers if name not in self.failures}
+        return {name: self._turn(name, measure) for name in self.peers if name not in self.failures}
 
     def turns(self, measure: Measure, rounds: int, *, warm: int = 0) -> dict[str, list[Measured]]:
         """What each contestant measured in each round."""
         return self.surviving(interleaved(self.each(measure), rounds, warm=warm))
-
-    def first_all_then(
-        self, measure: Measure, rounds: int, chosen: Callable[[Mapping[str, Sequence[Measured]]], Sequence[str]]
-    ) -> dict[str, list[Measured]]:
-        """One round of all; in the other rounds, only those that are `chosen` by what the first one gave."""
-        runs = self.turns(measure, 1)
-        if rounds > 1:
-            more = interleaved(self.each(measure, chosen(runs)), rounds - 1)
-            runs = {name: [*taken, *more.get(name, [])] for name, taken in runs.items()}
-        return self.surviving(runs)
 
     def surviving(self, runs: Mapping[str, list[Measured]]) -> dict[str, list[Measured]]:
         """The runs of those who did not drop out."""
