@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import os
 import threading
@@ -68,11 +69,13 @@ def arrivals(port: int, *, rate: float, seconds: float, callers: int) -> list[An
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its children that live."""
+    """User and system time of a process and its children that live, by their clocks: /proc tells hundredths of a
+    second, which is what a hundred small requests take."""
+    clock = ctypes.c_int()
+    if failed := ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)):
+        raise OSError(failed, os.strerror(failed))
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-    return own + sum(cpu_seconds(int(child)) for child in children)
+    return time.clock_gettime(clock.value) + sum(cpu_seconds(int(child)) for child in children)
 
 
 def thread_turns(pid: int, kind: str = "voluntary") -> int:

@@ -1,16 +1,20 @@
 """`python -m tests.functional.serve.sleeping SECONDS`: the server as it ships with a network that sleeps so long for
 each inference, one picture at a time: its capacity is known whatever else the machine does. `floor` instead of SECONDS:
-the least that can be done under the same worker, a body read and two bytes answered."""
+the least that does the same work under the
+same worker: the body is read, a thread decodes it and runs the network, two bytes are answered."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from contract.preprocess import FloatArray
+from serve import codec
 from serve.__main__ import Server, end_refused, gunicorn_options
 from serve.app import App, Service
 from serve.asgi import Receive, Send
@@ -39,17 +43,30 @@ def sleeping_app(settings: Settings, seconds: float) -> Any:
     return app
 
 
-async def floor_app(_: Any, receive: Receive, send: Send) -> None:
-    while (await receive()).get("more_body"):
-        pass
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"{}"})
+def floor_app(settings: Settings) -> Any:
+    found, pool = predictor(), ThreadPoolExecutor(1)
+
+    def classify(body: bytes) -> None:
+        found.logits(codec.decode(body, found.preprocessing, max_pixels=settings.max_pixels)[None])
+
+    async def app(_: Any, receive: Receive, send: Send) -> None:
+        parts, more = list[bytes](), True
+        while more:
+            message = await receive()
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        if body := b"".join(parts):  # /ping has none
+            await asyncio.get_running_loop().run_in_executor(pool, classify, body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    return app
 
 
 def main(what: str) -> None:
     settings = from_environ(os.environ, cpus=2)
-    make = (lambda: floor_app) if what == "floor" else (lambda: sleeping_app(settings, float(what)))
+    make = (lambda: floor_app(settings)) if what == "floor" else (lambda: sleeping_app(settings, float(what)))
     Server(gunicorn_options(settings), make).run()
 
 

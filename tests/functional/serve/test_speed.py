@@ -14,11 +14,9 @@ from typing import NamedTuple
 
 import pytest
 
-from serve import codec
 from tests.functional.serve.loads import RED, Answer, arrivals, closed_loop, cpu_seconds, thread_turns
 from tests.functional.serve.processes import Running, server
 from tests.unit.serve.artifacts import write_artifact
-from tests.unit.serve.services import predictor
 
 SLEEPING = "tests.functional.serve.sleeping"
 NETWORK_SECONDS = 0.02
@@ -66,29 +64,24 @@ def a_request(found: Running, requests: int = 400) -> Cost:
     return Cost(*((now - then) / requests for now, then in zip(so_far(), before, strict=True)))
 
 
-def test_a_request_costs_little_beside_the_least_server_and_its_own_picture(folder: Path) -> None:
-    model = predictor()
-    alone: list[float] = []
-    bare: list[Cost] = []
+def test_a_request_costs_little_beside_the_least_server_that_does_the_same_work(folder: Path) -> None:
+    least: list[Cost] = []
     ours: list[Cost] = []
     with server(folder, module=(SLEEPING, "floor")) as floor, server(folder, {"KENNEL_MAX_WAIT": "20"}) as found:
         for each in (floor, found):
             each.wait_ready()
             closed_loop(each.port, callers=4, requests=20)
         for _ in range(5):  # in turns: a neighbour disturbs both alike, and only ever adds
-            started, times = time.process_time(), 200
-            for _ in range(times):
-                model.logits(codec.decode(RED, model.preprocessing, max_pixels=10**6)[None])
-            alone.append((time.process_time() - started) / times)
-            bare.append(a_request(floor))
+            least.append(a_request(floor))
             ours.append(a_request(found))
-    # Seen: 2.2 to 2.5, and 4.0 turns: the loop for the request and for the answer, the picture's thread, the network's.
-    parts = [min(cost.cpu for cost in ours), min(cost.cpu for cost in bare), min(alone)]
-    cpu = "{:.0f}, {:.0f} and {:.0f} µs of CPU".format(*(1e6 * part for part in parts))
-    assert parts[0] / (parts[1] + parts[2]) < 3.8, cpu
-    least = min(ours, key=lambda cost: cost.turns)
-    # Where others want the CPUs too (seen: 1.0 pushed alone, 6.5 beside two busy threads), 8 turns are the same.
-    assert least.turns < (5 if least.pushed < 1.5 else 9), least
+    parts = [min(cost.cpu for cost in costs) for costs in (ours, least)]
+    # Seen: 1.35 to 1.65, beside none to two busy threads. Both wake a thread for the picture and the loop for its
+    # answer: what a wake costs is the machine's affair, and was once twice as much as on others.
+    assert parts[0] / parts[1] < 2, "{:.0f} and {:.0f} µs of CPU".format(*(1e6 * part for part in parts))
+    # Seen: 4.0, the loop for the request and for the answer, the picture's thread, the network's. Where others want the
+    # CPUs too (1.0 pushed alone, 6.5 beside two busy threads), 8 turns are the same.
+    fewest = min(ours, key=lambda cost: cost.turns)
+    assert fewest.turns < (5 if fewest.pushed < 1.5 else 9), fewest
 
 
 def test_a_lone_request_is_not_delayed(sleeping: Running) -> None:
