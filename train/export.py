@@ -17,7 +17,7 @@ from contract.artifact import Manifest
 from contract.engine import FALLBACK, open_network
 from contract.golden import Golden
 from contract.models import Weights
-from train import golden
+from train import golden, strides
 from train.data import Sample
 
 TOLERANCE = 1e-3  # of the largest logit, at least of 1
@@ -95,7 +95,8 @@ def write_onnx(model: nn.Module, path: Path, *, crop: int) -> None:
         external_data=False,
         verbose=False,
     )
-    onnx.checker.check_model(str(path))
+    onnx.save(strides.move(onnx.load(path)), path)
+    onnx.checker.check_model(str(path), full_check=True)
 
 
 def check(model: nn.Module, path: Path, pictures: torch.Tensor) -> float:
