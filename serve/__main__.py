@@ -92,9 +92,10 @@ def make_app(settings: Settings) -> Any:
         return Batcher(predictor.logits, max_batch=settings.max_batch, streams=streams, observe=metrics.batch)
 
     def load_checked() -> Predictor:
-        found = load(settings.model_dir, this_machine(settings.cpus), wanted=settings.engine)
-        golden.check(found, settings.golden_tolerance)
-        return found
+        def check(found: Predictor) -> None:
+            golden.check(found, settings.golden_tolerance)
+
+        return load(settings.model_dir, this_machine(settings.cpus), wanted=settings.engine, check=check)
 
     def ready(loaded: Loaded) -> None:
         model = loaded.predictor

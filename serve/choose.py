@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contract import engine, measure
-from contract.artifact import ArtifactError, Manifest
+from contract.artifact import ArtifactError, DamagedError, Manifest
 from contract.engine import FALLBACK, Engine, EngineError, Network
 from contract.machine import Machine
 
@@ -23,12 +23,10 @@ _log = logging.getLogger("kennel.serve")
 class Opening(Protocol):
     """As contract.engine.open_network."""
 
-    def __call__(self, source: Path, engine: Engine, *, threads: int, callers: int = 1) -> Network: ...
+    def __call__(self, source: Path, engine: Engine, *, threads: int) -> Network: ...
 
 
-def streams(
-    folder: Path, chosen: Engine, machine: Machine, *, opening: Opening = engine.open_network
-) -> Network | None:
+def streams(chosen: Network, machine: Machine) -> Network | None:
     """The network again, on one thread for each of as many callers as the machine has; None where it has one only.
 
     Raises ArtifactError.
@@ -36,7 +34,7 @@ def streams(
     if machine.threads == 1:
         return None
     try:
-        return opening(folder / chosen.network, chosen, threads=1, callers=machine.threads)
+        return chosen.streams(machine.threads)
     except EngineError as error:
         raise ArtifactError(str(error)) from error
 
@@ -50,7 +48,8 @@ def network(
     opening: Opening = engine.open_network,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Network, str]:
-    """The opened network and why it is this one. Raises ArtifactError when none can be opened."""
+    """The opened network and why it is this one. Raises ArtifactError when none can be opened, DamagedError when a file
+    that may serve is damaged."""
 
     def opened(each: Engine) -> Network:
         try:
@@ -67,6 +66,8 @@ def network(
         try:
             able = opened(each)
             taken[able] = measure.milliseconds(able, blank, seconds=SECONDS, clock=clock) if len(found) > 1 else 0.0
+        except DamagedError:
+            raise
         except Exception as error:  # it cannot be opened or does not compute here; each engine has its own types
             reason = f"{reason}; {each} fails: {error}"
     if not taken:

@@ -6,8 +6,9 @@ The serving image ships engines for CPUs only.
 from __future__ import annotations
 
 import io
-import itertools
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image
 
 from contract import artifact, golden
 from contract.artifact import ArtifactError, Manifest
-from contract.engine import EngineError, Network
+from contract.engine import Engine, EngineError, Network, open_network
 from contract.golden import Golden
 from contract.machine import Machine
 from contract.preprocess import FloatArray, Preprocessing, open_picture, to_array
@@ -53,16 +54,24 @@ class Predictor:
         return self.network.logits(pictures)
 
     def warm(self, batch: int = 2) -> None:
-        """Runs decoder and network once, so that the first caller does not pay. Raises ArtifactError."""
+        """Runs decoder and networks once, so that the first caller does not pay. Raises ArtifactError."""
         crop = self.preprocessing.crop
-        for kind in ("JPEG", "PNG", "WEBP"):
-            stream = io.BytesIO()
-            Image.new("RGB", (crop, crop)).save(stream, kind)
-            to_array(open_picture(stream.getvalue(), shorter_side=crop), self.preprocessing)
-        for opened, count in itertools.product((self.network, self.streams), (1, batch)):
-            if opened is None:
-                continue
-            values = opened.logits(np.zeros((count, 3, crop, crop), dtype=np.float32))
+        with ThreadPoolExecutor(1, thread_name_prefix="warm") as beside:
+            apart = beside.submit(self.try_out, self.streams, batch) if self.streams else None
+            for kind in ("JPEG", "PNG", "WEBP"):
+                stream = io.BytesIO()
+                Image.new("RGB", (crop, crop)).save(stream, kind)
+                to_array(open_picture(stream.getvalue(), shorter_side=crop), self.preprocessing)
+            self.try_out(self.network, batch)
+            if apart:
+                apart.result()
+
+    def try_out(self, network: Network, batch: int = 2) -> None:
+        """Runs a network on one picture and on `batch`. Raises ArtifactError when the answers have not the right shape
+        or are no numbers."""
+        crop = self.preprocessing.crop
+        for count in (1, batch):
+            values = network.logits(np.zeros((count, 3, crop, crop), dtype=np.float32))
             if values.shape != (count, len(self.labels)):
                 raise ArtifactError(
                     f"{self.file}: {values.shape} logits for {count} pictures and {len(self.labels)} labels"
@@ -96,26 +105,47 @@ class Predictor:
         }
 
 
-def load(folder: Path, machine: Machine, *, wanted: str = choose.AUTO) -> Predictor:
+def load(
+    folder: Path,
+    machine: Machine,
+    *,
+    wanted: str = choose.AUTO,
+    check: Callable[[Predictor], None] = lambda _: None,
+) -> Predictor:
     """Reads, checks and opens the artifact in `folder` with an engine for `machine`, or the one that is `wanted` by
-    name. Raises ArtifactError for one that cannot be served."""
-    manifest = artifact.read(folder)
-    network, reason = choose.network(folder, manifest, machine, wanted)
-    predictor = Predictor(
-        manifest=manifest,
-        network=network,
-        streams=choose.streams(folder, network.engine, machine),
-        threads=machine.threads,
-        reason=reason,
-        golden=_golden(folder, manifest),
+    name; `check` looks at its answers while the streams are opened. Raises ArtifactError for one that cannot be served.
+
+    What serves nothing here, weights above all, is not read: it may be most of the artifact.
+    """
+    manifest = artifact.read(folder, whole=False)
+
+    def opening(source: Path, engine: Engine, *, threads: int) -> Network:
+        artifact.verify(folder, manifest, source.name)
+        return open_network(source, engine, threads=threads)
+
+    network, reason = choose.network(folder, manifest, machine, wanted, opening=opening)
+    golden_pictures = _golden(folder, manifest)
+    found = Predictor(
+        manifest=manifest, network=network, threads=machine.threads, reason=reason, golden=golden_pictures
     )
-    check_shapes(predictor)
-    return predictor
+    check_shapes(found)
+
+    def streams() -> Network | None:
+        opened = choose.streams(network, machine)
+        if opened:
+            found.try_out(opened)
+        return opened
+
+    with ThreadPoolExecutor(1, thread_name_prefix="streams") as beside:
+        apart = beside.submit(streams)
+        check(found)
+        return replace(found, streams=apart.result())
 
 
 def _golden(folder: Path, manifest: Manifest) -> tuple[Golden, ...]:
     if golden.FILE not in manifest.files:
         return ()
+    artifact.verify(folder, manifest, golden.FILE)
     try:
         return golden.loads((folder / golden.FILE).read_bytes(), where=str(folder / golden.FILE))
     except golden.GoldenError as error:

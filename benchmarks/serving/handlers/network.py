@@ -41,7 +41,7 @@ def cpus() -> int:
 
 def decoder() -> Callable[[bytes], FloatArray]:
     """An encoded picture to the network's input, float32 (3, crop, crop): the code that ours serves with."""
-    preprocessing: Preprocessing = artifact.read(folder(), verify=False).preprocessing
+    preprocessing: Preprocessing = artifact.read(folder(), whole=False).preprocessing
 
     def decode(picture: bytes) -> FloatArray:
         return to_array(open_picture(picture, shorter_side=preprocessing.resize), preprocessing)
@@ -61,7 +61,7 @@ def torch_forward(threads: int, *, channels_last: bool = False) -> Forward:
     from contract import models
 
     torch.set_num_threads(threads)
-    manifest = artifact.read(folder(), verify=False)
+    manifest = artifact.read(folder(), whole=False)
     weights = models.read_weights(folder() / artifact.WEIGHTS, architecture=manifest.architecture)
     model = models.build(manifest.architecture, len(manifest.labels), weights.variant)
     models.load(model, weights, labels=manifest.labels)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contract import artifact
-from contract.artifact import ArtifactError, Manifest
+from contract.artifact import ArtifactError, DamagedError, Manifest
 from contract.preprocess import Preprocessing
 
 MANIFEST = Manifest(architecture="resnet18", labels=("cat", "dog"), preprocessing=Preprocessing())
@@ -36,7 +36,10 @@ def test_a_changed_file_is_noticed_unless_asked_not_to(folder: Path) -> None:
     (folder / artifact.NETWORK).write_bytes(b"changed")
     with pytest.raises(ArtifactError, match=r"model\.onnx: checksum differs"):
         artifact.read(folder)
-    assert artifact.read(folder, verify=False).architecture == "resnet18"
+    found = artifact.read(folder, whole=False)
+    artifact.verify(folder, found, artifact.WEIGHTS)
+    with pytest.raises(DamagedError, match=r"model\.onnx: checksum differs"):
+        artifact.verify(folder, found, artifact.NETWORK)
 
 
 def test_a_lost_file_is_noticed(folder: Path) -> None:

@@ -11,7 +11,7 @@ from tests.unit.serve.artifacts import CROP
 from tests.unit.serve.onnx_bytes import network
 
 sys.setswitchinterval(1e-6)
-opened = open_network(network(CROP), named("openvino-fp32"), threads=1, callers=2)
+opened = open_network(network(CROP), named("openvino-fp32"), threads=2).streams(2)
 picture, together = np.zeros((1, 3, CROP, CROP), dtype=np.float32), threading.Barrier(16)
 
 def call():

@@ -28,7 +28,7 @@ class Timed:
         return np.zeros((len(pictures), 2))
 
     def milliseconds(self, count: int, seconds: float) -> float:
-        network = Network(engine=FALLBACK, inputs=(), outputs=(), run=self.run)
+        network = Network(engine=FALLBACK, inputs=(), outputs=(), run=self.run, streams=lambda _: network)
         return measure.milliseconds(network, measure.blank(count, 8), seconds=seconds, clock=lambda: self.now)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.artifact import ArtifactError, Manifest
+from contract.artifact import ArtifactError, DamagedError, Manifest
 from contract.choice import Candidate, Choice
 from contract.engine import FALLBACK, Engine, EngineError, Network, named
 from contract.machine import Machine
@@ -42,13 +42,15 @@ class World:
     costs: dict[Engine, float] = field(default_factory=dict)
     refused: tuple[Engine, ...] = ()
     failing: tuple[Engine, ...] = ()
+    damaged: tuple[str, ...] = ()
     now: float = 0.0
     opened: list[tuple[str, str, int]] = field(default_factory=list)
     callers: list[int] = field(default_factory=list)
 
-    def open(self, source: Path, engine: Engine, *, threads: int, callers: int = 1) -> Network:
+    def open(self, source: Path, engine: Engine, *, threads: int) -> Network:
         self.opened.append((source.as_posix(), str(engine), threads))
-        self.callers.append(callers)
+        if source.name in self.damaged:
+            raise DamagedError(f"{source.name}: checksum differs")
         if engine in self.refused:
             raise EngineError(f"{source.name}: {engine} refuses it")
 
@@ -58,7 +60,13 @@ class World:
             self.now += len(pictures) * self.costs.get(engine, 1.0) / 1000
             return np.zeros((len(pictures), 3), dtype=np.float32)
 
-        return Network(engine=engine, inputs=(), outputs=(), run=run)
+        def streams(callers: int) -> Network:
+            if engine in self.failing:
+                raise EngineError(f"{source.name}: {engine} refuses it")
+            self.callers.append(callers)
+            return self.open(source, engine, threads=1)
+
+        return Network(engine=engine, inputs=(), outputs=(), run=run, streams=streams)
 
     def choose(self, found: Manifest, machine: Machine = HERE, wanted: str = choose.AUTO) -> tuple[Engine, str]:
         network, reason = choose.network(
@@ -162,20 +170,31 @@ def test_one_that_is_asked_for_and_does_not_open_is_refused_and_not_replaced() -
         World(refused=(OTHER,)).choose(packaged(), wanted="openvino-fp32")
 
 
-def test_streams_are_the_chosen_engine_on_one_thread_for_each_cpu() -> None:
+@pytest.mark.parametrize("on", [HERE, ELSEWHERE])
+def test_a_damaged_file_is_refused_and_no_slower_one_served_in_its_place(on: Machine) -> None:
+    with pytest.raises(DamagedError, match=r"model\.int8\.onnx: checksum differs"):
+        World(damaged=("model.int8.onnx",)).choose(packaged(on))
+
+
+def test_what_does_not_serve_here_is_not_opened_and_may_be_damaged() -> None:
+    assert World(damaged=("model.onnx",)).choose(packaged())[0] == INT8
+
+
+def test_streams_are_the_chosen_network_on_one_thread_for_each_cpu() -> None:
     world = World()
-    found = choose.streams(Path("model"), INT8, HERE, opening=world.open)
+    found = choose.streams(world.open(Path("model.int8.onnx"), INT8, threads=3), HERE)
     assert found is not None
     assert found.engine == INT8
-    assert (world.opened, world.callers) == ([("model/model.int8.onnx", "onnxruntime-int8", 1)], [3])
+    assert (world.opened[1:], world.callers) == ([("model.int8.onnx", "onnxruntime-int8", 1)], [3])
 
 
 def test_one_cpu_needs_no_streams() -> None:
     world = World()
-    assert choose.streams(Path("model"), INT8, replace(HERE, threads=1), opening=world.open) is None
-    assert world.opened == []
+    assert choose.streams(world.open(Path("model.int8.onnx"), INT8, threads=1), replace(HERE, threads=1)) is None
+    assert world.callers == []
 
 
 def test_streams_that_do_not_open_are_refused_saying_why() -> None:
+    whole = World(failing=(INT8,)).open(Path("model.int8.onnx"), INT8, threads=3)
     with pytest.raises(ArtifactError, match=r"model\.int8\.onnx: onnxruntime-int8 refuses it"):
-        choose.streams(Path("model"), INT8, HERE, opening=World(refused=(INT8,)).open)
+        choose.streams(whole, HERE)

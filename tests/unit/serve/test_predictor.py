@@ -30,7 +30,7 @@ def test_a_network_that_fits_is_served_for_any_number_of_pictures() -> None:
 @pytest.mark.parametrize("engine", ["onnxruntime-fp32", "openvino-fp32"])
 def test_many_callers_on_a_thread_each_get_the_answers_of_one_on_all(engine: str) -> None:
     whole = open_network(network(CROP), named(engine), threads=2)
-    streams = open_network(network(CROP), named(engine), threads=1, callers=2)
+    streams = whole.streams(2)
     pictures = np.random.default_rng(1).normal(size=(24, 2, 3, CROP, CROP)).astype(np.float32)
     with ThreadPoolExecutor(4) as callers:  # more of them than streams: they take turns
         found = list(callers.map(streams.logits, pictures))
