@@ -1,7 +1,4 @@
-"""The network in 8-bit integers: ONNX Runtime's own static quantisation, in a file that both engines open.
-
-NNCF would make one that is a tenth faster still, but weighs 120 MB with SciPy and scikit-learn and holds NumPy back.
-"""
+"""The network in 8-bit integers: ONNX Runtime's own static quantisation, in a file that both engines open."""
 
 from __future__ import annotations
 
