@@ -87,21 +87,23 @@ def make_app(settings: Settings) -> Any:
     log = logging.getLogger("kennel.serve")
 
     def serve(predictor: Predictor) -> Batcher:
-        apart = predictor.streams
-        streams = Streams(infer=apart.logits, count=predictor.threads) if apart else None
-        return Batcher(predictor.logits, max_batch=settings.max_batch, streams=streams, observe=metrics.batch)
+        return Batcher(predictor.logits, max_batch=settings.max_batch, observe=metrics.batch)
 
     def load_checked() -> Predictor:
-        def check(found: Predictor) -> None:
-            golden.check(found, settings.golden_tolerance)
-
-        return load(settings.model_dir, this_machine(settings.cpus), wanted=settings.engine, check=check)
+        found = load(settings.model_dir, this_machine(settings.cpus), wanted=settings.engine)
+        golden.check(found, settings.golden_tolerance)
+        return found
 
     def ready(loaded: Loaded) -> None:
         model = loaded.predictor
         found = f"{model.manifest.architecture}, {len(model.labels)} labels"
         log.info("ready on port %d after %.2f s: %s, %d threads", settings.port, loaded.seconds, found, settings.cpus)
         log.info("engine %s (%s)", model.network.engine, model.reason)
+        try:  # only now: callers are answered without streams too, one inference at a time
+            if apart := model.streams():
+                loaded.batcher.add(Streams(infer=apart.logits, count=model.threads))
+        except Exception as error:  # each engine has its own types
+            log.warning("one inference at a time: %s", error)
 
     loader = Loader(load_checked, serve, on_ready=ready, on_refused=end_refused)
     app = App(Service(settings=settings, loader=loader, metrics=metrics))

@@ -63,7 +63,7 @@ class Streams:
 
 class Batcher:
     """Gathers pictures, float32 (3, crop, crop) each, runs `infer` on (N, 3, crop, crop) with N ≤ max_batch: alone on
-    all CPUs, or side by side by `streams`.
+    all CPUs, or side by side by the streams that were added.
 
     How many may wait is for serve.admission to say.
     """
@@ -73,23 +73,37 @@ class Batcher:
         infer: Infer,
         *,
         max_batch: int,
-        streams: Streams | None = None,
         observe: Callable[[BatchRecord], None] = lambda _: None,
         clock: Clock = time.perf_counter,
     ) -> None:
-        self._infer, self._streams, self._observe, self._clock = infer, streams, observe, clock
+        self._infer, self._observe, self._clock = infer, observe, clock
         self._max_batch = max_batch
         self._items: deque[_Item] = deque()
         self._changed = threading.Condition()  # guards the items and what runs
         self._alone, self._streaming = False, 0  # an inference on all CPUs, and how many on one thread
         self._closed = False
-        count = streams.count if streams else 1
-        self._threads = [threading.Thread(target=self._run, name=f"batcher-{n}", daemon=True) for n in range(count)]
+        self._streams: Streams | None = None
+        self._threads = self._new(range(1))
 
     def start(self) -> Batcher:
         for thread in self._threads:
             thread.start()
         return self
+
+    def add(self, streams: Streams) -> None:
+        """Streams for a batcher that runs already, once: opening them takes time that callers need not wait."""
+        with self._changed:
+            if self._closed:
+                return
+            more = self._new(range(len(self._threads), streams.count))
+            for thread in more:
+                thread.start()
+            self._threads += more
+            self._streams = streams
+            self._call()
+
+    def _new(self, numbers: range) -> list[threading.Thread]:
+        return [threading.Thread(target=self._run, name=f"batcher-{n}", daemon=True) for n in numbers]
 
     def alive(self) -> bool:
         return all(thread.is_alive() for thread in self._threads)

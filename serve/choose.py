@@ -26,19 +26,6 @@ class Opening(Protocol):
     def __call__(self, source: Path, engine: Engine, *, threads: int) -> Network: ...
 
 
-def streams(chosen: Network, machine: Machine) -> Network | None:
-    """The network again, on one thread for each of as many callers as the machine has; None where it has one only.
-
-    Raises ArtifactError.
-    """
-    if machine.threads == 1:
-        return None
-    try:
-        return chosen.streams(machine.threads)
-    except EngineError as error:
-        raise ArtifactError(str(error)) from error
-
-
 def network(
     folder: Path,
     manifest: Manifest,

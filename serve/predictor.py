@@ -6,9 +6,7 @@ The serving image ships engines for CPUs only.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +24,11 @@ from serve import choose
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A loaded model, and why its network runs in the engine that it does. `network` uses all CPUs for one caller,
-    `streams`, where there are several CPUs, one for each of `threads` callers."""
+    """A loaded model, and why its network runs in the engine that it does. `network` uses all of `threads` CPUs for one
+    caller."""
 
     manifest: Manifest
     network: Network
-    streams: Network | None = None
     threads: int = 1
     reason: str = ""
     golden: tuple[Golden, ...] = ()
@@ -53,24 +50,30 @@ class Predictor:
         """Logits float32 (N, labels) for pictures float32 (N, 3, crop, crop)."""
         return self.network.logits(pictures)
 
-    def warm(self, batch: int = 2) -> None:
-        """Runs decoder and networks once, so that the first caller does not pay. Raises ArtifactError."""
+    def warm(self) -> None:
+        """Runs decoder and network once, so that the first caller does not pay. Raises ArtifactError."""
         crop = self.preprocessing.crop
-        with ThreadPoolExecutor(1, thread_name_prefix="warm") as beside:
-            apart = beside.submit(self.try_out, self.streams, batch) if self.streams else None
-            for kind in ("JPEG", "PNG", "WEBP"):
-                stream = io.BytesIO()
-                Image.new("RGB", (crop, crop)).save(stream, kind)
-                to_array(open_picture(stream.getvalue(), shorter_side=crop), self.preprocessing)
-            self.try_out(self.network, batch)
-            if apart:
-                apart.result()
+        for kind in ("JPEG", "PNG", "WEBP"):
+            stream = io.BytesIO()
+            Image.new("RGB", (crop, crop)).save(stream, kind)
+            to_array(open_picture(stream.getvalue(), shorter_side=crop), self.preprocessing)
+        self._try_out(self.network)
 
-    def try_out(self, network: Network, batch: int = 2) -> None:
-        """Runs a network on one picture and on `batch`. Raises ArtifactError when the answers have not the right shape
-        or are no numbers."""
+    def streams(self) -> Network | None:
+        """The network again, warm, on one thread for each of as many callers as there are CPUs; None where there is one
+        only. Raises ArtifactError."""
+        if self.threads == 1:
+            return None
+        try:
+            opened = self.network.streams(self.threads)
+        except EngineError as error:
+            raise ArtifactError(str(error)) from error
+        self._try_out(opened)
+        return opened
+
+    def _try_out(self, network: Network) -> None:
         crop = self.preprocessing.crop
-        for count in (1, batch):
+        for count in (1, 2):
             values = network.logits(np.zeros((count, 3, crop, crop), dtype=np.float32))
             if values.shape != (count, len(self.labels)):
                 raise ArtifactError(
@@ -105,15 +108,9 @@ class Predictor:
         }
 
 
-def load(
-    folder: Path,
-    machine: Machine,
-    *,
-    wanted: str = choose.AUTO,
-    check: Callable[[Predictor], None] = lambda _: None,
-) -> Predictor:
+def load(folder: Path, machine: Machine, *, wanted: str = choose.AUTO) -> Predictor:
     """Reads, checks and opens the artifact in `folder` with an engine for `machine`, or the one that is `wanted` by
-    name; `check` looks at its answers while the streams are opened. Raises ArtifactError for one that cannot be served.
+    name. Raises ArtifactError for one that cannot be served.
 
     What serves nothing here, weights above all, is not read: it may be most of the artifact.
     """
@@ -124,22 +121,15 @@ def load(
         return open_network(source, engine, threads=threads)
 
     network, reason = choose.network(folder, manifest, machine, wanted, opening=opening)
-    golden_pictures = _golden(folder, manifest)
-    found = Predictor(
-        manifest=manifest, network=network, threads=machine.threads, reason=reason, golden=golden_pictures
+    predictor = Predictor(
+        manifest=manifest,
+        network=network,
+        threads=machine.threads,
+        reason=reason,
+        golden=_golden(folder, manifest),
     )
-    check_shapes(found)
-
-    def streams() -> Network | None:
-        opened = choose.streams(network, machine)
-        if opened:
-            found.try_out(opened)
-        return opened
-
-    with ThreadPoolExecutor(1, thread_name_prefix="streams") as beside:
-        apart = beside.submit(streams)
-        check(found)
-        return replace(found, streams=apart.result())
+    check_shapes(predictor)
+    return predictor
 
 
 def _golden(folder: Path, manifest: Manifest) -> tuple[Golden, ...]:

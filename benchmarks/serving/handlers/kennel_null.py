@@ -22,7 +22,7 @@ from contract.preprocess import FloatArray
 from serve.predictor import Predictor
 
 
-def load(folder: Path, machine: Machine, **_: object) -> Predictor:
+def load(folder: Path, machine: Machine, *, wanted: str = "") -> Predictor:
     manifest = artifact.read(folder, whole=False)
 
     def run(pictures: FloatArray) -> FloatArray:
@@ -31,8 +31,7 @@ def load(folder: Path, machine: Machine, **_: object) -> Predictor:
     def network() -> Network:
         return Network(engine=FALLBACK, inputs=(), outputs=(), run=run, streams=lambda _: network())
 
-    streams = network() if machine.threads > 1 else None
-    return Predictor(manifest=manifest, network=network(), streams=streams, threads=machine.threads, reason="no model")
+    return Predictor(manifest=manifest, network=network(), threads=machine.threads, reason="no model")
 
 
 def main() -> int:

@@ -33,8 +33,11 @@ class Gate:
         return pictures[:, :1, 0, 0]
 
 
-def batcher(network: Any, **options: Any) -> Batcher:
-    return Batcher(network, **({"max_batch": 4} | options)).start()
+def batcher(network: Any, streams: Streams | None = None, **options: Any) -> Batcher:
+    found = Batcher(network, **({"max_batch": 4} | options)).start()
+    if streams:
+        found.add(streams)
+    return found
 
 
 def test_every_picture_gets_its_own_answer_in_order() -> None:
@@ -210,6 +213,27 @@ def test_as_many_as_there_are_streams_are_computed_side_by_side_each_a_share() -
     assert [float(future.result(WAIT)[0]) for future in [*first, *rest]] == list(range(8))
     assert (alone.sizes, sorted(streams.sizes), max(streams.most)) == ([1], [2, 2, 3], 3)
     found.close()
+    assert not found.alive()
+
+
+def test_streams_may_come_when_callers_wait_already() -> None:
+    alone, streams = Gate(is_open=False), Counting([])
+    streams.barrier = threading.Barrier(3)
+    found = batcher(alone)
+    first = found.submit([picture(0)])
+    assert alone.entered.acquire(timeout=WAIT)
+    rest = found.submit([picture(value) for value in range(1, 8)])
+    found.add(Streams(infer=streams, count=3))
+    alone.go.set()
+    assert [float(future.result(WAIT)[0]) for future in [*first, *rest]] == list(range(8))
+    assert (alone.sizes, sorted(streams.sizes), max(streams.most)) == ([1], [2, 2, 3], 3)
+    found.close()
+
+
+def test_streams_that_come_after_the_end_start_nothing() -> None:
+    found = batcher(Gate())
+    found.close()
+    found.add(Streams(infer=Gate(), count=3))
     assert not found.alive()
 
 

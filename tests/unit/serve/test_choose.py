@@ -45,7 +45,6 @@ class World:
     damaged: tuple[str, ...] = ()
     now: float = 0.0
     opened: list[tuple[str, str, int]] = field(default_factory=list)
-    callers: list[int] = field(default_factory=list)
 
     def open(self, source: Path, engine: Engine, *, threads: int) -> Network:
         self.opened.append((source.as_posix(), str(engine), threads))
@@ -60,13 +59,9 @@ class World:
             self.now += len(pictures) * self.costs.get(engine, 1.0) / 1000
             return np.zeros((len(pictures), 3), dtype=np.float32)
 
-        def streams(callers: int) -> Network:
-            if engine in self.failing:
-                raise EngineError(f"{source.name}: {engine} refuses it")
-            self.callers.append(callers)
-            return self.open(source, engine, threads=1)
-
-        return Network(engine=engine, inputs=(), outputs=(), run=run, streams=streams)
+        return Network(
+            engine=engine, inputs=(), outputs=(), run=run, streams=lambda _: self.open(source, engine, threads=1)
+        )
 
     def choose(self, found: Manifest, machine: Machine = HERE, wanted: str = choose.AUTO) -> tuple[Engine, str]:
         network, reason = choose.network(
@@ -178,23 +173,3 @@ def test_a_damaged_file_is_refused_and_no_slower_one_served_in_its_place(on: Mac
 
 def test_what_does_not_serve_here_is_not_opened_and_may_be_damaged() -> None:
     assert World(damaged=("model.onnx",)).choose(packaged())[0] == INT8
-
-
-def test_streams_are_the_chosen_network_on_one_thread_for_each_cpu() -> None:
-    world = World()
-    found = choose.streams(world.open(Path("model.int8.onnx"), INT8, threads=3), HERE)
-    assert found is not None
-    assert found.engine == INT8
-    assert (world.opened[1:], world.callers) == ([("model.int8.onnx", "onnxruntime-int8", 1)], [3])
-
-
-def test_one_cpu_needs_no_streams() -> None:
-    world = World()
-    assert choose.streams(world.open(Path("model.int8.onnx"), INT8, threads=1), replace(HERE, threads=1)) is None
-    assert world.callers == []
-
-
-def test_streams_that_do_not_open_are_refused_saying_why() -> None:
-    whole = World(failing=(INT8,)).open(Path("model.int8.onnx"), INT8, threads=3)
-    with pytest.raises(ArtifactError, match=r"model\.int8\.onnx: onnxruntime-int8 refuses it"):
-        choose.streams(whole, HERE)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from contract.artifact import ArtifactError
-from contract.engine import FALLBACK, EngineError, named, open_network
+from contract.engine import FALLBACK, EngineError, Network, named, open_network
 from serve.predictor import Predictor, check_shapes
 from tests.unit.serve.artifacts import CROP, manifest
 from tests.unit.serve.onnx_bytes import network
@@ -37,10 +37,25 @@ def test_many_callers_on_a_thread_each_get_the_answers_of_one_on_all(engine: str
     assert np.allclose(found, [whole.logits(each) for each in pictures], atol=1e-5)
 
 
-def test_streams_that_give_no_numbers_are_refused_when_warmed() -> None:
-    broken = with_network(rows=[(float("nan"), 0, 0), (0, 1, 0), (0, 0, 1)])
-    with pytest.raises(ArtifactError, match="not finite"):
-        replace(predictor(), streams=broken.network).warm()
+def test_streams_are_the_same_network_and_one_cpu_needs_none() -> None:
+    found = replace(predictor(), threads=2)
+    pictures = np.random.default_rng(1).normal(size=(2, 3, CROP, CROP)).astype(np.float32)
+    streams = found.streams()
+    assert streams is not None
+    assert np.allclose(streams.logits(pictures), found.logits(pictures), atol=1e-5)
+    assert predictor().streams() is None
+
+
+def test_streams_that_do_not_open_or_give_no_numbers_are_refused_saying_why() -> None:
+    broken = with_network(rows=[(float("nan"), 0, 0), (0, 1, 0), (0, 0, 1)]).network
+
+    def refuse(_: int) -> Network:
+        raise EngineError("model.onnx: no streams today")
+
+    for streams, said in ((lambda _: broken, "not finite"), (refuse, "no streams today")):
+        network = replace(predictor().network, streams=streams)
+        with pytest.raises(ArtifactError, match=said):
+            replace(predictor(), network=network, threads=2).streams()
 
 
 def test_identity_work_in_front_changes_no_answer() -> None:
