@@ -79,8 +79,8 @@ class Port:
 class Network:
     """An opened network. `logits` may be called from several threads, and releases the GIL while it computes.
 
-    `streams` opens it once more, for so many callers at a time on one thread each; more than those take turns. Raises
-    EngineError.
+    `streams` opens it once more, for so many callers at a time on one thread each; more than those take turns, or wait
+    in the engine's own queue where it `queues`. Raises EngineError.
     """
 
     engine: Engine
@@ -88,6 +88,7 @@ class Network:
     outputs: tuple[Port, ...]
     run: Callable[[FloatArray], Any]
     streams: Callable[[int], Network]
+    queues: bool = False
 
     def logits(self, pictures: FloatArray) -> FloatArray:
         """float32 (N, labels) for pictures float32 (N, 3, crop, crop)."""
@@ -198,7 +199,7 @@ def _openvino(source: str | bytes, engine: Engine, threads: int) -> Network:
             return network(core.import_model(compiled.export_model(), "CPU", options(callers, 1)))
 
         inputs, outputs = _ports(compiled.inputs), _ports(compiled.outputs)
-        return Network(engine=engine, inputs=inputs, outputs=outputs, run=run, streams=streams)
+        return Network(engine=engine, inputs=inputs, outputs=outputs, run=run, streams=streams, queues=True)
 
     return network(core.compile_model(core.read_model(source), "CPU", options(1, threads)))
 

@@ -101,7 +101,7 @@ def make_app(settings: Settings) -> Any:
         log.info("engine %s (%s)", model.network.engine, model.reason)
         try:  # only now: callers are answered without streams too, one inference at a time
             if apart := model.streams():
-                loaded.batcher.add(Streams(infer=apart.logits, count=model.threads))
+                loaded.batcher.add(Streams(infer=apart.logits, count=model.threads, ahead=int(apart.queues)))
         except Exception as error:  # each engine has its own types
             log.warning("one inference at a time: %s", error)
 

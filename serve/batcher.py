@@ -3,7 +3,9 @@
 A picture that finds the network idle goes through it in its caller's own thread, on all CPUs, without a turn of
 another. Whoever comes meanwhile waits, first come first served. When as many wait as there are streams, that many
 inferences run side by side, each on one thread: together they compute more a second than one inference on all CPUs,
-whose threads wait for each other, all the more where a decoder or the event loop takes a CPU in between.
+whose threads wait for each other, all the more where a decoder or the event loop takes a CPU in between. Where the
+engine keeps a queue, the next inference lies in it already: a stream that ends one begins another, and no CPU idles
+until a thread of ours has the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -55,10 +57,15 @@ def _always() -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Streams:
-    """The same network on one thread: `count` callers at a time use all CPUs."""
+    """The same network on one thread: `count` callers at a time use all CPUs, `ahead` more wait in the engine."""
 
     infer: Infer
     count: int
+    ahead: int = 0
+
+    @property
+    def callers(self) -> int:
+        return self.count + self.ahead
 
 
 class Batcher:
@@ -95,7 +102,7 @@ class Batcher:
         with self._changed:
             if self._closed:
                 return
-            more = self._new(range(len(self._threads), streams.count))
+            more = self._new(range(len(self._threads), streams.callers))
             for thread in more:
                 thread.start()
             self._threads += more
@@ -117,7 +124,7 @@ class Batcher:
         Raises ClosedError.
         """
         with self._changed:
-            infer = None if self._items or self._closed else self._begin(1)
+            infer = self._begin(1) if self._free() and not self._items and not self._closed else None
         if infer is None:
             return self.submit([picture], wanted=wanted)[0]
         answer: Future[FloatArray] = Future()
@@ -151,11 +158,17 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
-    def _room(self) -> int:
-        """How many inferences may begin now."""
+    def _free(self) -> int:
+        """How many inferences would be computed at once if they began now."""
         if self._alone:
             return 0
-        return self._streams.count - self._streaming if self._streams else 1
+        return max(0, self._streams.count - self._streaming) if self._streams else 1
+
+    def _room(self) -> int:
+        """How many inferences may begin now, those counted that would wait in the engine."""
+        if self._alone:
+            return 0
+        return self._streams.callers - self._streaming if self._streams else 1
 
     def _begin(self, waiting: int) -> Infer | None:
         """What the next inference runs on, None when it has to wait for another to end."""
@@ -193,9 +206,9 @@ class Batcher:
         """What to compute and on what, only now that it is known who goes together; None after the last."""
         with self._changed:
             while True:
-                waiting, room = len(self._items), self._room()
+                waiting, free = len(self._items), self._free()
                 if waiting and (infer := self._begin(waiting)):
-                    share = waiting if self._alone else -(-waiting // room)
+                    share = waiting if self._alone else -(-waiting // max(1, free))
                     return infer, [self._items.popleft() for _ in range(min(share, self._max_batch))]
                 if self._closed and not waiting:
                     return None

@@ -271,8 +271,42 @@ def test_who_comes_while_a_stream_is_free_is_computed_at_once_in_its_own_thread(
     found.close()
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_streams_never_run_beside_an_inference_on_all_cpus_whoever_comes_and_fails(count: int) -> None:
+def test_the_next_inference_lies_in_the_engine_while_the_streams_compute_and_only_that_one() -> None:
+    streams = Gate(is_open=False)
+    found = batcher(Gate(), streams=Streams(infer=streams, count=2, ahead=1))
+    first = found.submit([picture(0), picture(1)])
+    assert all(streams.entered.acquire(timeout=WAIT) for _ in range(2))
+    offered: list[Any] = []
+    caller = threading.Thread(target=lambda: offered.append(found.offer(picture(2))), daemon=True)
+    caller.start()
+    caller.join(WAIT)
+    assert offered, "whoever offers a picture decodes others: it must not wait in the engine's queue itself"
+    assert streams.entered.acquire(timeout=WAIT)
+    last = found.submit([picture(value) for value in range(3, 9)])
+    assert not streams.entered.acquire(timeout=0.1)
+    assert (streams.sizes, found.waiting()) == ([1, 1, 1], 6)
+    streams.go.set()
+    assert [float(future.result(WAIT)[0]) for future in [*first, *offered, *last]] == list(range(9))
+    found.close()
+    assert not found.alive()
+
+
+def test_streams_that_compute_nothing_share_what_waits_and_the_engines_queue_gets_no_share() -> None:
+    alone, streams = Gate(is_open=False), Gate(is_open=False)
+    found = batcher(alone, streams=Streams(infer=streams, count=2, ahead=1))
+    first = found.submit([picture(0)])
+    assert alone.entered.acquire(timeout=WAIT)
+    rest = found.submit([picture(value) for value in range(1, 7)])
+    alone.go.set()
+    assert all(streams.entered.acquire(timeout=WAIT) for _ in range(2))
+    assert (streams.sizes, found.waiting()) == ([3, 3], 0)
+    streams.go.set()
+    assert [float(future.result(WAIT)[0]) for future in [*first, *rest]] == list(range(7))
+    found.close()
+
+
+@pytest.mark.parametrize(("count", "ahead"), [(2, 0), (2, 1), (3, 0)])
+def test_streams_never_run_beside_an_inference_on_all_cpus_whoever_comes_and_fails(count: int, ahead: int) -> None:
     most: list[int] = []
     inside: list[str] = []
     wrong: list[str] = []
@@ -292,7 +326,8 @@ def test_streams_never_run_beside_an_inference_on_all_cpus_whoever_comes_and_fai
 
         return infer
 
-    found = batcher(network("alone", 1), streams=Streams(infer=network("stream", count), count=count))
+    streams = Streams(infer=network("stream", count + ahead), count=count, ahead=ahead)
+    found = batcher(network("alone", 1), streams=streams)
     answers: list[bool] = []
 
     def caller(turn: int) -> None:
