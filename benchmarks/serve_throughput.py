@@ -6,8 +6,8 @@ Each turn starts a server, holds its answers against torch in fp32 (the best lab
 and for the peers every probability), warms it, and measures
 - at 6 arrivals a second, some 60 % of what the slowest peer can: CPU seconds a request of the whole tree, latency;
 - over 8 kept connections in a closed loop: rate and CPU a request;
-- the highest rate of arrivals (open model) with a 99th percentile of at most 500 ms, none refused. A step lasts 6 s,
-  so a rate may be up to 8 % above what could go on for ever, for everybody alike.
+- the highest rate of arrivals (open model) with a 99th percentile of at most 500 ms, none refused, in one of two tries.
+  Each lasts 6 s, so a rate may be up to 8 % above what could go on for ever, for everybody alike.
 All take turns in every round; the best peer, whose highest rate has the highest median, is held to the target.
 The model is a folder that training wrote (`./inv demo` trains one of groceries). Writes results/serve_throughput.json.
 """

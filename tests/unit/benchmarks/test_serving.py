@@ -32,7 +32,17 @@ def test_the_search_goes_on_lower_while_nothing_has_passed_and_then_gives_up() -
     assert capacity.highest(up_to(40.0, asked), 100.0, steps=3) > 30.0
     assert len(asked) > 3
     assert capacity.highest(up_to(0.0, asked := []), 100.0, steps=3) == 0.0
-    assert len(asked) == 6
+    assert len(asked) == 2 * 6
+
+
+def test_a_burst_of_anothers_on_the_machine_does_not_end_the_search_too_low() -> None:
+    asked: list[float] = []
+
+    def passes(rate: float) -> bool:
+        asked.append(rate)
+        return rate <= 100.0 and len(asked) % 2 == 0  # each first try fails
+
+    assert capacity.highest(passes, 90.0, steps=5) >= 90.0
 
 
 def test_answers_disagree_only_where_the_reference_is_sure() -> None:
