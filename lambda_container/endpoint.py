@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -56,7 +55,7 @@ def infer(
         raise RequestError(504, "endpoint-timeout", "the endpoint did not answer in time") from None
     except TooLargeError:
         raise RequestError(502, "bad-answer", f"the endpoint's answer is over {MAX_ANSWER} bytes") from None
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
         raise RequestError(502, "endpoint-unreachable", f"the endpoint could not be reached: {error}") from error
     if response.status != 200:
         raise refusal(response)

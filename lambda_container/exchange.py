@@ -1,11 +1,16 @@
-"""One HTTP request over one open connection: every wait bounded by a deadline, every body by a size."""
+"""One HTTP request over one open connection: every wait bounded by a deadline, every body by a size.
+
+httptools reads the answer. The standard library's reader imports the whole of `email` for the headers, which is a sixth
+of a cold start.
+"""
 
 from __future__ import annotations
 
-import http.client
-import io
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from lambda_container.deadline import Deadline
 
@@ -13,6 +18,9 @@ if TYPE_CHECKING:
     from lambda_container.protocols import Stream
 
 CHUNK = 65536  # bytes
+MAX_HEADERS, MAX_HEAD = 100, 65536  # of an answer, and bytes of them
+
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Request(NamedTuple):
@@ -34,7 +42,11 @@ class Response(NamedTuple):
 
 
 class UnansweredError(ConnectionError):
-    """The connection ended before the first line of an answer."""
+    """The connection ended before the first byte of an answer."""
+
+
+class BrokenAnswerError(ConnectionError):
+    """What came is not an answer in HTTP, or only a part of one."""
 
 
 class TooLargeError(Exception):
@@ -42,81 +54,104 @@ class TooLargeError(Exception):
 
 
 def exchange(stream: Stream, request: Request, deadline: Deadline, limit: int) -> Response:
-    """Sends `request` and reads the answer, at most `limit` bytes of body.
+    """Sends `request` and reads the answer, at most `limit` bytes of body; that of a redirect is left unread.
 
-    Raises TimeoutError at the deadline, UnansweredError, TooLargeError, http.client.HTTPException, OSError.
+    Raises TimeoutError at the deadline, UnansweredError, BrokenAnswerError, TooLargeError, OSError.
     """
-    connection = http.client.HTTPConnection("unused")
-    connection.auto_open = 0
-    connection.sock = _Timed(stream, deadline)
     try:
-        _send(connection, request)
-        answer = connection.getresponse()
+        stream.settimeout(deadline.remaining())
+        stream.sendall(_encoded(request))
+        data = _receive(stream, deadline)
     except TimeoutError:
         raise
     except OSError as error:
         raise UnansweredError(str(error)) from error
-    reusable = not answer.will_close
-    with answer:
-        body = _read(answer, limit) if answer.status < 300 or answer.status >= 400 else b""
-        complete = answer.isclosed()
-    headers = {name.lower(): value for name, value in answer.getheaders()}
-    return Response(answer.status, headers, body, reusable and complete)
+    if not data:
+        raise UnansweredError("the connection was closed without an answer")
+    answer = _Answer(limit)
+    while not answer.feed(data):
+        data = _receive(stream, deadline)
+    return answer.response()
 
 
-def _send(connection: http.client.HTTPConnection, request: Request) -> None:
-    connection.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
-    for name, value in request.headers.items():
-        connection.putheader(name, value)
-    connection.endheaders(request.body or None)
+def _encoded(request: Request) -> bytes:
+    lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {it}" for name, it in request.headers.items())]
+    if " " in request.path or any(map(_UNSENDABLE.search, lines)):
+        raise ValueError(f"not sent, for a space or control character in its head: {lines!r}")
+    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1") + request.body
 
 
-def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
-    if answer.length is not None and answer.length > limit:
-        raise TooLargeError
-    body = bytearray()
-    while chunk := answer.read(min(CHUNK, limit + 1 - len(body))):
-        body += chunk
-        if len(body) > limit:
+def _receive(stream: Stream, deadline: Deadline) -> bytes:
+    """Each wait gets only what is left, so that a trickle of bytes gains no time. b"" at the connection's end."""
+    stream.settimeout(deadline.remaining())
+    return stream.recv(CHUNK)
+
+
+class _Answer:
+    """One answer as it comes; httptools calls what begins with on_."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parser = HttpResponseParser(self)
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+        self._status = self._fields = self._head = 0
+        self._begun = self._complete = self._reusable = False  # begun: the head of the answer itself is here
+
+    def feed(self, data: bytes) -> bool:
+        """Whether that was all; b"" is the connection's end. Raises BrokenAnswerError, TooLargeError."""
+        if not data:
+            self._end()
+            return True
+        if not self._begun:
+            if self._head >= MAX_HEAD:
+                raise BrokenAnswerError("the head of the answer does not end")
+            self._head += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self._complete:  # what comes after the answer is not ours
+                raise BrokenAnswerError(f"what came is no answer in HTTP: {error}") from None
+            self._reusable = False
+        if len(self._body) > self._limit or (self._begun and self._announced() > self._limit):
             raise TooLargeError
-    if answer.length:  # reads of a stated size end early without a word
-        raise http.client.IncompleteRead(bytes(body), answer.length)
-    return bytes(body)
+        if self._fields > MAX_HEADERS:
+            raise BrokenAnswerError(f"the answer has more than {MAX_HEADERS} headers")
+        return self._complete or (self._begun and 300 <= self._status < 400)
 
+    def response(self) -> Response:
+        del self._parser  # it refers to us, and the body would stay until the collector comes
+        return Response(self._status, self._headers, bytes(self._body), self._reusable and self._complete)
 
-class _Timed:
-    """A socket as http.client wants it, which allows each wait only what is left: a trickle of bytes gains no time."""
+    def _end(self) -> None:
+        """The connection has ended, and with it a body of no announced length."""
+        if not self._begun or "content-length" in self._headers or "transfer-encoding" in self._headers:
+            raise BrokenAnswerError(f"the connection was closed after {len(self._body)} bytes of the answer's body")
 
-    def __init__(self, stream: Stream, deadline: Deadline) -> None:
-        self._stream = stream
-        self._deadline = deadline
+    def _announced(self) -> int:
+        return int(self._headers.get("content-length", 0))  # httptools has checked that it is one number
 
-    def sendall(self, data: bytes) -> None:
-        self._stream.settimeout(self._deadline.remaining())
-        self._stream.sendall(data)
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._reusable = False  # nothing more was asked for
 
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimedReader(self._stream, self._stream.makefile(mode, 0), self._deadline))
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if not self._complete:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
-    def close(self) -> None:
-        """The connection belongs to who opened it."""
+    def on_headers_complete(self) -> None:
+        if self._complete:
+            return
+        self._status = self._parser.get_status_code()
+        if self._status < 200:  # an interim answer: the one that counts follows
+            self._headers.clear()
+        else:
+            self._begun, self._reusable = True, self._parser.should_keep_alive()
 
+    def on_body(self, body: bytes) -> None:
+        if not self._complete:
+            self._body += body
 
-class _TimedReader(io.RawIOBase):
-    def __init__(self, stream: Stream, raw: Any, deadline: Deadline) -> None:
-        super().__init__()
-        self._stream = stream
-        self._raw = raw
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._stream.settimeout(self._deadline.remaining())
-        count: int | None = self._raw.readinto(buffer)
-        return count
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+    def on_message_complete(self) -> None:
+        self._complete = self._begun

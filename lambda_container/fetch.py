@@ -6,7 +6,6 @@ that changes in between (rebinding) gains nothing. TLS is verified against the n
 
 from __future__ import annotations
 
-import http.client
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
@@ -52,7 +51,7 @@ def _get(target: Target, policy: Policy, network: Network, deadline: Deadline, l
         raise RequestError(504, "fetch-timeout", f"{target.host} did not send the picture in time") from None
     except TooLargeError:
         raise RequestError(413, "picture-too-large", f"the picture is over {limit} bytes") from None
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
         raise RequestError(502, "fetch-failed", f"{target.host} could not be read: {_reason(error)}") from error
 
 

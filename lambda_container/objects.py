@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -43,7 +42,7 @@ def read_object(
         raise RequestError(504, "storage-timeout", "S3 did not send the picture in time") from None
     except TooLargeError:
         raise RequestError(413, "picture-too-large", f"the picture is over {settings.max_bytes} bytes") from None
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:
         raise RequestError(502, "storage-unreachable", f"S3 could not be reached: {error}") from error
     finally:
         service.close()

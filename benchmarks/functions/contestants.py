@@ -33,7 +33,7 @@ def contestants() -> tuple[Contestant, Contestant, Contestant]:
     """Ours, the plain boto3 handler, and nothing; all on the image's version of the runtime client, and of Python."""
     client = f"awslambdaric=={client_version()}"
     python = newest_python()
-    bare = environment("lambda", ["--compile-bytecode", client], python=python)
+    bare = environment("lambda", ["--compile-bytecode", client, f"httptools=={locked('httptools')}"], python=python)
     boto = environment("lambda-boto3", ["--compile-bytecode", client, f"boto3=={version('boto3')}"], python=python)
     code = compiled()
     functions = "benchmarks.functions"
@@ -45,10 +45,16 @@ def contestants() -> tuple[Contestant, Contestant, Contestant]:
 
 
 def client_version() -> str:
-    """The runtime client's, as the image's lock has it."""
-    found = re.search(r"^awslambdaric==(\S+)", (ROOT / "docker" / "lambda.lock").read_text(encoding="utf-8"), re.M)
+    """The runtime client's, as the image has it."""
+    return locked("awslambdaric")
+
+
+def locked(package: str) -> str:
+    """The version that the image's lock has."""
+    lock = (ROOT / "docker" / "lambda.lock").read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(package)}==(\S+)", lock, re.M)
     if found is None:
-        raise RuntimeError("docker/lambda.lock does not pin awslambdaric")
+        raise RuntimeError(f"docker/lambda.lock does not pin {package}")
     return found.group(1)
 
 

@@ -62,7 +62,8 @@ def serving(
             reply = answer(found)
             self.send_response(reply.status)
             for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
-                self.send_header(name, value)
+                if value:
+                    self.send_header(name, value)
             if reply.headers.get("Connection") == "close":
                 self.close_connection = True
             self.end_headers()

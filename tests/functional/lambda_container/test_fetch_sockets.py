@@ -137,7 +137,7 @@ def dripping(first: bytes, drop: bytes) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("first", "drop"),
     [
-        (b"", b"H"),
+        (b"HTTP/1.1 200 O", b"K"),
         (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n", b"x"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),

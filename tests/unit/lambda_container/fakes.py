@@ -38,29 +38,14 @@ class FakeStream:
     def sendall(self, data: bytes, /) -> None:
         self.sent += data
 
-    def makefile(self, mode: str, buffering: int) -> _Reader:
-        return _Reader(self)
-
     def close(self) -> None:
         self.hung_up = True
 
-    def receive(self, buffer: bytearray) -> int:
+    def recv(self, size: int, /) -> bytes:
         self._clock.now += min(self._slow, self._patience)
         if self._slow > self._patience:
             raise TimeoutError("timed out")
-        return self._reply.readinto(buffer)
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, stream: FakeStream) -> None:
-        super().__init__()
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        return self._stream.receive(buffer)
+        return self._reply.read(size)
 
 
 class FakeNetwork:

@@ -166,7 +166,7 @@ def test_the_pictures_bytes_say_what_it_is(picture: bytes, kind: bytes) -> None:
 
 
 def test_the_connection_to_the_endpoint_is_kept_for_the_next_call() -> None:
-    world = World([ANSWER + ANSWER])
+    world = World([ANSWER])
     world.answer(IMAGE)
     assert not world.network.streams[0].hung_up
     assert len(world.network.connected) == 1
