@@ -6,7 +6,8 @@ Each measurement is a fresh process of what Lambda runs, `python -m awslambdaric
 the runtime client, compiled bytecode, and a Runtime API on loopback; it is ended when it asks for the next event. The
 runtime client's own import counts for both, and is shown apart by a handler that does nothing. "Ready" has the client
 made at import for both. The first answer comes from an HTTP server on loopback, whose work is not counted, and once
-more over TLS, where both load the same authorities. Contestants take turns; one round before is not counted.
+more over TLS, where both trust the same authorities: ours in the system's folder, from which it takes the one that it
+needs, boto3 in one file, as it brings them. Contestants take turns; one round before is not counted.
 
 Writes results/lambda_cold_start.json, .runs.json and .svg.
 """
@@ -78,12 +79,11 @@ def plain(code: str, url: str = "http://127.0.0.1:9") -> Measured:
 def measure(rounds: int) -> dict[str, list[Measured]]:
     """CPU milliseconds of each contestant: ready, to the first answer, and to the first answer over TLS."""
     with tempfile.TemporaryDirectory() as name:
-        tls, bundle = authority(Path(name))
+        tls, trust = authority(Path(name))
         with serving(endpoint()) as port, serving(endpoint(), tls=tls) as secured:
 
             def one(contestant: Contestant) -> Measured:
                 url, over_tls = f"http://127.0.0.1:{port}", f"https://localhost:{secured}"
-                trust = {"SSL_CERT_FILE": str(bundle), "AWS_CA_BUNDLE": str(bundle)}
                 return {
                     "ready": until_it_waits(contestant, [], url),
                     "first answer": until_it_waits(contestant, [EVENT], url),
@@ -95,18 +95,24 @@ def measure(rounds: int) -> dict[str, list[Measured]]:
     return runs | interleaved(without, rounds, warm=1)
 
 
-def authority(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server's own certificate, and this machine's authorities with it, as many as a function has to read."""
+def authority(folder: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
+    """A server with a certificate of its own, and the variables to trust it and this machine's authorities: as a file
+    that holds them all, and as a folder with a file each, by the hash of its name."""
     key, cert = folder / "key.pem", folder / "cert.pem"
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kennel"
     names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
     subprocess.run([*make.split(), *names], check=True, capture_output=True)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(cert, key)
-    known = ssl.get_default_verify_paths().cafile
-    bundle = folder / "bundle.pem"
-    bundle.write_bytes((Path(known).read_bytes() if known else b"") + cert.read_bytes())
-    return server, bundle
+    own, known = cert.read_text(), ssl.create_default_context().get_ca_certs(binary_form=True)
+    each = [own, *map(ssl.DER_cert_to_PEM_cert, known)]
+    bundle, certificates = folder / "bundle.pem", folder / "certificates"
+    bundle.write_text("".join(each))
+    certificates.mkdir()
+    for number, text in enumerate(each):
+        (certificates / f"{number}.pem").write_text(text)
+    subprocess.run(["openssl", "rehash", certificates], check=True, capture_output=True)
+    return server, {"SSL_CERT_DIR": str(certificates), "AWS_CA_BUNDLE": str(bundle)}
 
 
 def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:

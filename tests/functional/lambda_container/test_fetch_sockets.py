@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +71,32 @@ def test_a_certificate_of_an_unknown_authority_is_refused(identity: Certificate)
         error = refused(f"https://pictures.test:{server.port}/", port=server.port, found=network())
         assert error.status == 502
         assert server.asked == []
+
+
+@pytest.mark.parametrize("how", ["the folder", "a folder without hashes", "the file", "the file before the folder"])
+def test_authorities_come_from_where_openssl_is_told_to_look(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity, folder = certificate(tmp_path, "pictures.test"), tmp_path / "certs"
+    folder.mkdir()
+    shutil.copy(tmp_path / "cert.pem", folder)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    if how != "a folder without hashes":
+        subprocess.run(["openssl", "rehash", folder], check=True)
+    if how != "the file":
+        monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    if how == "the file":
+        monkeypatch.setenv("SSL_CERT_FILE", str(folder / "cert.pem"))
+    if how == "the file before the folder":
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    found = SystemNetwork(lookup=loopback)
+    with serving(lambda _: Reply(body=PICTURE), tls=identity.server) as server:
+        url = f"https://pictures.test:{server.port}/dog.jpg"
+        if how == "a folder without hashes":
+            assert "certificate" in refused(url, port=server.port, found=found).message.lower()
+        else:
+            assert get(url, port=server.port, found=found) == PICTURE
 
 
 def test_a_server_on_this_machine_is_never_asked_unless_its_pair_is_allowed() -> None:
