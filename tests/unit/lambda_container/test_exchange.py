@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lambda_container.deadline import Deadline
 from lambda_container.exchange import (
@@ -116,10 +118,7 @@ def test_a_connection_that_says_more_than_was_asked_is_not_used_again(more: byte
 
 @pytest.mark.parametrize(
     "said",
-    [
-        "Connection: close",
-        "Connection: Close",
-    ],
+    ["Connection: close", "Connection: Close", "Connection: x, close"],
 )
 def test_a_connection_that_will_be_closed_is_not_used_again(said: str) -> None:
     assert not asked(OK.replace(b"A-Name: a value", said.encode())).reusable
@@ -146,6 +145,27 @@ def test_a_connection_that_will_be_closed_is_not_used_again(said: str) -> None:
 def test_what_is_no_whole_answer_is_said_to_be_broken(parts: list[bytes]) -> None:
     with pytest.raises(BrokenAnswerError):
         asked(*parts)
+
+
+PIECES = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.0 302 Found\r\n", b"Content-Length: 3\r\n",
+        b"Content-Length:  3 \r\n", b"Content-Length: 99999999999999999999\r\n", b"Transfer-Encoding: chunked\r\n",
+        b"Connection: Upgrade\r\nUpgrade: x\r\n", b" folded\r\n", b"\r\n", b"3\r\nabc\r\n",
+        b"0\r\n\r\n", b"abc", b"\0", b"\n",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(st.one_of(PIECES, st.binary(min_size=1, max_size=9))), st.integers(1, 9))
+def test_whatever_comes_is_an_answer_within_the_limit_or_a_known_error(pieces: list[bytes], size: int) -> None:
+    whole = b"".join(pieces)
+    try:
+        found = asked(*[whole[start : start + size] for start in range(0, len(whole), size)], limit=4)
+    except (UnansweredError, BrokenAnswerError, TooLargeError):
+        return
+    assert 200 <= found.status <= 999
+    assert len(found.body) <= 4
 
 
 def test_a_head_may_be_long_but_not_endless() -> None:
