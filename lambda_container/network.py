@@ -25,7 +25,7 @@ def system_tls() -> ssl.SSLContext:
     """Trusts the system's authorities, or those that SSL_CERT_FILE or SSL_CERT_DIR name.
 
     From the system's folder OpenSSL takes the one that it needs, by the hash of its name. To read them all from the
-    one file that holds them, as is the default, takes 15 ms of CPU.
+    one file that holds them, as is the default, takes 10 to 15 ms of CPU in the image, and this 3.
     """
     paths = ssl.get_default_verify_paths()
     if paths.capath and paths.openssl_cafile_env not in os.environ and _is_hashed(paths.capath):
