@@ -113,11 +113,14 @@ class _Answer:
             if not self._complete:  # what comes after the answer is not ours
                 raise BrokenAnswerError(f"what came is no answer in HTTP: {error}") from None
             self._reusable = False
-        if len(self._body) > self._limit or (self._begun and self._announced() > self._limit):
-            raise TooLargeError
         if self._fields > MAX_HEADERS:
             raise BrokenAnswerError(f"the answer has more than {MAX_HEADERS} headers")
-        return self._complete or (self._begun and 300 <= self._status < 400)
+        if self._begun and 300 <= self._status < 400:
+            self._body.clear()  # whether some of it came with the head is chance
+            return True
+        if len(self._body) > self._limit or (self._begun and self._announced() > self._limit):
+            raise TooLargeError
+        return self._complete
 
     def response(self) -> Response:
         del self._parser  # it refers to us, and the body would stay until the collector comes
@@ -137,7 +140,7 @@ class _Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
-        if not self._complete:
+        if not self._begun:  # what comes after the chunks is no header: it must not replace one
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:

@@ -87,6 +87,13 @@ def test_chunks_are_put_together(size: int) -> None:
     assert (found.body, found.reusable) == (b"hello", True)
 
 
+@pytest.mark.parametrize("trailer", [b"A-Name: another", b"Location: /evil"])
+def test_what_follows_the_chunks_changes_no_header(trailer: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA-Name: a value\r\n\r\n"
+    found = asked(head, b"5\r\nhello\r\n0\r\n" + trailer + b"\r\n\r\n")
+    assert (found.headers, found.body) == ({"transfer-encoding": "chunked", "a-name": "a value"}, b"hello")
+
+
 def test_a_body_of_no_announced_length_ends_with_its_connection() -> None:
     found = asked(b"HTTP/1.1 200 OK\r\n\r\nhel", b"lo")
     assert (found.body, found.reusable) == (b"hello", False)
@@ -96,7 +103,7 @@ def test_a_body_of_no_announced_length_ends_with_its_connection() -> None:
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_some_answers_have_no_body(status: bytes) -> None:
-    assert asked(b"HTTP/1.1 " + status + b"\r\n\r\n").body == b""
+    assert asked(b"HTTP/1.1 " + status + b"\r\n\r\n", OSError("was read on")).body == b""
 
 
 def test_interim_answers_are_passed_over() -> None:
@@ -107,8 +114,9 @@ def test_interim_answers_are_passed_over() -> None:
 
 def test_a_redirect_is_answered_by_its_head() -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 9000\r\n\r\n"
-    found = asked(head, OSError("was read on"), limit=9000)
-    assert (found.status, found.headers["location"], found.reusable) == (302, "/x", False)
+    for first in (head, head + b"the first of its body"):
+        found = asked(first, OSError("was read on"), limit=4)
+        assert (found.status, found.headers["location"], found.body, found.reusable) == (302, "/x", b"", False)
 
 
 @pytest.mark.parametrize("more", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 2"])
@@ -116,10 +124,7 @@ def test_a_connection_that_says_more_than_was_asked_is_not_used_again(more: byte
     assert asked(OK + more) == asked(OK)._replace(reusable=False)
 
 
-@pytest.mark.parametrize(
-    "said",
-    ["Connection: close", "Connection: Close", "Connection: x, close"],
-)
+@pytest.mark.parametrize("said", ["Connection: close", "Connection: Close", "Connection: x, close"])
 def test_a_connection_that_will_be_closed_is_not_used_again(said: str) -> None:
     assert not asked(OK.replace(b"A-Name: a value", said.encode())).reusable
 
@@ -136,6 +141,7 @@ def test_a_connection_that_will_be_closed_is_not_used_again(said: str) -> None:
         [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
         [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
         [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nContent-Length: x\r\n\r\n"],
         [b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nhello"],
         [b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n"],
         [b"HTTP/1.1 200 OK\r\nA: ", *[b"b" * 60_000] * 9],
