@@ -25,7 +25,9 @@ class Metrics:
         self._refused = Counter("kennel_refused", "Requests refused, by kind of error", ["kind"], **where)
         self._pictures = Counter("kennel_pictures", "Pictures classified", **where)
         self._decode = Histogram("kennel_decode_seconds", "Bytes to input, a picture", buckets=SECONDS, **where)
-        self._inference = Histogram("kennel_inference_seconds", "One batch in the network", buckets=SECONDS, **where)
+        self._inference = Histogram(
+            "kennel_inference_seconds", "A batch in the network or its queue", buckets=SECONDS, **where
+        )
         self._waited = Histogram("kennel_queue_seconds", "Wait of a batch's oldest picture", buckets=SECONDS, **where)
         self._batch = Histogram("kennel_batch_pictures", "Pictures a batch", buckets=(1, 2, 4, 8, 16, 32, 64), **where)
         self._waiting = Gauge("kennel_queue_pictures", "Pictures that wait", **where)
