@@ -1,8 +1,8 @@
-"""The project's tasks, as Invoke finds them. Each is a thin function in cli/ over a verb in deploy/verbs/."""
+"""The project's tasks, as Invoke finds them. Each is a thin function in cli/ over a verb in deploy/commands/."""
 
-from cli.care import audit, iam, logs, quotas, status, why
-from cli.ground import build, engine, fmt, lint, lock, test
-from cli.serving import autoscale, deploy, invoke, plan, prune, push, rollback
+from cli.deployment import autoscale, deploy, invoke, plan, prune, push, rollback
+from cli.development import build, engine, fmt, lint, lock, test
+from cli.operations import audit, iam, logs, quotas, status, why
 from cli.stage import demo, down, on, page, up
 from cli.training import data, notebook, train, transform, tune
 

@@ -27,7 +27,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.functions.contestants import Contestant, client_version, contestants, variables
-from benchmarks.functions.world import PICTURE, PREDICTIONS, RuntimeApi, endpoint, serving
+from benchmarks.functions.fakes import PICTURE, PREDICTIONS, RuntimeApi, endpoint, serving
 from benchmarks.harness import Row, alone, at_most, column, interleaved, machine, write
 from benchmarks.harness.rounds import Measured
 

@@ -29,10 +29,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.functions.contestants import Contestant, client_version, contestants, variables
-from benchmarks.functions.world import ANSWER, PICTURE, PREDICTIONS, endpoint, serving
+from benchmarks.functions.fakes import ANSWER, PICTURE, PREDICTIONS, endpoint, serving
 from benchmarks.harness import Row, alone, at_most, column, interleaved, machine, tree, write
 from benchmarks.harness.rounds import Measured
-from localcloud import rie
+from localcloud.awslambda import emulator as rie
 
 SECONDS = 0.011  # the endpoint's own: OpenVINO int8 on this machine, ResNet-50
 CALLS = 100

@@ -23,15 +23,15 @@ from pathlib import Path
 
 from benchmarks.harness import Row, at_most, column, interleaved, machine, write
 from benchmarks.harness.rounds import Measured
-from deploy.aws import connect
-from deploy.images.build import kind_named
+from deploy.aws.client import connect
+from deploy.config.settings import choose, parse
+from deploy.images.builder import Workshop
+from deploy.images.compression import KnownLayers
 from deploy.images.layers import Engine
-from deploy.images.packing import KnownLayers
+from deploy.images.push import Sender, Target
+from deploy.images.recipe import kind_named
 from deploy.images.registry import Login, Registry, login
-from deploy.images.sender import Sender, Target
-from deploy.images.workshop import Workshop
-from deploy.models import Call, Request
-from deploy.settings import choose, parse
+from deploy.values import Call, Request
 from localcloud import daemon
 
 ROOT = Path(__file__).parents[1]

@@ -25,9 +25,9 @@ from pathlib import Path
 
 from benchmarks.harness import Row, at_least, column, environment, interleaved, machine, newest_python, write
 from benchmarks.harness.environments import ROOT
-from benchmarks.pace import launching
-from benchmarks.pace.cases import ALONE, Case
-from deploy.images.workshop import Workshop
+from benchmarks.throughput import launching
+from benchmarks.throughput.cases import ALONE, Case
+from deploy.images.builder import Workshop
 from starter import groceries
 
 CASES = (

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.harness import Row, at_least, json_lines, machine, write
 from benchmarks.training import ours, pictures
-from train import launch
+from train.host import launch
 
 MODELS = ("resnet50", "resnet18", "mobilenet_v3_large")
 TARGETS = {"resnet50": 0.95}
@@ -60,11 +60,11 @@ def check(row: Taken) -> None:
 
 
 def measured(count: int, rounds: int, models: Sequence[str]) -> Iterator[Taken]:
-    """Rows of benchmarks/pace/features.py as they come; a network a process, in a rank's own variables."""
+    """Rows of benchmarks/throughput/features.py as they come; a network a process, in a rank's own variables."""
     folder, threads = pictures.whole() / "train", str(len(os.sched_getaffinity(0)))
     environ = {**os.environ, **launch.MALLOC, "OMP_NUM_THREADS": threads}
     for name in models:
-        argv = [str(ours.python()), "-m", "benchmarks.pace.features", str(folder), str(count), str(rounds), name]
+        argv = [str(ours.python()), "-m", "benchmarks.throughput.features", str(folder), str(count), str(rounds), name]
         yield from json_lines(argv, environ)
 
 

@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks.harness import Row, alone, at_least, environment, machine, newest_python, not_measured, write
 from benchmarks.harness.environments import HOME, ROOT
 from benchmarks.harness.results import FOLDER
-from benchmarks.pace import gpu_limits
+from benchmarks.throughput import gpu_limits
 from starter import groceries
 
 JPEG, SYNTHETIC, DECODING = "JPEG to step", "synthetic", "decoding"
@@ -117,7 +117,7 @@ def threads(cores: int) -> list[int]:
 
 
 def lines(python: Path, asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    argv = [str(python), "-m", "benchmarks.pace.device", json.dumps(asked)]
+    argv = [str(python), "-m", "benchmarks.throughput.device", json.dumps(asked)]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if line.startswith("{"):  # the product prints its metrics there too

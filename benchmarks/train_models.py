@@ -64,9 +64,9 @@ def check(row: Taken) -> None:
 
 
 def measured(python: Path, rounds: int, side: int, batch: int, models: Sequence[str]) -> Iterator[Taken]:
-    """Rows of benchmarks/pace/models.py as they come; a network a process, so that none leaves memory to the next."""
+    """Rows of benchmarks/throughput/models.py as they come; one process per network, so none leaves memory behind."""
     for name in models:
-        argv = [str(python), "-m", "benchmarks.pace.models", str(rounds), str(side), str(batch), name]
+        argv = [str(python), "-m", "benchmarks.throughput.models", str(rounds), str(side), str(batch), name]
         yield from json_lines(argv)
 
 

@@ -11,8 +11,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from cli import wiring
-from cli.wiring import HERE, said_plainly
+from cli import context
+from cli.context import HERE, said_plainly
 
 
 @task(positional=["stage"], help={"stage": "local, or one of your own in deploy.toml"})
@@ -20,14 +20,14 @@ def on(_: Context, stage: str) -> None:
     """Choose the stage for the tasks that follow: ./inv on prod plan deploy (or set KENNEL_STAGE)."""
     os.environ["KENNEL_STAGE"] = stage
     with said_plainly():
-        wiring.settings()
+        context.settings()
 
 
 @task
 def up(_: Context) -> None:
     """Start the local AWS in the background, and say where it answers."""
     with said_plainly():
-        print(f"AWS answers at {wiring.local_aws(wiring.settings()).endpoint_url}")
+        print(f"AWS answers at {context.local_aws(context.settings()).endpoint_url}")
 
 
 @task(
@@ -48,23 +48,23 @@ def down(
     json: bool = False,
 ) -> None:
     """Take away everything of the stage, and prove that nothing is left."""
-    from deploy.verbs.down import Down, down
+    from deploy.commands.down import Down, down
     from localcloud import daemon
 
     with said_plainly():
-        settings = wiring.settings()
-        say, done = (wiring.tell_aside if json else print), Down()
+        settings = context.settings()
+        say, done = (context.tell_aside if json else print), Down()
         local = bool(settings.stage.endpoint_url)  # a local AWS goes whole
         asked = {"data": data, "images": images, "deployer": deployer}
         also = {name for name, wanted in asked.items() if wanted or local}
-        if not local or daemon.status(wiring.state_dir(settings)).healthy:
-            confirm = (lambda _: True) if yes else wiring.agreed_deletion
-            done = down(wiring.session(settings, aside=json), confirm, also=also)
+        if not local or daemon.status(context.state_dir(settings)).healthy:
+            confirm = (lambda _: True) if yes else context.agreed_deletion
+            done = down(context.session(settings, aside=json), confirm, also=also)
             say(f"{settings.prefix}: {len(done.gone)} resources taken away, none left")
             for address in done.kept:
                 say(f"kept: {address} (--data, --images and --deployer take these too)")
         if local:
-            wiring.stop_local_aws(settings, say)
+            context.stop_local_aws(settings, say)
         if json:
             print(dumps({"gone": [step.address for step in done.gone], "kept": list(done.kept)}, indent=2))
 
@@ -73,7 +73,7 @@ def down(
 def page(_: Context) -> None:
     """The address of the local endpoint's page, to drop pictures on."""
     with said_plainly():
-        print(wiring.page(wiring.settings()))
+        print(context.page(context.settings()))
 
 
 @task
@@ -81,12 +81,12 @@ def demo(_: Context) -> None:
     """The whole path on this machine: pictures, training, endpoint, Lambda, five answers."""
     from urllib.parse import urlsplit
 
-    from deploy.demo import Demo
+    from deploy.commands.demo import Demo
 
     with said_plainly():
-        settings = wiring.settings()
+        settings = context.settings()
         seen: Counter[str] = Counter()
-        session = wiring.session(settings, seen)
+        session = context.session(settings, seen)
 
         def build() -> None:
             for kind in ("serve", "lambda", "train"):
@@ -97,15 +97,15 @@ def demo(_: Context) -> None:
             Demo(
                 session=session,
                 build=build,
-                up=lambda: urlsplit(wiring.local_aws(settings).info["container_url"]).hostname or "",
-                groceries=lambda: wiring.pictures("groceries")[0],
-                weights=wiring.weights,
-                page=lambda: wiring.page(settings),
+                up=lambda: urlsplit(context.local_aws(settings).info["container_url"]).hostname or "",
+                groceries=lambda: context.pictures("groceries")[0],
+                weights=context.weights,
+                page=lambda: context.page(settings),
                 runs=HERE / ".kennel" / "runs",
                 screen=session.screen,
                 sent=seen,
             ).run()
         except KeyboardInterrupt:
             print("\nstopped: taking away what runs")
-            wiring.stop_local_aws(settings)
+            context.stop_local_aws(settings)
             raise Exit(code=130) from None

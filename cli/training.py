@@ -9,19 +9,19 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from cli import wiring
-from cli.wiring import HERE, said_plainly
+from cli import context
+from cli.context import HERE, said_plainly
 
 
 @task(help={"source": "groceries, or your own folder or archive; data.source of deploy.toml when not given"})
 def data(_: Context, source: str = "") -> None:
     """Check pictures and push what changed: ./inv data [groceries|FOLDER]."""
-    from deploy.verbs.data import push
+    from deploy.commands.data import push
 
     with said_plainly():
-        session = wiring.session()
-        folder, name = wiring.pictures(source or session.settings.data.source)
-        push(session, folder, name, weights=wiring.weights() if wiring.wants_weights(session.settings) else None)
+        session = context.session()
+        folder, name = context.pictures(source or session.settings.data.source)
+        push(session, folder, name, weights=context.weights() if context.wants_weights(session.settings) else None)
 
 
 @task(
@@ -44,10 +44,10 @@ def train(  # noqa: PLR0917 (each is an option)
     quiet: bool = False,
 ) -> None:
     """Train on the pushed pictures and follow the job to its end; what is trained already is not trained again."""
-    from deploy.verbs import train as verb
+    from deploy.commands import train as verb
 
     with said_plainly():
-        session = wiring.session()
+        session = context.session()
         where = verb.checked(session.settings, on=on, name=name, instances=instances)
         if stop:
             print(f"{verb.stop(session, purpose=name)}: stopping")
@@ -56,11 +56,11 @@ def train(  # noqa: PLR0917 (each is an option)
         try:
             result = verb.train(
                 session,
-                wiring.data_name(chosen),
+                context.data_name(chosen),
                 purpose=name,
                 instances=instances or None,
                 on=where,
-                local=wiring.local_training(session.settings, chosen) if where == "here" else None,
+                local=context.local_training(session.settings, chosen) if where == "here" else None,
                 verbose=not quiet,
             )
         except KeyboardInterrupt:
@@ -82,11 +82,11 @@ def tune(
     _: Context, source: str = "", on: str = "", train: bool = False, stop: bool = False, json: bool = False
 ) -> None:
     """Search hyperparameters as [tuning] says; the best model becomes training tuned."""
+    from deploy.commands import tune as verb
     from deploy.jobs import tuning
-    from deploy.verbs import tune as verb
 
     with said_plainly():
-        session = wiring.session(aside=json)
+        session = context.session(aside=json)
         if stop:
             print(f"{verb.stop(session)}: stopping")
             return
@@ -94,9 +94,9 @@ def tune(
         try:
             found = verb.tune(
                 session,
-                wiring.data_name(chosen),
+                context.data_name(chosen),
                 on=where,
-                local=wiring.local_training(session.settings, chosen) if where == "here" else None,
+                local=context.local_training(session.settings, chosen) if where == "here" else None,
                 studies=HERE / ".kennel" / "tuning",
                 train_best=train,
             )
@@ -122,15 +122,15 @@ def transform(
     _: Context, source: str, endpoint: str = "", instances: int = 1, out: str = "", json: bool = False
 ) -> None:
     """Ask the model about every picture of a folder or prefix, without an endpoint."""
+    from deploy.commands.transform import transform
     from deploy.jobs import transform as jobs
-    from deploy.verbs.transform import transform
 
     with said_plainly():
-        session = wiring.session(aside=json)
+        session = context.session(aside=json)
         found = transform(session, source, endpoint=endpoint, instances=instances)
-        wiring.show(session.screen, jobs.HEADINGS, jobs.table(found.answers), json=json)
+        context.show(session.screen, jobs.HEADINGS, jobs.table(found.answers), json=json)
         if out:
-            wiring.write(Path(out), jobs.as_csv(found.answers))
+            context.write(Path(out), jobs.as_csv(found.answers))
         if found.missing:
             print(
                 f"error: {found.name}: {len(found.missing)} pictures without an answer, the first "
@@ -143,11 +143,11 @@ def transform(
 @task(positional=["act"], help={"act": "create, open, stop, start or delete", "yes": "do not ask"})
 def notebook(_: Context, act: str, yes: bool = False) -> None:
     """A small notebook instance that stops itself when idle: ./inv notebook create|open|stop|start|delete."""
-    from deploy.verbs import notebook as verbs
+    from deploy.commands import notebook as verbs
 
     with said_plainly():
-        session = wiring.session()
-        confirm = (lambda *_: True) if yes else wiring.agreed_lines
+        session = context.session()
+        confirm = (lambda *_: True) if yes else context.agreed_lines
         acts = {
             "create": lambda: print(f"{verbs.create(session, confirm)}: ./inv notebook open says where"),
             "open": lambda: print(verbs.address(session)),

@@ -1,4 +1,4 @@
-"""Errors for people: where, what, and the fix. cli/wiring.py shows them as one line; a bug keeps its traceback."""
+"""Errors for people: where, what, and the fix. cli/context.py shows them as one line; a bug keeps its traceback."""
 
 
 class DeployError(RuntimeError):

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from deploy.apply import apply
-from deploy.aws import Clock
+from deploy.aws.client import Clock
+from deploy.aws.lock import Holder, Lock
+from deploy.config.settings import Settings
+from deploy.console import Screen
 from deploy.errors import DeployError
 from deploy.images import pushed
-from deploy.images.build import kind_named
 from deploy.images.facts import ImageFacts
-from deploy.lock import Holder, Lock
-from deploy.models import Call, Plan, Step
-from deploy.observe import observe
-from deploy.plan import plan
-from deploy.progress import Screen
-from deploy.resources.base import Resource
-from deploy.resources.bucket import bucket
-from deploy.settings import Settings
+from deploy.images.recipe import kind_named
+from deploy.planning.apply import apply
+from deploy.planning.observe import observe
+from deploy.planning.plan import plan
+from deploy.planning.resource import Resource
+from deploy.storage.bucket import bucket
+from deploy.values import Call, Plan, Step
 
 Build = Callable[[str], str]
 

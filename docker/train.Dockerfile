@@ -1,7 +1,7 @@
 # The training image: torch with CUDA, the contract and the trainer. No driver (CONTRACTS 3), build tools or caches.
 ARG BASE
 FROM ${BASE} AS runtime
-# One layer for each big part of the lock (deploy/images/build.py, LAYERS).
+# One layer for each big part of the lock (deploy/images/recipe.py, LAYERS).
 RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=bind,source=build/train-cudnn,target=/mnt \
     sh /mnt/install.sh

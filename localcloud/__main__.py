@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch import CloudWatch
-from localcloud.containers import DockerEngine, connect, gateway_address
-from localcloud.ecr_records import Records
+from localcloud.cloudwatch.backend import CloudWatch
+from localcloud.cloudwatch.logs import CloudWatchLogs
+from localcloud.containers.engine import DockerEngine, connect, gateway_address
+from localcloud.ecr.registry import Registry
+from localcloud.ecr.repositories import Records
 from localcloud.errors import LocalcloudError
-from localcloud.logs import CloudWatchLogs
-from localcloud.objects import S3Objects
-from localcloud.quotas import quotas_of
-from localcloud.registry import Registry
-from localcloud.roles import DELAY_VARIABLE, MotoRoles, delay_of
-from localcloud.server import Application, Listener, bind
-from localcloud.service import Service
+from localcloud.gateway.server import Application, Listener, bind
+from localcloud.gateway.service import Service
+from localcloud.iam import DELAY_VARIABLE, MotoRoles, delay_of
+from localcloud.s3 import S3Objects
+from localcloud.service_quotas.limits import quotas_of
 from localcloud.services import services
 from localcloud.state import StateDir
 from localcloud.tags import Tags

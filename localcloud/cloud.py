@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from localcloud.alarms import Alarms
-from localcloud.containers import Engine
-from localcloud.images import Images
-from localcloud.logs import LogSink
-from localcloud.metrics import Metrics
-from localcloud.objects import Objects
-from localcloud.quotas import Quotas
-from localcloud.registry import Registry
-from localcloud.roles import AnyRole, Roles
+from localcloud.cloudwatch.alarms import Alarms
+from localcloud.cloudwatch.logs import LogSink
+from localcloud.cloudwatch.metrics import Metrics
+from localcloud.containers.engine import Engine
+from localcloud.ecr.pull import Images
+from localcloud.ecr.registry import Registry
+from localcloud.iam import AnyRole, Roles
+from localcloud.s3 import Objects
+from localcloud.service_quotas.limits import Quotas
 from localcloud.tags import Tags
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud.containers import DockerEngine, connect
+from localcloud.containers.engine import DockerEngine, connect
 from localcloud.errors import LocalcloudError
 from localcloud.state import StateDir, process_alive
 

@@ -1,9 +1,17 @@
 """Which rooms answer for which service: the one list that the server is made from."""
 
-from localcloud import autoscaling, ecr, instances, lambda_service, monitor, notebooks, service_quotas, serving, tuning
+from localcloud.applicationautoscaling import service as autoscaling
+from localcloud.awslambda import service as lambda_service
 from localcloud.cloud import Cloud
-from localcloud.service import Service
-from localcloud.training import TrainingJobs
+from localcloud.cloudwatch import monitor
+from localcloud.ec2 import instances
+from localcloud.ecr import api as ecr
+from localcloud.gateway.service import Service
+from localcloud.sagemaker import notebooks
+from localcloud.sagemaker import services as serving
+from localcloud.sagemaker.training.api import TrainingJobs
+from localcloud.sagemaker.tuning import api as tuning
+from localcloud.service_quotas import api as service_quotas
 
 
 def services(cloud: Cloud) -> list[Service]:

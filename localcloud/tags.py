@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.service import PassOn, Service
+from localcloud.gateway.service import PassOn, Service
 
 
 class Tags:

@@ -22,10 +22,12 @@ from typing import Any, NoReturn
 
 from contract import cgroup
 from train import config as hyper
-from train import data, environment, launch, machine, run, supervise
+from train import run
 from train.config import Config, ConfigError
-from train.data import DataError
-from train.environment import Environment, PlaceError
+from train.host import environment, launch, machine, supervise
+from train.host.environment import Environment, PlaceError
+from train.pictures import index as data
+from train.pictures.index import DataError
 
 ROOT_VARIABLE = "KENNEL_OPT_ML"  # another place than /opt/ml, for tests outside a container
 FAILURE = Path("output", "failure")
@@ -40,7 +42,7 @@ EPILOG = "DIR holds train/CLASS/*.jpg, valid/CLASS/*.jpg, test/CLASS/*.jpg, or a
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     words = list(argv)
     if words[:1] == ["weights"]:
-        from train import download
+        from train.pictures import download
 
         return download.main(words[1:])
     root = Path(environ.get(ROOT_VARIABLE) or environment.OPT_ML)

@@ -11,14 +11,15 @@ import torch
 from torch import nn
 
 from contract.preprocess import Preprocessing
-from train import evaluate, features, loader
-from train.checkpoint import Store
 from train.config import Config
-from train.data import Index, Sample
-from train.distributed import Ranks
-from train.evaluate import Evaluation
-from train.precision import Precision
-from train.progress import Progress
+from train.learning import evaluate, features
+from train.learning.checkpoint import Store
+from train.learning.distributed import Ranks
+from train.learning.evaluate import Evaluation
+from train.learning.precision import Precision
+from train.pictures import loader
+from train.pictures.index import Index, Sample
+from train.reporting.progress import Progress
 from train.run import Run
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from train import environment as place
 from train.config import Config
-from train.environment import Environment
+from train.host import environment as place
+from train.host.environment import Environment
 
 RUN_VARIABLE = "KENNEL_RUN"
 ERRORS_VARIABLE = "KENNEL_ERROR_DIR"
@@ -18,7 +18,7 @@ ERRORS_VARIABLE = "KENNEL_ERROR_DIR"
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One host's run. `index_path` is the scanned data's index: `train.data.read_index(run.index_path)`."""
+    """One host's run. `index_path` is the scanned data's index: `train.pictures.index.read_index(run.index_path)`."""
 
     config: Config
     environment: Environment

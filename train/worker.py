@@ -18,17 +18,18 @@ from torch import nn
 
 from contract import metrics, models
 from contract.preprocess import Preprocessing
-from train import distributed, features, loader, precision, weights
-from train.checkpoint import Store
 from train.config import Config
-from train.data import Index, read_index
-from train.distributed import Ranks, Stopped
-from train.environment import WEIGHTS_CHANNEL
-from train.evaluate import Evaluation
-from train.finish import finish
+from train.host.environment import WEIGHTS_CHANNEL
 from train.job import Job, Start, StopSignal, assess, say, show
-from train.loop import Loop, Progressed, Step, Task
-from train.precision import Precision
+from train.learning import distributed, features, precision, weights
+from train.learning.checkpoint import Store
+from train.learning.distributed import Ranks, Stopped
+from train.learning.evaluate import Evaluation
+from train.learning.loop import Loop, Progressed, Step, Task
+from train.learning.precision import Precision
+from train.packaging.finish import finish
+from train.pictures import loader
+from train.pictures.index import Index, read_index
 from train.run import Run, read_run, write_done, write_error, write_stopped
 
 STOPPED, FAILED = 143, 1

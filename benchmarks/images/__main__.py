@@ -22,9 +22,9 @@ from collections.abc import Mapping, Sequence
 from benchmarks.harness import Row, alone, at_most, column, interleaved, machine, not_measured, write
 from benchmarks.harness.environments import ROOT
 from benchmarks.harness.rounds import Measured
-from benchmarks.images.shop import PEERS, Made, Ours, Theirs, cache_entries, tidy
-from deploy.images.build import Kind, kind_named
-from deploy.images.workshop import Workshop
+from benchmarks.images.builds import PEERS, Made, Ours, Theirs, cache_entries, tidy
+from deploy.images.builder import Workshop
+from deploy.images.recipe import Kind, kind_named
 
 MB = 1e6
 LIMIT = 10.0  # seconds, after a changed line

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from deploy.audit.finding import Finding
-from deploy.aws import pages
-from deploy.models import Call, Request
+from deploy.aws.client import pages
+from deploy.values import Call, Request
 
 WORLD = ("0.0.0.0/0", "::/0")
 PUBLIC = {(80, 80), (443, 443)}  # meant for everybody where anything is

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from deploy.audit.finding import Finding
-from deploy.audit.sight import looked
-from deploy.aws import lookup, pages
-from deploy.models import Call, Request
+from deploy.audit.permissions import looked
+from deploy.aws.client import lookup, pages
+from deploy.values import Call, Request
 
 STALE = timedelta(days=90)
 MARKER = ("Marker", "Marker")

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from deploy.audit.finding import Finding
-from deploy.aws import lookup, pages
-from deploy.models import Call, Request
+from deploy.aws.client import lookup, pages
+from deploy.values import Call, Request
 
 IDLE = timedelta(days=1)
 SEVERE_HOLES = ("CRITICAL", "HIGH")

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from deploy.audit.finding import Finding
-from deploy.audit.sight import looked
-from deploy.aws import lookup
+from deploy.audit.permissions import looked
+from deploy.aws.client import lookup
 from deploy.errors import AwsError
-from deploy.models import Call, Request
+from deploy.values import Call, Request
 
 EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 ANY_ACCOUNT = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"

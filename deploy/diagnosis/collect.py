@@ -9,16 +9,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
-from deploy.aws import lookup
+from deploy.aws.client import lookup
+from deploy.aws.logs import LogReader, job_reader
+from deploy.config.settings import Settings
+from deploy.costs import quotas
 from deploy.diagnosis.endpoint_facts import variants
 from deploy.diagnosis.facts import Facts, FunctionSeen, ImageSeen, RoleSeen, WarmSeen
 from deploy.errors import AwsError, DeployError
-from deploy.images import gate
-from deploy.images.build import KINDS
-from deploy.log_reader import LogReader, job_reader
-from deploy.models import Call, Request
-from deploy.money import quotas
-from deploy.settings import Settings
+from deploy.images import checks
+from deploy.images.recipe import KINDS
+from deploy.values import Call, Request
 
 KEPT_LINES = 50
 SAGEMAKER, LAMBDA, EC2 = "sagemaker.amazonaws.com", "lambda.amazonaws.com", "ec2.amazonaws.com"
@@ -28,7 +28,7 @@ Described = Mapping[str, Any]
 class Look(Protocol):
     """What tells of an image by its URI."""
 
-    def look(self, uri: str, consumer: gate.Consumer) -> ImageSeen: ...
+    def look(self, uri: str, consumer: checks.Consumer) -> ImageSeen: ...
 
 
 @dataclass(kw_only=True)
@@ -214,14 +214,14 @@ class Collector:
             last = max(listed.get("imageDetails", ()), key=lambda each: each["imagePushedAt"], default=None)
             if last:
                 uri = f"ecr.registry/{repository}@{last['imageDigest']}"
-                found.append(self.images.look(uri, gate.CONSUMERS[kind]))
+                found.append(self.images.look(uri, checks.CONSUMERS[kind]))
         return tuple(found)
 
     def _lines(self, reader: LogReader) -> tuple[str, ...]:
         read = self._try("logs", lambda: [line.text for line in reader.read()], [])
         return tuple(read[-KEPT_LINES:])
 
-    def _images(self, uris: Any, consumer: gate.Consumer) -> tuple[ImageSeen, ...]:
+    def _images(self, uris: Any, consumer: checks.Consumer) -> tuple[ImageSeen, ...]:
         known = [uri for uri in dict.fromkeys(uris) if uri]
         seen = [self._try(f"image {uri}", partial(self.images.look, uri, consumer), None) for uri in known]
         return tuple(each for each in seen if each)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from deploy.aws import lookup
+from deploy.aws.client import lookup
+from deploy.config.settings import Settings
 from deploy.diagnosis.facts import VariantSeen
 from deploy.errors import DeployError
 from deploy.jobs.latest import latest_job
-from deploy.models import Call, Request
-from deploy.settings import Settings
+from deploy.values import Call, Request
 
 SCALED = re.compile(r"Successfully set desired instance count to (\d+)")
 

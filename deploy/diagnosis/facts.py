@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from deploy.images import gate
-from deploy.money.quotas import Row
+from deploy.costs.quotas import Row
+from deploy.images import checks as gate
 
 Kind = Literal[
     "training job", "endpoint", "function", "transform job", "tuning job", "instance", "nothing of that name"

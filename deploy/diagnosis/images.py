@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from deploy.aws import lookup
+from deploy.aws.client import lookup
 from deploy.diagnosis.facts import ImageSeen
 from deploy.errors import DeployError
-from deploy.images import gate, pushed
+from deploy.images import checks, cuda, pushed
 from deploy.images.manifest import DOCKER_MANIFEST, Manifest, read
 from deploy.images.registry import Registry
-from deploy.models import Call
-from deploy.serving import cuda
+from deploy.values import Call
 
 
 class Engine(Protocol):
@@ -31,7 +30,7 @@ class ImageEyes:
     engine: Engine
     registry: Registry
 
-    def look(self, uri: str, consumer: gate.Consumer) -> ImageSeen:
+    def look(self, uri: str, consumer: checks.Consumer) -> ImageSeen:
         """The image, or that it is nowhere. What cannot be looked at is as good as well: no rule may fire on it."""
         repository, name = split(uri)
         seen = self._pushed(repository, name) if repository else self._built(uri)
@@ -40,21 +39,21 @@ class ImageEyes:
         facts, labels = seen
         return ImageSeen(uri=uri, consumer=consumer, gate=facts, cuda=labels.get(cuda.LABEL, ""))
 
-    def _built(self, reference: str) -> tuple[gate.Facts, Mapping[str, str]] | None:
+    def _built(self, reference: str) -> tuple[checks.Facts, Mapping[str, str]] | None:
         try:
             found = self.engine.inspect(reference)
         except DeployError:
             return None
         config = {"os": found["Os"], "architecture": found["Architecture"], "config": found["Config"]}
-        return gate.facts(DOCKER_MANIFEST, config, int(found["Size"])), found["Config"].get("Labels") or {}
+        return checks.facts(DOCKER_MANIFEST, config, int(found["Size"])), found["Config"].get("Labels") or {}
 
-    def _pushed(self, repository: str, name: Mapping[str, str]) -> tuple[gate.Facts, Mapping[str, str]] | None:
+    def _pushed(self, repository: str, name: Mapping[str, str]) -> tuple[checks.Facts, Mapping[str, str]] | None:
         answer = lookup(self.call, pushed.get_images(repository, [dict(name)])) or {}
         for image in answer.get("images", ()):
             found = read(str(image["imageManifest"]).encode(), str(image.get("imageManifestMediaType", "")))
             config = self._config(repository, found)
             size = sum(layer.size for layer in found.layers)
-            return gate.facts(found.media_type, config, size), (config.get("config") or {}).get("Labels") or {}
+            return checks.facts(found.media_type, config, size), (config.get("config") or {}).get("Labels") or {}
         return None
 
     def _config(self, repository: str, found: Manifest) -> Mapping[str, Any]:

@@ -9,9 +9,8 @@ from typing import Literal
 
 from deploy.diagnosis.facts import Facts, FunctionSeen, WarmSeen
 from deploy.errors import DeployError
-from deploy.images import gate
-from deploy.jobs.reasons import PLAIN
-from deploy.serving import cuda
+from deploy.images import checks, cuda
+from deploy.jobs.failures import PLAIN
 
 Certainty = Literal["certain", "likely", "possible"]
 CERTAINTIES: tuple[Certainty, ...] = ("certain", "likely", "possible")
@@ -62,7 +61,7 @@ def manifest(facts: Facts) -> Iterator[Diagnosis]:
                 command="./inv push",
             )
             continue
-        for fault in gate.faults(image.gate, image.consumer):
+        for fault in checks.faults(image.gate, image.consumer):
             pain = next((number for text, number in IMAGE_PAINS if text in fault), 0)
             command = "./inv push --repair" if pain in (1, 2) else "./inv build"
             yield Diagnosis(

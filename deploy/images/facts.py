@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from deploy.images import engine
-from deploy.serving.cuda import LABEL
+from deploy.images.cuda import LABEL
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deploy.aws import lookup
+from deploy.aws.client import lookup
+from deploy.config.settings import Settings
 from deploy.errors import DeployError
-from deploy.images.build import Kind
 from deploy.images.manifest import ACCEPTED, Manifest, read
-from deploy.models import Call, Request
-from deploy.settings import Settings
+from deploy.images.recipe import Kind
+from deploy.values import Call, Request
 
 REPAIRED = "-docker"  # tags are immutable, so an image whose manifest was rewritten has a tag of its own
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deploy.aws import pages
-from deploy.models import Call, Request
+from deploy.aws.client import pages
+from deploy.values import Call, Request
 
 
 def referenced(call: Call) -> frozenset[str]:

@@ -11,10 +11,10 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from deploy.aws import Clock
+from deploy.aws.client import Clock
 from deploy.errors import PushError
 from deploy.images.manifest import ACCEPTED, Manifest, read
-from deploy.models import Call, Request
+from deploy.values import Call, Request
 
 ATTEMPTS = 5
 EARLY = 300.0  # seconds before its end at which a token is no longer used

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from contract import metrics
-from deploy.aws import Clock
+from deploy.aws.client import Clock
+from deploy.aws.logs import Line
 from deploy.errors import JobError
-from deploy.jobs.reasons import plain
+from deploy.jobs.failures import plain
 from deploy.jobs.request import JobRequest, JobResult
-from deploy.log_reader import Line
 
 ENDED = ("Completed", "Failed", "Stopped")
 INTERRUPTED = "Interrupted"

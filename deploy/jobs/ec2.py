@@ -7,24 +7,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.aws import lookup
+from deploy.aws.client import lookup
+from deploy.aws.logs import LogReader
+from deploy.config.settings import Settings
 from deploy.errors import AwsError, JobError
-from deploy.jobs import records
+from deploy.iam.instance_profile import instance_profile
+from deploy.iam.role import ec2_role
+from deploy.jobs import ec2_instance, records
 from deploy.jobs.backend import ENDED, INTERRUPTED, Description
-from deploy.jobs.reasons import plain
+from deploy.jobs.failures import plain
 from deploy.jobs.request import JobRequest
+from deploy.jobs.security_group import security_group
 from deploy.jobs.user_data import program, user_data
-from deploy.log_reader import LogReader
-from deploy.models import Call, Request, content_hash
-from deploy.resources import instance
-from deploy.resources.base import tag_list
-from deploy.resources.bucket import bucket
-from deploy.resources.instance_profile import instance_profile
-from deploy.resources.log_group import ec2_group
-from deploy.resources.role import ec2_role
-from deploy.resources.security_group import security_group
+from deploy.planning.resource import tag_list
 from deploy.session import Session
-from deploy.settings import Settings
+from deploy.storage.bucket import bucket
+from deploy.storage.log_group import ec2_group
+from deploy.values import Call, Request, content_hash
 
 ALIVE = ("pending", "running")
 FULL = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow")
@@ -146,15 +145,15 @@ class Ec2:
 
     def stop(self, name: str) -> None:
         """Ends its instance at once; the checkpoints of the last minute may be lost."""
-        for each in self._instances(name, instance.LIVING):
-            self.call(instance.terminate(each["InstanceId"]))
+        for each in self._instances(name, ec2_instance.LIVING):
+            self.call(ec2_instance.terminate(each["InstanceId"]))
         told = records.read(self.settings.bucket, name, self.call)
         if told and told["TrainingJobStatus"] not in ENDED:
             stopped = {**told, "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
             self.call(records.put(self.settings.bucket, stopped))
 
     def _instances(self, name: str, states: tuple[str, ...]) -> list[Any]:
-        return list(instance.found(self.settings, self.call, job=name, states=states))
+        return list(ec2_instance.found(self.settings, self.call, job=name, states=states))
 
     def _launch(self, request: Request) -> None:
         """Where no spot instance is free it is asked for again, for training.max_wait_minutes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from deploy.sections.base import Scalar
+from deploy.config.section import Scalar
 
 Kind = Literal["whole number", "number", "true or false", "text"]
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.aws import lookup, pages
+from deploy.aws.client import lookup, pages
+from deploy.config.settings import Settings
 from deploy.jobs import records
-from deploy.models import Call, Request
-from deploy.settings import Settings
+from deploy.values import Call, Request
 
 
 def latest_job(settings: Settings, call: Call, *, training: str = "train", job: str = "") -> Mapping[str, Any] | None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from deploy.aws import lookup, pages
-from deploy.models import Call, Request
+from deploy.aws.client import lookup, pages
+from deploy.values import Call, Request
 
 FILE = "job.json"
 TIMES = ("CreationTime", "TrainingStartTime", "TrainingEndTime")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deploy.config.section import Scalar
+from deploy.config.settings import Settings
 from deploy.errors import SettingsError
-from deploy.models import Ref, content_hash
-from deploy.sections.base import Scalar
-from deploy.settings import Settings
+from deploy.values import Ref, content_hash
 
 NAME_LIMIT = 60  # of 63 (CONTRACTS 17): a further attempt is called name-2, name-3, …
 LIMIT = 256  # of a hyperparameter's value: the stricter of two sources (CONTRACTS 4)

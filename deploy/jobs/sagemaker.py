@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contract import metrics
-from deploy.aws import Clock, lookup
+from deploy.aws.client import Clock, lookup
+from deploy.aws.logs import LogReader, job_reader
 from deploy.errors import DeployError, JobError
 from deploy.jobs.backend import Description, Seen, Status, result_of
 from deploy.jobs.backend import follow as follow_job
 from deploy.jobs.request import JobRequest, JobResult
-from deploy.log_reader import LogReader, job_reader
-from deploy.models import Call, Request
-from deploy.resources.base import tag_list
+from deploy.planning.resource import tag_list
+from deploy.values import Call, Request
 
 ATTEMPTS = 50
 RETRIES = 2  # of AWS's own faults (InternalServerError); the job goes on from its checkpoint

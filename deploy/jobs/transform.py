@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.aws import lookup, pages
+from deploy.aws.client import lookup, pages
+from deploy.config.settings import Settings
 from deploy.errors import DataError
-from deploy.models import Call, Request, content_hash
-from deploy.resources.base import tag_list
-from deploy.settings import Settings
+from deploy.planning.resource import tag_list
+from deploy.values import Call, Request, content_hash
 
 FOLDER = "transform"  # of the bucket: what the endpoint's role may read and write
 MIB = 1024**2

@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from contract import metrics
-from deploy.aws import lookup, pages
+from deploy.aws.client import lookup, pages
+from deploy.config.section import unknown
+from deploy.config.settings import Settings
+from deploy.config.training import Range, Tuning
 from deploy.errors import SettingsError
 from deploy.jobs import sagemaker
 from deploy.jobs.hyperparameters import KINDS, fits
 from deploy.jobs.request import JobRequest, text
-from deploy.models import Call, Request, content_hash
-from deploy.resources.base import tag_list
-from deploy.sections.base import unknown
-from deploy.sections.training import Range, Tuning
-from deploy.settings import Settings
+from deploy.planning.resource import tag_list
+from deploy.values import Call, Request, content_hash
 
 LONGEST = 32  # of a tuning job's name
 MOST_VALUES, MOST_VARIABLES, MOST_KEYS = 30, 48, 100  # of a range; CONTRACTS 11 and 19

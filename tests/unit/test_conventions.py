@@ -10,7 +10,7 @@ import pytest
 from invoke.tasks import Task
 
 import tasks as project_tasks
-from deploy.images.locks import LOCKS
+from deploy.images.lockfiles import LOCKS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter", "cli")

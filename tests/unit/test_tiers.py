@@ -5,15 +5,15 @@ from __future__ import annotations
 from tests.tiers import suites, turns
 
 FILES = [
-    "tests/unit/deploy/test_plan.py",
+    "tests/unit/deploy/planning/test_plan.py",
     "tests/unit/serve/test_app.py",
-    "tests/functional/deploy/test_verbs.py",
+    "tests/functional/deploy/commands/test_commands.py",
     "tests/functional/train/test_main.py",
-    "tests/functional/train/test_speed.py",
+    "tests/functional/train/learning/test_speed.py",
     "tests/functional/serve/test_process.py",
     "tests/functional/contract/test_files.py",
     "tests/functional/lambda_container/test_cold_start.py",
-    "tests/container/deploy/test_push.py",
+    "tests/container/deploy/images/test_push.py",
     "tests/e2e/test_stage.py",
 ]
 
@@ -34,7 +34,9 @@ def test_every_file_is_in_one_suite_of_each_world_that_it_ships_with() -> None:
     found = suites(FILES)
     named = {name: [suite.where for suite in found for path in suite.paths if name.startswith(path)] for name in FILES}
     assert named.pop("tests/functional/contract/test_files.py") == ["serve", "train"]
-    assert named.pop("tests/functional/train/test_speed.py") == ["train", "train"]  # by folder, where it is left out
+    assert (
+        named.pop("tests/functional/train/learning/test_speed.py") == ["train"] * 2
+    )  # by folder, where it is left out
     assert named.pop("tests/functional/lambda_container/test_cold_start.py") == ["host"]
     assert {len(wheres) for wheres in named.values()} == {1}
 
@@ -42,7 +44,7 @@ def test_every_file_is_in_one_suite_of_each_world_that_it_ships_with() -> None:
 def test_a_suite_leaves_out_the_speed_tests_that_lie_in_its_folders_and_the_other_asks_for_them() -> None:
     [calm, speed] = suites(FILES, tier="functional", room="train")
     assert "--ignore-glob=*/test_speed.py" in calm.arguments("/results")
-    assert speed.arguments("/results")[-1] == "tests/functional/train/test_speed.py"
+    assert speed.arguments("/results")[-1] == "tests/functional/train/learning/test_speed.py"
     assert "--ignore-glob=*/test_speed.py" not in speed.arguments("/results")
 
 

@@ -14,7 +14,7 @@ import requests
 from docker.models.containers import Container
 
 import docker
-from localcloud import rie
+from localcloud.awslambda import emulator as rie
 
 ROOT = Path(__file__).parents[3]
 LABEL = "kennel.test"

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 import docker
-from deploy.images.workshop import build
-from localcloud.containers import gateway_address
+from deploy.images.builder import build
+from localcloud.containers.engine import gateway_address
 from tests.container.lambda_container.emulator import ROOT, Function, running
 from tests.functional.lambda_container.servers import Asked, Reply, Server, serving
 

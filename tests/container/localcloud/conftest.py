@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images.workshop import Workshop
+from deploy.images.builder import Workshop
 from localcloud import daemon
 from localcloud.daemon import Status
 from tests.container.localcloud.roles import make_roles

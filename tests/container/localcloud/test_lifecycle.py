@@ -14,7 +14,7 @@ import pytest
 from localcloud import daemon
 from localcloud.errors import LocalcloudError
 from localcloud.state import StateDir
-from tests.container.localcloud.training_support import Bench, owned, until
+from tests.container.localcloud.sagemaker.training_support import Bench, owned, until
 
 pytestmark = pytest.mark.timeout(180)
 ROOT = Path(__file__).resolve().parents[3]

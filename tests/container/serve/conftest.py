@@ -15,7 +15,7 @@ os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # its helper image would ha
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-from deploy.images.workshop import Workshop
+from deploy.images.builder import Workshop
 
 ROOT = Path(__file__).resolve().parents[3]
 Serve = Callable[..., DockerContainer]

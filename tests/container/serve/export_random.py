@@ -12,7 +12,7 @@ import torch
 from contract import models
 from contract.artifact import Manifest
 from contract.preprocess import Preprocessing, open_picture, to_array
-from train.export import export
+from train.packaging.export import export
 
 LABELS = tuple(f"class {index}" for index in range(14))
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from deploy.images.workshop import Workshop
+from deploy.images.builder import Workshop
 from starter import groceries
 from tests.container.serve.conftest import ROOT, Serve, address
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deploy.images.workshop import Workshop
+from deploy.images.builder import Workshop
 
 ROOT = Path(__file__).resolve().parents[3]
 COLOURS = {"blue": (40, 60, 200), "red": (200, 50, 40)}

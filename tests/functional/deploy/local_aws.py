@@ -10,16 +10,16 @@ from pathlib import Path
 
 import requests
 
-from localcloud import service_quotas
-from localcloud.function_invoke import Invoker
-from localcloud.functions import Functions
-from localcloud.lambda_service import all_settings
-from localcloud.notebooks import Notebooks
-from localcloud.rie import PATH, Sandboxes
-from localcloud.server import Application, Listener, bind
-from localcloud.service import Service
-from localcloud.wire import Reply
-from tests.unit.localcloud.hosting_fakes import Served, ServingEngine, serving_cloud
+from localcloud.awslambda.emulator import PATH, Sandboxes
+from localcloud.awslambda.functions import Functions
+from localcloud.awslambda.invoke import Invoker
+from localcloud.awslambda.service import all_settings
+from localcloud.containers.http import Reply
+from localcloud.gateway.server import Application, Listener, bind
+from localcloud.gateway.service import Service
+from localcloud.sagemaker.notebooks import Notebooks
+from localcloud.service_quotas import api
+from tests.unit.localcloud.sagemaker.hosting.fakes import Served, ServingEngine, serving_cloud
 
 ANSWER = {"statusCode": 200, "predictions": [{"top": []}]}
 
@@ -60,8 +60,8 @@ def services(engine: ServingEngine) -> list[Service]:
         Service(name="lambda", handlers=handlers),
         Service(name="sagemaker", handlers=notebooks.handlers()),
         cloud.tags.service(),
-        service_quotas.service(cloud),  # moto has neither, and an answer that says so is asked for again and again
-        service_quotas.price_list(),
+        api.service(cloud),  # moto has neither, and an answer that says so is asked for again and again
+        api.price_list(),
     ]
 
 

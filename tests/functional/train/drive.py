@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 from contract.cgroup import memory_kills
-from train import launch, run, supervise
+from train import run
 from train.config import Config
-from train.environment import Environment
-from train.machine import observe
+from train.host import launch, supervise
+from train.host.environment import Environment
+from train.host.machine import observe
 
 
 def main(folder: Path) -> int:

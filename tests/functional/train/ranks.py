@@ -19,8 +19,9 @@ from PIL import Image
 
 from contract import artifact
 from train import config as hyper
-from train import data, run
-from train.environment import Environment
+from train import run
+from train.host.environment import Environment
+from train.pictures import index as data
 
 SECONDS = 120.0
 COLOURS = {"blue": (40, 60, 200), "green": (60, 180, 60), "red": (200, 50, 40)}
@@ -111,7 +112,7 @@ def weights_of(root: Path) -> str:
     """The checksum of a finished run's weights; of the file it differs, whose header is in no order."""
     from safetensors.torch import load_file
 
-    from train import distributed
+    from train.learning import distributed
 
     return distributed.digest_of(load_file(root / "model" / artifact.WEIGHTS))
 

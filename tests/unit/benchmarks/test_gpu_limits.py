@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks import train_gpu
-from benchmarks.pace import gpu_limits
+from benchmarks.throughput import gpu_limits
 from benchmarks.train_gpu import Found
 
 

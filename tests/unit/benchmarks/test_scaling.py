@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import scaling
-from benchmarks.pace import cases, launching
-from benchmarks.pace.cases import ALONE, Case
 from benchmarks.scaling import BOX, BOXES, ONE, TWO, WIDE
+from benchmarks.throughput import cases, launching
+from benchmarks.throughput.cases import ALONE, Case
 
 FROZEN = Case(name="features", model="resnet18", frozen=True, crop=64, batch=8, pictures=64)
 WHOLE = Case(name="steps", model="resnet18", frozen=False, crop=64, batch=8, pictures=64)
@@ -43,7 +43,7 @@ def test_a_container_has_one_core_sagemakers_mounts_and_its_hosts_name() -> None
     argv = launching.command("kennel/train:1", "net", Path("/scratch/algo-2"), Path("/pictures"), [WHOLE])
     assert {"--cpus=1", "--shm-size=64m", "--network=net", "--hostname=algo-2"} <= set(argv)
     assert "--volume=/pictures:/opt/ml/input/data/training:ro" in argv
-    assert argv[-3:] == ["kennel/train:1", "-m", "benchmarks.pace.host"]
+    assert argv[-3:] == ["kennel/train:1", "-m", "benchmarks.throughput.host"]
 
 
 def test_each_host_is_told_of_all() -> None:

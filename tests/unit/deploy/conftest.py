@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.models import Request
-from deploy.settings import Settings, choose, parse
-from tests.unit.deploy import golden_requests
+from deploy.config.settings import Settings, choose, parse
+from deploy.values import Request
+from tests.unit.deploy.golden import requests
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
 Golden = Callable[..., None]
@@ -25,6 +25,6 @@ def golden() -> Golden:
     """golden(name, request, contracts=(53,)): holds a request against botocore's model and its golden file."""
 
     def check(name: str, request: Request, *, contracts: tuple[int, ...] = ()) -> None:
-        golden_requests.check(name, request, contracts=contracts)
+        requests.check(name, request, contracts=contracts)
 
     return check

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.aws import Clock
+from deploy.aws.client import Clock
 from deploy.errors import AwsError
-from deploy.models import Request
+from deploy.values import Request
 
 Reply = Mapping[str, Any] | AwsError | Callable[[Mapping[str, Any]], Any]
 

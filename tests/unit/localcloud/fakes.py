@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from localcloud.alarms import Alarm, State
 from localcloud.cloud import Cloud
-from localcloud.containers import ContainerSpec, ContainerState, EngineError, Image, ImageMissing
-from localcloud.metrics import Store
-from localcloud.objects import Found, Location
+from localcloud.cloudwatch.alarms import Alarm, State
+from localcloud.cloudwatch.metrics import Store
+from localcloud.containers.engine import ContainerSpec, ContainerState, EngineError, Image, ImageMissing
+from localcloud.s3 import Found, Location
 from localcloud.tags import Tags
 
 IMAGE = "kennel/train:test"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from train import run
 from train.config import Config
-from train.environment import Environment
+from train.host.environment import Environment
 
 
 def test_a_run_survives_its_file() -> None:

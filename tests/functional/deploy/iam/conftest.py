@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.settings import Settings, choose, parse
+from deploy.config.settings import Settings, choose, parse
 from tests.functional.deploy.iam.simulator import Simulator
 from tests.functional.deploy.iam.tools import Tools, install
 from tests.unit.deploy.conftest import TOML

@@ -47,7 +47,7 @@ def logs(group: str, stream: str) -> list[Need]:
 
 def trains() -> list[Need]:
     """Training itself, wherever it runs: channels are listed and read, a model and checkpoints are written, and what
-    the loop deletes of its checkpoints goes from S3 too (train/checkpoint.py)."""
+    the loop deletes of its checkpoints goes from S3 too (train/learning/checkpoint.py)."""
     return [
         *wants("s3:ListBucket", BUCKET),
         *wants("s3:GetObject", f"{BUCKET}/data/groceries/train/Apple/1.jpg", f"{BUCKET}/weights/resnet50.safetensors"),

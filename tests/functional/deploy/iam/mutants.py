@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from deploy.policies.document import Document, Statement, statements_of
+from deploy.iam.document import Document, Statement, statements_of
 from tests.functional.deploy.iam.rules import REGION
 from tests.functional.deploy.iam.simulator import Case, Need, Simulator
 

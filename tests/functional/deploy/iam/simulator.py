@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.policies.document import Document
+from deploy.iam.document import Document
 from tests.functional.deploy.iam.tools import Tools
 
 ACCOUNT = "123456789012"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from deploy.policies import auditor
-from deploy.settings import Settings
+from deploy.config.settings import Settings
+from deploy.iam.policies import auditor
 from tests.functional.deploy.iam import mutants
 from tests.functional.deploy.iam.golden_calls import examples
 from tests.functional.deploy.iam.mutants import unseen
@@ -18,7 +18,7 @@ def needs() -> list[Need]:
 
 def test_every_look_of_the_audit_is_allowed(simulator: Simulator, settings: Settings) -> None:
     missing = simulator.denied([auditor.policy(settings)], needs())
-    assert not missing, "\n".join(f"{need}: allow it in deploy/policies/auditor.py" for need in missing)
+    assert not missing, "\n".join(f"{need}: allow it in deploy/iam/policies/auditor.py" for need in missing)
 
 
 def test_without_any_one_action_some_look_fails(simulator: Simulator, settings: Settings) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from deploy.policies import deployer
-from deploy.policies.document import Document
-from deploy.sections.general import Iam
-from deploy.settings import Settings
+from deploy.config.general import Iam
+from deploy.config.settings import Settings
+from deploy.iam.document import Document
+from deploy.iam.policies import deployer
 from tests.functional.deploy.iam import mutants
 from tests.functional.deploy.iam.authorization import OPERATIONS
 from tests.functional.deploy.iam.containers import BUCKET, OTHER_BUCKET, wants
@@ -14,7 +14,7 @@ from tests.functional.deploy.iam.mutants import few, neighbours, unseen
 from tests.functional.deploy.iam.rules import arn
 from tests.functional.deploy.iam.simulator import Need, Simulator
 
-WHERE_TO_ALLOW = "allow it in deploy/policies/deployer.py"
+WHERE_TO_ALLOW = "allow it in deploy/iam/policies/deployer.py"
 WHERE_TO_TELL = "say what it needs in tests/functional/deploy/iam/authorization.py"
 KNOWN = {*OPERATIONS, *ADMINISTRATOR}
 # What `docker push` and `docker pull` ask with the token that the product gets for them.

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from deploy.policies import auditor, deployer, ec2, endpoint, function, notebook, training
-from deploy.policies.document import Document
-from deploy.sections.general import Iam
-from deploy.settings import Settings
+from deploy.config.general import Iam
+from deploy.config.settings import Settings
+from deploy.iam.document import Document
+from deploy.iam.policies import auditor, deployer, ec2, endpoint, function, notebook, training
 from tests.functional.deploy.iam.tools import Tools
 
 DRIVER = Path(__file__).with_name("lint.py")

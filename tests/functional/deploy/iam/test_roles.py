@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.policies import ec2, endpoint, function, notebook, training
-from deploy.policies.document import Document
-from deploy.settings import Settings
+from deploy.config.settings import Settings
+from deploy.iam.document import Document
+from deploy.iam.policies import ec2, endpoint, function, notebook, training
 from tests.functional.deploy.iam import mutants
 from tests.functional.deploy.iam.containers import BUCKET, NEVER, USES, Use, trains, wants
 from tests.functional.deploy.iam.mutants import neighbours, unseen

@@ -1,0 +1,100 @@
+"""One rank of the scaling benchmark, started by torchrun as the product's own worker is; rank 0 writes the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from benchmarks.throughput import cases, jobs
+from benchmarks.throughput.cases import Case
+from contract import models
+from train import worker
+from train.__main__ import ROOT_VARIABLE
+from train.config import Config
+from train.host.environment import OPT_ML
+from train.learning import distributed
+from train.learning.distributed import Ranks
+from train.learning.features import CHUNK
+from train.pictures.index import Sample
+
+
+def main(environ: Mapping[str, str]) -> None:
+    root = Path(environ.get(ROOT_VARIABLE) or OPT_ML)
+    samples = jobs.pictures(root / "input" / "data" / "training")
+    ranks = distributed.from_environment(environ)
+    found: dict[str, float] = {}
+    with distributed.group(ranks):
+        for case in cases.from_text(environ[cases.VARIABLE]):
+            found |= features(case, samples, ranks) if case.frozen else steps(case, samples, ranks)
+        distributed.barrier()
+    if ranks.is_first:
+        (root / cases.RESULT).write_text(json.dumps(found), encoding="utf-8")
+
+
+def features(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
+    """Pictures a second through the frozen backbone, over all ranks, after a chunk each to warm up."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = jobs.job(config(case, ranks), jobs.index(samples, name="whole"), ranks, Path(folder))
+        used = jobs.placed(made)
+        models.attach_head(made.start.model, nn.Identity(), models.head_name(made.start.model))
+        parts = {"warm": CHUNK * ranks.world_size, "timed": case.pictures}
+        for name, count in parts.items():
+            index = replace(made.index, train=tuple(samples[:count]), valid=tuple(samples[:1]), sha256=name)
+            part = replace(made, index=index)
+            distributed.barrier()
+            began = time.perf_counter()
+            worker.extract(part, used)
+            taken = time.perf_counter() - began
+    return {case.name: case.pictures / taken}
+
+
+def steps(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
+    """Pictures a second over all ranks while the whole network is trained.
+
+    With several ranks once more with each for itself on its part of the batch, in step with the others all the same:
+    what that is faster is what gradients take on their way.
+    """
+    found = {case.name: pace(case, samples[: case.pictures], config(case, ranks), ranks)}
+    if ranks.world_size > 1:
+        part = samples[: case.pictures][ranks.rank :: ranks.world_size]
+        own = replace(config(case, ranks), batch_size=case.batch // ranks.world_size)
+        alone = pace(case, part, own, Ranks(device=ranks.device))
+        found[case.name + cases.ALONE] = distributed.total([alone])[0]
+    return found
+
+
+def pace(case: Case, samples: Sequence[Sample], asked: Config, ranks: Ranks) -> float:
+    """The product's own figure of an epoch, after one of a single step: pictures a second over its steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = jobs.index(samples, name=case.name, valid=samples[:2])
+        made = jobs.job(asked, whole, ranks, Path(folder))
+        used = jobs.placed(made)
+        warm = replace(made, index=replace(whole, train=tuple(samples[: asked.batch_size])))
+        worker.train_network(warm, used, None)
+        return worker.train_network(made, used, None).history[-1]["pictures_per_second"]
+
+
+def config(case: Case, ranks: Ranks) -> Config:
+    asked = Config(
+        model=case.model,
+        freeze_backbone=case.frozen,
+        crop=case.crop,
+        resize=max(case.crop, 256),
+        batch_size=case.batch,
+        epochs=1,
+        learning_rate=1e-3,
+    )
+    return jobs.steady(asked, ranks.device)
+
+
+if __name__ == "__main__":
+    main(os.environ)
+    sys.exit(0)

@@ -1,0 +1,71 @@
+"""What wakes an asynchronous variant that has gone to 0: a step policy, and the alarm that rings while requests wait.
+
+Target tracking counts what waits for each instance, and of none it would let a few requests wait for ever (CONTRACTS
+50; "Autoscale an asynchronous endpoint" of the SageMaker developer guide).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from deploy.planning.resource import tag_list
+from deploy.values import Call, Ref, Request
+
+POLICY = "kennel-from-zero"
+ATTRIBUTE = "from_zero_arn"
+
+
+def alarm_name(resource: str) -> str:
+    """The alarm of a variant, by its ResourceId: it starts with the endpoint's name, so `down` finds it."""
+    _, endpoint, _, variant = resource.split("/")
+    return f"{endpoint}-{variant}-queued"
+
+
+def put(address: str, key: Mapping[str, str], *, cooldown_s: int, tags: Mapping[str, str]) -> tuple[Request, Request]:
+    """One instance more, then the alarm that asks for it. `address` is the scalable target's, `key` names it."""
+    step = {
+        "AdjustmentType": "ChangeInCapacity",
+        "MetricAggregationType": "Average",
+        "Cooldown": cooldown_s,
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+    }
+    params = {"PolicyName": POLICY, "PolicyType": "StepScaling", "StepScalingPolicyConfiguration": step, **key}
+    policy = Request(
+        service="application-autoscaling",
+        operation="PutScalingPolicy",
+        params=params,
+        gives={f"{address}.{ATTRIBUTE}": "PolicyARN"},
+    )
+    return policy, _alarm(key["ResourceId"], Ref(address=address, attribute=ATTRIBUTE), tags)
+
+
+def _alarm(resource: str, policy: Ref, tags: Mapping[str, str]) -> Request:
+    endpoint = resource.split("/")[1]
+    params: dict[str, Any] = {
+        "AlarmName": alarm_name(resource),
+        "AlarmDescription": f"{endpoint}: requests wait and no instance is there",
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "HasBacklogWithoutCapacity",
+        "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
+        "Statistic": "Average",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "DatapointsToAlarm": 1,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "missing",
+        "AlarmActions": [policy],
+        "Tags": tag_list(tags),
+    }
+    return Request(service="cloudwatch", operation="PutMetricAlarm", params=params)
+
+
+def delete_alarm(resource: str) -> Request:
+    return Request(service="cloudwatch", operation="DeleteAlarms", params={"AlarmNames": [alarm_name(resource)]})
+
+
+def is_ringing_for(resource: str, policy_arn: str, call: Call) -> bool:
+    """Whether the variant's alarm is there and asks this policy."""
+    request = Request(service="cloudwatch", operation="DescribeAlarms", params={"AlarmNames": [alarm_name(resource)]})
+    return any(policy_arn in alarm.get("AlarmActions", ()) for alarm in call(request).get("MetricAlarms", ()))

@@ -1,0 +1,149 @@
+"""One file into S3: in one piece, or a large one in parts, each checked; after a break it goes on with the rest."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from deploy.aws.client import pages
+from deploy.values import Call, Request
+
+MIB = 1024**2
+PART = 16 * MIB  # a file above this goes in parts; each must be 5 MiB or more, and 10,000 are the most
+MOST_PARTS = 10_000
+PART_WORKERS = 8
+
+Sent = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of a file. `number` begins with 1, as S3 counts."""
+
+    number: int
+    offset: int
+    size: int
+
+
+def parts(size: int) -> tuple[Part, ...]:
+    """How a file of `size` bytes is cut; one that goes in one piece has none."""
+    if size <= PART:
+        return ()
+    length = max(PART, MIB * ceil(size / MOST_PARTS / MIB))
+    return tuple(
+        Part(number=index + 1, offset=offset, size=min(length, size - offset))
+        for index, offset in enumerate(range(0, size, length))
+    )
+
+
+def etag(path: Path) -> str:
+    """The ETag that S3 gives this file in our buckets (AES256): its MD5, or that of its parts' MD5s."""
+    cut = parts(path.stat().st_size)
+    with path.open("rb") as stream:
+        if not cut:
+            return hashlib.file_digest(stream, _md5).hexdigest()
+        digests = b"".join(_md5(stream.read(part.size)).digest() for part in cut)
+    return f"{_md5(digests).hexdigest()}-{len(cut)}"
+
+
+def upload(call: Call, *, bucket: str, key: str, path: Path, sent: Sent = lambda _: None) -> None:
+    """Puts a file there; `sent` hears of bytes as they arrive. Its SHA-256 is checked on arrival.
+
+    A large file goes in parts: broken off, the next upload of the same file goes on with those that are missing.
+    """
+    size = path.stat().st_size
+    cut = parts(size)
+    if not cut:
+        with path.open("rb") as stream:
+            checksum = base64.b64encode(hashlib.file_digest(stream, "sha256").digest()).decode()
+            stream.seek(0)
+            call(_s3("PutObject", bucket, key, Body=stream, ChecksumSHA256=checksum))
+        sent(size)
+        return
+    number, arrived = _resume(call, bucket, key)
+    sender = _Sender(call=call, bucket=bucket, key=key, path=path, upload=number, arrived=arrived)
+    with ThreadPoolExecutor(PART_WORKERS) as pool:
+        going = {pool.submit(sender.send, part): part for part in cut}
+        done = {}
+        for future in finished(list(going)):
+            done[going[future].number] = future.result()
+            sent(going[future].size)
+    told = [{"PartNumber": part, **done[part]} for part in sorted(done)]
+    call(_s3("CompleteMultipartUpload", bucket, key, UploadId=number, MultipartUpload={"Parts": told}))
+
+
+def finished(futures: list[Future[Any]]) -> Iterator[Future[Any]]:
+    """Each as it ends; the first failure, or Ctrl-C, keeps what has not begun from being sent."""
+    try:
+        for future in as_completed(futures):
+            future.result()
+            yield future
+    except BaseException:
+        for each in futures:
+            each.cancel()
+        raise
+
+
+def unfinished(call: Call, bucket: str, key: str) -> list[str]:
+    """The uploads of an object that were begun and not completed, the newest first."""
+    listing = Request(service="s3", operation="ListMultipartUploads", params={"Bucket": bucket, "Prefix": key})
+    found = pages(call, listing, items="Uploads", token=("NextKeyMarker", "KeyMarker"))
+    begun = sorted((each for each in found if each["Key"] == key), key=lambda each: each["Initiated"], reverse=True)
+    return [str(each["UploadId"]) for each in begun]
+
+
+def abort(bucket: str, key: str, number: str) -> Request:
+    """Gives an upload up: its parts are billed until then."""
+    return _s3("AbortMultipartUpload", bucket, key, UploadId=number)
+
+
+def _resume(call: Call, bucket: str, key: str) -> tuple[str, dict[int, Mapping[str, Any]]]:
+    """The upload to go on with (a new one where there is none), and its parts by number. Older ones are given up."""
+    numbers = unfinished(call, bucket, key)
+    for old in numbers[1:]:
+        call(abort(bucket, key, old))
+    if not numbers:
+        begun = call(_s3("CreateMultipartUpload", bucket, key, ChecksumAlgorithm="SHA256"))
+        return str(begun["UploadId"]), {}
+    listing = _s3("ListParts", bucket, key, UploadId=numbers[0])
+    found = pages(call, listing, items="Parts", token=("NextPartNumberMarker", "PartNumberMarker"))
+    return numbers[0], {int(each["PartNumber"]): each for each in found}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sender:
+    """Sends the parts of one upload. `arrived` are those that are there, by number."""
+
+    call: Call
+    bucket: str
+    key: str
+    path: Path
+    upload: str
+    arrived: Mapping[int, Mapping[str, Any]]
+
+    def send(self, part: Part) -> dict[str, str]:
+        """Sends a part unless it is there already; what completing the upload must say of it."""
+        with self.path.open("rb") as stream:
+            stream.seek(part.offset)
+            content = stream.read(part.size)
+        checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        there = str(self.arrived.get(part.number, {}).get("ETag", ""))
+        if there.strip('"') != _md5(content).hexdigest():
+            place = {"UploadId": self.upload, "PartNumber": part.number}
+            request = _s3("UploadPart", self.bucket, self.key, **place, Body=content, ChecksumSHA256=checksum)
+            there = str(self.call(request)["ETag"])
+        return {"ETag": there, "ChecksumSHA256": checksum}
+
+
+def _s3(operation: str, bucket: str, key: str, **params: Any) -> Request:
+    return Request(service="s3", operation=operation, params={"Bucket": bucket, "Key": key, **params})
+
+
+def _md5(content: bytes = b"") -> Any:
+    return hashlib.md5(content, usedforsecurity=False)

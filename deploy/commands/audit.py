@@ -1,0 +1,31 @@
+"""audit: a security review of the account; it reads, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+
+from deploy.audit import network, rights, serving, storage
+from deploy.audit.finding import Finding, ranked
+from deploy.audit.permissions import looked
+from deploy.session import Session
+from deploy.values import Call
+
+Area = Callable[[Call, datetime], Iterator[Finding]]
+AREAS: Mapping[str, Area] = {
+    "root user": rights.root,
+    "policies and roles": rights.look,
+    "users and keys": rights.users,
+    "security groups": network.look,
+    "buckets": storage.look,
+    "endpoints": serving.endpoints,
+    "images": serving.images,
+}
+
+
+def audit(session: Session, *, now: datetime | None = None) -> list[Finding]:
+    """Every finding, the worst first. What may not be looked at is a row of its own, and the review goes on."""
+    when = now or datetime.now(UTC)
+    areas = (looked(name, partial(area, session.call, when)) for name, area in AREAS.items())
+    return ranked(finding for area in areas for finding in area)

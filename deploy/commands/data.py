@@ -1,0 +1,40 @@
+"""data: pictures, and a weights file, into the stage's bucket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.session import Session
+from deploy.stage.desired import foundation
+from deploy.storage import dataset as pictures
+from deploy.values import Request
+
+WEIGHTS = "weights/"
+
+
+def push(session: Session, source: Path, name: str, *, weights: Path | None = None) -> pictures.Pushed:
+    """Pictures (and a weights file) into the stage's bucket, made when it is not there. Raises DataError."""
+    found = pictures.files(source)
+    session.settle(foundation(session.settings))
+    bucket, screen = session.settings.bucket, session.screen
+    with screen.bar("pictures", is_bytes=True) as progress:
+        pushed = pictures.push(found, session.call, bucket=bucket, prefix=data_prefix(name), progress=progress)
+    screen.say(f"   {pushed.uri}: {pushed.count} files, content {pushed.hash}")
+    if weights is not None:
+        with screen.bar("weights", is_bytes=True) as progress:
+            pictures.push({weights.name: weights}, session.call, bucket=bucket, prefix=WEIGHTS, progress=progress)
+        screen.say(f"   s3://{bucket}/{WEIGHTS}{weights.name}")
+    return pushed
+
+
+def fetch(session: Session, uri: str, target: Path) -> Path:
+    """An S3 object to a file."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    answer = session.call(Request(service="s3", operation="GetObject", params={"Bucket": bucket, "Key": key}))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(answer["Body"].read())
+    return target
+
+
+def data_prefix(name: str) -> str:
+    return f"data/{name}/"

@@ -1,0 +1,57 @@
+"""invoke: asks the function, or an endpoint itself, what a picture shows."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.commands.rollback import endpoint_name
+from deploy.endpoints.invoke import Question, ask, ask_later, media_type
+from deploy.endpoints.resources import async_folder
+from deploy.errors import DataError, DeployError
+from deploy.session import Session
+from deploy.values import Request
+
+
+def invoke(session: Session, event: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to an event of the version that is live. Raises DeployError when the function itself failed."""
+    name, alias = session.settings.function_name, session.settings.function.alias
+    params = {"FunctionName": name, "Qualifier": alias, "Payload": json.dumps(event).encode()}
+    answer = session.call(Request(service="lambda", operation="Invoke", params=params))
+    payload: dict[str, Any] = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        raise DeployError(f"function {name}: {payload.get('errorType')}: {payload.get('errorMessage')}")
+    return payload
+
+
+def invoke_endpoint(session: Session, endpoint: str, picture: Path, *, variant: str = "") -> Any:
+    """An endpoint's own answer (or one variant's) to a picture of this machine; an async one is waited for.
+
+    Raises DataError, DeployError.
+    """
+    name = endpoint_name(session, endpoint)
+    wanted = session.settings.all_endpoints[name]
+    if variant and variant not in wanted.all_variants:
+        raise DeployError(f"{name}: has no variant {variant}; there are {', '.join(wanted.all_variants)}")
+    if variant and wanted.kind == "async":
+        raise DeployError(f"{name}: is async, and those have one variant; leave --variant out")
+    question = Question(endpoint=name, picture=_read(picture), media_type=media_type(picture.name), variant=variant)
+    if wanted.kind != "async":
+        return ask(question, session.call)
+    folder = async_folder(session.settings, name)
+    return ask_later(question, session.call, folder=folder, clock=session.clock, say=session.screen.say)
+
+
+def picture_event(picture: Path) -> dict[str, str]:
+    """The event that carries a picture of this machine."""
+    return {"image": base64.b64encode(_read(picture)).decode()}
+
+
+def _read(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        raise DataError(f"{picture}: cannot be read: {error}") from error

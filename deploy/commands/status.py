@@ -1,0 +1,49 @@
+"""status: everything of the stage, how it is, and what it costs by the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from deploy.costs.prices import Prices
+from deploy.costs.running import Ledger, Row
+from deploy.jobs import running_job
+from deploy.planning.observe import inventory
+from deploy.session import Session
+from deploy.stage.kinds import BY_NAME
+
+HEADINGS = ("kind", "name", "state", "detail", "USD/h", "since")
+
+
+def status(session: Session) -> tuple[list[Row], str]:
+    """Everything of the stage with its jobs, and what it costs together, in words. Changes nothing."""
+    settings, call = session.settings, session.call
+    ledger = Ledger(settings=settings, call=call, prices=Prices(call=call, region=settings.stage.region))
+    rows = []
+    for address in reversed(list(inventory(settings, call))):
+        kind, _, name = address.partition("/")
+        if kind in running_job.NAMES:
+            continue  # told with the jobs that have ended
+        state, more = BY_NAME[kind].state(name, settings, call), ledger.of(kind, name)
+        rows.append(Row(kind=kind, name=name, state=state, detail=more.detail, usd=more.usd, since=more.since))
+    rows += ledger.jobs()
+    return rows, bill(rows, ledger.prices.source)
+
+
+def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Rows under HEADINGS, for people."""
+    return [(row.kind, row.name, row.state, row.detail, _usd(row.usd), _time(row.since)) for row in rows]
+
+
+def bill(rows: Sequence[Row], source: str) -> str:
+    """What all costs together, in words."""
+    costs = [row.usd for row in rows if row.usd]
+    return f"{sum(costs):.3f} USD an hour now (prices: {source})" if costs else "nothing is paid by the hour now"
+
+
+def _usd(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _time(value: datetime | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M}" if value else ""

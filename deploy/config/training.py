@@ -1,0 +1,118 @@
+"""[training], [training.ec2] and [tuning]."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from deploy.config.section import InstanceType, JobName, Scalar, Section, unknown
+
+Backend = Literal["sagemaker", "ec2", "here"]
+# The names of train/config.py's table; a test holds the two equal, for deploy does not import train.
+HYPERPARAMETERS = (
+    "model", "weights", "freeze_backbone", "epochs", "batch_size", "learning_rate", "optimizer", "momentum",
+    "weight_decay", "schedule", "warmup_epochs", "label_smoothing", "patience", "seed", "resize", "crop", "augment",
+    "views", "max_bad_share", "valid_share", "precision", "channels_last", "workers", "ranks",
+    "engine", "serve_precision", "checkpoint_interval_steps",
+)  # fmt: skip
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=512)]
+LONGEST_RUN = 28 * 24 * 60  # minutes (CONTRACTS 17)
+
+
+class Ec2(Section):
+    """`train --on ec2`: one instance that trains, uploads and ends itself."""
+
+    instance_type: str = Field(default="g4dn.xlarge", pattern=r"^[a-z0-9-]+\.[a-z0-9]+$")
+    ami_parameter: str = Field(
+        default="/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id",
+        pattern=r"^/[A-Za-z0-9/._-]+$",  # CONTRACTS 85
+    )
+    volume_gb: int = Field(default=100, ge=30, le=16384)
+    spot: bool = False
+    subnet: str = Field(default="", pattern=r"^$|^subnet-[0-9a-f]+$")
+    key_pair: str = ""
+    ssh_from: str = Field(default="", pattern=r"^$|^[0-9.]+/32$")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Ec2:
+        if self.ssh_from and not self.key_pair:
+            raise ValueError("ssh_from: an open port without a key_pair lets nobody in: name a key pair too")
+        return self
+
+
+class Training(Section):
+    """The training job, and the instances on which it runs."""
+
+    on: Backend = "sagemaker"
+    instance_type: InstanceType = "ml.m5.xlarge"
+    instance_count: int = Field(default=1, ge=1, le=100)
+    volume_gb: int = Field(default=30, ge=1, le=16384)
+    max_run_minutes: int = Field(default=60, ge=1, le=LONGEST_RUN)
+    spot: bool = False
+    max_wait_minutes: int = Field(default=120, ge=1, le=LONGEST_RUN)
+    keep_alive_minutes: int = Field(default=0, ge=0, le=60)  # the stricter of CONTRACTS 20
+    environment: dict[Variable, Annotated[str, Field(max_length=512)]] = Field(
+        default_factory=dict,
+        max_length=100,  # CONTRACTS 11
+    )
+    subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(default=(), max_length=16)
+    security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(default=(), max_length=5)
+    kms_key: str = Field(default="", max_length=2048, pattern=r"^$|^arn:aws[a-z-]*:kms:[a-z0-9:/_-]+$")
+    hyperparameters: dict[str, Scalar] = Field(default_factory=dict)
+    ec2: Ec2 = Ec2()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Training:
+        for key in self.hyperparameters:
+            if key.replace("-", "_") not in HYPERPARAMETERS:
+                raise ValueError(f"hyperparameters.{key}: {unknown(key, HYPERPARAMETERS)}")
+        if self.spot and self.max_wait_minutes < self.max_run_minutes:
+            raise ValueError("max_wait_minutes: must be at least max_run_minutes (CONTRACTS 17)")
+        if self.spot and self.keep_alive_minutes:
+            raise ValueError("keep_alive_minutes: a warm pool cannot be spot; leave one of the two out (CONTRACTS 20)")
+        if bool(self.subnets) != bool(self.security_groups):
+            raise ValueError("subnets: a VPC needs subnets and security_groups together")
+        return self
+
+
+class Range(Section):
+    """What a hyperparameter may be in tuning: `values` to choose from, or `min` and `max`."""
+
+    values: tuple[Scalar, ...] = ()
+    min: float | None = None
+    max: float | None = None
+    scale: Literal["linear", "log"] = "linear"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Range:
+        bounds = self.min is not None and self.max is not None
+        if bool(self.values) == bounds or (self.values and (self.min is not None or self.max is not None)):
+            raise ValueError("values: give either values, or min and max")
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError(f"min: {self.min:g} must be below max, {self.max:g}")
+        if self.scale == "log" and (self.values or (self.min is not None and self.min <= 0)):
+            raise ValueError("scale: log needs a min above 0")
+        return self
+
+
+class Tuning(Section):
+    """The search for good hyperparameters."""
+
+    strategy: Literal["Bayesian", "Random", "Grid"] = "Bayesian"
+    objective: str = Field(default="valid:top1", min_length=1)
+    direction: Literal["Maximize", "Minimize"] = "Maximize"
+    max_jobs: int = Field(default=8, ge=1, le=500)
+    max_parallel: int = Field(default=2, ge=1, le=100)
+    early_stopping: bool = False
+    warm_start: JobName = ""
+    ranges: dict[str, Range] = Field(default_factory=dict, max_length=30)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Tuning:
+        for key in self.ranges:
+            if key not in HYPERPARAMETERS:
+                raise ValueError(f"ranges.{key}: {unknown(key, HYPERPARAMETERS)}")
+        if self.max_parallel > self.max_jobs:
+            raise ValueError(f"max_parallel: {self.max_parallel} are more than max_jobs, {self.max_jobs}")
+        return self

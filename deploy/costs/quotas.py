@@ -1,0 +1,200 @@
+"""The quotas that deploy.toml needs against those that the account has (CONTRACTS 20, 67, 91)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from deploy.aws.client import pages
+from deploy.config.settings import Settings
+from deploy.costs.bill import fleets
+from deploy.errors import AwsError, DeployError
+from deploy.values import Call, Request
+
+UNRESERVED = 100  # must stay so in an account (CONTRACTS 67)
+# EC2 counts vCPUs by family: first letters of the type → (on demand, spot).
+VCPU_CODES: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(("g", "vt"), ("L-DB2E81BA", "L-3819A6DF")),
+    "p": ("L-417A185B", "L-7212CCBC"),
+    **dict.fromkeys(("a", "c", "d", "h", "i", "m", "r", "t", "z"), ("L-1216C47A", "L-34B43A08")),
+}
+SIZES = {"nano": 2, "micro": 2, "small": 2, "medium": 2, "large": 2, "xlarge": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """So much of one quota, for one verb. It is known by its code, or (SageMaker) by its name."""
+
+    verb: str
+    service: str
+    wanted: float
+    why: str
+    name: str = ""
+    code: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.code or self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """A quota as the account has it."""
+
+    code: str
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A need and its quota; None where the account does not tell."""
+
+    need: Need
+    quota: Quota | None
+
+    @property
+    def is_short(self) -> bool:
+        return self.quota is not None and self.quota.value < self.need.wanted
+
+    @property
+    def verdict(self) -> str:
+        if self.quota is None:
+            return "not told"
+        return "too low: ask for more" if self.is_short else "enough"
+
+
+def needs(settings: Settings) -> tuple[Need, ...]:
+    """What the verbs need, by what deploy.toml says. Pure."""
+    return (*_training(settings), *_endpoints(settings), *_lambda(settings), _notebook(settings))
+
+
+def compare(call: Call, wanted: Iterable[Need]) -> tuple[Row, ...]:
+    """Needs beside the account's quotas. Who may not look at a service's quotas learns nothing of them."""
+    asked = list(wanted)
+    keys: dict[str, set[str]] = {}
+    for need in asked:
+        keys.setdefault(need.service, set()).add(need.key)
+    found = {service: _quotas(call, service, wanted) for service, wanted in keys.items()}
+    return tuple(Row(need=need, quota=found[need.service].get(need.key)) for need in asked)
+
+
+def require(call: Call, settings: Settings, verb: str) -> None:
+    """Raises DeployError when a quota that the verb needs is known to be too low (LESSONS 8)."""
+    short = [row for row in compare(call, [need for need in needs(settings) if need.verb == verb]) if row.is_short]
+    if short:
+        raise DeployError("\n".join([*map(_refusal, short), "./inv quotas --request asks AWS for more"]))
+
+
+def increase(row: Row) -> Request:
+    """The request for as much as is needed."""
+    code = row.quota.code if row.quota else row.need.code
+    params = {"ServiceCode": row.need.service, "QuotaCode": code, "DesiredValue": float(row.need.wanted)}
+    return Request(service="service-quotas", operation="RequestServiceQuotaIncrease", params=params)
+
+
+def vcpus(instance_type: str) -> int:
+    """How many an EC2 instance type has, by its size: large 2, xlarge 4, Nxlarge 4 N."""
+    size = instance_type.rpartition(".")[2]
+    many = size.removesuffix("xlarge")
+    return 4 * int(many) if many.isdigit() else SIZES.get(size, 4)
+
+
+def _training(settings: Settings) -> tuple[Need, ...]:
+    training = settings.training
+    if training.on == "here":
+        return ()
+    if training.on == "ec2":
+        return _vcpus(training.ec2.instance_type, spot=training.ec2.spot)
+    kind, count = training.instance_type, training.instance_count
+    use = f"{'spot ' if training.spot else ''}training job usage"
+    trials = min(settings.tuning.max_parallel, settings.tuning.max_jobs)
+    found = [
+        Need(verb="train", service="sagemaker", name=f"{kind} for {use}", wanted=count, why="training.instance_count"),
+        Need(
+            verb="tune",
+            service="sagemaker",
+            name=f"{kind} for {use}",
+            wanted=count * trials,
+            why="tuning.max_parallel × training.instance_count",
+        ),
+    ]
+    if training.keep_alive_minutes:
+        name = f"{kind} for training warm pool usage"
+        found.append(
+            Need(verb="train", service="sagemaker", name=name, wanted=count, why="training.keep_alive_minutes")
+        )
+    return tuple(found)
+
+
+def _vcpus(instance_type: str, *, spot: bool) -> tuple[Need, ...]:
+    letters = re.match("[a-z]+", instance_type)
+    codes = VCPU_CODES.get(letters[0]) if letters else None
+    if codes is None:
+        return ()
+    why = f"vCPUs of training.ec2.instance_type, {instance_type}"
+    return (Need(verb="train", service="ec2", code=codes[spot], wanted=vcpus(instance_type), why=why),)
+
+
+def _endpoints(settings: Settings) -> tuple[Need, ...]:
+    """Instances by type over all endpoints at their largest; an update runs a second fleet beside the first."""
+    total: dict[str, int] = {}
+    largest: dict[str, int] = {}
+    for endpoint in settings.all_endpoints.values():
+        own: dict[str, int] = {}
+        for count, kind in fleets(endpoint):
+            own[kind] = own.get(kind, 0) + max(count, endpoint.autoscaling.max)
+        for kind, count in own.items():
+            total[kind] = total.get(kind, 0) + count
+            largest[kind] = max(largest.get(kind, 0), count)
+    found = []
+    for kind, count in total.items():
+        name = f"{kind} for endpoint usage"
+        found.append(
+            Need(verb="deploy", service="sagemaker", name=name, wanted=count, why="instances of all endpoints")
+        )
+        both = count + largest[kind]
+        found.append(
+            Need(verb="update", service="sagemaker", name=name, wanted=both, why="the new fleet beside the old one")
+        )
+    return tuple(found)
+
+
+def _lambda(settings: Settings) -> tuple[Need, ...]:
+    reserved = settings.function.reserved_concurrency or 0
+    if not reserved:
+        return ()
+    why = f"lambda.reserved_concurrency and {UNRESERVED} that must stay unreserved"
+    return (Need(verb="deploy", service="lambda", code="L-B99A9384", wanted=reserved + UNRESERVED, why=why),)
+
+
+def _notebook(settings: Settings) -> Need:
+    name = f"{settings.notebook.instance_type} for notebook instance usage"
+    return Need(verb="notebook", service="sagemaker", name=name, wanted=1, why="notebook.instance_type")
+
+
+def _quotas(call: Call, service: str, wanted: Collection[str]) -> dict[str, Quota]:
+    """The wanted quotas of a service by code or name: the account's own, and AWS's default where it has none of its
+    own. SageMaker has thousands, a hundred a page, so nothing is asked beyond the last that is wanted."""
+    found: dict[str, Quota] = {}
+    for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
+        params = {"ServiceCode": service, "MaxResults": 100}
+        request = Request(service="service-quotas", operation=operation, params=params)
+        try:
+            for item in pages(call, request, items="Quotas"):
+                quota = Quota(code=item["QuotaCode"], name=item["QuotaName"], value=float(item["Value"]))
+                for key in {quota.code, quota.name} & set(wanted):
+                    found.setdefault(key, quota)
+                if len(found) == len(wanted):
+                    return found
+        except AwsError:
+            continue
+    return found
+
+
+def _refusal(row: Row) -> str:
+    quota, need = row.quota, row.need
+    name = quota.name if quota else need.key
+    value = quota.value if quota else 0
+    return f"quota {name}: is {value:g} and {need.wanted:g} is needed ({need.why})"

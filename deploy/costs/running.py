@@ -1,0 +1,164 @@
+"""What runs of a stage, in detail, and what it costs by the hour from when: endpoints, function, instances, jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from deploy.aws.client import lookup, pages
+from deploy.config.settings import Settings
+from deploy.costs.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Prices
+from deploy.jobs import ec2_instance
+from deploy.values import Call, Request
+
+# Training and its relatives: operation, items, name and status of each.
+JOBS = (
+    ("job", "TrainingJob", "TrainingJobSummaries"),
+    ("transform", "TransformJob", "TransformJobSummaries"),
+    ("tuning", "HyperParameterTuningJob", "HyperParameterTuningJobSummaries"),
+)
+GOES_ON = ("InProgress", "Stopping")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One thing of the stage. `usd` is what it costs an hour now: None when it costs nothing by the hour, or its price
+    is not known, which `detail` then says. `since` is when that began."""
+
+    kind: str
+    name: str
+    state: str
+    detail: str = ""
+    usd: float | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """Details of one thing: see Row."""
+
+    detail: str = ""
+    usd: float | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Tells details and costs of a stage's things. Its requests change nothing."""
+
+    settings: Settings
+    call: Call
+    prices: Prices
+
+    def of(self, kind: str, name: str) -> Running:
+        """What runs behind a resource; nothing for one that costs nothing by the hour."""
+        readers: Mapping[str, Callable[[str], Running]] = {
+            "endpoint": self._endpoint,
+            "function": self._function,
+            "instance": self._instance,
+            "notebook": self._notebook,
+        }
+        return readers[kind](name) if kind in readers else Running()
+
+    def jobs(self) -> Iterator[Row]:
+        """Training, transform and tuning jobs, the newest first."""
+        params = {"NameContains": f"{self.settings.prefix}-", "SortBy": "CreationTime", "SortOrder": "Descending"}
+        for kind, word, items in JOBS:
+            listing = Request(service="sagemaker", operation=f"List{word}s", params=params)
+            for each in pages(self.call, listing, items=items):
+                name, status = each[f"{word}Name"], each[f"{word}Status"]
+                more = self._job(name) if kind == "job" and status in GOES_ON else Running()
+                yield Row(kind=kind, name=name, state=status, detail=more.detail, usd=more.usd, since=more.since)
+
+    def _ask(self, service: str, operation: str, **params: Any) -> Mapping[str, Any]:
+        return lookup(self.call, Request(service=service, operation=operation, params=params)) or {}
+
+    def _endpoint(self, name: str) -> Running:
+        found = self._ask("sagemaker", "DescribeEndpoint", EndpointName=name)
+        config = self._ask(
+            "sagemaker", "DescribeEndpointConfig", EndpointConfigName=found.get("EndpointConfigName", "-")
+        )
+        types = {each["VariantName"]: each.get("InstanceType", "") for each in config.get("ProductionVariants", ())}
+        bounds = self._bounds(name)
+        details, costs = [], []
+        for variant in found.get("ProductionVariants", ()):
+            key = variant["VariantName"]
+            serverless = variant.get("CurrentServerlessConfig")
+            what = _serverless(serverless) if serverless else _fleet(variant, types.get(key, ""))
+            details.append(f"{key} {what}, weight {variant.get('CurrentWeight', 1):g}{bounds.get(key, '')}")
+            costs.append(
+                _gigabytes(serverless) * SERVERLESS_GB_HOUR
+                if serverless
+                else self._instances(variant.get("CurrentInstanceCount", 0), types.get(key, ""))
+            )
+        return Running(detail="; ".join(details), usd=_sum(costs), since=found.get("CreationTime"))
+
+    def _bounds(self, endpoint: str) -> dict[str, str]:
+        """Between which counts each variant scales."""
+        names = {"ServiceNamespace": "sagemaker"}
+        listing = Request(service="application-autoscaling", operation="DescribeScalableTargets", params=names)
+        prefix = f"endpoint/{endpoint}/variant/"
+        return {
+            each["ResourceId"].removeprefix(prefix): f", scales {each['MinCapacity']}–{each['MaxCapacity']}"
+            for each in pages(self.call, listing, items="ScalableTargets")
+            if each["ResourceId"].startswith(prefix)
+        }
+
+    def _instances(self, count: int, instance_type: str) -> float | None:
+        price = self.prices.of("endpoint", instance_type).usd
+        return None if price is None else count * price
+
+    def _function(self, name: str) -> Running:
+        listed = self._ask("lambda", "ListProvisionedConcurrencyConfigs", FunctionName=name)
+        warm = sum(
+            each.get("AllocatedProvisionedConcurrentExecutions", 0)
+            for each in listed.get("ProvisionedConcurrencyConfigs", ())
+        )
+        if not warm:
+            return Running()
+        memory = self._ask("lambda", "GetFunctionConfiguration", FunctionName=name).get("MemorySize", 0)
+        usd = warm * memory / 1024 * LAMBDA_GB_HOUR
+        return Running(detail=f"{warm} × {memory} MB provisioned", usd=usd)
+
+    def _instance(self, name: str) -> Running:
+        instances = ec2_instance.found(self.settings, self.call)
+        found = next((each for each in instances if each["InstanceId"] == name), None)
+        if found is None or found["State"]["Name"] not in ("pending", "running"):
+            return Running()
+        kind = found["InstanceType"]
+        return Running(detail=kind, usd=self.prices.of("ec2", kind).usd, since=found.get("LaunchTime"))
+
+    def _notebook(self, name: str) -> Running:
+        found = self._ask("sagemaker", "DescribeNotebookInstance", NotebookInstanceName=name)
+        if found.get("NotebookInstanceStatus") not in ("InService", "Pending"):
+            return Running()
+        kind = found["InstanceType"]
+        return Running(detail=kind, usd=self.prices.of("notebook", kind).usd, since=found.get("LastModifiedTime"))
+
+    def _job(self, name: str) -> Running:
+        found = self._ask("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
+        resources = found.get("ResourceConfig", {})
+        count, kind = resources.get("InstanceCount", 0), resources.get("InstanceType", "")
+        price = self.prices.of("training", kind).usd
+        spot = ", spot (costs less)" if found.get("EnableManagedSpotTraining") else ""
+        usd = None if price is None else count * price
+        return Running(detail=f"{count} × {kind}{spot}", usd=usd, since=found.get("TrainingStartTime"))
+
+
+def _fleet(variant: Mapping[str, Any], instance_type: str) -> str:
+    now, wanted = variant.get("CurrentInstanceCount", 0), variant.get("DesiredInstanceCount", 0)
+    return f"{now if now == wanted else f'{now} of {wanted}'} × {instance_type}"
+
+
+def _serverless(config: Mapping[str, Any]) -> str:
+    return f"serverless {config['MemorySizeInMB']} MB, at most {config['MaxConcurrency']} at once"
+
+
+def _gigabytes(config: Mapping[str, Any]) -> float:
+    return float(config.get("ProvisionedConcurrency", 0) * config["MemorySizeInMB"] / 1024)
+
+
+def _sum(costs: list[float | None]) -> float | None:
+    return None if not costs or None in costs else sum(cost or 0 for cost in costs)

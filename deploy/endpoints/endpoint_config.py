@@ -1,0 +1,113 @@
+"""An endpoint configuration: which models serve on what. Named by content, so an endpoint can go back to it by name.
+
+Weights and instance counts are not part of that name: they are the endpoint's, and change where it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.aws.client import lookup
+from deploy.config.settings import Settings
+from deploy.planning.resource import Kind, delete, listing, require_ours, sagemaker_tags, tag_list, tags_of, unchanged
+from deploy.values import Call, Request, State, Step, content_hash
+
+ENDPOINT_TAG = "kennel:endpoint"
+SHARES = ("InitialInstanceCount", "InitialVariantWeight")
+LONGEST = 63
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointConfig:
+    """Production variants as CreateEndpointConfig takes them, and what an async endpoint adds (CONTRACTS 42)."""
+
+    name: str
+    endpoint: str
+    variants: tuple[Mapping[str, Any], ...]
+    asynchronous: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    tags: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"endpoint-config/{self.name}"
+
+    def read(self, call: Call) -> State | None:
+        answer = describe_config(self.name, call)
+        if answer is None:
+            return None
+        listed = call(_sagemaker("ListTags", ResourceArn=answer["EndpointConfigArn"]))
+        return State(attributes={"arn": answer["EndpointConfigArn"]}, tags=tags_of(listed.get("Tags", ())))
+
+    def plan(self, seen: State | None) -> Step:
+        if seen is not None:
+            require_ours(self.address, seen, self.tags)
+            return unchanged(self.address)
+        more = {"AsyncInferenceConfig": dict(self.asynchronous)} if self.asynchronous else {}
+        request = _sagemaker(
+            "CreateEndpointConfig",
+            EndpointConfigName=self.name,
+            ProductionVariants=[dict(variant) for variant in self.variants],
+            Tags=tag_list({**self.tags, ENDPOINT_TAG: self.endpoint}),
+            **more,
+        )
+        reason = f"{', '.join(readable(variant) for variant in self.variants)} is not there yet"
+        return Step(action="create", address=self.address, reason=reason, acts=(request,), touches=self.note)
+
+
+def config_name(endpoint: str, *content: Any) -> str:
+    """The name of a configuration: the endpoint's, cut where AWS's 63 characters need it, and the content's hash."""
+    return named(endpoint, content_hash(endpoint, *content))
+
+
+def named(endpoint: str, key: str) -> str:
+    """The configuration of an endpoint that a history calls `key`."""
+    return f"{endpoint[: LONGEST - 1 - len(key)]}-{key}"
+
+
+def key_of(config: str) -> str:
+    """What a history calls a configuration: the hash at the end of its name."""
+    return config.rpartition("-")[2]
+
+
+def identity(variant: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a variant another one: all but its weight and count."""
+    return {key: value for key, value in variant.items() if key not in SHARES}
+
+
+def readable(variant: Mapping[str, Any]) -> str:
+    """A variant in words: "main: 2 × ml.m5.large, weight 1"."""
+    serverless = variant.get("ServerlessConfig")
+    if serverless:
+        return (
+            f"{variant['VariantName']}: serverless, {serverless['MemorySizeInMB']} MB, "
+            f"{serverless['MaxConcurrency']} at once"
+        )
+    count, kind = variant["InitialInstanceCount"], variant["InstanceType"]
+    return f"{variant['VariantName']}: {count} × {kind}, weight {variant['InitialVariantWeight']:g}"
+
+
+def describe_config(name: str, call: Call) -> Mapping[str, Any] | None:
+    return lookup(call, _sagemaker("DescribeEndpointConfig", EndpointConfigName=name))
+
+
+def remove_config(name: str) -> Step:
+    return delete(f"endpoint-config/{name}", _sagemaker("DeleteEndpointConfig", EndpointConfigName=name))
+
+
+def _sagemaker(operation: str, **params: Any) -> Request:
+    return Request(service="sagemaker", operation=operation, params=params)
+
+
+def _remove(name: str, _: Settings) -> Step:
+    return remove_config(name)
+
+
+KIND = Kind(
+    name="endpoint-config",
+    names=listing("sagemaker", "ListEndpointConfigs", "EndpointConfigs", "EndpointConfigName", NameContains="{prefix}"),
+    tags=sagemaker_tags("endpoint-config"),
+    remove=_remove,
+)

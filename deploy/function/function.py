@@ -1,0 +1,210 @@
+"""The Lambda in front of the endpoint: an image function of one image and one endpoint. Callers name its alias."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deploy.aws.client import lookup
+from deploy.config.settings import Settings
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.values import Act, Call, Ref, Request, State, Step, Wait, differences
+
+UNDONE = "UpdateFailed"  # of a function that runs on as it was before its last update
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """What a function, or a version of it, runs, and how: an image with its memory, time and environment."""
+
+    image: str
+    memory_mb: int
+    timeout_s: int
+    environment: Mapping[str, str]
+
+    def fields(self) -> dict[str, Any]:
+        return {**vars(self), "environment": dict(self.environment)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A function that should be. What is changed here is $LATEST; callers do not see it before the alias moves."""
+
+    name: str
+    runs: Runs
+    role: Ref
+    tags: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"function/{self.name}"
+
+    def desired(self) -> dict[str, Any]:
+        return self.runs.fields()
+
+    def read(self, call: Call) -> State | None:
+        answer = lookup(call, self._lambda("GetFunction"))
+        if answer is None:
+            return None
+        now = answer["Configuration"]
+        return State(
+            fields=fields_of(answer),
+            attributes={"arn": now["FunctionArn"]},
+            tags=answer.get("Tags", {}),
+            status=_status(now),
+        )
+
+    def plan(self, seen: State | None) -> Step:
+        if seen is None:
+            new = (self._create(), is_active(self.name))
+            return Step(action="create", address=self.address, reason="does not exist", acts=new)
+        require_ours(self.address, seen, self.tags)
+        if seen.status == "Failed":
+            acts = (self._lambda("DeleteFunction"), *self.plan(None).acts)
+            return Step(action="replace", address=self.address, reason="its last creation failed", acts=acts)
+        changes = differences(seen.fields, self.desired())
+        if seen.status == "Pending" and not changes:
+            waiting = (is_active(self.name),)
+            return Step(action="update", address=self.address, reason="is still Pending", acts=waiting)
+        if not changes and seen.status != UNDONE:
+            return unchanged(self.address)
+        names = set(self.desired()) if seen.status == UNDONE else {change.field for change in changes}
+        return Step(
+            action="update",
+            address=self.address,
+            reason="its last update failed" if seen.status == UNDONE else "differs",
+            acts=self._settle(names, seen.status),
+            changes=changes,
+            touches="nothing yet: callers meet the change when the alias moves",
+        )
+
+    def remove(self) -> Step:
+        return delete(self.address, self._lambda("DeleteFunction"), touches="nothing answers any more")
+
+    def _settle(self, names: set[str], status: str) -> tuple[Act, ...]:
+        """Code, then configuration, each after the one before has settled (CONTRACTS 66). A function that nobody asked
+        for weeks is Inactive, and can be changed as it is."""
+        acts: list[Act] = [is_active(self.name)] if status == "Pending" else []
+        acts += [is_updated(self.name)] if status != UNDONE else []
+        if "image" in names:
+            acts += [self._lambda("UpdateFunctionCode", ImageUri=self.runs.image), is_updated(self.name)]
+        if names - {"image"}:
+            acts += [self._lambda("UpdateFunctionConfiguration", **self._configuration()), is_updated(self.name)]
+        return tuple(acts)
+
+    def _create(self) -> Request:
+        return self._lambda(
+            "CreateFunction",
+            PackageType="Image",  # takes neither Runtime nor Handler (CONTRACTS 65)
+            Code={"ImageUri": self.runs.image},
+            Role=self.role,
+            Architectures=["x86_64"],
+            Tags=dict(self.tags),
+            **self._configuration(),
+        )
+
+    def _configuration(self) -> dict[str, Any]:
+        runs = self.runs
+        variables = {"Variables": dict(runs.environment)}
+        return {"MemorySize": runs.memory_mb, "Timeout": runs.timeout_s, "Environment": variables}
+
+    def _lambda(self, operation: str, **params: Any) -> Request:
+        return ask(self.name, operation, **params)
+
+
+def _status(now: Mapping[str, Any]) -> str:
+    state = str(now.get("State", "Active"))
+    return UNDONE if state != "Failed" and now.get("LastUpdateStatus") == "Failed" else state
+
+
+def ask(name: str, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
+    """A request to Lambda about one function."""
+    return Request(service="lambda", operation=operation, params={"FunctionName": name, **params}, gives=gives or {})
+
+
+def fields_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a GetFunction answer says of Runs."""
+    now = answer["Configuration"]
+    return {
+        "image": answer.get("Code", {}).get("ImageUri", ""),
+        "memory_mb": now.get("MemorySize"),
+        "timeout_s": now.get("Timeout"),
+        "environment": now.get("Environment", {}).get("Variables", {}),
+    }
+
+
+def is_active(name: str, version: str | Ref | None = None) -> Wait:
+    """Until a function, or a version of it, can be invoked: FunctionActiveV2, PublishedVersionActive (CONTRACTS 66)."""
+    return _settles(name, "State", "Active", {} if version is None else {"Qualifier": version})
+
+
+def is_updated(name: str) -> Wait:
+    """Until a change of $LATEST is done: FunctionUpdatedV2 (CONTRACTS 66)."""
+    return _settles(name, "LastUpdateStatus", "Successful", {})
+
+
+def _settles(name: str, status: str, good: str, qualifier: Mapping[str, Any]) -> Wait:
+    return Wait(
+        request=ask(name, "GetFunctionConfiguration", gives=None, **qualifier),
+        path=status,
+        until=good,
+        failed=("Failed",),
+        reason=f"{status}Reason",
+        every=1.0,
+        timeout=600.0,
+    )
+
+
+def runs(settings: Settings, *, image: str) -> Runs:
+    """What the settings' function runs."""
+    wanted = settings.function
+    environment = {
+        "KENNEL_ENDPOINT_NAME": settings.endpoint_name,
+        "KENNEL_MAX_BYTES": str(wanted.max_bytes),
+        "KENNEL_ALLOW_HTTP": "1" if wanted.allow_http else "0",
+        "KENNEL_ALLOW_HOSTS": ",".join(wanted.allow_hosts),
+    }
+    return Runs(image=image, memory_mb=wanted.memory_mb, timeout_s=wanted.timeout_s, environment=environment)
+
+
+def function(settings: Settings, *, image: str) -> Function:
+    """The function that asks the settings' main endpoint."""
+    role = Ref(address=f"role/{settings.role_name('lambda')}", attribute="arn")
+    return Function(name=settings.function_name, runs=runs(settings, image=image), role=role, tags=settings.tags)
+
+
+def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
+    arn = settings.arn("lambda", f"function:{name}")
+    request = Request(service="lambda", operation="ListTags", params={"Resource": arn})
+    return dict((lookup(call, request) or {}).get("Tags", {}))
+
+
+def _state(name: str, settings: Settings, call: Call) -> str:
+    """Like "Active, live is version 3, 2 of 2 kept warm, https://…"."""
+    answer = lookup(call, ask(name, "GetFunction"))
+    if answer is None:
+        return "gone"
+    parts = [str(answer["Configuration"].get("State", "Active"))]
+    alias = lookup(call, ask(name, "GetAlias", Name=settings.function.alias))
+    if alias is not None:
+        parts.append(f"{alias['Name']} is version {alias['FunctionVersion']}")
+    warm = lookup(call, ask(name, "ListProvisionedConcurrencyConfigs")) or {}
+    for each in warm.get("ProvisionedConcurrencyConfigs", ()):
+        ready = each.get("AvailableProvisionedConcurrentExecutions", 0)
+        parts.append(f"{ready} of {each['RequestedProvisionedConcurrentExecutions']} kept warm")
+    urls = lookup(call, ask(name, "ListFunctionUrlConfigs")) or {}
+    return ", ".join(parts + [each["FunctionUrl"] for each in urls.get("FunctionUrlConfigs", ())])
+
+
+def _remove(name: str, settings: Settings) -> Step:
+    return replace(function(settings, image=""), name=name).remove()
+
+
+KIND = Kind(
+    name="function",
+    names=listing("lambda", "ListFunctions", "Functions", "FunctionName", token=("NextMarker", "Marker")),
+    tags=_tags,
+    remove=_remove,
+    state=_state,
+)

@@ -1,0 +1,77 @@
+"""The instance profile: how an EC2 instance takes its role (CONTRACTS 80)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.aws.client import lookup
+from deploy.config.settings import Settings
+from deploy.planning.resource import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.values import Call, Request, State, Step, differences
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceProfile:
+    """A profile that should be. It bears its role's name, and holds just that role."""
+
+    name: str
+    tags: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"instance-profile/{self.name}"
+
+    def desired(self) -> dict[str, Any]:
+        return {"roles": [self.name]}
+
+    def read(self, call: Call) -> State | None:
+        answer = lookup(call, _iam("GetInstanceProfile", self.name))
+        if answer is None:
+            return None
+        profile = answer["InstanceProfile"]
+        return State(
+            fields={"roles": [role["RoleName"] for role in profile["Roles"]]},
+            attributes={"arn": profile["Arn"]},
+            tags=tags_of(profile.get("Tags", ())),
+        )
+
+    def plan(self, seen: State | None) -> Step:
+        add = _iam("AddRoleToInstanceProfile", self.name, RoleName=self.name)
+        if seen is None:
+            create = _iam("CreateInstanceProfile", self.name, Tags=tag_list(self.tags))
+            return Step(action="create", address=self.address, reason="does not exist", acts=(create, add))
+        require_ours(self.address, seen, self.tags)
+        changes = differences(seen.fields, self.desired())
+        if not changes:
+            return unchanged(self.address)
+        taken = [_iam("RemoveRoleFromInstanceProfile", self.name, RoleName=role) for role in seen.fields["roles"]]
+        return Step(action="update", address=self.address, reason="differs", acts=(*taken, add), changes=changes)
+
+
+def instance_profile(settings: Settings) -> InstanceProfile:
+    """The profile of instances that train."""
+    return InstanceProfile(name=settings.role_name("ec2"), tags=settings.tags)
+
+
+def _iam(operation: str, name: str, **params: Any) -> Request:
+    return Request(service="iam", operation=operation, params={"InstanceProfileName": name, **params})
+
+
+def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
+    found = lookup(call, _iam("GetInstanceProfile", name)) or {}
+    return tags_of(found.get("InstanceProfile", {}).get("Tags", ()))
+
+
+def _remove(name: str, _: Settings) -> Step:
+    taken = _iam("RemoveRoleFromInstanceProfile", name, RoleName=name)
+    return delete(f"instance-profile/{name}", taken, _iam("DeleteInstanceProfile", name))
+
+
+KIND = Kind(
+    name="instance-profile",
+    names=listing("iam", "ListInstanceProfiles", "InstanceProfiles", "InstanceProfileName", token=("Marker", "Marker")),
+    tags=_tags,
+    remove=_remove,
+)

@@ -1,0 +1,89 @@
+"""A policy of one's own that roles attach: what is too long to stand in a role itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.aws.client import lookup
+from deploy.config.settings import Settings
+from deploy.iam import document
+from deploy.iam.document import Document
+from deploy.planning.resource import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.values import Call, Request, State, Step, differences
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagedPolicy:
+    """A policy that should be. Of its versions only the one in force is kept: IAM holds five at most."""
+
+    name: str
+    arn: str
+    document: Document
+    tags: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"policy/{self.name}"
+
+    def read(self, call: Call) -> State | None:
+        answer = lookup(call, self._iam("GetPolicy"))
+        if answer is None:
+            return None
+        version = answer["Policy"]["DefaultVersionId"]
+        found = call(self._iam("GetPolicyVersion", VersionId=version))["PolicyVersion"]["Document"]
+        return State(
+            fields={"document": json.loads(found) if isinstance(found, str) else found},
+            attributes={"arn": self.arn, "version": version},
+            tags=tags_of(answer["Policy"].get("Tags", ())),
+        )
+
+    def plan(self, seen: State | None) -> Step:
+        if seen is None:
+            request = self._create()
+            rights = document.delta([], [self.document])
+            return Step(action="create", address=self.address, reason="does not exist", acts=(request,), touches=rights)
+        require_ours(self.address, seen, self.tags)
+        changes = differences(seen.fields, {"document": self.document})
+        if not changes:
+            return unchanged(self.address)
+        text = json.dumps(self.document)
+        acts = (
+            self._iam("CreatePolicyVersion", PolicyDocument=text, SetAsDefault=True),
+            self._iam("DeletePolicyVersion", VersionId=seen.attributes["version"]),
+        )
+        rights = document.delta([seen.fields["document"]], [self.document])
+        return Step(action="update", address=self.address, reason="differs", acts=acts, changes=changes, touches=rights)
+
+    def remove(self) -> Step:
+        return delete(self.address, self._iam("DeletePolicy"))
+
+    def _create(self) -> Request:
+        params = {"PolicyName": self.name, "PolicyDocument": json.dumps(self.document), "Tags": tag_list(self.tags)}
+        return Request(service="iam", operation="CreatePolicy", params=params)
+
+    def _iam(self, operation: str, **params: Any) -> Request:
+        return Request(service="iam", operation=operation, params={"PolicyArn": self.arn, **params})
+
+
+def named(settings: Settings, name: str, found: Document) -> ManagedPolicy:
+    """A policy of the stage."""
+    return ManagedPolicy(name=name, arn=settings.arn("iam", f"policy/{name}"), document=found, tags=settings.tags)
+
+
+def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
+    request = Request(
+        service="iam", operation="ListPolicyTags", params={"PolicyArn": settings.arn("iam", f"policy/{name}")}
+    )
+    return tags_of((lookup(call, request) or {}).get("Tags", ()))
+
+
+KIND = Kind(
+    name="policy",
+    names=listing("iam", "ListPolicies", "Policies", "PolicyName", token=("Marker", "Marker"), Scope="Local"),
+    tags=_tags,
+    remove=lambda name, settings: named(settings, name, {}).remove(),
+    keep="deployer",
+)

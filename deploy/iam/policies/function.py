@@ -1,0 +1,27 @@
+"""What the Lambda may do (CONTRACTS 79)."""
+
+from __future__ import annotations
+
+from deploy.config.settings import Settings
+from deploy.iam import statements
+from deploy.iam.document import Document, allow, document, service_trust
+from deploy.iam.statements import PICTURES
+
+
+def trust(_: Settings) -> Document:
+    """Lambda alone. It names no source when it takes a role, so that none can be asked for."""
+    return service_trust(["lambda.amazonaws.com"])
+
+
+def policy(settings: Settings) -> Document:
+    """Asks the main endpoint, whose name is in lower case in its ARN; reads pictures of the bucket; logs."""
+    endpoint = settings.arn("sagemaker", f"endpoint/{settings.endpoint_name.lower()}")
+    group = settings.arn("logs", f"log-group:/aws/lambda/{settings.function_name}")
+    return document(
+        (
+            allow("InvokeEndpoint", ["sagemaker:InvokeEndpoint"], [endpoint]),
+            statements.read(settings, PICTURES),
+            allow("LogGroup", ["logs:CreateLogGroup"], [group, f"{group}:*"]),
+            allow("LogStreams", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:log-stream:*"]),
+        )
+    )

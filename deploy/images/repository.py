@@ -1,0 +1,164 @@
+"""An ECR repository of one image: immutable tags, a scan of what is pushed, a lifecycle, who else may pull."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.aws.client import lookup, pages
+from deploy.config.settings import Settings
+from deploy.images.recipe import Kind as ImageKind
+from deploy.planning.resource import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.values import Act, Call, Request, State, Step, differences
+
+UNTAGGED_DAYS = 14
+# By count or age of tagged images it would one day take what a live endpoint starts from: `./inv prune` looks first.
+LIFECYCLE = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": f"What has no tag any more goes after {UNTAGGED_DAYS} days",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": UNTAGGED_DAYS,
+            },
+            "action": {"type": "expire"},
+        }
+    ]
+}
+ENCRYPTION = "AES256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """A repository that should be. With `lambda_of`, the ARN of a function, Lambda may pull for it (CONTRACTS 64)."""
+
+    name: str
+    arn: str
+    tags: Mapping[str, str]
+    lambda_of: str = ""
+
+    @property
+    def address(self) -> str:
+        return f"repository/{self.name}"
+
+    def desired(self) -> dict[str, Any]:
+        policy = {"policy": self._policy()} if self.lambda_of else {}
+        return {"tag_mutability": "IMMUTABLE", "scan_on_push": True, "lifecycle": LIFECYCLE, **policy}
+
+    def read(self, call: Call) -> State | None:
+        listed = lookup(call, Request(service="ecr", operation="DescribeRepositories", params=self._names()))
+        if listed is None:
+            return None
+        found = listed["repositories"][0]
+        lifecycle = lookup(call, self._ecr("GetLifecyclePolicy")) or {}
+        policy = lookup(call, self._ecr("GetRepositoryPolicy")) or {}
+        tags = call(Request(service="ecr", operation="ListTagsForResource", params={"resourceArn": self.arn}))
+        return State(
+            fields={
+                "tag_mutability": found.get("imageTagMutability"),
+                "scan_on_push": found.get("imageScanningConfiguration", {}).get("scanOnPush"),
+                "lifecycle": _document(lifecycle.get("lifecyclePolicyText")),
+                "policy": _document(policy.get("policyText")),
+            },
+            attributes={"uri": str(found["repositoryUri"])},
+            tags=tags_of(tags["tags"]),
+        )
+
+    def plan(self, seen: State | None) -> Step:
+        if seen is None:
+            later = {"lifecycle", "policy"} & set(self.desired())
+            acts = (self._create(), *self._settle(later))
+            return Step(action="create", address=self.address, reason="does not exist", acts=acts)
+        require_ours(self.address, seen, self.tags)
+        changes = differences(seen.fields, self.desired())
+        if not changes:
+            return unchanged(self.address)
+        acts = self._settle({change.field for change in changes})
+        return Step(action="update", address=self.address, reason="differs", acts=acts, changes=changes)
+
+    def remove(self) -> Step:
+        return delete(self.address, self._ecr("DeleteRepository", force=True), touches="every image in it")
+
+    def _create(self) -> Request:
+        """Tags come with it, so that even a half-made one is known as ours (CONTRACTS 73, 75)."""
+        return self._ecr(
+            "CreateRepository",
+            imageTagMutability="IMMUTABLE",
+            imageScanningConfiguration={"scanOnPush": True},
+            encryptionConfiguration={"encryptionType": ENCRYPTION},
+            tags=tag_list(self.tags),
+        )
+
+    def _settle(self, names: Collection[str]) -> tuple[Act, ...]:
+        requests = {
+            "tag_mutability": self._ecr("PutImageTagMutability", imageTagMutability="IMMUTABLE"),
+            "scan_on_push": self._ecr("PutImageScanningConfiguration", imageScanningConfiguration={"scanOnPush": True}),
+            "lifecycle": self._ecr("PutLifecyclePolicy", lifecyclePolicyText=json.dumps(LIFECYCLE)),
+            "policy": self._ecr("SetRepositoryPolicy", policyText=json.dumps(self._policy())),
+        }
+        return tuple(request for name, request in requests.items() if name in names)
+
+    def _policy(self) -> dict[str, Any]:
+        return {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "LambdaPulls",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                    "Condition": {"ArnLike": {"aws:SourceArn": [self.lambda_of, f"{self.lambda_of}:*"]}},
+                }
+            ],
+        }
+
+    def _ecr(self, operation: str, **params: Any) -> Request:
+        return Request(service="ecr", operation=operation, params={"repositoryName": self.name, **params})
+
+    def _names(self) -> dict[str, Any]:
+        return {"repositoryNames": [self.name]}
+
+
+def repository(settings: Settings, kind: ImageKind) -> Repository:
+    """The stage's repository of one image."""
+    name = settings.repository_name(kind)
+    lambda_of = settings.arn("lambda", f"function:{settings.function_name}") if kind == "lambda" else ""
+    return Repository(name=name, arn=_arn(settings, name), tags=settings.tags, lambda_of=lambda_of)
+
+
+def _arn(settings: Settings, name: str) -> str:
+    return settings.arn("ecr", f"repository/{name}")
+
+
+def _document(text: str | None) -> Any:
+    return json.loads(text) if text else None
+
+
+def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
+    request = Request(service="ecr", operation="ListTagsForResource", params={"resourceArn": _arn(settings, name)})
+    return tags_of((lookup(call, request) or {}).get("tags", ()))
+
+
+def _remove(name: str, settings: Settings) -> Step:
+    return Repository(name=name, arn=_arn(settings, name), tags=settings.tags).remove()
+
+
+def _state(name: str, _: Settings, call: Call) -> str:
+    request = Request(service="ecr", operation="DescribeImages", params={"repositoryName": name})
+    count = sum(1 for _ in pages(call, request, items="imageDetails", token=("nextToken", "nextToken")))
+    return f"{count} image{'' if count == 1 else 's'}"
+
+
+KIND = Kind(
+    name="repository",
+    names=listing("ecr", "DescribeRepositories", "repositories", "repositoryName", token=("nextToken", "nextToken")),
+    tags=_tags,
+    remove=_remove,
+    state=_state,
+    keep="images",
+)

@@ -1,0 +1,44 @@
+"""Jobs of SageMaker that run: none should outlive its stage, so `down` stops them. Ended ones cost nothing and stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from deploy.config.settings import Settings
+from deploy.planning.resource import Kind, delete, listing, sagemaker_tags
+from deploy.values import Call, Request, Step, Wait
+
+TRIAL = re.compile(r".*-\d{3}-[0-9a-f]{8}")  # a training job that a tuning job launched, and stops
+PATIENCE_S = 600
+
+
+def _kind(name: str, noun: str, arn: str, items: str) -> Kind:
+    """One kind of job; `noun` is as in SageMaker's operations, `items` the list operation's answer."""
+    listed = listing(
+        "sagemaker", f"List{noun}s", items, f"{noun}Name", StatusEquals="InProgress", NameContains="{prefix}"
+    )
+
+    def names(settings: Settings, call: Call) -> Iterator[str]:
+        return (each for each in listed(settings, call) if noun != "TrainingJob" or not TRIAL.fullmatch(each))
+
+    def remove(job: str, _: Settings) -> Step:
+        params = {f"{noun}Name": job}
+        ended = Wait(
+            request=Request(service="sagemaker", operation=f"Describe{noun}", params=params),
+            path=f"{noun}Status",
+            until=("Stopped", "Completed", "Failed"),
+            timeout=PATIENCE_S,
+        )
+        stop = Request(service="sagemaker", operation=f"Stop{noun}", params=params)
+        return delete(f"{name}/{job}", stop, ended, touches="it runs, and is stopped")
+
+    return Kind(name=name, names=names, tags=sagemaker_tags(arn), remove=remove, state=lambda *_: "InProgress")
+
+
+KINDS = (
+    _kind("tuning-job", "HyperParameterTuningJob", "hyper-parameter-tuning-job", "HyperParameterTuningJobSummaries"),
+    _kind("training-job", "TrainingJob", "training-job", "TrainingJobSummaries"),
+    _kind("transform-job", "TransformJob", "transform-job", "TransformJobSummaries"),
+)
+NAMES = tuple(kind.name for kind in KINDS)

@@ -1,0 +1,41 @@
+"""From what should be and a snapshot to a Plan: pure, so a dry run and a real one share it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from deploy.config.settings import Settings
+from deploy.planning.resource import Kind, Resource
+from deploy.values import Plan, Snapshot, State, Step
+
+
+def plan(resources: Sequence[Resource], snapshot: Snapshot) -> Plan:
+    """One step for each resource, in their order (what is used comes before what uses it).
+
+    Raises DeployError when something of that name exists and is not ours.
+    """
+    steps = tuple(resource.plan(snapshot.get(resource.address)) for resource in resources)
+    return Plan(steps=steps, known=_known(snapshot))
+
+
+def teardown(settings: Settings, found: Mapping[str, State], kinds: Mapping[str, Kind]) -> Plan:
+    """Deletes all of an inventory, users before what they use."""
+    return Plan(steps=tuple(_removal(settings, address, kinds) for address in found))
+
+
+def summary(steps: Iterable[Step]) -> str:
+    """ "2 to create, 1 to update", or that there is nothing to do."""
+    counts: dict[str, int] = {}
+    for step in steps:
+        if step.action != "none":
+            counts[step.action] = counts.get(step.action, 0) + 1
+    return ", ".join(f"{count} to {action}" for action, count in counts.items()) or "nothing to do"
+
+
+def _known(snapshot: Snapshot) -> dict[str, Mapping[str, str]]:
+    return {address: state.attributes for address, state in snapshot.items() if state is not None}
+
+
+def _removal(settings: Settings, address: str, kinds: Mapping[str, Kind]) -> Step:
+    kind, _, name = address.partition("/")
+    return kinds[kind].remove(name, settings)

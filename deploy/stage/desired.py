@@ -1,0 +1,48 @@
+"""Which resources should be, in the order in which they are made: what is used comes before what uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deploy.config.settings import Settings
+from deploy.endpoints.resources import Serving, endpoint
+from deploy.endpoints.scaling import function_targets
+from deploy.function.alias import alias
+from deploy.function.concurrency import concurrency
+from deploy.function.function import function
+from deploy.function.function_url import function_url
+from deploy.iam.deployer_role import deployer_role
+from deploy.iam.role import endpoint_role, function_role, training_role
+from deploy.planning.resource import Resource
+from deploy.storage.bucket import bucket
+from deploy.storage.log_group import endpoint_group, function_group
+
+
+def foundation(settings: Settings) -> tuple[Resource, ...]:
+    """What data and training need: the bucket and the roles."""
+    roles = (training_role(settings), endpoint_role(settings), function_role(settings), *deployer_role(settings))
+    return (bucket(settings), *roles)
+
+
+def serving(settings: Settings, *, endpoints: Mapping[str, Serving], lambda_image: str) -> tuple[Resource, ...]:
+    """What answers: for each endpoint (by its name in AWS) models, alarms, configuration and endpoint; and, once the
+    main one is among them, the function. Images are URIs as AWS is told them. Raises DeployError for what cannot work.
+    """
+    made: list[Resource] = [endpoint_group(settings, name) for name in endpoints]
+    made += [each for name, serving in endpoints.items() for each in endpoint(settings, name, serving)]
+    if settings.endpoint_name in endpoints:
+        made += front(settings, image=lambda_image)
+    return tuple({each.address: each for each in made}.values())  # two endpoints may serve one model
+
+
+def front(settings: Settings, *, image: str) -> tuple[Resource, ...]:
+    """The function in front of the main endpoint, and what hangs on it. Its alias moves before its concurrency changes:
+    of an alias that Lambda is still moving no concurrency can be changed."""
+    return (
+        function_group(settings),
+        function(settings, image=image),
+        alias(settings, image=image),
+        concurrency(settings),
+        *function_targets(settings),
+        function_url(settings),
+    )

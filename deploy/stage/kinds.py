@@ -1,0 +1,34 @@
+"""Every kind of resource, in the order in which `down` deletes: what uses another thing goes before it."""
+
+from __future__ import annotations
+
+from deploy.autoscaling import scalable_target
+from deploy.endpoints import alarm, endpoint, endpoint_config, model
+from deploy.function import function
+from deploy.iam import deployer_role, instance_profile, managed_policy, role
+from deploy.images import repository
+from deploy.jobs import ec2_instance, running_job, security_group
+from deploy.notebook import resource
+from deploy.planning.resource import Kind
+from deploy.storage import bucket, log_group
+
+KINDS: tuple[Kind, ...] = (
+    scalable_target.KIND,
+    *running_job.KINDS,
+    *resource.KINDS,
+    function.KIND,
+    endpoint.KIND,
+    endpoint_config.KIND,
+    model.KIND,
+    alarm.KIND,
+    ec2_instance.KIND,
+    instance_profile.KIND,
+    security_group.KIND,
+    log_group.KIND,
+    repository.KIND,
+    role.KIND,
+    bucket.KIND,
+    deployer_role.KIND,
+    managed_policy.KIND,
+)
+BY_NAME = {kind.name: kind for kind in KINDS}

@@ -1,0 +1,119 @@
+"""Log groups of our own: made before a service makes them, so that retention and tags hold from the first line.
+
+The groups that the whole account shares (/aws/sagemaker/TrainingJobs, …/TransformJobs, …/NotebookInstances) are
+nobody's: they are neither changed nor deleted, and what our jobs wrote there stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.aws.client import lookup, pages
+from deploy.config.settings import Settings
+from deploy.planning.resource import Kind, delete, require_ours, unchanged
+from deploy.values import Act, Call, Request, State, Step, differences
+
+ENDPOINTS = "/aws/sagemaker/Endpoints/"
+FUNCTIONS = "/aws/lambda/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogGroup:
+    """A log group that should be. `arn` is without the ":*" that CloudWatch shows it with."""
+
+    name: str
+    arn: str
+    retention_days: int
+    tags: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"log-group/{self.name}"
+
+    def desired(self) -> dict[str, Any]:
+        return {"retention_days": self.retention_days}
+
+    def read(self, call: Call) -> State | None:
+        request = _logs("DescribeLogGroups", logGroupNamePrefix=self.name)
+        groups = pages(call, request, items="logGroups", token=("nextToken", "nextToken"))
+        found = next((group for group in groups if group["logGroupName"] == self.name), None)
+        if found is None:
+            return None
+        return State(fields={"retention_days": found.get("retentionInDays")}, tags=_tags_of(self.arn, call))
+
+    def plan(self, seen: State | None) -> Step:
+        """A group without any tags was made by the service, for something that is ours: it is taken over."""
+        retain = _logs("PutRetentionPolicy", logGroupName=self.name, retentionInDays=self.retention_days)
+        if seen is None:
+            create = _logs("CreateLogGroup", logGroupName=self.name, tags=dict(self.tags))
+            return Step(action="create", address=self.address, reason="does not exist", acts=(create, retain))
+        if seen.tags:
+            require_ours(self.address, seen, self.tags)
+        changes = differences(seen.fields, self.desired())
+        if not changes and seen.tags:
+            return unchanged(self.address)
+        acts: list[Act] = [] if seen.tags else [_logs("TagResource", resourceArn=self.arn, tags=dict(self.tags))]
+        acts += [retain] if changes else []
+        reason = "differs" if seen.tags else "was made by the service, without tags"
+        shorter = changes and (seen.fields["retention_days"] or 10**6) > self.retention_days
+        touches = f"lines older than {self.retention_days} days are deleted" if shorter else ""
+        return Step(
+            action="update", address=self.address, reason=reason, acts=tuple(acts), changes=changes, touches=touches
+        )
+
+    def remove(self) -> Step:
+        return delete(self.address, _logs("DeleteLogGroup", logGroupName=self.name), touches="all lines in it")
+
+
+def log_group(settings: Settings, name: str) -> LogGroup:
+    """A group of this stage's with the retention of [logs]."""
+    arn = settings.arn("logs", f"log-group:{name}")
+    return LogGroup(name=name, arn=arn, retention_days=settings.logs.retention_days, tags=settings.tags)
+
+
+def endpoint_group(settings: Settings, endpoint: str) -> LogGroup:
+    return log_group(settings, f"{ENDPOINTS}{endpoint}")
+
+
+def function_group(settings: Settings) -> LogGroup:
+    return log_group(settings, f"{FUNCTIONS}{settings.function_name}")
+
+
+def ec2_group(settings: Settings) -> LogGroup:
+    """Where training on EC2 writes."""
+    return log_group(settings, f"/kennel/{settings.prefix}/ec2")
+
+
+def _names(settings: Settings, call: Call) -> Iterator[str]:
+    """Groups whose names can be the stage's."""
+    for start in (f"{FUNCTIONS}{settings.prefix}", f"{ENDPOINTS}{settings.prefix}", f"/kennel/{settings.prefix}/"):
+        request = _logs("DescribeLogGroups", logGroupNamePrefix=start)
+        for group in pages(call, request, items="logGroups", token=("nextToken", "nextToken")):
+            name = str(group["logGroupName"])
+            if start.endswith("/") or name == start or name.startswith(f"{start}-"):
+                yield name
+
+
+def _tags_of(arn: str, call: Call) -> dict[str, str]:
+    return dict((lookup(call, _logs("ListTagsForResource", resourceArn=arn)) or {}).get("tags", {}))
+
+
+def _state(name: str, _: Settings, call: Call) -> str:
+    groups = call(_logs("DescribeLogGroups", logGroupNamePrefix=name))["logGroups"]
+    days = next((each.get("retentionInDays") for each in groups if each["logGroupName"] == name), None)
+    return f"kept {days} days" if days else "kept for ever"
+
+
+def _logs(operation: str, **params: Any) -> Request:
+    return Request(service="logs", operation=operation, params=params)
+
+
+KIND = Kind(
+    name="log-group",
+    names=_names,
+    tags=lambda name, settings, call: _tags_of(log_group(settings, name).arn, call),
+    remove=lambda name, settings: log_group(settings, name).remove(),
+    state=_state,
+)

@@ -1,0 +1,60 @@
+"""Application Auto Scaling as the server takes it: its operations, and the autoscaler that the monitor calls."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from localcloud.applicationautoscaling.autoscaler import Autoscaler
+from localcloud.applicationautoscaling.policies import Policies
+from localcloud.applicationautoscaling.records import Records
+from localcloud.applicationautoscaling.scalable import (
+    ProvisionedConcurrency,
+    Scalable,
+    VariantCount,
+    VariantProvisionedConcurrency,
+)
+from localcloud.applicationautoscaling.targets import Targets
+from localcloud.cloud import Cloud
+from localcloud.gateway.service import Service
+from localcloud.s3 import client
+
+# The service-linked roles (CONTRACTS 52), by namespace.
+ROLES = {
+    "sagemaker": "sagemaker.application-autoscaling.amazonaws.com/"
+    "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
+    "lambda": "lambda.application-autoscaling.amazonaws.com/"
+    "AWSServiceRoleForApplicationAutoScaling_LambdaConcurrency",
+}  # fmt: skip
+
+
+def scalables(cloud: Cloud) -> dict[str, Scalable]:
+    """What can be scaled, by dimension. Reached through localcloud's own port, as the real service does."""
+
+    @cache
+    def door(service: str) -> Any:
+        return client(service, cloud.endpoint_url, cloud.region)
+
+    return {
+        "sagemaker:variant:DesiredInstanceCount": VariantCount(sagemaker=lambda: door("sagemaker")),
+        "sagemaker:variant:DesiredProvisionedConcurrency": VariantProvisionedConcurrency(
+            sagemaker=lambda: door("sagemaker")
+        ),
+        "lambda:function:ProvisionedConcurrency": ProvisionedConcurrency(functions=lambda: door("lambda")),
+    }
+
+
+def service(cloud: Cloud, reached: Mapping[str, Scalable] | None = None) -> tuple[Service, Callable[[float], None]]:
+    """Return the room, and what the monitor calls at every tick. `reached` are the scalables, for tests."""
+    dimensions, scale = reached or scalables(cloud), cloud.minute / 60
+    records = Records(arn=cloud.arn, now=cloud.now)
+    targets = Targets(
+        records=records, alarms=cloud.alarms, scalables=dimensions,
+        role=lambda namespace: f"arn:aws:iam::{cloud.account}:role/aws-service-role/{ROLES[namespace]}",
+    )  # fmt: skip
+    policies = Policies(records=records, alarms=cloud.alarms, scale=scale)
+    autoscaler = Autoscaler(
+        records=records, alarms=cloud.alarms, metrics=cloud.metrics, scalables=dimensions, next_run=policies.next_run,
+        scale=scale,
+    )  # fmt: skip
+    handlers = targets.handlers() | policies.handlers()
+    return Service(name="application-autoscaling", handlers=handlers), autoscaler.look

@@ -1,0 +1,242 @@
+"""The real Runtime Interface Emulator: where it comes from, and one container of a function under it.
+
+The binary is in the wheel of aws-sam-cli, fetched once by package name with a pinned hash (CONTRACTS 61, 62, 65).
+"""
+
+import fcntl
+import hashlib
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.cloudwatch.logs import LogPump
+from localcloud.containers.engine import ContainerSpec, Image, Mount
+from localcloud.containers.http import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
+from localcloud.errors import LocalcloudError
+
+PORT = 8080
+PATH = "/2015-03-31/functions/function/invocations"
+USER = "993:990"  # Lambda runs every image as an unprivileged user of its own, whatever USER says
+START_SECONDS = 10.0
+CACHE = Path(__file__).resolve().parents[2] / ".kennel" / "cache" / "rie"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """The emulator for one architecture: its name in the wheel and its checksum."""
+
+    name: str
+    sha256: str
+
+
+PACKAGE = "aws-sam-cli==1.170.0"
+WHEEL_SHA256 = ("24ebaf5ecba38dc1758089968cb89ab61e124b84e92a344fc7a2771a47f4d0bf",
+                "5fbaadba4beada832ad6fba1edeb8a1b32bb7a8fcff28168e47f788064e4f878")  # fmt: skip
+BINARIES = {
+    "amd64": Binary(
+        name="aws-lambda-rie-x86_64", sha256="6b1e686e62ab2baf5759c412c4864276ef2a88b094fca53ec070637ccba9b9a5"
+    ),
+    "arm64": Binary(
+        name="aws-lambda-rie-arm64", sha256="ec2e5d09633d853834c008b1ef264bf834b258a94d551d2b2074966494b39a21"
+    ),
+}
+ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}  # Lambda's word → Docker's
+MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
+
+
+def host_architecture() -> str:
+    """Return this machine's architecture in Lambda's words."""
+    return MACHINES.get(platform.machine().lower(), "x86_64")
+
+
+def fetch(architecture: str, cache: Path = CACHE) -> Path:
+    """Return the emulator's path for Docker's `architecture`, fetched the first time. Raises LocalcloudError.
+
+    Two processes may ask at once: the second waits for the first.
+    """
+    binary = BINARIES[architecture]
+    target = cache / binary.name
+    if target.exists():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            _install(binary, target)
+    return target
+
+
+def _install(binary: Binary, target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        requirements = Path(scratch) / "requirements.txt"
+        hashes = " ".join(f"--hash=sha256:{digest}" for digest in WHEEL_SHA256)
+        requirements.write_text(f"{PACKAGE} {hashes}\n")
+        command = [
+            sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:",
+            "--require-hashes", "--python", sys.executable, "--target", f"{scratch}/wheel", "-r", str(requirements),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = done.stderr.strip()[-500:]
+            raise LocalcloudError(f"cannot fetch Lambda's Runtime Interface Emulator ({PACKAGE}): {said}")
+        found = Path(scratch) / "wheel" / "samcli" / "local" / "rapid" / binary.name
+        if hashlib.sha256(found.read_bytes()).hexdigest() != binary.sha256:
+            raise LocalcloudError(f"{binary.name} of {PACKAGE} is not the file that localcloud knows: its hash differs")
+        found.chmod(0o755)
+        shutil.move(found, target)
+
+
+def container_spec(
+    cloud: Cloud, config: Mapping[str, Any], image: Image, *, emulator: Path, mark: str
+) -> ContainerSpec:
+    """Return one execution environment of a function: read-only but /tmp, unprivileged, bounded (CONTRACTS 62, 65)."""
+    name, version, memory = config["FunctionName"], config["Version"], int(config["MemorySize"])
+    override = config.get("ImageConfigResponse", {}).get("ImageConfig", {})
+    entrypoint = tuple(override.get("EntryPoint") or image.entrypoint)
+    command = tuple(override.get("Command") or image.command)
+    environment = {
+        "AWS_REGION": cloud.region,
+        "AWS_DEFAULT_REGION": cloud.region,
+        "AWS_ACCESS_KEY_ID": "localcloud",
+        "AWS_SECRET_ACCESS_KEY": "localcloud",
+        "AWS_SESSION_TOKEN": "localcloud",
+        "AWS_ENDPOINT_URL": cloud.container_url,
+        **config.get("Environment", {}).get("Variables", {}),
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(config["Timeout"]),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+    }
+    return ContainerSpec(
+        image=image.id,
+        name=f"{cloud.instance}-function-{name}-{mark}",
+        entrypoint=("/rie",),
+        command=("--log-level", "error", *entrypoint, *command),
+        environment=environment,
+        mounts=(Mount(source=str(emulator), target="/rie", read_only=True),),
+        tmpfs={"/tmp": f"size={config['EphemeralStorage']['Size']}m,mode=1777"},  # noqa: S108 (the container's)
+        publish=(PORT,),
+        memory=memory * 1024 * 1024,
+        read_only=True,
+        user=USER,
+        labels={"kennel.function": name, "kennel.version": version},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an invocation came to: the payload, and `error` = "Unhandled" when the function failed."""
+
+    payload: bytes
+    error: str | None = None
+
+
+def outcome(status: int, body: bytes) -> Outcome:
+    """Tell a result from a failure: the emulator marks neither but by what it sends.
+
+    A time-out is plain text, a runtime that ended is a 502, and a raised error is an object with exactly the members
+    that Lambda's runtimes send.
+    """
+    if status != 200:
+        return Outcome(payload=body, error="Unhandled")
+    if body.startswith(b"Task timed out after "):
+        told = {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {uuid.uuid4()} Error: {body.decode()}"}
+        return Outcome(payload=json.dumps(told).encode(), error="Unhandled")
+    if body.startswith(b"{") and b'"errorMessage"' in body[:2_000_000]:
+        try:
+            keys = set(json.loads(body))
+        except ValueError:
+            keys = set()
+        if {"errorMessage", "errorType"} <= keys <= {"errorMessage", "errorType", "stackTrace", "requestId"}:
+            return Outcome(payload=body, error="Unhandled")
+    return Outcome(payload=body)
+
+
+@dataclass(kw_only=True, eq=False)
+class Sandbox:
+    """One execution environment: a container that runs one invocation at a time."""
+
+    container: str
+    wire: Wire
+    tail: "deque[str]"
+    idle_since: float = 0.0
+    reported: threading.Event = field(default_factory=threading.Event)
+
+    def invoke(self, payload: bytes, timeout: float, context: str | None = None) -> Outcome | None:
+        """Run one event; None when the container died under it. The emulator ends it after `timeout` seconds."""
+        self.tail.clear()
+        self.reported.clear()
+        try:
+            headers = {"X-Amz-Client-Context": context} if context else {}
+            reply = self.wire.request("POST", PATH, body=payload, headers=headers, timeout=timeout + 30)
+        except (UnreachableError, BrokenError, TimedOutError):
+            return None
+        return outcome(reply.status, reply.body)
+
+    def heard(self, line: str) -> None:
+        """Take one line of output: the last 4 KB are LogResult."""
+        self.tail.append(line)
+        if line.startswith("REPORT RequestId"):
+            self.reported.set()
+
+
+@dataclass(kw_only=True)
+class Sandboxes:
+    """Starts and ends execution environments."""
+
+    cloud: Cloud
+    emulator: Callable[[str], Path] = fetch
+    connect: Callable[[str, int], Wire] = PooledWire
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    direct: bool = sys.platform == "linux"
+
+    def start(self, config: Mapping[str, Any], image: Image) -> Sandbox:
+        """Run a container and wait until the emulator listens. Raises EngineError or LocalcloudError."""
+        mark = uuid.uuid4().hex
+        emulator = self.emulator(image.architecture)
+        state = self.cloud.engine.run(container_spec(self.cloud, config, image, emulator=emulator, mark=mark[:12]))
+        stream = f"{self.cloud.now():%Y/%m/%d}/[{config['Version']}]{mark}"
+        addresses = [(state.address, PORT)] if self.direct and state.address else []
+        addresses += [("127.0.0.1", state.ports[PORT])] if PORT in state.ports else []
+        wires = [self.connect(host, port) for host, port in addresses]
+        until = self.clock() + START_SECONDS
+        while (wire := next((wire for wire in wires if _listens(wire)), None)) is None:
+            if self.clock() > until:
+                said = b"".join(self.cloud.engine.logs(state.id, tail=5)).decode(errors="replace").strip()
+                self.cloud.engine.remove(state.id)
+                raise LocalcloudError(f"function {config['FunctionName']} did not start: {said or 'it said nothing'}")
+            self.sleep(0.02)
+        made = Sandbox(container=state.id, wire=wire, tail=deque(maxlen=200))
+        LogPump(
+            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, f"/aws/lambda/{config['FunctionName']}",
+            stream, now=self.cloud.now, seen=made.heard,
+        ).start()  # fmt: skip
+        return made
+
+    def end(self, sandbox: Sandbox) -> None:
+        """Remove the container at once, as Lambda freezes and drops an environment."""
+        sandbox.wire.close()
+        self.cloud.engine.remove(sandbox.container)
+
+
+def _listens(wire: Wire) -> bool:
+    """Tell whether the emulator takes requests: any answer will do."""
+    try:
+        wire.request("GET", "/", body=None, headers={}, timeout=2)
+    except (UnreachableError, BrokenError, TimedOutError):
+        return False
+    return True

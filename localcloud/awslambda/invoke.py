@@ -1,0 +1,146 @@
+"""Invoke: one event to one execution environment, with Lambda's limits (CONTRACTS 65)."""
+
+import base64
+import json
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from localcloud.awslambda.configuration import Params, not_now
+from localcloud.awslambda.emulator import Outcome
+from localcloud.awslambda.functions import Function, Functions, Release
+from localcloud.awslambda.metrics import FunctionMetrics
+from localcloud.errors import ApiError
+from localcloud.sagemaker.hosting.traffic import choose_variant
+
+SYNC_LIMIT = 6_291_456
+ASYNC_LIMIT = 1_048_576
+RETRY_SECONDS = (1.0, 2.0)  # Lambda retries an asynchronous event twice, after one and two minutes: too long to watch
+
+
+@dataclass(kw_only=True)
+class Invoker:
+    """Runs events. `pause` waits and tells whether everything is closing; `point` gives a number in [0, 1)."""
+
+    functions: Functions
+    pause: Callable[[float], bool]
+    point: Callable[[], float] = random.random
+    metrics: FunctionMetrics = field(default_factory=FunctionMetrics)
+
+    def handlers(self) -> dict[str, Callable[[Params], Params]]:
+        return {"Invoke": self.invoke, "InvokeWithResponseStream": _no_streams, "InvokeAsync": _no_streams}
+
+    def invoke(self, params: Params) -> Params:
+        """Answer Invoke: RequestResponse, Event or DryRun."""
+        function, qualifier = self.functions.find(params)
+        release = self.release(function, qualifier)
+        if release.config["State"] != "Active":
+            raise not_now(release.config)
+        kind, payload = params.get("InvocationType", "RequestResponse"), params.get("Payload") or b"{}"
+        check_payload(payload, SYNC_LIMIT if kind == "RequestResponse" else ASYNC_LIMIT)
+        version = release.config["Version"]
+        if kind == "DryRun":
+            return {"StatusCode": 204, "ExecutedVersion": version}
+        if kind == "Event":
+            self.functions.spawn(self._later, function, release, payload)
+            return {"StatusCode": 202}
+        want_log = params.get("LogType") == "Tail"
+        result, tail = self.run(function, release, payload, want_log=want_log, context=params.get("ClientContext"))
+        answer: Params = {"StatusCode": 200, "ExecutedVersion": version, "Payload": result.payload}
+        if result.error:
+            answer["FunctionError"] = result.error
+        if want_log:
+            answer["LogResult"] = base64.b64encode(tail[-4096:].encode()).decode()
+        return answer
+
+    def release(self, function: Function, qualifier: str | None) -> Release:
+        """Return the release to run; an alias with RoutingConfig splits its traffic."""
+        extra = function.aliases.get(qualifier or "", {}).get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        if not extra:
+            return function.at(qualifier)
+        main = function.aliases[str(qualifier)]["FunctionVersion"]
+        weights = {main: 1.0 - sum(extra.values()), **extra}
+        return function.at(choose_variant(weights, self.point()))
+
+    def run(
+        self,
+        function: Function,
+        release: Release,
+        payload: bytes,
+        *,
+        want_log: bool = False,
+        context: str | None = None,
+    ) -> tuple[Outcome, str]:
+        """Run one event within the function's concurrency; return what came of it and the log's tail."""
+        try:
+            function.gate.enter()
+        except ApiError:
+            self.metrics.throttled(function.name)
+            raise
+        began = self.metrics.clock()
+        try:
+            with self.metrics.running(function.name, str(release.config["Version"])):
+                result, tail = _in_sandbox(release, payload, want_log=want_log, context=context)
+        finally:
+            function.gate.leave()
+        outcome = result or killed()
+        self.metrics.ended(function.name, self.metrics.clock() - began, is_error=bool(outcome.error))
+        return outcome, tail
+
+    def _later(self, function: Function, release: Release, payload: bytes) -> None:
+        """Run an asynchronous event: again while throttled, twice again when it fails."""
+        tries = list(RETRY_SECONDS)
+        while True:
+            try:
+                result, _ = self.run(function, release, payload)
+                if not result.error or not tries:
+                    return
+                wait = tries.pop(0)
+            except ApiError as error:
+                if error.status != 429:
+                    return
+                wait = 1.0
+            if self.pause(wait):
+                return
+
+
+def _in_sandbox(release: Release, payload: bytes, *, want_log: bool, context: str | None) -> tuple[Outcome | None, str]:
+    """What came of an event (None: the environment died) and the log's tail."""
+    sandbox = release.pool.take()
+    result: Outcome | None = None
+    try:
+        result = sandbox.invoke(payload, float(release.config["Timeout"]), context)
+        if want_log:
+            sandbox.reported.wait(1.0)  # the output comes by another way than the answer
+        tail = "\n".join(list(sandbox.tail)) if want_log else ""
+    finally:
+        release.pool.give_back(sandbox, usable=result is not None)
+    return result, tail
+
+
+def check_payload(payload: bytes, limit: int) -> None:
+    """Refuse an event that is too large or no JSON (CONTRACTS 65)."""
+    if len(payload) > limit:
+        raise ApiError(
+            "RequestTooLargeException",
+            f"Request must be smaller than {limit} bytes for the InvokeFunction operation", 413, Type="User",
+        )  # fmt: skip
+    try:
+        json.loads(payload)
+    except ValueError as error:
+        raise ApiError(
+            "InvalidRequestContentException", f"Could not parse request body into json: {error}", 400, Type="User"
+        ) from None
+
+
+def killed() -> Outcome:
+    """Return what Lambda says of an environment that died, as for lack of memory."""
+    told = f"RequestId: {uuid.uuid4()} Error: Runtime exited with error: signal: killed"
+    return Outcome(
+        payload=json.dumps({"errorType": "Runtime.ExitError", "errorMessage": told}).encode(), error="Unhandled"
+    )
+
+
+def _no_streams(_: Params) -> Params:
+    raise ApiError("InvalidParameterValueException", "localcloud does not have this yet: use Invoke.", 400)

@@ -1,0 +1,179 @@
+"""Function URLs: an HTTP request becomes an event of version 2.0, the result an HTTP answer (CONTRACTS 70, 71)."""
+
+import base64
+import json
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from localcloud.awslambda.configuration import Params
+from localcloud.awslambda.functions import Function
+from localcloud.awslambda.invoke import SYNC_LIMIT, Invoker
+from localcloud.errors import ApiError
+from localcloud.gateway.protocol import Answer
+from localcloud.gateway.service import Request
+
+TEXTUAL = ("text/", "application/json", "application/xml", "application/javascript")
+MINUTES_5 = 300.0  # seconds that a signature lasts
+SIGNATURE = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[^/,]+/(?P<scope>[^,]+), ?SignedHeaders=(?P<names>[^,]+), ?Signature=[0-9a-f]{64}"
+)
+URL_ACTIONS = frozenset({"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"})
+
+
+def event(request: Request, *, path: str, now: float) -> Params:
+    """Return the event that a function gets for a request to its URL; `now` in seconds since the epoch."""
+    headers = dict(request.headers)
+    textual = headers.get("content-type", "text/plain").startswith(TEXTUAL)
+    made: Params = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": request.query,
+        "headers": headers,
+        "requestContext": {
+            "accountId": "anonymous",
+            "apiId": "localcloud",
+            "domainName": headers.get("host", ""),
+            "domainPrefix": "localcloud",
+            "http": {
+                "method": request.method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": request.source,
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": str(uuid.uuid4()),
+            "routeKey": "$default",
+            "stage": "$default",
+            "timeEpoch": int(now * 1000),
+        },
+        "isBase64Encoded": bool(request.body) and not textual,
+    }
+    if request.query:
+        made["queryStringParameters"] = _joined(parse_qsl(request.query, keep_blank_values=True))
+    if cookies := headers.pop("cookie", ""):
+        made["cookies"] = [cookie.strip() for cookie in cookies.split(";")]
+    if request.body:
+        made["body"] = request.body.decode(errors="replace") if textual else base64.b64encode(request.body).decode()
+    return made
+
+
+def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Join the values of a repeated parameter with commas, as version 2.0 does."""
+    found: dict[str, str] = {}
+    for key, value in pairs:
+        found[key] = f"{found[key]},{value}" if key in found else value
+    return found
+
+
+def answer(payload: bytes) -> Answer:
+    """Turn a function's result into HTTP: an object with statusCode says it all, anything else is a JSON body."""
+    try:
+        result: Any = json.loads(payload)
+    except ValueError:
+        result = payload.decode(errors="replace")
+    if not isinstance(result, dict) or "statusCode" not in result:
+        body = result if isinstance(result, str) else json.dumps(result)
+        return Answer(status=200, headers={"Content-Type": "application/json"}, body=body.encode())
+    headers = {"Content-Type": "application/json"}
+    headers |= {name.title(): str(value) for name, value in (result.get("headers") or {}).items()}
+    body = result.get("body") or ""
+    text = body if isinstance(body, str) else json.dumps(body)
+    raw = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode()
+    return Answer(status=int(result["statusCode"]), headers=headers, body=raw)
+
+
+def told(status: int, message: str) -> Answer:
+    """Return an answer of the URL itself, not of the function."""
+    body = json.dumps({"Message": message}).encode()
+    return Answer(status=status, headers={"Content-Type": "application/json"}, body=body)
+
+
+def lets_in(statements: Iterable[Mapping[str, Any]], auth: str) -> bool:
+    """Tell whether a policy lets callers of a URL in: since October 2025 it takes both actions (CONTRACTS 70)."""
+    found = {each["Action"] for each in statements if _names_callers(each["Principal"], auth) and _applies(each, auth)}
+    return found >= URL_ACTIONS
+
+
+def _names_callers(principal: Any, auth: str) -> bool:
+    """Everybody for AuthType NONE; signed callers are the account's own, for localcloud knows no others."""
+    return bool(principal == "*" or (auth == "AWS_IAM" and "AWS" in principal))
+
+
+def _applies(statement: Mapping[str, Any], auth: str) -> bool:
+    conditions = statement.get("Condition", {})
+    wanted = conditions.get("StringEquals", {}).get("lambda:FunctionUrlAuthType", auth)
+    return bool(wanted == auth and conditions.get("Bool", {}).get("lambda:InvokedViaFunctionUrl", "true") == "true")
+
+
+def is_signed(request: Request, now: float) -> bool:
+    """Tell whether a request carries a SigV4 signature for Lambda, not older than five minutes.
+
+    The signature itself is not computed again: localcloud takes any credentials and knows no secrets.
+    """
+    query = dict(parse_qsl(request.query))
+    header = SIGNATURE.fullmatch(request.headers.get("authorization", ""))
+    scope, names, when, valid = (
+        (header["scope"], header["names"], request.headers.get("x-amz-date", ""), MINUTES_5)
+        if header
+        else (
+            query.get("X-Amz-Credential", "").partition("/")[2],
+            query.get("X-Amz-SignedHeaders", ""),
+            query.get("X-Amz-Date", ""),
+            float(query.get("X-Amz-Expires", MINUTES_5)),
+        )
+    )
+    if not scope.endswith("/lambda/aws4_request") or "host" not in names.split(";"):
+        return False
+    try:
+        signed = datetime.strptime(when, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return False
+    return signed - MINUTES_5 <= now <= signed + valid
+
+
+@dataclass(kw_only=True)
+class FunctionUrls:
+    """Serves /_localcloud/function-url/NAME[:ALIAS]/…"""
+
+    invoker: Invoker
+
+    def serve(self, request: Request) -> Answer:
+        """Answer one request; `request.path` starts with the function's name."""
+        name, _, rest = request.path.partition("/")
+        try:
+            function, qualifier = self.invoker.functions.find({"FunctionName": unquote(name)})
+            refusal = self._refusal(function, qualifier or "", request)
+            if refusal is not None:
+                return refusal
+            if len(request.body) > SYNC_LIMIT:
+                return told(413, "Request Too Long")
+            now = self.invoker.functions.cloud.now().timestamp()
+            payload = json.dumps(event(request, path="/" + unquote(rest), now=now)).encode()
+            result = self.invoker.invoke({"FunctionName": function.name, "Qualifier": qualifier, "Payload": payload})
+        except ApiError as error:
+            return told(error.status or 500, error.message)
+        if "FunctionError" in result:
+            return told(502, "Internal Server Error")
+        return answer(result["Payload"])
+
+    def _refusal(self, function: Function, qualifier: str, request: Request) -> Answer | None:
+        url = function.urls.get(qualifier)
+        if url is None:
+            return told(403, "Forbidden")
+        auth = str(url["AuthType"])
+        if auth == "AWS_IAM" and not is_signed(request, self.invoker.functions.cloud.now().timestamp()):
+            return told(403, "Forbidden")
+        if lets_in(function.policies.get(qualifier, []), auth):
+            return None
+        who = "'*'" if auth == "NONE" else "the account (localcloud knows no identity policies)"
+        return told(
+            403,
+            f"Forbidden. AuthType {auth} needs two AddPermission calls with Principal {who}: lambda:InvokeFunctionUrl, "
+            "and lambda:InvokeFunction with InvokedViaFunctionUrl.",
+        )

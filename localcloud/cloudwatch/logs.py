@@ -1,0 +1,115 @@
+"""Container output into CloudWatch Logs, live, in batches."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.s3 import client
+
+_BATCH_LINES = 500
+_BATCH_SECONDS = 1.0
+_LINE_LIMIT = 250_000  # CloudWatch's limit on one event, less its overhead
+
+
+class LogSink(Protocol):
+    """Where log lines go; tests hold an in-memory one."""
+
+    def write(self, group: str, stream: str, lines: list[tuple[datetime, str]]) -> None: ...
+
+
+class CloudWatchLogs:
+    """moto's CloudWatch Logs behind localcloud's port. A line that cannot be written is lost; the job goes on."""
+
+    def __init__(self, endpoint_url: str, region: str) -> None:
+        self._client = client("logs", endpoint_url, region)
+        self._made: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def write(self, group: str, stream: str, lines: list[tuple[datetime, str]]) -> None:
+        try:
+            with self._lock:
+                self._make(group, stream)
+            events = [{"timestamp": int(when.timestamp() * 1000), "message": text or " "} for when, text in lines]
+            if events:
+                self._put(group, stream, events)
+        except (BotoCoreError, ClientError):
+            return
+
+    def _put(self, group: str, stream: str, events: list[dict[str, object]]) -> None:
+        """A group that was deleted meanwhile is made again, as AWS's services do."""
+        given = {"logGroupName": group, "logStreamName": stream, "logEvents": events}
+        try:
+            self._client.put_log_events(**given)
+        except self._client.exceptions.ResourceNotFoundException:
+            with self._lock:
+                self._made.discard((group, stream))
+                self._make(group, stream)
+            self._client.put_log_events(**given)
+
+    def _make(self, group: str, stream: str) -> None:
+        if (group, stream) in self._made:
+            return
+        for make, names in (
+            (self._client.create_log_group, {"logGroupName": group}),
+            (self._client.create_log_stream, {"logGroupName": group, "logStreamName": stream}),
+        ):
+            try:
+                make(**names)
+            except self._client.exceptions.ResourceAlreadyExistsException:
+                continue
+        self._made.add((group, stream))
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Whole lines out of chunks, the unfinished last one too; a carriage return ends a line (progress bars)."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        yield from (line.decode(errors="replace")[:_LINE_LIMIT] for line in whole)
+    if rest:
+        yield rest.decode(errors="replace")[:_LINE_LIMIT]
+
+
+class LogPump(threading.Thread):
+    """Follows one container's output into one log stream and tells `seen` each line. Join it after the container."""
+
+    def __init__(
+        self, chunks: Iterable[bytes], sink: LogSink, group: str, stream: str, *,
+        now: Callable[[], datetime], seen: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        super().__init__(daemon=True, name=f"logs-{stream}")
+        self._chunks, self._sink, self._group, self._stream = chunks, sink, group, stream
+        self._now, self._seen = now, seen
+        self._waiting: list[tuple[datetime, str]] = []
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        self._sink.write(self._group, self._stream, [])
+        flusher = threading.Thread(target=self._flush_now_and_then, daemon=True)
+        flusher.start()
+        try:
+            for line in lines(self._chunks):
+                self._seen(line)
+                with self._lock:
+                    self._waiting.append((self._now(), line))
+                if len(self._waiting) >= _BATCH_LINES:
+                    self._flush()
+        finally:
+            self._ended.set()
+            flusher.join()
+            self._flush()
+
+    def _flush_now_and_then(self) -> None:
+        while not self._ended.wait(_BATCH_SECONDS):
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            batch, self._waiting = self._waiting, []
+        while batch:
+            self._sink.write(self._group, self._stream, batch[:_BATCH_LINES])
+            batch = batch[_BATCH_LINES:]

@@ -1,0 +1,245 @@
+"""One port for all of AWS: what localcloud does itself goes to its handlers, the rest to moto in this process."""
+
+import errno
+import json
+import logging
+import re
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from localcloud.errors import ApiError, LocalcloudError
+from localcloud.gateway import protocol
+from localcloud.gateway.protocol import Answer, Call
+from localcloud.gateway.service import Around, Handler, PassOn, Request, Service
+from localcloud.gateway.validation import validate
+
+StartResponse = Callable[..., Any]
+WSGI = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+_LOCAL = "/_localcloud/"
+_POLL = 0.02  # seconds that stopping may wait; the default is half a second
+
+
+class Application:
+    """The WSGI app. Reads a request once, validates it against botocore's model, answers or passes it on.
+
+    `health` is what GET /_localcloud/health answers.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        region: str,
+        health: Callable[[], dict[str, Any]],
+        moto: WSGI | None = None,
+    ) -> None:
+        self._handlers: dict[tuple[str, str], Handler] = {}
+        self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
+        self._web: dict[str, Callable[[Request], Answer]] = {}
+        self._around: dict[tuple[str, str], Around] = {}
+        for service in services:
+            self._web |= service.web
+            self._around |= {(service.name, operation): around for operation, around in service.around.items()}
+            self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
+            self._local += [_local_route(route, handler) for route, handler in service.local.items()]
+        self._region = region
+        self._conditional = threading.Lock()
+        self._moto: WSGI = moto or DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        raw_path = str(environ.get("REQUEST_URI") or environ["PATH_INFO"]).partition("?")[0]
+        prefix, _, rest = raw_path.removeprefix(_LOCAL).partition("/")
+        if raw_path.startswith(_LOCAL) and prefix in self._web:
+            return _send(self._web[prefix](_request(environ, rest)), start_response)
+        if raw_path.startswith(_LOCAL):
+            return _send(self._answer_local(environ["REQUEST_METHOD"], raw_path), start_response)
+        headers = _headers(environ)
+        query = environ.get("QUERY_STRING", "")
+        call = protocol.recognise(method=environ["REQUEST_METHOD"], path=raw_path, query=query, headers=headers)
+        if call is None:
+            return self._pass_on(environ, start_response, headers)
+        body = _take_body(environ)
+        answer = self._answer(call, query=query, headers=headers, body=body)
+        return self._moto(environ, start_response) if answer is None else _send(answer, start_response)
+
+    def _answer(self, call: Call, *, query: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
+        """The answer, or None for moto to give it."""
+        handler = self._handlers.get((call.service, call.operation))
+        try:
+            if call.region != self._region:
+                raise ApiError(
+                    "ValidationException",
+                    f"localcloud runs as {self._region} and this request is for {call.region}: "
+                    f"set AWS_REGION={self._region}, or start it with --region {call.region}",
+                )
+            params = protocol.parse(call, query=query, headers=headers, body=body)
+            validate(call.service, call.operation, params)
+            if handler is None:
+                return None
+            return protocol.serialize(call.service, call.operation, handler(params))
+        except PassOn:
+            return None
+        except ApiError as error:
+            return protocol.serialize_error(call.service, error)
+        except Exception as error:
+            traceback.print_exc()
+            why = f"localcloud has a bug in {call.service} {call.operation}: {type(error).__name__}: {error}"
+            return protocol.serialize_error(call.service, ApiError("InternalFailure", why, 500))
+
+    def _pass_on(
+        self, environ: dict[str, Any], start_response: StartResponse, headers: Mapping[str, str]
+    ) -> Iterable[bytes]:
+        """What moto answers, and what some room does around it."""
+        if environ["REQUEST_METHOD"] == "PUT" and {"if-match", "if-none-match"} & set(headers):
+            with self._conditional:  # S3 looks and writes in one; moto in two
+                return self._moto(environ, start_response)
+        service, _ = protocol.credential_scope(headers, environ.get("QUERY_STRING", "")) or ("", "")
+        if not any(service == name for name, _ in self._around):
+            return self._moto(environ, start_response)
+        form = dict(parse_qsl(_take_body(environ).decode(errors="replace"), keep_blank_values=True))
+        around = self._around.get((service, form.get("Action", "")))
+        if around is None:
+            return self._moto(environ, start_response)
+        try:
+            answer = around(form, lambda: self._ask_moto(environ))
+        except ApiError as error:
+            answer = protocol.query_error(error)
+        return _send(answer, start_response)
+
+    def _ask_moto(self, environ: dict[str, Any]) -> Answer:
+        told: dict[str, Any] = {}
+
+        def hear(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            told.update(status=int(status.split(maxsplit=1)[0]), headers=dict(headers))
+
+        body = b"".join(self._moto(environ, hear))
+        told["headers"].pop("Content-Length", None)
+        return Answer(status=told["status"], headers=told["headers"], body=body)
+
+    def _answer_local(self, method: str, path: str) -> Answer:
+        for verb, pattern, handler in self._local:
+            match = pattern.fullmatch(path.removeprefix(_LOCAL))
+            if match and verb == method:
+                try:
+                    result = handler({name: unquote(value) for name, value in match.groupdict().items()})
+                except ApiError as error:
+                    return _json(error.status or 400, {"error": error.code, "message": error.message})
+                return _json(200, result)
+        return _json(404, {"error": "NotFound", "message": f"no route {method} {path}"})
+
+
+def _local_route(route: str, handler: Handler) -> tuple[str, re.Pattern[str], Handler]:
+    """ "POST /training-jobs/{name}/interrupt" as (method, pattern, handler)."""
+    method, _, path = route.partition(" ")
+    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path.lstrip("/")))
+    return method, re.compile(pattern), handler
+
+
+def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    found = {key[5:].replace("_", "-").lower(): str(value) for key, value in environ.items() if key.startswith("HTTP_")}
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(key):
+            found[key.replace("_", "-").lower()] = str(environ[key])
+    return found
+
+
+def _request(environ: dict[str, Any], path: str) -> Request:
+    return Request(
+        method=environ["REQUEST_METHOD"], path=path, query=environ.get("QUERY_STRING", ""), headers=_headers(environ),
+        body=_take_body(environ), source=environ.get("REMOTE_ADDR", ""),
+    )  # fmt: skip
+
+
+def _take_body(environ: dict[str, Any]) -> bytes:
+    """The whole body; put back so that moto can read it too."""
+    length = environ.get("CONTENT_LENGTH")
+    stream = environ["wsgi.input"]
+    if length:
+        body: bytes = stream.read(int(length))
+    else:
+        body = stream.read() if environ.get("wsgi.input_terminated") else b""
+        environ["CONTENT_LENGTH"] = str(len(body))
+    environ["wsgi.input"] = BytesIO(body)
+    return body
+
+
+def _json(status: int, value: Mapping[str, Any]) -> Answer:
+    return Answer(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode())
+
+
+def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+    headers = list(answer.headers.items())
+    if isinstance(answer.body, bytes):
+        headers.append(("Content-Length", str(len(answer.body))))
+    try:
+        reason = HTTPStatus(answer.status).phrase
+    except ValueError:
+        reason = "Unknown"
+    start_response(f"{answer.status} {reason}", headers)
+    return [answer.body] if isinstance(answer.body, bytes) else answer.body
+
+
+class _RequestHandler(MotoRequestHandler):
+    disable_nagle_algorithm = True
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: ARG002
+        logging.getLogger("localcloud.access").debug(message, *args)
+
+
+class Listener:
+    """The same app on one port of several addresses. Made bound and listening; `start` serves from threads."""
+
+    def __init__(self, sockets: Sequence[socket.socket], app: WSGI) -> None:
+        self._sockets = sockets
+        self._servers: list[BaseWSGIServer] = [
+            make_server(host, port, app, threaded=True, request_handler=_RequestHandler, fd=bound.fileno())
+            for bound, (host, port) in ((bound, bound.getsockname()) for bound in sockets)
+        ]
+
+    def start(self) -> None:
+        for server in self._servers:
+            name = f"http-{server.host}"
+            threading.Thread(target=server.serve_forever, args=(_POLL,), daemon=True, name=name).start()
+
+    def stop(self) -> None:
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+        for bound in self._sockets:
+            bound.close()
+
+
+def bind(port: int, addresses: Sequence[str]) -> list[socket.socket]:
+    """Listening sockets on `port` (0: any free one) of every address; the first must be had, others if they are here.
+
+    Raises LocalcloudError when the port is taken.
+    """
+    sockets: list[socket.socket] = []
+    for address in addresses:
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind((address, port))
+            made.listen(128)
+        except OSError as error:
+            made.close()
+            if sockets and error.errno == errno.EADDRNOTAVAIL:  # a Docker Desktop's gateway is in its own machine
+                continue
+            for other in sockets:
+                other.close()
+            raise LocalcloudError(
+                f"port {port} of {address} cannot be had ({error.strerror}): another localcloud or program holds it; "
+                "stop that one or choose another with --port"
+            ) from None
+        port = made.getsockname()[1]
+        sockets.append(made)
+    return sockets

@@ -1,0 +1,225 @@
+"""InvokeEndpointAsync: a queue for each endpoint, answers and failures as objects in S3 (CONTRACTS 42)."""
+
+import threading
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.cloud import Cloud
+from localcloud.cloudwatch.metrics import Datum
+from localcloud.containers.http import BrokenError, TimedOutError, UnreachableError
+from localcloud.errors import ApiError
+from localcloud.s3 import Location, location
+from localcloud.sagemaker.hosting.api import Endpoints
+from localcloud.sagemaker.hosting.async_metrics import Queued, measured
+from localcloud.sagemaker.hosting.configs import Params, s3
+from localcloud.sagemaker.hosting.fleet import Endpoint, Variant
+from localcloud.sagemaker.hosting.instances import Instance
+from localcloud.sagemaker.hosting.invoke import headers_of, model_error, told
+
+CONCURRENCY = 4  # where the configuration says nothing, SageMaker chooses itself
+TIMEOUT_S, QUEUED_S = 900, 21_600
+LARGEST = 1024**3
+PUMP_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request that waits. Times are seconds of the invoker's clock."""
+
+    params: Mapping[str, Any]
+    output: Location
+    failure: Location | None
+    since: float
+    until: float
+
+    @property
+    def timeout(self) -> float:
+        return float(self.params.get("InvocationTimeoutSeconds", TIMEOUT_S))
+
+
+@dataclass(kw_only=True, eq=False)
+class Backlog:
+    """One endpoint's queue. `busy` counts what is being answered, `ended` how requests ended since the last look."""
+
+    endpoint: Endpoint
+    waiting: deque[Asked] = field(default_factory=deque)
+    busy: int = 0
+    ended: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(kw_only=True)
+class AsyncInvoker:
+    """Queues requests and feeds them to instances, so many at once to each. `spawn` does work later."""
+
+    cloud: Cloud
+    endpoints: Endpoints
+    spawn: Callable[..., None]
+    clock: Callable[[], float] = time.monotonic
+    backlogs: dict[str, Backlog] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def handlers(self) -> dict[str, Callable[[Params], Params]]:
+        return {"InvokeEndpointAsync": self.invoke}
+
+    def invoke(self, params: Params) -> Params:
+        """Answer InvokeEndpointAsync: say where the answer will lie, before anything is asked."""
+        endpoint = self.endpoints.find(params["EndpointName"])
+        if endpoint is None or endpoint.fleet is None:
+            name = params["EndpointName"]
+            raise _invalid(f"Endpoint {name} of account {self.cloud.account} not found.")
+        config = endpoint.fleet.asynchronous
+        if not config:
+            raise _invalid(f"Endpoint {endpoint.name} is not asynchronous: use InvokeEndpoint.")
+        if ("InputLocation" in params) == ("Body" in params):
+            raise _invalid("Give exactly one of InputLocation and Body.")
+        if "InputLocation" in params:
+            s3(params["InputLocation"])
+        asked = self._asked(params, config["OutputConfig"])
+        with self.lock:
+            backlog = self.backlogs.get(endpoint.name)
+            if backlog is None or backlog.endpoint is not endpoint:
+                backlog = self.backlogs[endpoint.name] = Backlog(endpoint=endpoint)
+            backlog.waiting.append(asked)
+        self.pump()
+        return {
+            "InferenceId": params.get("InferenceId") or str(uuid.uuid4()),
+            "OutputLocation": asked.output.uri,
+            "FailureLocation": asked.failure.uri if asked.failure else None,
+        }
+
+    def _asked(self, params: Params, output: Mapping[str, Any]) -> Asked:
+        key = str(uuid.uuid4())
+        folder = location(output["S3OutputPath"])
+        if "S3OutputPathExtension" in params:
+            folder /= params["S3OutputPathExtension"].strip("/")
+        failures = output.get("S3FailurePath")
+        now = self.clock()
+        return Asked(
+            params=params,
+            output=folder / params.get("Filename", f"{key}.out"),
+            failure=location(failures) / f"{key}-error.out" if failures else None,
+            since=now,
+            until=now + params.get("RequestTTLSeconds", QUEUED_S),
+        )
+
+    # ------------------------------------------------------------------------------------------ the queue
+
+    def pump(self) -> None:
+        """Hand waiting requests to the instances that can take one more; drop those that waited too long."""
+        with self.lock:
+            for name, backlog in list(self.backlogs.items()):
+                if self.endpoints.find(name) is not backlog.endpoint:
+                    del self.backlogs[name]
+                    continue
+                self._expire(backlog)
+                while backlog.waiting and (slot := self._slot(backlog.endpoint)) is not None:
+                    backlog.busy += 1
+                    self.spawn(self._answer, backlog, backlog.waiting.popleft(), *slot)
+
+    def _expire(self, backlog: Backlog) -> None:
+        now = self.clock()
+        for asked in [each for each in backlog.waiting if each.until <= now]:
+            backlog.waiting.remove(asked)
+            backlog.ended["expired"] += 1
+            self.spawn(self._fail, asked, "The request expired in the queue (RequestTTLSeconds).")
+
+    def _slot(self, endpoint: Endpoint) -> tuple[Variant, Instance] | None:
+        """An instance that can take one more request, reserved."""
+        variant = endpoint.route(None, (0.5, 0.5))
+        instance = variant.take() if variant else None
+        if variant is None or instance is None:
+            return None
+        asked = variant.recipe.asynchronous.get("ClientConfig", {})
+        if instance.outstanding > asked.get("MaxConcurrentInvocationsPerInstance", CONCURRENCY):
+            variant.give_back(instance)
+            return None
+        return variant, instance
+
+    def run(self) -> None:
+        """Pump until localcloud is taken down: instances come and go."""
+        while not self.endpoints.host.closing.wait(PUMP_SECONDS):
+            self.pump()
+
+    # ------------------------------------------------------------------------------------------ one request
+
+    def _answer(self, backlog: Backlog, asked: Asked, variant: Variant, instance: Instance) -> None:
+        """One request to one instance. One that nobody took waits again, at the front."""
+        fault: str | None = None
+        try:
+            fault = self._ask(asked, variant, instance)
+        except UnreachableError:
+            backlog.endpoint.wake.set()
+            with self.lock:
+                backlog.waiting.appendleft(asked)
+            return
+        except (TimedOutError, BrokenError) as error:
+            backlog.endpoint.wake.set()
+            fault = model_error(self.cloud, variant.recipe.group, 0, told(error)).message
+        except (BotoCoreError, ClientError) as error:
+            fault = f"S3 could not be read or written: {error}"
+        finally:
+            variant.give_back(instance)
+            with self.lock:
+                backlog.busy -= 1
+        with self.lock:
+            backlog.ended["failed" if fault else "processed"] += 1
+        if fault:
+            self._fail(asked, fault)
+        self.pump()
+
+    def _ask(self, asked: Asked, variant: Variant, instance: Instance) -> str | None:
+        """Forward the input and put the answer where it was promised; else say what is wrong."""
+        body = self._input(asked)
+        if body is None:
+            return f"Unable to read the input {asked.params['InputLocation']}: no such object."
+        if len(body) > LARGEST:
+            return f"The input has {len(body)} bytes; the limit is {LARGEST}."
+        headers = headers_of(asked.params)
+        reply = instance.wire.request("POST", "/invocations", body=body, headers=headers, timeout=asked.timeout)
+        if not 200 <= reply.status < 300:
+            text = reply.body.decode(errors="replace")
+            return model_error(self.cloud, variant.recipe.group, reply.status, text).message
+        self.cloud.objects.put(asked.output, reply.body)
+        return None
+
+    def _input(self, asked: Asked) -> bytes | None:
+        if "Body" in asked.params:
+            return bytes(asked.params["Body"])
+        return self.cloud.objects.get(location(asked.params["InputLocation"]))
+
+    def _fail(self, asked: Asked, why: str) -> None:
+        """Leave the failure where it was promised; without S3FailurePath nobody hears of it, as in SageMaker."""
+        if asked.failure is not None:
+            self.cloud.objects.put(asked.failure, why.encode())
+
+    # ------------------------------------------------------------------------------------------ what is measured
+
+    def collect(self) -> list[Datum]:
+        """What CloudWatch is told of every asynchronous endpoint."""
+        return [datum for queued in self._queued() for datum in measured(queued)]
+
+    def _queued(self) -> Iterable[Queued]:
+        now = self.clock()
+        for name, _, instances in self.endpoints.running(asynchronous=True):
+            with self.lock:
+                backlog = self.backlogs.get(name)
+                ended = Counter(backlog.ended) if backlog else Counter[str]()
+                if backlog:
+                    backlog.ended.clear()
+                waiting = list(backlog.waiting) if backlog else []
+                busy = backlog.busy if backlog else 0
+            oldest = max((now - each.since for each in waiting), default=0.0)
+            yield Queued(
+                endpoint=name, instances=instances, size=len(waiting) + busy, waiting=len(waiting), oldest_s=oldest,
+                processed=ended["processed"], failed=ended["failed"], expired=ended["expired"],
+            )  # fmt: skip
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError("ValidationError", message, 400)

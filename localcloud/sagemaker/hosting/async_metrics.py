@@ -1,0 +1,40 @@
+"""What SageMaker publishes of an asynchronous endpoint's queue in CloudWatch's AWS/SageMaker. Pure.
+
+After "Monitor asynchronous endpoint" of the developer guide: the dimension is the endpoint alone.
+"""
+
+from dataclasses import dataclass
+
+from localcloud.cloudwatch.metrics import Datum, metric, summary
+from localcloud.sagemaker.hosting.metrics import NAMESPACE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queued:
+    """How an endpoint's queue stands: all that is not answered yet, what of it waits, and what ended since last."""
+
+    endpoint: str
+    instances: int
+    size: int
+    waiting: int
+    oldest_s: float
+    processed: int = 0
+    failed: int = 0
+    expired: int = 0
+
+
+def measured(queued: Queued) -> list[Datum]:
+    """The queue's gauges, which are told while it is empty too, and its counts where there are any."""
+    gauges = {
+        "ApproximateBacklogSize": float(queued.size),
+        "ApproximateBacklogSizePerInstance": queued.size / max(1, queued.instances),
+        "ApproximateAgeOfOldestRequest": queued.oldest_s,
+        "HasBacklogWithoutCapacity": float(queued.waiting > 0 and queued.instances == 0),
+    }
+    counts = {
+        "InvocationsProcessed": queued.processed,
+        "InvocationFailures": queued.failed,
+        "ExpiredRequests": queued.expired,
+    }
+    values = gauges | {name: float(count) for name, count in counts.items() if count}
+    return [summary(metric(NAMESPACE, name, EndpointName=queued.endpoint), [value]) for name, value in values.items()]

@@ -1,0 +1,283 @@
+"""Models and endpoint configurations: what CreateEndpoint may name, with SageMaker's own checks and messages.
+
+moto accepts models without an image and variants of missing models, so these are kept here.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.errors import ApiError
+from localcloud.iam import sagemaker_takes
+from localcloud.s3 import Location, location
+
+Params = dict[str, Any]
+PAGE = 10  # SageMaker's list operations answer ten at a time unless asked otherwise
+UNSUPPORTED_CONFIG = {
+    "ShadowProductionVariants": "shadow variants",
+    "ExplainerConfig": "online explainability",
+}
+
+
+def invalid(message: str) -> ApiError:
+    """Return SageMaker's usual complaint about a request."""
+    return ApiError("ValidationException", message, 400)
+
+
+def s3(uri: str) -> Location:
+    """Return the S3 location of a request's address, or complain as about any bad parameter."""
+    try:
+        return location(uri)
+    except ValueError as error:
+        raise invalid(str(error)) from None
+
+
+@dataclass(kw_only=True)
+class Shelf:
+    """Named records of one kind, each a dict as Describe answers it. Thread-safe."""
+
+    cloud: Cloud
+    kind: str  # as in the ARN
+    noun: str  # as in SageMaker's messages
+    records: dict[str, Params] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def arn(self, name: str) -> str:
+        """Return the ARN; SageMaker lower-cases the name in it (CONTRACTS 79)."""
+        return self.cloud.arn("sagemaker", f"{self.kind}/{name.lower()}")
+
+    def add(self, name: str, record: Params) -> str:
+        """Keep a new record; a name in use is refused."""
+        with self.lock:
+            if name in self.records:
+                raise invalid(f'Cannot create already existing {self.noun} "{self.arn(name)}".')
+            self.records[name] = {**record, "CreationTime": self.cloud.now()}
+        return self.arn(name)
+
+    def get(self, name: str) -> Params:
+        """Return the record, or raise as Describe does for one that is missing."""
+        with self.lock:
+            if name not in self.records:
+                raise invalid(f'Could not find {self.noun} "{self.arn(name)}".')
+            return self.records[name]
+
+    def remove(self, name: str) -> None:
+        with self.lock:
+            self.get(name)
+            del self.records[name]
+
+
+def page(
+    rows: Iterable[Params], params: Mapping[str, Any], *, name: str, out: str, status: str = "EndpointStatus"
+) -> Params:
+    """Filter, sort and cut a listing as SageMaker's List operations do: newest first, NextToken a plain offset."""
+    default_order = "Descending" if params.get("SortBy", "CreationTime") == "CreationTime" else "Ascending"
+    keys = {"Name": name, "Status": status}
+    key = keys.get(params.get("SortBy", ""), "CreationTime")
+    found = [row for row in rows if _wanted(row, params, name, status)]
+    found.sort(key=lambda row: row[key], reverse=params.get("SortOrder", default_order) == "Descending")
+    start, size = int(params.get("NextToken") or 0), int(params.get("MaxResults") or PAGE)
+    answer: Params = {out: found[start : start + size]}
+    if start + size < len(found):
+        answer["NextToken"] = str(start + size)
+    return answer
+
+
+def _wanted(row: Params, params: Mapping[str, Any], name: str, status: str) -> bool:
+    """Tell whether a row passes the request's filters."""
+    if params.get("NameContains", "").lower() not in row[name].lower():
+        return False
+    if "StatusEquals" in params and row.get(status) != params["StatusEquals"]:
+        return False
+    for attribute in ("CreationTime", "LastModifiedTime"):
+        before, after = params.get(f"{attribute}Before"), params.get(f"{attribute}After")
+        if before is not None and not row[attribute] < before:
+            return False
+        if after is not None and not row[attribute] > after:
+            return False
+    return True
+
+
+@dataclass(kw_only=True)
+class Catalogue:
+    """CreateModel and CreateEndpointConfig and their kin."""
+
+    cloud: Cloud
+    models: Shelf = field(init=False)
+    configs: Shelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.models = Shelf(cloud=self.cloud, kind="model", noun="model")
+        self.configs = Shelf(cloud=self.cloud, kind="endpoint-config", noun="endpoint configuration")
+
+    def handlers(self) -> dict[str, Callable[[Params], Params]]:
+        """Return the operations served here, by their API names."""
+        return {
+            "CreateModel": self.create_model,
+            "DescribeModel": self.describe_model,
+            "DeleteModel": self.delete_model,
+            "ListModels": self.list_models,
+            "CreateEndpointConfig": self.create_config,
+            "DescribeEndpointConfig": self.describe_config,
+            "DeleteEndpointConfig": self.delete_config,
+            "ListEndpointConfigs": self.list_configs,
+        }
+
+    def create_model(self, params: Params) -> Params:
+        """Check the container and its data as SageMaker does, then keep the model (CONTRACTS 37, 38)."""
+        container = model_container(params)
+        check_environment(container.get("Environment", {}))
+        url = model_data_url(container)
+        self.cloud.images.check_sagemaker(container["Image"])
+        if not self.cloud.images.is_here(container["Image"]):
+            raise invalid(
+                f"Requested image {container['Image']} not found: the local Docker engine does not hold it. "
+                "Build it, or docker pull it."
+            )
+        if url is not None and not self.cloud.objects.list(s3(url)):
+            raise invalid(f"Could not find model data at {url}.")
+        if "ExecutionRoleArn" in params:  # inference names no narrower source than the account's (CONTRACTS 82)
+            sagemaker_takes(self.cloud.roles, params["ExecutionRoleArn"], self.cloud.arn("sagemaker", "*"))
+        tags = params.pop("Tags", [])
+        arn = self.models.add(params["ModelName"], {"EnableNetworkIsolation": False, **params})
+        self.cloud.tags.put(arn, tags)
+        return {"ModelArn": arn}
+
+    def describe_model(self, params: Params) -> Params:
+        name = params["ModelName"]
+        return {**self.models.get(name), "ModelArn": self.models.arn(name)}
+
+    def delete_model(self, params: Params) -> Params:
+        self.models.remove(params["ModelName"])
+        self.cloud.tags.forget(self.models.arn(params["ModelName"]))
+        return {}
+
+    def list_models(self, params: Params) -> Params:
+        rows = [
+            {"ModelName": name, "ModelArn": self.models.arn(name), "CreationTime": record["CreationTime"]}
+            for name, record in list(self.models.records.items())
+        ]
+        return page(rows, params, name="ModelName", out="Models")
+
+    def create_config(self, params: Params) -> Params:
+        """Check every variant against the models that exist, then keep the configuration."""
+        check_config(params)
+        for variant in params["ProductionVariants"]:
+            self.models.get(variant["ModelName"])
+        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in params["ProductionVariants"]]
+        tags = params.pop("Tags", [])
+        arn = self.configs.add(params["EndpointConfigName"], {**params, "ProductionVariants": variants})
+        self.cloud.tags.put(arn, tags)
+        return {"EndpointConfigArn": arn}
+
+    def describe_config(self, params: Params) -> Params:
+        name = params["EndpointConfigName"]
+        return {**self.configs.get(name), "EndpointConfigArn": self.configs.arn(name)}
+
+    def delete_config(self, params: Params) -> Params:
+        self.configs.remove(params["EndpointConfigName"])
+        self.cloud.tags.forget(self.configs.arn(params["EndpointConfigName"]))
+        return {}
+
+    def list_configs(self, params: Params) -> Params:
+        rows = [
+            {"EndpointConfigName": name, "EndpointConfigArn": self.configs.arn(name)}
+            | {"CreationTime": record["CreationTime"]}
+            for name, record in list(self.configs.records.items())
+        ]
+        return page(rows, params, name="EndpointConfigName", out="EndpointConfigs")
+
+
+def model_container(model: Mapping[str, Any]) -> Params:
+    """Return the one container that localcloud runs for a model.
+
+    Raises ApiError for what only real SageMaker has: pipelines, model packages, multi-model containers.
+    """
+    containers = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
+    if len(containers) != 1:
+        raise invalid(f"localcloud runs exactly one container per model; this one has {len(containers)}.")
+    container: Params = containers[0]
+    if container.get("Mode", "SingleModel") != "SingleModel":
+        raise invalid("localcloud has no multi-model endpoints: leave Mode out or say SingleModel.")
+    if "Image" not in container:
+        raise invalid("localcloud needs the container's Image: it knows no model packages.")
+    if "ModelDataUrl" in container and "ModelDataSource" in container:
+        raise invalid("ModelDataUrl and ModelDataSource are mutually exclusive.")
+    return container
+
+
+def model_data_url(container: Mapping[str, Any]) -> str | None:
+    """Return the S3 URL that fills /opt/ml/model, or None. Checks the form of CONTRACTS 37."""
+    source = container.get("ModelDataSource", {}).get("S3DataSource")
+    if source is None:
+        url: str | None = container.get("ModelDataUrl")
+        if url is not None and not url.endswith(".tar.gz"):
+            raise invalid(f"Invalid ModelDataUrl {url}: it must name a .tar.gz object.")
+        return url
+    prefix, kind = str(source["S3Uri"]), source["S3DataType"]
+    if kind == "S3Prefix" and not prefix.endswith("/"):
+        raise invalid(f"S3Uri {prefix} of an S3Prefix must end in '/'.")
+    return prefix
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Hold CONTRACTS 38: at most 100 variables, 1024 bytes each, 32 KB together."""
+    sizes = [len(key.encode()) + len(value.encode()) for key, value in environment.items()]
+    long = [key for key, value in environment.items() if max(len(key.encode()), len(value.encode())) > 1024]
+    if len(sizes) > 100 or long or sum(sizes) > 32 * 1024:
+        what = f"{long[0]} is longer than 1024 bytes" if long else "more than 100 variables or 32 KB"
+        raise invalid(f"Invalid Environment: {what}.")
+
+
+def check_config(params: Mapping[str, Any]) -> None:
+    """Refuse what localcloud cannot run and what SageMaker refuses too; botocore's model has checked the shapes."""
+    for key, what in UNSUPPORTED_CONFIG.items():
+        if key in params:
+            raise invalid(f"localcloud does not have {what} yet: leave {key} out.")
+    if params.get("DataCaptureConfig", {}).get("EnableCapture"):
+        raise invalid(
+            "localcloud does not capture data yet: leave DataCaptureConfig out or set EnableCapture to false."
+        )
+    names = [variant["VariantName"] for variant in params["ProductionVariants"]]
+    if len(set(names)) != len(names):
+        raise invalid("Production variant names must be unique within an endpoint configuration.")
+    for variant in params["ProductionVariants"]:
+        check_variant(variant)
+    check_async(params)
+
+
+def check_async(params: Mapping[str, Any]) -> None:
+    """Hold the rules of asynchronous inference (CONTRACTS 42)."""
+    if "AsyncInferenceConfig" not in params:
+        return
+    output = params["AsyncInferenceConfig"]["OutputConfig"]
+    if "NotificationConfig" in output:
+        raise invalid("localcloud has no SNS topics for asynchronous inference: leave NotificationConfig out.")
+    if "S3OutputPath" not in output:
+        raise invalid("AsyncInferenceConfig.OutputConfig needs an S3OutputPath.")
+    for key in ("S3OutputPath", "S3FailurePath"):
+        if key in output:
+            s3(output[key])
+    variants = params["ProductionVariants"]
+    if len(variants) > 1 or "ServerlessConfig" in variants[0]:
+        raise invalid("An asynchronous endpoint has one production variant, on instances.")
+
+
+def check_variant(variant: Mapping[str, Any]) -> None:
+    """Hold the rules between a variant's members (CONTRACTS 37, 45)."""
+    name = variant["VariantName"]
+    if "ModelName" not in variant:
+        raise invalid(f"Variant {name} names no model: localcloud has no inference components.")
+    if "ServerlessConfig" in variant:
+        clash = [key for key in ("InstanceType", "InitialInstanceCount") if key in variant]
+        if clash:
+            raise invalid(f"Variant {name}: {clash[0]} cannot be combined with ServerlessConfig.")
+        memory = variant["ServerlessConfig"]["MemorySizeInMB"]
+        if memory % 1024:
+            raise invalid(f"Variant {name}: MemorySizeInMB {memory} must be a multiple of 1024.")
+        return
+    missing = [key for key in ("InstanceType", "InitialInstanceCount") if key not in variant]
+    if missing:
+        raise invalid(f"Variant {name}: {missing[0]} is required unless ServerlessConfig is given.")

@@ -1,0 +1,153 @@
+"""What an endpoint is made of: instances in variants, variants in a fleet, and the traffic over them."""
+
+import itertools
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from localcloud.sagemaker.hosting.configs import Params
+from localcloud.sagemaker.hosting.instances import Host, Instance, Recipe, StartError, each_at_once
+from localcloud.sagemaker.hosting.traffic import Share, choose_instance, choose_variant
+
+
+@dataclass(kw_only=True)
+class Variant:
+    """A production variant that runs: its instances and how traffic is spread over them. Thread-safe."""
+
+    recipe: Recipe
+    host: Host
+    share: Share
+    image: str = ""
+    instances: list[Instance] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    changing: threading.Lock = field(default_factory=threading.Lock)  # one change of the instances at a time
+    turns: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    @property
+    def outstanding(self) -> int:
+        with self.lock:
+            return sum(instance.outstanding for instance in self.instances)
+
+    def take(self, *, avoid: Sequence[Instance] = ()) -> Instance | None:
+        """Reserve the least busy instance for one request; None when there is none left. Give it back."""
+        with self.lock:
+            able = [instance for instance in self.instances if instance not in avoid]
+            if not able:
+                return None
+            chosen = able[choose_instance([instance.outstanding for instance in able], next(self.turns))]
+            chosen.outstanding += 1
+            return chosen
+
+    def give_back(self, instance: Instance) -> None:
+        with self.lock:
+            instance.outstanding -= 1
+
+    def scale(self, count: int) -> None:
+        """Bring the number of instances to `count`. Raises StartError; then those that started are stopped again."""
+        with self.changing:
+            missing = count - len(self.instances)
+            if missing > 0:
+                self._add(missing)
+            elif missing < 0:
+                with self.lock:
+                    leaving, self.instances = self.instances[count:], self.instances[:count]
+                self._drain(leaving)
+
+    def _add(self, count: int) -> None:
+        def attempt(_: int) -> Instance | StartError:
+            try:
+                return self.host.start(self.recipe)
+            except StartError as error:
+                return error
+
+        results = each_at_once(attempt, range(count))
+        started = [result for result in results if isinstance(result, Instance)]
+        failed = [result for result in results if isinstance(result, StartError)]
+        if failed:
+            self.host.stop(started)
+            raise failed[0]
+        with self.lock:
+            self.instances.extend(started)
+
+    def _drain(self, leaving: Sequence[Instance]) -> None:
+        """Let taken requests end (60 s at most: CONTRACTS 30), then stop."""
+        until = self.host.clock() + 65
+        while any(instance.outstanding for instance in leaving) and self.host.clock() < until:
+            if self.host.closing.wait(0.02):
+                return
+        self.host.stop(leaving)
+
+    def replace_dead(self) -> None:
+        """Take instances that do not answer out of traffic and start others in their place."""
+        with self.changing:
+            dead = [instance for instance in list(self.instances) if not self.host.alive(instance)]
+            missing = self.share.count - len(self.instances) + len(dead)
+            if missing <= 0 or self.host.closing.is_set():
+                return
+            with self.lock:
+                self.instances = [instance for instance in self.instances if instance not in dead]
+            self.host.stop(dead, grace=0)
+            try:
+                self._add(missing)
+            except StartError:
+                return  # the next round tries again
+
+    def close(self) -> None:
+        """Drain and stop every instance, and forget the model's files."""
+        self.share = replace(self.share, count=0)
+        self.scale(0)
+        shutil.rmtree(self.recipe.folder, ignore_errors=True)
+
+
+@dataclass(kw_only=True, eq=False)
+class Fleet:
+    """All variants of one endpoint configuration, running."""
+
+    config: str
+    variants: dict[str, Variant]
+
+    @property
+    def asynchronous(self) -> Params:
+        """The AsyncInferenceConfig that it runs by; empty where requests are answered at once."""
+        return next((dict(variant.recipe.asynchronous) for variant in self.variants.values()), {})
+
+    def close(self) -> None:
+        each_at_once(Variant.close, list(self.variants.values()))
+
+
+@dataclass(kw_only=True, eq=False)
+class Endpoint:
+    """One endpoint. `green` takes `green_share` of the traffic while an update moves it."""
+
+    name: str
+    arn: str
+    config: str
+    created: datetime
+    modified: datetime
+    status: str = "Creating"
+    reason: str | None = None
+    fleet: Fleet | None = None
+    green: Fleet | None = None
+    green_share: float = 0.0
+    deployment: Params | None = None
+    pending: Params | None = None
+    planned: Mapping[str, Share] = field(default_factory=dict)  # what Creating is after
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    wake: threading.Event = field(default_factory=threading.Event)
+
+    def fleet_at(self, point: float) -> Fleet | None:
+        """Return the fleet that owns `point` in [0, 1) of the traffic; None before anything runs."""
+        with self.lock:
+            return self.green if self.green is not None and point < self.green_share else self.fleet
+
+    def route(self, target: str | None, points: tuple[float, float]) -> Variant | None:
+        """Return the variant for a request: the target, else by weights. Raises KeyError for an unknown target."""
+        fleet = self.fleet_at(points[0])
+        if fleet is None:
+            return None
+        if target is None:
+            weights = {name: variant.share.weight for name, variant in fleet.variants.items()}
+            target = choose_variant(weights, points[1])
+        return fleet.variants[target]

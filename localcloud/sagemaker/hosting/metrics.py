@@ -1,0 +1,155 @@
+"""What SageMaker publishes of each variant of each endpoint in CloudWatch's AWS/SageMaker (CONTRACTS 48).
+
+After "Amazon SageMaker metrics in Amazon CloudWatch" of the developer guide. Errors are published as 0 and 1, so that
+their average is the share of requests that failed. InvocationsPerInstance and ConcurrentRequestsPerModel are 0 while
+nobody asks: that is why an idle variant scales in.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from localcloud.cloudwatch.metrics import Datum, Metric, metric, summary
+
+NAMESPACE = "AWS/SageMaker"
+SUMMARIES = 20  # of one tick's latencies
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """One request that reached a model: the model's status (0: no answer), and where the time went (seconds)."""
+
+    instances: int
+    status: int
+    model_s: float
+    overhead_s: float
+
+
+@dataclass(kw_only=True)
+class Meter:
+    """One variant's requests since the last look. Thread-safe."""
+
+    clock: Callable[[], float]
+    answered: list[Answered] = field(default_factory=list)
+    active: int = 0
+    _busy: float = 0.0  # request-seconds since the last look
+    _peak: int = 0
+    _looked: float = field(init=False)
+    _moved: float = field(init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._looked = self._moved = self.clock()
+
+    def begin(self) -> None:
+        self._move(1)
+
+    def end(self) -> None:
+        self._move(-1)
+
+    def record(self, answered: Answered) -> None:
+        with self._lock:
+            self.answered.append(answered)
+
+    def _move(self, change: int) -> None:
+        with self._lock:
+            self._advance()
+            self.active += change
+            self._peak = max(self._peak, self.active)
+
+    def _advance(self) -> None:
+        now = self.clock()
+        self._busy += self.active * (now - self._moved)
+        self._moved = now
+
+    def drain(self) -> tuple[list[Answered], float, int]:
+        """What was answered since the last look, and how many were being served at once: on average, and at most."""
+        with self._lock:
+            self._advance()
+            elapsed = self._moved - self._looked
+            average = self._busy / elapsed if elapsed > 0 else float(self.active)
+            answered, self.answered = self.answered, []
+            peak, self._peak, self._busy, self._looked = self._peak, self.active, 0.0, self._moved
+        return answered, average, peak
+
+
+@dataclass(kw_only=True)
+class EndpointMetrics:
+    """The meters of all variants. `running` lists what serves: (endpoint, variant, instances)."""
+
+    running: Callable[[], Iterable[tuple[str, str, int]]]
+    clock: Callable[[], float] = time.monotonic
+    meters: dict[tuple[str, str], Meter] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def meter(self, endpoint: str, variant: str) -> Meter:
+        with self._lock:
+            return self.meters.setdefault((endpoint, variant), Meter(clock=self.clock))
+
+    @contextmanager
+    def serving(self, endpoint: str, variant: str) -> Iterator[Meter]:
+        """Count a request as being served until the block ends."""
+        meter = self.meter(endpoint, variant)
+        meter.begin()
+        try:
+            yield meter
+        finally:
+            meter.end()
+
+    def collect(self) -> list[Datum]:
+        """What to publish since the last time; a variant that is gone is forgotten once it has told its last."""
+        running = {(endpoint, variant): count for endpoint, variant, count in self.running()}
+        data: list[Datum] = []
+        with self._lock:
+            known = {**running, **self.meters}
+        for endpoint, variant in known:
+            answered, average, peak = self.meter(endpoint, variant).drain()
+            at = {"EndpointName": endpoint, "VariantName": variant}
+            count = running.get((endpoint, variant))
+            if count:
+                data.append(concurrency(metric(NAMESPACE, "ConcurrentRequestsPerModel", **at), average, peak, count))
+            if answered or count:
+                data += invocations(answered, at)
+            if count is None and not self.meter(endpoint, variant).active:
+                with self._lock:
+                    self.meters.pop((endpoint, variant), None)
+        return data
+
+
+def concurrency(of: Metric, average: float, peak: int, instances: int) -> Datum:
+    """Requests at once for each instance: the average over the tick, and its peak."""
+    mean = average / instances
+    return Datum(metric=of, count=1, total=mean, least=min(mean, peak / instances), most=peak / instances)
+
+
+def invocations(answered: list[Answered], at: dict[str, str]) -> list[Datum]:
+    """The metrics of some requests to one variant; of none, only what SageMaker says with a zero."""
+    per_instance = metric(NAMESPACE, "InvocationsPerInstance", **at)
+    if not answered:
+        return [summary(per_instance, [0.0])]
+    failed = [each.status == 0 or each.status >= 500 for each in answered]
+    values: dict[str, list[float]] = {
+        "Invocations": [1.0] * len(answered),
+        "Invocation4XXErrors": [float(400 <= each.status < 500) for each in answered],
+        "Invocation5XXErrors": [float(each) for each in failed],
+        "InvocationModelErrors": [float(not 200 <= each.status < 300) for each in answered],
+    }
+    micro = {
+        "ModelLatency": [each.model_s * 1e6 for each in answered],
+        "OverheadLatency": [each.overhead_s * 1e6 for each in answered],
+    }
+    return [
+        summary(per_instance, [1 / max(1, each.instances) for each in answered]),
+        *(summary(metric(NAMESPACE, name, **at), found) for name, found in values.items()),
+        *(each for name, found in micro.items() for each in spread(metric(NAMESPACE, name, **at), found)),
+    ]
+
+
+def spread(of: Metric, values: list[float]) -> list[Datum]:
+    """Times (µs) in a few summaries of like size each, so that percentiles can be had of them."""
+    ordered = sorted(values)
+    size = -(-len(ordered) // SUMMARIES)
+    parts = [ordered[begin : begin + size] for begin in range(0, len(ordered), size)]
+    return [summary(of, part, unit="Microseconds") for part in parts]

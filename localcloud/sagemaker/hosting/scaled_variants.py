@@ -1,0 +1,39 @@
+"""What an endpoint's update may not touch: variants that are registered for scaling (CONTRACTS 53)."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.s3 import client
+from localcloud.sagemaker.hosting.configs import invalid
+
+
+def require_released(
+    scaled: Collection[str], running: Mapping[str, Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
+) -> None:
+    """Raise ApiError where a scaled variant would go or change its instance type. Variants are as in configurations."""
+    types = {variant["VariantName"]: variant.get("InstanceType") for variant in wanted}
+    held = [name for name in scaled if name in running and types.get(name) != running[name].get("InstanceType")]
+    if held:
+        names = ",".join(f'"{name}"' for name in sorted(held))
+        raise invalid(
+            f'The variant(s) "[{names}]" must be deregistered as scalable targets with AWS Auto Scaling before they '
+            "can be removed or have their instance type updated."
+        )
+
+
+def scaled_variants(cloud: Cloud) -> Callable[[str], list[str]]:
+    """Return the function that asks localcloud's own Application Auto Scaling for an endpoint's scaled variants."""
+
+    @cache
+    def door() -> Any:
+        return client("application-autoscaling", cloud.endpoint_url, cloud.region)
+
+    def scaled(endpoint: str) -> list[str]:
+        prefix = f"endpoint/{endpoint}/variant/"
+        pages = door().get_paginator("describe_scalable_targets").paginate(ServiceNamespace="sagemaker")
+        found = [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
+        return [name.removeprefix(prefix) for name in found if name.startswith(prefix)]
+
+    return scaled

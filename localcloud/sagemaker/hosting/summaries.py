@@ -1,0 +1,35 @@
+"""A variant as DescribeEndpoint shows it."""
+
+from localcloud.sagemaker.hosting.configs import Params
+from localcloud.sagemaker.hosting.fleet import Variant
+from localcloud.sagemaker.hosting.traffic import Share
+
+
+def described(variant: Variant) -> Params:
+    """Return a ProductionVariantSummary."""
+    container = variant.recipe.model.get("PrimaryContainer") or variant.recipe.model["Containers"][0]
+    summary: Params = {
+        "VariantName": variant.recipe.name,
+        "DeployedImages": [{"SpecifiedImage": container["Image"], "ResolvedImage": variant.image}],
+        "CurrentWeight": variant.share.weight,
+        "DesiredWeight": variant.share.weight,
+    }
+    serverless = variant.recipe.variant.get("ServerlessConfig")
+    if serverless:
+        return summary | {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
+    return summary | {
+        "CurrentInstanceCount": len(variant.instances),
+        "DesiredInstanceCount": variant.share.count,
+    }
+
+
+def planned(name: str, share: Share) -> Params:
+    """Return the ProductionVariantSummary of a variant that is being created."""
+    return {
+        "VariantName": name,
+        "CurrentWeight": 0.0,
+        "DesiredWeight": share.weight,
+        "CurrentInstanceCount": 0,
+        "DesiredInstanceCount": share.count,
+        "VariantStatus": [{"Status": "Creating"}],
+    }

@@ -1,0 +1,182 @@
+"""A training job's files: channels and checkpoints down from S3, checkpoints and artifacts up again."""
+
+import gzip
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from localcloud.errors import ApiError
+from localcloud.s3 import Found, Location, Objects, each
+from localcloud.sagemaker.training.request import Channel, assign, manifest_keys, relative
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a channel holds in S3: objects, and the prefix that their paths are told from."""
+
+    channel: Channel
+    found: tuple[Found, ...]
+
+
+def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Source:
+    """A channel with its S3 objects resolved. Raises ApiError, in AWS's words, when there are none."""
+    if channel.source is None:
+        if not Path(channel.local or "").is_dir():
+            raise ApiError("ValidationException", f"Channel {channel.name}: no folder {channel.local} on this machine")
+        return Source(channel=channel, found=())
+    where = channel.source
+    problem = None if objects.bucket_exists(where.bucket) else "The specified bucket does not exist"
+    if problem is None and channel.data_type == "ManifestFile":
+        return _manifest(channel, objects)
+    found = () if problem else tuple(entry for entry in objects.list(where))
+    if found:
+        return Source(channel=channel, found=found)
+    raise ApiError(
+        "ValidationException",
+        f'No S3 objects found under S3 URL "{where.uri}" given in input data source. Please ensure that '
+        f"the bucket exists in the selected region ({region}), that objects exist under that S3 prefix, "
+        f'and that the role "{role}" has "s3:ListBucket" permissions on bucket "{where.bucket}".'
+        + (f" Error message from S3: {problem}" if problem else ""),
+    )
+
+
+def _manifest(channel: Channel, objects: Objects) -> Source:
+    if channel.source is None:
+        raise ValueError("a manifest lies in S3")
+    text = objects.get(channel.source)
+    if text is None:
+        raise ApiError("ValidationException", f"Channel {channel.name}: no manifest at {channel.source.uri}")
+    prefix, names = manifest_keys(text, channel.name)
+    known = tuple(Found(key=prefix.key + name, size=0, etag="") for name in names)
+    return Source(channel=replace(channel, source=prefix), found=known)
+
+
+def download(sources: Sequence[Source], roots: Sequence[Path], objects: Objects) -> None:
+    """Fill <root>/input/data/<channel> of every host. What all hosts share is fetched once and copied."""
+    for source in sources:
+        channel = source.channel
+        folders = [root / "input" / "data" / channel.name for root in roots]
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        if channel.source is None:
+            continue  # mounted
+        shared = channel.distribution != "ShardedByS3Key"
+        for number, folder in enumerate(folders):
+            if shared and number > 0:
+                shutil.copytree(folders[0], folder, dirs_exist_ok=True)
+                continue
+            wanted = assign(channel, source.found, number, len(folders))
+            _fetch(objects, channel.source.bucket, {key: folder / path for key, path in wanted.items()})
+
+
+def _fetch(objects: Objects, bucket: str, wanted: dict[str, Path]) -> None:
+    each(lambda pair: objects.download(Location(bucket=bucket, key=pair[0]), pair[1]), wanted.items())
+
+
+class Checkpoints:
+    """Keeps S3 in step with every host's checkpoint folder (CONTRACTS 15).
+
+    Restored once at the start; then local writes are uploaded and local deletes delete in S3. What others put into S3
+    meanwhile is not pulled.
+    """
+
+    def __init__(self, where: Location, folders: Sequence[Path], objects: Objects) -> None:
+        self._where = Location(bucket=where.bucket, key=where.key.rstrip("/") + "/" if where.key.strip("/") else "")
+        self._folders, self._objects = folders, objects
+        self._known: list[dict[str, tuple[int, int]]] = [{} for _ in folders]
+
+    def restore(self) -> int:
+        """Bring S3's checkpoints into every host's folder; how many files."""
+        found = self._objects.list(self._where)
+        for number, folder in enumerate(self._folders):
+            folder.mkdir(parents=True, exist_ok=True)
+            _fetch(
+                self._objects,
+                self._where.bucket,
+                {entry.key: folder / relative(self._where.key, entry.key) for entry in found},
+            )
+            self._known[number] = _snapshot(folder)
+        return len(found)
+
+    def sync(self) -> None:
+        """Upload what changed since the last time and delete what went. A file that goes meanwhile waits."""
+        current = [_snapshot(folder) for folder in self._folders]
+        everywhere = {path for files in current for path in files}
+        for number, files in enumerate(current):
+            for path, stamp in files.items():
+                if self._known[number].get(path) == stamp:
+                    continue
+                if self._upload(self._folders[number] / path, path):
+                    self._known[number][path] = stamp
+            for path in [path for path in self._known[number] if path not in files]:
+                del self._known[number][path]
+                if path not in everywhere:
+                    self._objects.delete(self._where / path)
+
+    def _upload(self, source: Path, path: str) -> bool:
+        """Upload one file as it is at one moment (the job may be writing to it); False when it went meanwhile."""
+        still = source.parents[len(Path(path).parts)] / ".checkpoint-upload"
+        try:
+            shutil.copyfile(source, still)
+        except OSError:
+            return False
+        self._objects.upload(still, self._where / path)
+        still.unlink()
+        return True
+
+
+def _snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    found = {}
+    for path in _files(folder):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found[path.relative_to(folder).as_posix()] = (stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for root, _, names in os.walk(folder):
+        yield from (Path(root) / name for name in sorted(names) if (Path(root) / name).is_file())
+
+
+def merged(folders: Sequence[Path]) -> dict[str, Path]:
+    """Path inside → file, over all hosts' folders (CONTRACTS 14). Of equal names the first host's stays."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in _files(folder):
+            found.setdefault(path.relative_to(folder).as_posix(), path)
+    return dict(sorted(found.items()))
+
+
+def upload_artifacts(
+    files: dict[str, Path], where: Location, *, name: str, compress: bool, scratch: Path, objects: Objects
+) -> str:
+    """Put files at <where>/<name>.tar.gz, or as they are under <where>/<name>/ when not compressed; the S3 address."""
+    if not compress:
+        for inside, path in files.items():
+            objects.upload(path, where / name / inside)
+        return (where / name).uri + "/"
+    archive = scratch / f"{name}.tar.gz"
+    with gzip.open(archive, "wb", compresslevel=1) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
+        for inside, path in files.items():
+            tar.add(path, arcname=inside, recursive=False, filter=_anonymous)
+    target = where / f"{name}.tar.gz"
+    objects.upload(archive, target)
+    archive.unlink()
+    return target.uri
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
+
+
+def folders_of(roots: Iterable[Path], *parts: str) -> list[Path]:
+    """The same folder of every host."""
+    return [root.joinpath(*parts) for root in roots]

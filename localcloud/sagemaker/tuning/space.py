@@ -1,0 +1,99 @@
+"""What a tuning job may choose from: ranges as the API writes them, checked, and values as hyperparameters. Pure."""
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from localcloud.sagemaker.hosting.configs import invalid
+
+MOST = 30  # hyperparameters searched
+Kind = Literal["Integer", "Continuous", "Categorical"]
+Scale = Literal["Linear", "Logarithmic", "ReverseLogarithmic"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """One hyperparameter's range: `low` and `high` of a number, or the `values` of a category."""
+
+    name: str
+    kind: Kind
+    low: float = 0.0
+    high: float = 0.0
+    scale: Scale = "Linear"
+    values: tuple[str, ...] = ()
+
+
+def ranges(given: Mapping[str, Any]) -> tuple[Range, ...]:
+    """ParameterRanges as Ranges. Raises ApiError for one that cannot be searched."""
+    if given.get("AutoParameters"):
+        raise invalid("localcloud does not choose ranges by itself: leave AutoParameters out.")
+    numbers = [
+        _number(each, kind)
+        for kind, key in (("Integer", "IntegerParameterRanges"), ("Continuous", "ContinuousParameterRanges"))
+        for each in given.get(key, ())
+    ]
+    categories = [
+        Range(name=each["Name"], kind="Categorical", values=tuple(dict.fromkeys(each["Values"])))
+        for each in given.get("CategoricalParameterRanges", ())
+    ]
+    found = (*numbers, *categories)
+    names = [each.name for each in found]
+    if len(set(names)) != len(names):
+        raise invalid("The names of hyperparameter ranges must be unique.")
+    if not 1 <= len(found) <= MOST:
+        raise invalid(f"ParameterRanges holds {len(found)} ranges; 1 to {MOST} are allowed.")
+    return found
+
+
+def _number(given: Mapping[str, str], kind: str) -> Range:
+    name = given["Name"]
+    low, high = (_read(given[key], kind, f"{key} of {name}") for key in ("MinValue", "MaxValue"))
+    scale = given.get("ScalingType", "Auto")
+    if low >= high:
+        raise invalid(f"MinValue of {name}, {given['MinValue']}, must be below MaxValue, {given['MaxValue']}.")
+    if scale == "Logarithmic" and low <= 0:
+        raise invalid(f"Range {name}: Logarithmic scaling needs values above 0.")
+    if scale == "ReverseLogarithmic" and (kind != "Continuous" or low < 0 or high >= 1):
+        raise invalid(f"Range {name}: ReverseLogarithmic scaling is for continuous values from 0 up to, but not, 1.")
+    found: Scale = "Linear" if scale == "Auto" else scale  # type: ignore[assignment]  # the model holds the enum
+    return Range(name=name, kind="Integer" if kind == "Integer" else "Continuous", low=low, high=high, scale=found)
+
+
+def _read(text: str, kind: str, where: str) -> float:
+    try:
+        value = float(int(text) if kind == "Integer" else float(text))
+    except ValueError:
+        raise invalid(f"{where}: {text!r} is not {'an integer' if kind == 'Integer' else 'a number'}.") from None
+    if not math.isfinite(value):
+        raise invalid(f"{where}: {text!r} is not a finite number.")
+    return value
+
+
+def combinations(searched: Sequence[Range]) -> list[dict[str, str]]:
+    """Every choice of a grid, in order. Raises ApiError for ranges that are no categories."""
+    wrong = [each.name for each in searched if each.kind != "Categorical"]
+    if wrong:
+        raise invalid(f"Strategy Grid takes categorical ranges only, and {wrong[0]} is none.")
+    names = [each.name for each in searched]
+    return [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*(each.values for each in searched))]
+
+
+def text(value: Any) -> str:
+    """A value as a hyperparameter."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def falls_behind(current: Sequence[float], others: Iterable[Sequence[float]], *, maximise: bool) -> bool:
+    """Early stopping's rule: the newest value is worse than the median of the others' running averages so far.
+
+    After "How early stopping works" of the developer guide; `others` are the completed jobs' values.
+    """
+    reached = len(current)
+    averages = [sum(other[:reached]) / reached for other in others if reached and len(other) >= reached]
+    if not averages:
+        return False
+    middle = statistics.median(averages)
+    return current[-1] < middle if maximise else current[-1] > middle

@@ -1,0 +1,136 @@
+"""Service Quotas: what the account may have, and asking for more. moto lacks it."""
+
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.errors import ApiError
+from localcloud.gateway.service import Service
+from localcloud.service_quotas.limits import Quota, catalogue
+
+PAGE = 100
+SERVICES = {"sagemaker": "Amazon SageMaker", "ec2": "Amazon Elastic Compute Cloud (Amazon EC2)", "lambda": "AWS Lambda"}
+OPEN = ("PENDING", "CASE_OPENED")
+
+
+class ServiceQuotas:
+    """The quotas of one account, and the requests for higher ones. Nobody decides on those but a local route."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._requests: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    def service(self) -> Service:
+        return Service(
+            name="service-quotas",
+            handlers={
+                "ListServices": self.services,
+                "ListServiceQuotas": self.list,
+                "GetServiceQuota": self.get,
+                "ListAWSDefaultServiceQuotas": self.defaults,
+                "RequestServiceQuotaIncrease": self.request,
+                "GetRequestedServiceQuotaChange": self.requested,
+                "ListRequestedServiceQuotaChangeHistory": self.history,
+            },
+            local={"POST quotas/{id}/approve": self.approve},
+        )
+
+    def services(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Services": [{"ServiceCode": code, "ServiceName": name} for code, name in SERVICES.items()]}
+
+    def list(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """ListServiceQuotas, a page at a time (the token is the offset)."""
+        return self._page(self._cloud.quotas.all(_known(params["ServiceCode"])), params)
+
+    def defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        service = _known(params["ServiceCode"])
+        return self._page([quota for quota in catalogue() if quota.service == service], params)
+
+    def get(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"Quota": self._told(self._find(params))}
+
+    def request(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """RequestServiceQuotaIncrease: one open request a quota, and only for more."""
+        quota = self._find(params)
+        if params["DesiredValue"] <= quota.value:
+            raise ApiError(
+                "IllegalArgumentException",
+                f"You must provide a quota value greater than the current value of {quota.value:g}.",
+            )
+        with self._lock:
+            if any(asked["QuotaCode"] == quota.code and asked["Status"] in OPEN for asked in self._requests.values()):
+                raise ApiError(
+                    "ResourceAlreadyExistsException",
+                    "Only one open service quota increase request is allowed per quota.",
+                )
+            told = self._told(quota)
+            kept = {name: told[name] for name in ("ServiceCode", "ServiceName", "QuotaCode", "QuotaName", "QuotaArn")}
+            now, number = self._cloud.now(), uuid.uuid4().hex
+            asked = {"Id": number, "DesiredValue": params["DesiredValue"], "Status": "PENDING", "Created": now}
+            self._requests[number] = {**kept, **asked, "LastUpdated": now}
+        return {"RequestedQuota": self._requests[number]}
+
+    def requested(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"RequestedQuota": self._request(params["RequestId"])}
+
+    def history(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = {"ServiceCode": params.get("ServiceCode"), "Status": params.get("Status")}
+        given = {name: value for name, value in wanted.items() if value}
+        found = [each for each in self._requests.values() if all(each[key] == given[key] for key in given)]
+        return {"RequestedQuotas": found}
+
+    def approve(self, labels: Mapping[str, Any]) -> dict[str, Any]:
+        """What AWS's support does in hours or days: grants a request."""
+        asked = self._request(labels["id"])
+        asked |= {"Status": "APPROVED", "LastUpdated": self._cloud.now()}
+        self._cloud.quotas.given[asked["QuotaCode"]] = asked["DesiredValue"]
+        return {"approved": asked["QuotaName"]}
+
+    def _request(self, number: str) -> dict[str, Any]:
+        if number not in self._requests:
+            raise ApiError("NoSuchResourceException", "The requested resource does not exist.")
+        return self._requests[number]
+
+    def _find(self, params: Mapping[str, Any]) -> Quota:
+        for quota in self._cloud.quotas.all(_known(params["ServiceCode"])):
+            if quota.code == params["QuotaCode"]:
+                return quota
+        raise ApiError("NoSuchResourceException", "The request failed because the specified quota does not exist.")
+
+    def _page(self, quotas: Sequence[Quota], params: Mapping[str, Any]) -> dict[str, Any]:
+        first = int(params.get("NextToken") or 0)
+        last = first + params.get("MaxResults", PAGE)
+        found: dict[str, Any] = {"Quotas": [self._told(quota) for quota in quotas[first:last]]}
+        return found | ({"NextToken": str(last)} if last < len(quotas) else {})
+
+    def _told(self, quota: Quota) -> dict[str, Any]:
+        return {
+            "ServiceCode": quota.service,
+            "ServiceName": SERVICES[quota.service],
+            "QuotaArn": self._cloud.arn("servicequotas", f"{quota.service}/{quota.code}"),
+            "QuotaCode": quota.code,
+            "QuotaName": quota.name,
+            "Value": quota.value,
+            "Unit": "None",
+            "Adjustable": True,
+            "GlobalQuota": False,
+        }
+
+
+def service(cloud: Cloud) -> Service:
+    """The room, ready for the server."""
+    return ServiceQuotas(cloud).service()
+
+
+def price_list() -> Service:
+    """The price list of a cloud that sells nothing: clients take the prices that they know themselves."""
+    return Service(name="pricing", handlers={"GetProducts": lambda _: {"FormatVersion": "aws_v1", "PriceList": []}})
+
+
+def _known(service: str) -> str:
+    if service not in SERVICES:
+        raise ApiError("NoSuchResourceException", "The request failed because the specified service does not exist.")
+    return service

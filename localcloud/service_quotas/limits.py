@@ -1,0 +1,132 @@
+"""What an account may have at once: SageMaker's instances by type and use, EC2's vCPUs, Lambda's concurrency.
+
+Without a table an account is as generous as this machine is: nothing is refused. With one (KENNEL_LOCALCLOUD_QUOTAS)
+it is as a new account's, or as a file says, and what is beyond is refused as AWS refuses it.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from localcloud.errors import ApiError, LocalcloudError
+from localcloud.gateway.protocol import model
+
+VARIABLE = "KENNEL_LOCALCLOUD_QUOTAS"
+NEW_ACCOUNT = "new-account"
+GENEROUS = 1000.0
+# Use → the enum of botocore's model that lists its instance types, and what a new account has of a CPU type. Accounts
+# differ; of types with accelerators a new one has none.
+USES: Mapping[str, tuple[str, float]] = {
+    "training job usage": ("TrainingInstanceType", 15.0),
+    "spot training job usage": ("TrainingInstanceType", 4.0),
+    "training warm pool usage": ("TrainingInstanceType", 0.0),  # CONTRACTS 20
+    "endpoint usage": ("ProductionVariantInstanceType", 4.0),
+    "transform job usage": ("TransformInstanceType", 4.0),
+    "notebook instance usage": ("InstanceType", 8.0),
+}
+ACCELERATED = ("ml.g", "ml.p", "ml.inf", "ml.trn", "ml.dl")
+STANDARD = "Standard (A, C, D, H, I, M, R, T, Z)"
+OTHERS: tuple[tuple[str, str, str, float], ...] = (  # service, code (CONTRACTS 91), name, a new account's value
+    ("ec2", "L-1216C47A", f"Running On-Demand {STANDARD} instances", 5.0),
+    ("ec2", "L-34B43A08", f"All {STANDARD} Spot Instance Requests", 5.0),
+    ("ec2", "L-DB2E81BA", "Running On-Demand G and VT instances", 0.0),
+    ("ec2", "L-417A185B", "Running On-Demand P instances", 0.0),
+    ("ec2", "L-3819A6DF", "All G and VT Spot Instance Requests", 0.0),
+    ("ec2", "L-7212CCBC", "All P4, P3 and P2 Spot Instance Requests", 0.0),
+    ("lambda", "L-B99A9384", "Concurrent executions", 10.0),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quota:
+    """One quota: its service, code, name and value."""
+
+    service: str
+    code: str
+    name: str
+    value: float
+
+
+@dataclass(kw_only=True)
+class Quotas:
+    """An account's quotas. `limited` says whether they are enforced; `given` holds values that differ, by code."""
+
+    limited: bool = False
+    given: dict[str, float] = field(default_factory=dict)
+
+    def all(self, service: str) -> list[Quota]:
+        """A service's quotas by name."""
+        return [self._valued(quota) for quota in catalogue() if quota.service == service]
+
+    def named(self, service: str, name: str) -> Quota | None:
+        return next((quota for quota in self.all(service) if quota.name == name), None)
+
+    def require(self, instance_type: str, use: str, *, wanted: int, used: int = 0) -> None:
+        """Refuse `wanted` more instances for a use beyond its quota. Raises ApiError ResourceLimitExceeded."""
+        quota = self.named("sagemaker", f"{instance_type} for {use}") if self.limited else None
+        if quota is not None and used + wanted > quota.value:
+            raise ApiError(
+                "ResourceLimitExceeded",
+                f"The account-level service limit '{quota.name}' is {quota.value:g} Instances, with current "
+                f"utilization of {used} Instances and a request delta of {wanted} Instances. Please use AWS Service "
+                "Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact AWS "
+                "support to request an increase for this quota.",
+            )
+
+    def _valued(self, quota: Quota) -> Quota:
+        default = quota.value if self.limited else GENEROUS
+        return replace(quota, value=self.given.get(quota.code, default))
+
+
+@cache
+def catalogue() -> tuple[Quota, ...]:
+    """Every quota with a new account's value; SageMaker's after the instance types that botocore's model knows."""
+    return (*_instances(), *(Quota(service=s, code=c, name=n, value=v) for s, c, n, v in OTHERS))
+
+
+def _instances() -> Iterator[Quota]:
+    for use, (enum, value) in USES.items():
+        for instance_type in model("sagemaker").shape_for(enum).enum:  # type: ignore[attr-defined]  # stubs know no enum
+            name = f"{instance_type} for {use}"
+            code = f"L-{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}"
+            none = instance_type.startswith(ACCELERATED)
+            yield Quota(service="sagemaker", code=code, name=name, value=0.0 if none else value)
+
+
+def quotas_of(environ: Mapping[str, str]) -> Quotas:
+    """The account's quotas as KENNEL_LOCALCLOUD_QUOTAS says: nothing, `new-account`, or a JSON file of values by the
+    quotas' names that differ from a new account's. Raises LocalcloudError for a file that is not so."""
+    text = environ.get(VARIABLE, "")
+    if text in ("", NEW_ACCOUNT):
+        return Quotas(limited=bool(text))
+    try:
+        read = json.loads(Path(text).read_text(encoding="utf-8"))
+        codes = {quota.name: quota.code for quota in catalogue()}
+        return Quotas(limited=True, given={codes[name]: float(value) for name, value in read.items()})
+    except KeyError as error:
+        raise LocalcloudError(f"{VARIABLE}: {text}: no quota is called {error}; `GetServiceQuota` lists them") from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise LocalcloudError(f'{VARIABLE}: {text}: is no JSON of {{"quota\'s name": number}}: {error}') from None
+
+
+def endpoint_use(fleets: Iterable[Any]) -> Counter[str]:
+    """Instances that endpoints run, by type. Serverless variants have none."""
+    found: Counter[str] = Counter()
+    for fleet in fleets:
+        for variant in fleet.variants.values() if fleet is not None else ():
+            found[variant.recipe.variant.get("InstanceType", "")] += len(variant.instances)
+    return found
+
+
+def require_variants(quotas: Quotas, variants: Iterable[Mapping[str, Any]], used: Counter[str]) -> None:
+    """Refuse a configuration whose instances are beyond the quotas. Raises ApiError ResourceLimitExceeded."""
+    wanted: Counter[str] = Counter()
+    for variant in variants:
+        wanted[variant.get("InstanceType", "")] += variant.get("InitialInstanceCount", 0)
+    for instance_type, count in wanted.items():
+        quotas.require(instance_type, "endpoint usage", wanted=count, used=used[instance_type])

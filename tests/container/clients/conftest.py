@@ -1,0 +1,108 @@
+"""Third parties in an environment of their own, and what they work on."""
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import docker
+from deploy.images.builder import Workshop
+from localcloud import daemon
+from tests.container.localcloud.roles import make_roles
+
+ROOT = Path(__file__).resolve().parents[3]
+COLOURS = {"blue": (30, 30, 200), "green": (30, 200, 30), "red": (200, 30, 30)}
+
+
+@pytest.fixture(scope="session")
+def witness() -> Path:
+    """The folder of the witnesses' commands (python, aws), installed from their lock when it changed."""
+    lock = ROOT / "tests/container/clients/requirements.lock"
+    home, stamp = ROOT / ".kennel/witness", hashlib.sha256(lock.read_bytes()).hexdigest()
+    done = home / "stamp"
+    if not done.is_file() or done.read_text() != stamp:
+        uv = (sys.executable, "-m", "uv")
+        shutil.rmtree(home, ignore_errors=True)
+        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, home], check=True)
+        sync = ("pip", "sync", "--quiet", "--require-hashes", "--python", str(home / "bin/python"), str(lock))
+        subprocess.run([*uv, *sync], check=True)
+        done.write_text(stamp)
+    return home / "bin"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_leftovers() -> Iterator[None]:
+    """Local mode leaves its stopped containers and its network; those of this session are taken away."""
+    engine = docker.from_env()
+    before = {container.id for container in engine.containers.list(all=True)}
+    yield
+    for container in engine.containers.list(all=True, filters={"network": "sagemaker-local"}):
+        if container.id not in before:
+            container.remove(force=True)
+    for network in engine.networks.list(names=["sagemaker-local"]):
+        if not network.containers:
+            network.remove()
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes that are told apart by colour: an ImageFolder with train, valid and test."""
+    folder, chance = tmp_path_factory.mktemp("pictures"), random.Random(0)
+    for split, count in (("train", 12), ("valid", 6), ("test", 6)):
+        for label, colour in COLOURS.items():
+            (folder / split / label).mkdir(parents=True)
+            for number in range(count):
+                pixel = tuple(value + chance.randint(-30, 30) for value in colour)
+                Image.new("RGB", (64, 48), pixel).save(folder / split / label / f"{number}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def train_image() -> str:
+    return Workshop(repository=ROOT).build("train")
+
+
+@pytest.fixture(scope="session")
+def serve_image() -> str:
+    return Workshop(repository=ROOT).build("serve")
+
+
+@pytest.fixture(scope="session")
+def trained(witness: Path, pictures: Path, train_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """model.tar.gz as the SageMaker SDK's local mode made it on two hosts."""
+    output = tmp_path_factory.mktemp("two-hosts")
+    sdk(witness, "sdk_train.py", train_image, "2", str(pictures), str(output))
+    return output / "compressed_artifacts/model.tar.gz"
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a localcloud of these tests' own."""
+    state = tmp_path_factory.mktemp("localcloud")
+    url = daemon.start_background(port=0, state_dir=state).endpoint_url
+    make_roles(url, "witness")
+    yield url
+    daemon.stop(state)
+
+
+def credentials() -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def sdk(witness: Path, script: str, *arguments: str) -> str:
+    """Runs a script of this folder in the witnesses' environment and returns what it printed."""
+    command = [str(witness / "python"), str(Path(__file__).with_name(script)), *arguments]
+    done = subprocess.run(
+        command, env={**os.environ, **credentials()}, capture_output=True, text=True, timeout=400, check=False
+    )
+    if done.returncode != 0:
+        pytest.fail(f"{script} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return done.stdout

@@ -1,0 +1,154 @@
+"""Faults at the door: each call of a command fails once, the first time it is made, and the command is run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from botocore import xform_name
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from deploy.aws.client import Door
+from deploy.values import Request, printable
+
+Fault = Literal["denied", "throttled", "timeout", "kill"]
+READS = ("BatchGet", "Get", "Describe", "List", "Head")
+TOLERATED = "tolerated: "
+LIMIT = 200  # runs until a command must have come through
+
+
+def is_change(request: Request) -> bool:
+    return not request.operation.startswith(READS)
+
+
+def name_of(request: Request, fault: Fault) -> str:
+    """What tells a call from others. What has happened can be undone for one resource and not for another, so there
+    each counts; refusals are met alike wherever one operation is called."""
+    operation = f"{request.service}.{request.operation}"
+    if fault in ("denied", "throttled"):
+        return operation
+    told = json.dumps(printable(request.params), sort_keys=True)
+    return f"{operation}:{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+@dataclass(kw_only=True)
+class FaultyDoor:
+    """A door that fails each call once, as `fault` says. What has failed stands in `file`, a line each.
+
+    Refusals come instead of the call; a time-out and a kill come after it, when what was asked for has happened.
+    """
+
+    door: Door
+    fault: Fault
+    file: Path
+    failing: list[str] = field(default_factory=list)
+
+    def __call__(self, request: Request) -> dict[str, Any]:
+        name = name_of(request, self.fault)
+        if name in self.failed or (self.fault != "denied" and not is_change(request)):
+            return self.door(request)
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
+        self.failing.append(name)
+        return _Failing(inner=self.door, fault=self.fault)(request)
+
+    @property
+    def failed(self) -> list[str]:
+        return self.file.read_text(encoding="utf-8").split() if self.file.exists() else []
+
+
+@dataclass(kw_only=True)
+class _Failing:
+    """One call through the real door, whose client fails."""
+
+    inner: Door
+    fault: Fault
+    _made: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, request: Request) -> dict[str, Any]:
+        self.inner._client(request.service)
+        clients = self.inner._clients
+        real = clients[request.service]
+        clients[request.service] = _Client(real, request.operation, self.fault)
+        try:
+            return self.inner(request)
+        finally:
+            clients[request.service] = real
+
+
+class _Client:
+    """A client whose one operation fails."""
+
+    def __init__(self, real: Any, operation: str, fault: Fault) -> None:
+        self._real, self._operation, self._fault = real, operation, fault
+
+    def __getattr__(self, name: str) -> Any:
+        send = getattr(self._real, name)
+        return partial(self._send, send) if name == xform_name(self._operation) else send
+
+    def _send(self, send: Callable[..., Any], **params: Any) -> Any:
+        codes = {
+            "denied": ("AccessDeniedException", "is not authorized"),
+            "throttled": ("ThrottlingException", "Rate exceeded"),
+        }
+        if self._fault in codes:
+            code, message = codes[self._fault]
+            raise ClientError({"Error": {"Code": code, "Message": message}}, self._operation)
+        send(**params)
+        if self._fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ReadTimeoutError(endpoint_url="the service")
+
+
+def walk(command: Callable[[Callable[[Door], Any]], None], fault: Fault, file: Path) -> list[str]:
+    """Runs a command until it comes through, while each of its calls fails once. Returns what was said of each failure.
+
+    `command` runs with a door made by what it is given; for "kill" it runs in a process of its own.
+    """
+    said: list[str] = []
+    for _ in range(LIMIT):
+        outcome = _in_process(command, file) if fault == "kill" else _here(command, fault, file)
+        if outcome is None:
+            return said
+        said.append(outcome)
+    raise AssertionError(f"still failing after {LIMIT} runs: {said[-3:]}")
+
+
+def _here(command: Callable[[Callable[[Door], Any]], None], fault: Fault, file: Path) -> str | None:
+    from deploy.errors import DeployError
+
+    doors: list[FaultyDoor] = []
+
+    def faulty(door: Door) -> FaultyDoor:
+        doors.append(FaultyDoor(door=door, fault=fault, file=file))
+        return doors[-1]
+
+    try:
+        command(faulty)
+    except DeployError as error:
+        return str(error)
+    tolerated = [name for door in doors for name in door.failing]
+    return f"{TOLERATED}{' '.join(tolerated)}" if tolerated else None
+
+
+def _faulty(file: Path, door: Door) -> FaultyDoor:
+    return FaultyDoor(door=door, fault="kill", file=file)
+
+
+def _in_process(command: Callable[[Callable[[Door], Any]], None], file: Path) -> str | None:
+    context = multiprocessing.get_context("forkserver")
+    process = context.Process(target=command, args=(partial(_faulty, file),))
+    process.start()
+    process.join(120)
+    if process.exitcode == -signal.SIGKILL:
+        return "killed"
+    assert process.exitcode == 0, f"ended with {process.exitcode}"
+    return None

@@ -1,0 +1,114 @@
+"""A stage to deploy to: a localcloud of its own, a model that a job of it has trained, and Kennel's own images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.aws.client import Door
+from deploy.aws.lock import Holder
+from deploy.config.settings import Settings, choose, parse
+from deploy.console import Screen
+from deploy.images.builder import Workshop
+from deploy.session import Session
+from deploy.stage.desired import foundation
+from deploy.values import Request
+from tests.clients import QUICK, connect
+from tests.unit.serve.artifacts import write_artifact
+
+ROOT = Path(__file__).resolve().parents[3]
+NOBODY = 2**30  # no process: a lock that is left behind counts as its holder's, who has ended
+STAGE = """
+[stages.local]
+account = "123456789012"
+endpoint_url = "{url}"
+credentials = "dummy"
+engine_images = true
+"""
+# What stands for training: it hands on a model that lies in a channel.
+PROGRAM = b"""
+import pathlib, shutil
+for path in pathlib.Path("/opt/ml/input/data/artifact").iterdir():
+    shutil.copy(path, "/opt/ml/model")
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bed:
+    """Settings of a stage and the references of its images: all that a session needs, also in another process."""
+
+    toml: str
+    images: Mapping[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return choose(parse(self.toml), "local")
+
+    def session(self, out: io.StringIO | None = None, door: Callable[[Door], Door] = lambda door: door) -> Session:
+        settings = self.settings
+        return Session(
+            settings=settings,
+            call=door(connect(settings)),
+            build=lambda kind: self.images[kind],
+            screen=Screen(out=out or io.StringIO()),
+            clock=QUICK,
+            holder=Holder(who="tests", host="bed", pid=NOBODY),
+        )
+
+    def change(self, before: str, after: str) -> Bed:
+        """The same stage with other settings."""
+        if before not in self.toml:
+            raise ValueError(f"{before!r} is not in the settings")
+        return Bed(toml=self.toml.replace(before, after), images=self.images)
+
+    def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
+        return connect(self.settings)(Request(service=service, operation=operation, params=params))
+
+
+def make(url: str, toml: str, folder: Path) -> Bed:
+    """A bed on the localcloud at `url`, with `toml` beside the stage itself, and a completed job."""
+    stage = STAGE.format(url=url)
+    workshop = Workshop(repository=ROOT, say=lambda _: None)
+    images = {"train": workshop.base(), "serve": workshop.build("serve"), "lambda": workshop.build("lambda")}
+    bed = Bed(toml=toml + stage, images=images)
+    train(bed, f"{bed.settings.prefix}-train-0000000000", folder)
+    return bed
+
+
+def train(bed: Bed, name: str, folder: Path) -> None:
+    """A job that ends with a model of random weights."""
+    session = bed.session()
+    session.settle(foundation(bed.settings))
+    bucket = bed.settings.bucket
+    bed.ask("s3", "PutObject", Bucket=bucket, Key=f"tests/{name}/code/main.py", Body=PROGRAM)
+    for path in write_artifact(folder).iterdir():
+        bed.ask("s3", "PutObject", Bucket=bucket, Key=f"tests/{name}/artifact/{path.name}", Body=path.read_bytes())
+    role = bed.ask("iam", "GetRole", RoleName=bed.settings.role_name("training"))["Role"]["Arn"]
+    bed.ask(
+        "sagemaker",
+        "CreateTrainingJob",
+        TrainingJobName=name,
+        AlgorithmSpecification={
+            "TrainingImage": bed.images["train"],
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/main.py"],
+        },
+        RoleArn=role,
+        InputDataConfig=[
+            _channel(channel, f"s3://{bucket}/tests/{name}/{channel}") for channel in ("code", "artifact")
+        ],
+        OutputDataConfig={"S3OutputPath": f"s3://{bucket}/jobs"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+    )
+    from deploy.jobs import sagemaker
+
+    sagemaker.follow(name, session.call, clock=session.clock, every=0.2)
+
+
+def _channel(name: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}

@@ -1,0 +1,67 @@
+"""Quotas and prices over HTTP: a new account is too small, asks for more, and is granted it."""
+
+from __future__ import annotations
+
+import io
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy.commands.quotas import quotas, request_more
+from deploy.config.settings import choose, parse
+from deploy.config.training import Training
+from deploy.console import Screen
+from deploy.costs.prices import TABLE_SOURCE, Prices
+from deploy.session import Session
+from deploy.values import Request
+from localcloud.gateway.server import Application, Listener, bind
+from localcloud.service_quotas import api
+from localcloud.service_quotas.limits import Quotas
+from tests.clients import connect
+from tests.unit.localcloud.fakes import cloud
+
+TOML = Path(__file__).parents[4] / "deploy.toml"
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    """A session with a new account, that wants a GPU."""
+    new = replace(cloud(tmp_path), quotas=Quotas(limited=True))
+    sockets = bind(0, ["127.0.0.1"])
+    rooms = [api.service(new), api.price_list()]
+    listener = Listener(sockets, Application(rooms, region="us-east-1", health=dict))
+    listener.start()
+    chosen = choose(parse(TOML.read_text()), "local")
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    stage = chosen.stage.model_copy(update={"endpoint_url": url, "account": "123456789012"})
+    training = Training(instance_type="ml.g5.xlarge")
+    settings = chosen.model_copy(update={"stage": stage, "training": training})
+    yield Session(settings=settings, call=connect(settings), build=str, screen=Screen(out=io.StringIO()))
+    listener.stop()
+
+
+def short(session: Session) -> list[str]:
+    return [row.quota.name for row in quotas(session) if row.is_short and row.quota]
+
+
+def test_a_new_account_is_told_what_it_lacks_and_has_it_once_it_is_granted(session: Session) -> None:
+    gpu = "ml.g5.xlarge for training job usage"
+    assert gpu in short(session)
+    said = request_more(session, quotas(session), lambda _: True)
+    assert f"{gpu}: 2 asked for, PENDING" in said
+    assert f"{gpu}: asked for already, PENDING" in request_more(session, quotas(session), lambda _: True)
+    asked = session.call(Request(service="service-quotas", operation="ListRequestedServiceQuotaChangeHistory"))[
+        "RequestedQuotas"
+    ]
+    number = next(each["Id"] for each in asked if each["QuotaName"] == gpu)
+    grant = f"{session.settings.stage.endpoint_url}/_localcloud/quotas/{number}/approve"
+    urllib.request.urlopen(urllib.request.Request(grant, method="POST"), timeout=5).close()
+    assert gpu not in short(session)
+
+
+def test_a_price_list_that_is_empty_leaves_the_table(session: Session) -> None:
+    prices = Prices(call=session.call, region="us-east-1")
+    assert (prices.of("training", "ml.g5.xlarge").usd, prices.source) == (1.408, TABLE_SOURCE)

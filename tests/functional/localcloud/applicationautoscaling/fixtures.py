@@ -1,0 +1,88 @@
+"""SageMaker's hosting and Application Auto Scaling on a port, over containers in memory; the clock is the test's."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+
+from localcloud.applicationautoscaling import service as autoscaling
+from localcloud.cloud import Cloud
+from localcloud.cloudwatch.backend import CloudWatch
+from localcloud.cloudwatch.monitor import Monitor
+from localcloud.gateway.server import Application, Listener, bind
+from localcloud.gateway.service import Service
+from localcloud.s3 import client
+from localcloud.sagemaker.hosting.scaled_variants import scaled_variants
+from tests.unit.localcloud.sagemaker.hosting.fixtures import World, one
+
+REGION = "us-east-1"
+
+
+@dataclass
+class ScalingAws:
+    """The AWS of the endpoint `name`. `minute` lets a minute pass at once, with all that happens in it."""
+
+    url: str
+    world: World
+    cloud: Cloud
+    monitor: Monitor
+    time: list[datetime]
+    name: str
+    clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        if service not in self.clients:
+            self.clients[service] = client(service, self.url, REGION)
+        return self.clients[service]
+
+    def settle(self) -> None:
+        """Let containers that were asked for start, or end."""
+        self.world.later.run()
+
+    def minute(self, invocations: int = 0) -> None:
+        for _ in range(invocations):
+            self.world.do("InvokeEndpoint", EndpointName=self.name, Body=b"x")
+        self.time[0] += timedelta(seconds=59)
+        self.monitor.tick(self.time[0].timestamp())
+        self.time[0] += timedelta(seconds=1)
+        self.monitor.tick(self.time[0].timestamp())
+        self.settle()
+
+    @property
+    def running(self) -> int:
+        return len(self.world.engine.running())
+
+
+@contextmanager
+def scaling_aws(
+    *variants: dict[str, Any], name: str = "E", tags: Sequence[dict[str, str]] = (), **config: Any
+) -> Iterator[ScalingAws]:
+    """An AWS with an endpoint in service. What moto holds is forgotten at the end."""
+    world = World()
+    world.model()
+    world.config("c", *(variants or (one(),)), **config)
+    # Ahead of moto's own clock, which dates what an alarm was last told by hand.
+    time = [datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)]
+    sockets = bind(0, ["127.0.0.1"])
+    url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    watch = CloudWatch(account=world.cloud.account, region=REGION, now=lambda: time[0])
+    cloud = replace(world.cloud, endpoint_url=url, metrics=watch, alarms=watch, now=lambda: time[0])
+    world.endpoints.scaled = scaled_variants(cloud)
+    watch.ask(world.metrics.collect)
+    scaling, look = autoscaling.service(cloud)
+    monitor = Monitor(metrics=watch, alarms=watch, acts=(look,))
+    handlers: dict[str, Callable[..., Any]] = world.catalogue.handlers() | world.endpoints.handlers()
+    rooms = [scaling, Service(name="sagemaker", handlers=handlers), cloud.tags.service()]
+    listener = Listener(sockets, Application(rooms, region=REGION, health=dict))
+    listener.start()
+    made = ScalingAws(url=url, world=world, cloud=cloud, monitor=monitor, time=time, name=name)
+    made.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName="c", Tags=list(tags))
+    made.settle()
+    try:
+        yield made
+    finally:
+        requests.post(f"{url}/moto-api/reset", timeout=5)
+        listener.stop()

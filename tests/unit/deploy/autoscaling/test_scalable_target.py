@@ -1,0 +1,182 @@
+"""Scalable targets: tables from what is registered to what is done, and what must not scale while an endpoint moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deploy.autoscaling.scalable_target import KIND, POLICY, Bounds, Release, ScalableTarget
+from deploy.config.settings import Settings
+from deploy.errors import DeployError
+from deploy.values import Request, State, Step, Wait
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.fakes import FakeAws
+
+RESOURCE = "endpoint/kennel-local/variant/main"
+ARN = "arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/abc"
+FORM = "real-time ml.m5.large"
+TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
+TRACKING = {
+    "TargetValue": 100.0,
+    "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+}
+READY = Wait(
+    request=Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": "kennel-local"})
+)
+WANTED = ScalableTarget(
+    resource=RESOURCE, least=1, most=4, tracking=TRACKING, form=FORM, ready=(READY,), tags=TAGS,
+    schedules={"day": Bounds(at="rate(1 day)", least=2, most=None)},
+)  # fmt: skip
+
+
+def seen(**changed: Any) -> State:
+    return State(fields={**WANTED.desired(), "others": [], "form": FORM, **changed}, tags=TAGS)
+
+
+def asked(step: Step) -> list[str]:
+    return [act.operation for act in step.acts if isinstance(act, Request)]
+
+
+def test_a_new_target_waits_for_its_endpoint_then_is_registered_with_policy_and_schedules() -> None:
+    step = WANTED.plan(None)
+    assert step.action == "create"
+    assert step.acts[0] is READY
+    assert asked(step) == ["RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction"]
+    assert "100 invocations per instance and minute" in step.reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "operations"),
+    [
+        ({}, []),
+        ({"max": 9}, ["RegisterScalableTarget"]),
+        ({"min": 2}, []),  # as its schedule has set it
+        ({"min": 3}, ["RegisterScalableTarget"]),
+        ({"tracking": None}, ["PutScalingPolicy"]),
+        ({"tracking": {**TRACKING, "TargetValue": 5.0}}, ["PutScalingPolicy"]),
+        ({"others": ["by-hand"]}, ["DeleteScalingPolicy"]),
+        ({"schedules": {}}, ["PutScheduledAction"]),
+        ({"schedules": {"old": {}, **WANTED.desired()["schedules"]}}, ["DeleteScheduledAction"]),
+        ({"from_zero": True}, ["DeleteScalingPolicy", "DeleteAlarms"]),
+        ({"form": None}, []),
+        (
+            {"form": "real-time ml.t2.medium"},
+            ["RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction"],
+        ),
+    ],
+)
+def test_what_differs_is_put_right_and_nothing_else(changed: dict[str, Any], operations: list[str]) -> None:
+    assert asked(WANTED.plan(seen(**changed))) == operations
+
+
+def test_tags_are_told_at_the_first_registration_only() -> None:
+    first, again = WANTED.plan(None).acts[1], WANTED.plan(seen(max=9)).acts[1]
+    assert isinstance(first, Request)
+    assert isinstance(again, Request)
+    assert first.params["Tags"] == TAGS
+    assert "Tags" not in again.params
+
+
+def test_a_target_of_somebody_else_is_not_touched() -> None:
+    with pytest.raises(DeployError, match="does not carry the tags"):
+        WANTED.plan(replace(seen(), tags={}))
+
+
+def aws(**more: Any) -> FakeAws:
+    """An AWS where WANTED is registered and serves."""
+    policy = {"PolicyName": POLICY, "TargetTrackingScalingPolicyConfiguration": {**TRACKING, "DisableScaleIn": False}}
+    action = {"ScheduledActionName": "day", "Schedule": "rate(1 day)", "ScalableTargetAction": {"MinCapacity": 2}}
+    replies: Mapping[str, Any] = {
+        "DescribeScalableTargets": lambda params: {
+            "ScalableTargets": [
+                {"ResourceId": RESOURCE, "ScalableTargetARN": ARN, "MinCapacity": 1, "MaxCapacity": 4},
+            ]
+            if params["ServiceNamespace"] == "sagemaker"
+            else []
+        },
+        "DescribeScalingPolicies": {"ScalingPolicies": [policy]},
+        "DescribeScheduledActions": {"ScheduledActions": [action]},
+        "ListTagsForResource": {"Tags": TAGS},
+        "DescribeEndpoint": {"EndpointConfigName": "c"},
+        "DescribeEndpointConfig": {"ProductionVariants": [{"VariantName": "main", "InstanceType": "ml.m5.large"}]},
+    }  # fmt: skip
+    return FakeAws({**replies, **more})
+
+
+def test_what_is_registered_is_read_back_as_it_was_asked_for(golden: Golden) -> None:
+    reader = aws()
+    assert WANTED.plan(WANTED.read(reader)).action == "none"
+    for request in reader.sent:
+        if request.service == "application-autoscaling":
+            golden("read", request)
+    assert WANTED.read(aws(DescribeScalableTargets={"ScalableTargets": []})) is None
+
+
+def test_what_may_go_to_none_has_what_brings_it_back(golden: Golden) -> None:
+    idle = replace(WANTED, least=0, from_zero=True, schedules={}, form="async ml.m5.large")
+    new = idle.plan(None)
+    assert asked(new) == ["RegisterScalableTarget", "PutScalingPolicy", "PutScalingPolicy", "PutMetricAlarm"]
+    policy, alarm = new.acts[-2:]
+    assert isinstance(policy, Request)
+    assert isinstance(alarm, Request)
+    golden("from-zero", policy, contracts=(50,))
+    golden("from-zero", alarm, contracts=(50,))
+    assert policy.gives == {f"{idle.address}.from_zero_arn": "PolicyARN"}
+    assert str(alarm.params["AlarmActions"][0]) == f"${{{idle.address}.from_zero_arn}}"
+    _, alarms = KIND.remove(RESOURCE, Settings.model_construct()).acts
+    assert isinstance(alarms, Request)
+    golden("from-zero", alarms)
+
+
+@pytest.mark.parametrize(("actions", "is_there"), [(["arn:policy"], True), (["arn:older"], False), ([], False)])
+def test_the_alarm_that_brings_it_back_must_ask_the_policy_that_is_there(actions: list[str], is_there: bool) -> None:
+    waking = {"PolicyName": "kennel-from-zero", "PolicyARN": "arn:policy"}
+    reader = aws(
+        DescribeScalingPolicies={"ScalingPolicies": [waking]},
+        DescribeAlarms={"MetricAlarms": [{"AlarmActions": actions}]},
+    )
+    found = replace(WANTED, from_zero=True).read(reader)
+    assert found is not None
+    assert found.fields["from_zero"] is is_there
+
+
+def test_down_finds_the_targets_of_the_stage_by_their_names_and_tags(settings: Settings) -> None:
+    assert list(KIND.names(settings, aws())) == [RESOURCE]
+    assert KIND.tags(RESOURCE, settings, aws()) == TAGS
+    assert KIND.state(RESOURCE, settings, aws()) == "1 to 4"
+
+
+@pytest.mark.parametrize(
+    ("forms", "scales", "released"),
+    [
+        ({RESOURCE: FORM}, True, False),
+        ({RESOURCE: "real-time ml.c5.large"}, True, True),
+        ({RESOURCE: "async ml.m5.large"}, True, True),
+        ({"endpoint/kennel-local/variant/other": FORM}, True, True),
+        ({RESOURCE: FORM}, False, True),
+    ],
+)
+def test_a_variant_that_changes_or_goes_is_released_before_its_endpoint_moves(
+    forms: dict[str, str], scales: bool, released: bool
+) -> None:
+    made = Release(endpoint="kennel-local", forms=forms, scales=scales, tags=TAGS)
+    step = made.plan(made.read(aws()))
+    assert asked(step) == (["DeregisterScalableTarget", "DeleteAlarms"] if released else [])
+
+
+def test_somebody_elses_target_stays_unless_its_variant_cannot_change_under_it() -> None:
+    foreign = aws(ListTagsForResource={"Tags": {}})
+    stays = Release(endpoint="kennel-local", forms={RESOURCE: FORM}, scales=False, tags=TAGS)
+    assert stays.plan(stays.read(foreign)).action == "none"
+    goes = Release(endpoint="kennel-local", forms={}, scales=False, tags=TAGS)
+    with pytest.raises(DeployError, match="registered for scaling by somebody else"):
+        goes.plan(goes.read(foreign))
+
+
+def test_nothing_is_released_where_nothing_is_registered_or_runs() -> None:
+    made = Release(endpoint="kennel-local", forms={}, scales=True, tags=TAGS)
+    assert made.read(aws(DescribeScalableTargets={})) is None
+    assert made.plan(made.read(aws(DescribeEndpoint={}))).action == "none"

@@ -1,0 +1,116 @@
+"""The lock of a stage: who waits, who takes over, and what is given back."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from deploy.aws.lock import Held, Holder, Lock, is_gone
+from deploy.errors import DeployError
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.fakes import FakeAws, FakeTime, Reply, refusal
+
+ME = Holder(who="ada", host="here", pid=1)
+OTHER = Holder(who="bob", host="there", pid=2)
+NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+
+
+def lying(holder: Holder | None, *, age: float = 0.0) -> Reply:
+    """GetObject's answer while a lock lies there."""
+
+    def answer(_: Any) -> dict[str, Any]:
+        body = json.dumps(asdict(holder)).encode() if holder else b"not JSON"
+        date = {"date": NOW.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+        return {
+            "Body": io.BytesIO(body),
+            "ETag": '"old"',
+            "LastModified": NOW - timedelta(seconds=age),
+            "ResponseMetadata": {"HTTPHeaders": date},
+        }
+
+    return answer
+
+
+def lock(aws: FakeAws, said: list[str], *, patience_s: float = 900) -> Lock:
+    return Lock(
+        call=aws,
+        bucket="kennel-local-123456789012-us-east-1",
+        holder=ME,
+        say=said.append,
+        clock=FakeTime().clock(),
+        patience_s=patience_s,
+    )
+
+
+def test_a_free_stage_is_taken_on_the_condition_that_it_is_free_and_given_back(golden: Golden) -> None:
+    aws, said = FakeAws({"PutObject": {"ETag": '"mine"'}}), list[str]()
+    with lock(aws, said):
+        pass
+    assert aws.operations == ["PutObject", "DeleteObject"]
+    assert aws.sent[0].params["IfNoneMatch"] == "*"
+    assert aws.sent[1].params["IfMatch"] == '"mine"'
+    assert said == []
+    golden("lock", aws.sent[0])
+    golden("unlock", aws.sent[1])
+
+
+def test_the_second_waits_until_the_first_has_done_and_is_told_for_whom() -> None:
+    taken: Reply = refusal("PreconditionFailed")
+    aws, said = FakeAws({"PutObject": [taken, taken, {"ETag": '"mine"'}], "GetObject": lying(OTHER)}), list[str]()
+    with lock(aws, said):
+        pass
+    assert said == ["   bob on there (process 2) is changing this stage: waiting"]
+
+
+def test_waiting_ends_with_words_when_the_first_does_not_end() -> None:
+    aws = FakeAws({"PutObject": refusal("PreconditionFailed"), "GetObject": lying(OTHER)})
+    with pytest.raises(DeployError, match=r"bob on there \(process 2\) is changing this stage; try again"):
+        lock(aws, [], patience_s=5).__enter__()
+    assert "DeleteObject" not in aws.operations
+
+
+@pytest.mark.parametrize("holder", [OTHER, None])
+def test_a_lock_that_is_not_renewed_any_more_is_taken_over_but_only_as_it_was_seen(holder: Holder | None) -> None:
+    replies: dict[str, Reply | list[Reply]] = {
+        "PutObject": [refusal("PreconditionFailed"), {"ETag": '"mine"'}],
+        "GetObject": lying(holder, age=600),
+    }
+    aws, said = FakeAws(replies), list[str]()
+    with lock(aws, said):
+        pass
+    assert aws.sent[2].params["IfMatch"] == '"old"'
+    assert "going on from there" in said[0]
+
+
+def test_an_error_within_gives_the_lock_back() -> None:
+    aws = FakeAws({"PutObject": {"ETag": '"mine"'}})
+    with pytest.raises(ValueError, match="within"), lock(aws, []):
+        raise ValueError("within")
+    assert aws.operations[-1] == "DeleteObject"
+
+
+@pytest.mark.parametrize("code", ["NoSuchBucket", "PreconditionFailed"])
+def test_a_lock_that_went_with_its_bucket_or_was_taken_over_is_not_missed(code: str) -> None:
+    said: list[str] = []
+    with lock(FakeAws({"PutObject": {"ETag": '"mine"'}, "DeleteObject": refusal(code)}), said):
+        pass
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("holder", "age", "living", "gone"),
+    [
+        (OTHER, 10, False, False),  # of another machine nothing is known but the age
+        (OTHER, 181, True, True),
+        (Holder(host="here", pid=7), 1, False, True),
+        (Holder(host="here", pid=7), 1, True, False),
+        (Holder(), 1, False, False),
+    ],
+)
+def test_who_is_gone(holder: Holder, age: float, living: bool, gone: bool) -> None:
+    assert is_gone(Held(holder=holder, etag="", age=age), ME, lambda _: living) is gone

@@ -1,0 +1,130 @@
+"""deploy.toml: what is accepted, what is refused and in which words."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from deploy.config.general import Stage
+from deploy.config.section import Section
+from deploy.config.settings import File, Settings, choose, parse
+from deploy.config.training import HYPERPARAMETERS
+from deploy.errors import SettingsError
+from tests.unit.deploy.conftest import TOML
+
+STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.0.1:4566"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[projct]\nname = "a"', r"projct: unknown \(did you mean project\?\); valid are project, images"),
+        ("[endpoint]\ninstance_cuont = 1", r"endpoint.instance_cuont: unknown \(did you mean instance_count\?\)"),
+        (
+            "[lambda]\nmemory = 1",
+            r"lambda.memory: unknown \(did you mean memory_mb\?\); valid are memory_mb, timeout_s",
+        ),
+        ("[lambda]\nmemory_mb = 64", r"lambda.memory_mb: .*greater than or equal to 128, not 64"),
+        ('[project]\nname = "Dogs!"', r"project.name: .*not 'Dogs!'"),
+        ('[training]\ninstance_type = "m5.xlarge"', r"training.instance_type: .*not 'm5.xlarge'"),
+        ("[training.hyperparameters]\nepoch = 3", r"training.hyperparameters.epoch: unknown \(did you mean epochs\?\)"),
+        ("[training]\nspot = true\nmax_run_minutes = 600", r"training.max_wait_minutes: must be at least"),
+        ("[stages.x]\nregio = 1", r"stages.x.regio: unknown \(did you mean region\?\); valid are account"),
+        ('[stages.x]\ncredentials = "dummy"', r"stages.x.credentials: dummy ones need an endpoint_url"),
+        ('[stages.x]\naccount = "12"', r"stages.x.account: .*not '12'"),
+        ("[project", r"not TOML"),
+    ],
+)
+def test_a_fault_names_its_key_and_the_way_out(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        parse(f"{text}\n{STAGE}")
+    assert str(caught.value).startswith("deploy.toml: ")
+
+
+def test_every_fault_of_a_file_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(f"[endpoint]\nx = 1\n[lambda]\ny = 2\n{STAGE}")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_file_without_stages_is_refused() -> None:
+    with pytest.raises(SettingsError, match="stages: missing"):
+        parse("")
+
+
+def test_an_unknown_stage_names_those_that_are_there() -> None:
+    with pytest.raises(SettingsError, match=r"stages.prd: unknown \(did you mean prod\?\); valid are local, prod"):
+        choose(parse(TOML.read_text()), "prd")
+
+
+def test_a_stage_without_an_account_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(SettingsError, match=r"stages.prod.account: empty"):
+        choose(parse(TOML.read_text()), "prod")
+
+
+def test_the_hyperparameters_are_those_of_training() -> None:
+    from train import config
+
+    assert config.names() == HYPERPARAMETERS
+
+
+def test_settings_cannot_be_changed(settings: Settings) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        settings.endpoint.instance_count = 3
+
+
+def test_names_stay_within_the_limits_of_aws() -> None:
+    project, stage = "a" * 20, "b" * 14
+    text = f'[project]\nname = "{project}"\n[stages.{stage}]\naccount = "123456789012"\nregion = "us-east-1"\n'
+    chosen = choose(parse(text), stage)
+    assert len(chosen.bucket) <= 63
+    assert len(chosen.function_name) <= 64
+    assert len(f"{chosen.prefix}-baseline-0123456789-49") <= 63
+
+
+def test_a_bucket_name_that_would_be_too_long_is_refused() -> None:
+    project, stage = "a" * 20, "b" * 20
+    text = f'[project]\nname = "{project}"\n[stages.{stage}]\naccount = "123456789012"\n'
+    with pytest.raises(SettingsError, match=r"project.name and stages.b+: together too long"):
+        choose(parse(text), stage)
+
+
+# Tables whose keys are the user's own; each is shown in a comment or by an example.
+FREE = {"hyperparameters", "ranges", "variants", "schedules", "endpoints"}
+
+
+def sections(model: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every table of deploy.toml with its model, the stages' aside."""
+    for name, spec in model.model_fields.items():
+        if isinstance(spec.annotation, type) and issubclass(spec.annotation, Section):
+            path = f"{place}{spec.alias or name}"
+            yield path, spec.annotation
+            yield from sections(spec.annotation, f"{path}.")
+
+
+KEYS = [
+    (section, key, spec.get_default(call_default_factory=True))
+    for section, model in [*sections(File), ("stages.local", Stage)]
+    for key, spec in model.model_fields.items()
+    if key not in FREE and not (isinstance(spec.annotation, type) and issubclass(spec.annotation, Section))
+]
+
+
+@pytest.mark.parametrize(("section", "key", "default"), KEYS)
+def test_every_key_stands_in_deploy_toml_with_its_default_and_what_it_means(
+    section: str, key: str, default: object
+) -> None:
+    text = TOML.read_text(encoding="utf-8")
+    [body] = re.findall(rf"^\[{re.escape(section)}\][^\n]*\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    [(value, meaning)] = re.findall(rf"^{key} = (.+?)\s+# (\w.+)$", body, re.MULTILINE)
+    if section != "stages.local" and "when left out" not in meaning:
+        assert tomllib.loads(f"x = {value}")["x"] == (list(default) if isinstance(default, tuple) else default)
+
+
+@pytest.mark.parametrize("table", sorted(FREE))
+def test_every_table_of_the_users_own_keys_is_shown(table: str) -> None:
+    assert re.search(rf"\[[a-z.]*{table}[\].]|{table}\.NAME", TOML.read_text(encoding="utf-8"))

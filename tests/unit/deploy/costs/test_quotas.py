@@ -1,0 +1,169 @@
+"""Quotas: what is needed, what is there, and what is refused before the first paid call."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from deploy.commands.quotas import quotas, request_more, table
+from deploy.config.endpoint import Autoscaling, Endpoint, Variant
+from deploy.config.function import Function
+from deploy.config.section import Section
+from deploy.config.settings import Settings
+from deploy.config.training import Ec2, Training, Tuning
+from deploy.console import Screen
+from deploy.costs.quotas import Need, Quota, Row, compare, increase, needs, require, vcpus
+from deploy.errors import DeployError
+from deploy.session import Session
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.fakes import FakeAws, refusal
+
+TRAINING = "ml.m5.xlarge for training job usage"
+ENDPOINT = "ml.m5.large for endpoint usage"
+
+
+@pytest.fixture
+def plain(settings: Settings) -> Settings:
+    """Settings with each section's defaults."""
+    return settings.model_copy(
+        update={"training": Training(), "tuning": Tuning(), "endpoint": Endpoint(), "function": Function()}
+    )
+
+
+def listing(**values: float) -> dict[str, Any]:
+    return {"Quotas": [{"QuotaCode": f"L-{name}", "QuotaName": name, "Value": value} for name, value in values.items()]}
+
+
+def account(values: Mapping[str, float], **more: Any) -> FakeAws:
+    return FakeAws({"ListServiceQuotas": listing(**values), **more})
+
+
+def needed(settings: Settings, verb: str = "", **sections: Section) -> list[tuple[str, float]]:
+    found = needs(settings.model_copy(update=sections))
+    return [(need.name or need.code, need.wanted) for need in found if verb in ("", need.verb)]
+
+
+@pytest.mark.parametrize(
+    ("training", "wanted"),
+    [
+        (Training(), [(TRAINING, 1)]),
+        (Training(instance_count=7), [(TRAINING, 7)]),
+        (Training(spot=True), [("ml.m5.xlarge for spot training job usage", 1)]),
+        (Training(keep_alive_minutes=5), [(TRAINING, 1), ("ml.m5.xlarge for training warm pool usage", 1)]),
+        (Training(on="here"), []),
+        (Training(on="ec2"), [("L-DB2E81BA", 4)]),
+        (Training(on="ec2", ec2=Ec2(spot=True)), [("L-3819A6DF", 4)]),
+        (Training(on="ec2", ec2=Ec2(instance_type="p3.8xlarge")), [("L-417A185B", 32)]),
+        (Training(on="ec2", ec2=Ec2(instance_type="t3.medium")), [("L-1216C47A", 2)]),
+        (Training(on="ec2", ec2=Ec2(instance_type="inf1.xlarge")), []),
+    ],
+)
+def test_training_needs_its_instances_or_their_vcpus(
+    plain: Settings, training: Training, wanted: list[tuple[str, float]]
+) -> None:
+    assert needed(plain, "train", training=training) == wanted
+
+
+def test_tuning_needs_them_for_as_many_jobs_as_run_at_once(plain: Settings) -> None:
+    training, tuning = Training(instance_count=2), Tuning(max_parallel=3)
+    assert needed(plain, "tune", training=training, tuning=tuning) == [(TRAINING, 6)]
+
+
+def test_endpoints_need_their_largest_and_an_update_a_second_fleet(plain: Settings) -> None:
+    variants = {"a": Variant(), "b": Variant(instance_count=2)}
+    chosen = plain.model_copy(update={"endpoints": {"further": Endpoint(autoscaling=Autoscaling(max=4))}})
+    main = Endpoint(variants=variants)
+    assert needed(chosen, "deploy", endpoint=main) == [(ENDPOINT, 7)]
+    assert needed(chosen, "update", endpoint=main) == [(ENDPOINT, 11)]
+    assert needed(plain, "deploy", endpoint=Endpoint(kind="serverless")) == []
+
+
+def test_what_is_reserved_leaves_a_hundred(plain: Settings) -> None:
+    assert ("L-B99A9384", 105) in needed(plain, "deploy", function=Function(reserved_concurrency=5))
+
+
+@pytest.mark.parametrize(("kind", "count"), [("g4dn.xlarge", 4), ("g5.12xlarge", 48), ("m5.large", 2)])
+def test_vcpus_follow_from_the_size(kind: str, count: int) -> None:
+    assert vcpus(kind) == count
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0, "too low"), (1.0, "enough"), (None, "not told")])
+def test_a_need_is_held_against_what_the_account_has(value: float | None, said: str) -> None:
+    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    (row,) = compare(account({} if value is None else {TRAINING: value}), [need])
+    assert row.verdict.startswith(said)
+
+
+def test_the_accounts_own_value_goes_before_aws_default() -> None:
+    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    aws = account({TRAINING: 4.0}, ListAWSDefaultServiceQuotas=listing(**{TRAINING: 0.0, "other": 1.0}))
+    assert compare(aws, [need])[0].quota == Quota(code=f"L-{TRAINING}", name=TRAINING, value=4.0)
+
+
+def test_nothing_is_asked_beyond_the_last_quota_that_is_wanted() -> None:
+    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    pages = [{**listing(other=1.0), "NextToken": "1"}, {**listing(**{TRAINING: 2.0}), "NextToken": "2"}]
+    aws = FakeAws({"ListServiceQuotas": pages})
+    assert not compare(aws, [need])[0].is_short
+    assert aws.operations == ["ListServiceQuotas"] * 2
+
+
+def test_a_quota_known_to_be_too_low_ends_it_before_it_costs(plain: Settings) -> None:
+    with pytest.raises(DeployError, match=f"{TRAINING}: is 0 and 1 is needed .*\n./inv quotas --request"):
+        require(account({TRAINING: 0.0}), plain, "train")
+
+
+@pytest.mark.parametrize("aws", [account({TRAINING: 1.0}), FakeAws({"ListServiceQuotas": refusal("AccessDenied")})])
+def test_enough_or_unknown_goes_on(plain: Settings, aws: FakeAws) -> None:
+    require(aws, plain, "train")
+
+
+def desk(settings: Settings, aws: FakeAws) -> Session:
+    return Session(settings=settings, call=aws, build=str, screen=Screen(out=io.StringIO()))
+
+
+def ask(session: Session, *, yes: bool = True) -> tuple[list[str], list[Sequence[str]]]:
+    asked: list[Sequence[str]] = []
+
+    def confirm(lines: Sequence[str]) -> bool:
+        asked.append(lines)
+        return yes
+
+    return request_more(session, quotas(session), confirm), asked
+
+
+def test_more_is_asked_for_once_a_quota_and_for_the_largest_need(plain: Settings) -> None:
+    aws = account({TRAINING: 0.0, ENDPOINT: 9.0}, RequestServiceQuotaIncrease={"RequestedQuota": {"Status": "PENDING"}})
+    said, asked = ask(desk(plain, aws))
+    assert asked == [[f"{TRAINING}: 2"]]  # tuning's two jobs at once
+    assert said == [f"{TRAINING}: 2 asked for, PENDING"]
+    assert [each.params["DesiredValue"] for each in aws.sent if each.operation == "RequestServiceQuotaIncrease"] == [
+        2.0
+    ]
+
+
+def test_what_waits_for_an_answer_is_not_asked_again_and_a_no_asks_nothing(plain: Settings) -> None:
+    waiting = {"RequestedQuotas": [{"QuotaCode": f"L-{TRAINING}", "Status": "CASE_OPENED"}]}
+    aws = account({TRAINING: 0.0}, ListRequestedServiceQuotaChangeHistory=waiting)
+    assert ask(desk(plain, aws))[0] == [f"{TRAINING}: asked for already, CASE_OPENED"]
+    assert ask(desk(plain, aws), yes=False)[0] == ["nothing was asked for"]
+    assert "RequestServiceQuotaIncrease" not in aws.operations
+    assert ask(desk(plain, account({})))[0] == ["every quota that is known is enough"]
+
+
+def test_the_table_shows_what_is_not_told(plain: Settings) -> None:
+    rows = table(quotas(desk(plain, account({TRAINING: 1.0}))))
+    assert rows[0][:5] == ("train", TRAINING, "1", "1", "enough")
+    assert ("deploy", ENDPOINT, "1", "?", "not told") in [row[:5] for row in rows]
+
+
+def test_the_requests_are_as_aws_takes_them(plain: Settings, golden: Golden) -> None:
+    aws = FakeAws()
+    quotas(desk(plain, aws))
+    for request in aws.sent:
+        golden(str(request.params["ServiceCode"]), request)
+    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=4, why="")
+    golden("training", increase(Row(need=need, quota=Quota(code="L-CCE2AFA6", name=TRAINING, value=0))))

@@ -1,0 +1,88 @@
+"""The alarms of a rollout: which there are, what they ask of CloudWatch, and what a plan does with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deploy.config.endpoint import Endpoint, Rollout
+from deploy.config.settings import Settings
+from deploy.endpoints.alarm import KIND, Alarm, alarm_names, alarms
+from deploy.errors import DeployError
+from deploy.values import Request, State
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.fakes import FakeAws
+
+GUARDED = Rollout(how="canary", max_error_percent=5, max_latency_ms=800)
+
+
+def guarded(settings: Settings, rollout: Rollout = GUARDED, variants: int = 0) -> Settings:
+    named: dict[str, dict[str, str]] = {f"v{number}": {} for number in range(variants)}
+    endpoint = Endpoint.model_validate({"variants": named, "rollout": rollout.model_dump()})
+    return settings.model_copy(update={"endpoint": endpoint})
+
+
+def first(settings: Settings) -> Alarm:
+    return alarms(guarded(settings), settings.endpoint_name)[0]
+
+
+def test_each_variant_has_an_alarm_for_each_limit_that_is_set(settings: Settings) -> None:
+    assert alarm_names(settings, "kennel-local") == ()
+    assert alarm_names(guarded(settings), "kennel-local") == ("kennel-local-main-errors", "kennel-local-main-latency")
+    two = guarded(settings, Rollout(max_error_percent=1, keep_old_seconds=60), variants=2)
+    assert alarm_names(two, "kennel-local") == ("kennel-local-v0-errors", "kennel-local-v1-errors")
+
+
+@pytest.mark.parametrize(
+    ("rollout", "message"),
+    [
+        ({"max_error_percent": 1}, "alarms look at whole minutes, and the old version would be gone after 0 s"),
+        ({"how": "canary", "wait_seconds": 10, "max_latency_ms": 5}, "would be gone after 20 s"),
+        ({"how": "canary", "percent": 10, "max_error_percent": 10}, "never reached by a new version that takes 10 %"),
+    ],
+)
+def test_an_alarm_that_could_not_ring_in_time_is_refused(rollout: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Rollout.model_validate(rollout)
+
+
+def test_more_alarms_than_a_deployment_takes_are_refused(settings: Settings) -> None:
+    assert len(alarms(guarded(settings, variants=5), "kennel-local")) == 10
+    with pytest.raises(DeployError, match="6 variants make 12 alarms and a deployment takes 10"):
+        alarms(guarded(settings, variants=6), "kennel-local")
+
+
+def test_the_alarms_are_what_cloudwatch_takes(settings: Settings, golden: Golden) -> None:
+    for alarm, name in zip(alarms(guarded(settings), "kennel-local"), ("errors", "latency"), strict=True):
+        (put,) = alarm.plan(None).acts
+        assert isinstance(put, Request)
+        golden(f"alarm-{name}", put, contracts=(55,))
+    golden("alarm-tags", Request(service="cloudwatch", operation="ListTagsForResource", params={
+        "ResourceARN": first(settings).arn}))  # fmt: skip
+    golden("alarm", Request(service="cloudwatch", operation="DescribeAlarms", params={
+        "AlarmNames": ["kennel-local-main-errors"], "AlarmTypes": ["MetricAlarm"]}))  # fmt: skip
+    (remove,) = KIND.remove("kennel-local-main-errors", settings).acts
+    assert isinstance(remove, Request)
+    golden("alarm", remove)
+
+
+def test_an_alarm_is_left_alone_when_it_is_right_and_put_again_when_not(settings: Settings) -> None:
+    alarm = first(settings)
+    right = State(fields=alarm.desired(), tags=settings.tags)
+    assert alarm.plan(right).action == "none"
+    (change,) = alarm.plan(State(fields=alarm.desired() | {"Threshold": 0.5}, tags=settings.tags)).changes
+    assert (change.field, change.before, change.after) == ("Threshold", 0.5, 0.05)
+    with pytest.raises(DeployError, match="does not carry the tags"):
+        alarm.plan(State(fields=alarm.desired()))
+
+
+def test_what_cloudwatch_answers_is_read_back_as_it_was_put(settings: Settings) -> None:
+    alarm = first(settings)
+    tags = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
+    aws = FakeAws({"DescribeAlarms": {"MetricAlarms": [alarm.desired() | {"StateValue": "OK"}]},
+                   "ListTagsForResource": {"Tags": tags}})  # fmt: skip
+    seen = alarm.read(aws)
+    assert seen is not None
+    assert alarm.plan(seen).action == "none"
+    assert alarm.read(FakeAws()) is None

@@ -1,0 +1,94 @@
+"""An endpoint's history: what it can go back to, and how it goes there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from deploy.endpoints.endpoint_config import named
+from deploy.endpoints.history import KEPT, extended, history, previous
+from deploy.endpoints.rollback import step, target
+from deploy.errors import DeployError
+from deploy.values import State
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.endpoints.fixtures import ARN, TAGS, endpoint_of, operations, requests, running
+
+NAME = "kennel-local"
+
+
+@pytest.mark.parametrize(
+    ("past", "at", "wanted", "after"),
+    [
+        ("", "", "a", "a"),
+        ("", "a", "b", "a b"),
+        ("a", "a", "b", "a b"),
+        ("a b", "a", "b", "a b"),
+        ("a b", "b", "a", "a b a"),
+        ("a b c", "b", "c", "a b c"),
+        ("a b", "x", "c", "a b x c"),
+        ("a b c d e", "e", "f", "b c d e f"),
+    ],
+)
+def test_a_deploy_extends_the_history_and_one_tried_again_does_not(past: str, at: str, wanted: str, after: str) -> None:
+    assert " ".join(extended(past.split(), running=at, wanted=wanted)) == after
+
+
+def test_as_many_as_are_kept_fit_into_a_tag() -> None:
+    assert len(" ".join(["0123456789"] * KEPT)) <= 256
+
+
+def seen(past: str, at: str, status: str = "InService") -> State:
+    tags = {**TAGS, "kennel:history": past}
+    return State(fields={"config": named(NAME, at)}, attributes={"arn": ARN}, tags=tags, status=status)
+
+
+@pytest.mark.parametrize(
+    ("past", "at", "to", "config", "is_there"),
+    [
+        ("a b", "b", "", "a", False),
+        ("a b", "a", "", "a", True),
+        ("a b c", "c", "", "b", False),
+        ("a b c", "b", "a", "a", False),
+        ("a b c", "c", f"{NAME}-a", "a", False),
+        ("a b a", "a", "", "b", False),
+    ],
+)
+def test_back_is_what_ran_before_the_last_deploy_however_often_it_is_asked(
+    past: str, at: str, to: str, config: str, is_there: bool
+) -> None:
+    back = target(NAME, seen(past, at), to=to)
+    assert (back.config, back.is_there) == (named(NAME, config), is_there)
+
+
+@pytest.mark.parametrize(
+    ("past", "to", "told"),
+    [("a", "", "deployed once only"), ("", "", "nothing to go back to"), ("a b", "z", "was never at z; .* a, b")],
+)
+def test_where_there_is_no_way_back_it_is_said(past: str, to: str, told: str) -> None:
+    with pytest.raises(DeployError, match=told):
+        target(NAME, seen(past, "a"), to=to)
+
+
+def test_going_back_is_an_update_that_keeps_the_capacity(golden: Golden) -> None:
+    old, new = endpoint_of(""), endpoint_of("", image="kennel/serve:2")
+    made = step(NAME, running(new), old.config, serves=old.serves, tags=TAGS, why="by hand")
+    golden("rollback", requests(made)[0], contracts=(53, 55))
+    assert operations(made) == ["UpdateEndpoint", "(DescribeEndpoint)"]
+
+
+def test_afterwards_a_plan_moves_forward_again_and_the_history_stays() -> None:
+    old, new = endpoint_of(""), endpoint_of("", image="kennel/serve:2")
+    tags = {**running(new).tags, "kennel:history": "37a27b66b9 e25d703faf"}
+    back = replace(running(old), tags=tags)
+    forward = new.plan(back)
+    assert operations(forward) == ["AddTags", "UpdateEndpoint", "(DescribeEndpoint)"]
+    assert history({"kennel:history": requests(forward)[0].params["Tags"][0]["Value"]})[-1] == "e25d703faf"
+    assert previous(history(tags)) == "37a27b66b9"
+
+
+def test_a_configuration_that_is_gone_and_an_endpoint_of_others_are_refused() -> None:
+    with pytest.raises(DeployError, match=r"is gone; \./inv deploy makes"):
+        step(NAME, running(endpoint_of("")), "kennel-local-a", serves={}, tags=TAGS, why="")
+    with pytest.raises(DeployError, match="does not carry the tags"):
+        step(NAME, seen("a b", "b"), "kennel-local-a", serves={"main": {}}, tags={"kennel:stage": "prod"}, why="")

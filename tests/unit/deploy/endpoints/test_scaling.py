@@ -1,0 +1,124 @@
+"""What scales by deploy.toml, what is refused before any call, and what AWS is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deploy.autoscaling.scalable_target import KIND, ScalableTarget
+from deploy.config.endpoint import Endpoint
+from deploy.config.function import Function
+from deploy.config.settings import Settings
+from deploy.endpoints.resources import check
+from deploy.endpoints.scaling import all_targets, function_targets, release, scalable_targets
+from deploy.errors import DeployError
+from deploy.images.facts import ImageFacts
+from deploy.values import Request
+from tests.unit.deploy.conftest import Golden
+
+NAME = "kennel-local"
+
+
+def scaled(settings: Settings, *, endpoint: dict[str, Any] | None = None, **autoscaling: Any) -> Settings:
+    wanted = {**(endpoint or {}), "autoscaling": {"max": 4, **autoscaling}}
+    return settings.model_copy(update={"endpoint": Endpoint.model_validate(wanted)})
+
+
+def target(settings: Settings) -> ScalableTarget:
+    return scalable_targets(settings, NAME)[0]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "autoscaling", "message"),
+    [
+        ({"instance_type": "ml.t2.medium"}, {}, "ml.t2.medium, which is burstable and cannot scale; choose another"),
+        ({"instance_type": "ml.t3.large"}, {}, "burstable"),
+        ({"kind": "serverless"}, {}, "scales by itself, up to max_concurrency .5.; leave max out, and keep"),
+        ({"kind": "async"}, {}, "publishes no invocations; use backlog"),
+        ({"kind": "async"}, {"metric": "concurrency"}, "publishes no concurrency; use backlog"),
+        ({}, {"metric": "backlog"}, "only an async endpoint .*; use invocations or concurrency"),
+        ({}, {"min": 0}, 'autoscaling.min: a real-time endpoint keeps 1 instance at least; kind = "async" may go to 0'),
+        ({"instance_count": 9}, {}, "begins with 9 instances, which is outside 1 to 4"),
+        ({}, {"schedules": {"day": {"at": "cron(0 8 * * *)", "min": 2}}}, "schedules.day.at: .* is none of at"),
+        ({}, {"schedules": {"day": {"at": "rate(0 hours)", "min": 2}}}, "is none of"),
+        ({}, {"schedules": {"day": {"at": "rate(1 hour)"}}}, "schedules.day: changes nothing"),
+        ({}, {"schedules": {"day": {"at": "rate(1 hour)", "min": 5}}}, "schedules.day.min: 5 is more than max, 4"),
+        ({}, {"schedules": {"night": {"at": "rate(1 hour)", "min": 0}}}, "keeps 1 instance at least"),
+    ],
+)
+def test_what_cannot_scale_is_refused_with_the_right_way(
+    settings: Settings, endpoint: dict[str, Any], autoscaling: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DeployError, match=message):
+        check(scaled(settings, endpoint=endpoint, **autoscaling), NAME, ImageFacts())
+
+
+def test_what_does_not_scale_has_no_target_and_nothing_is_refused(settings: Settings) -> None:
+    burstable = settings.model_copy(update={"endpoint": Endpoint(instance_type="ml.t2.medium")})
+    check(burstable, NAME, ImageFacts())
+    assert all_targets(burstable) == ()
+
+
+def test_each_variant_is_a_target_in_the_stages_own_name(settings: Settings) -> None:
+    two = scaled(settings, endpoint={"variants": {"single": {}, "multi": {"instance_type": "ml.c5.large"}}})
+    found = scalable_targets(two, NAME)
+    assert [each.resource for each in found] == [f"endpoint/{NAME}/variant/{name}" for name in ("single", "multi")]
+    assert [each.form for each in found] == ["real-time ml.m5.large", "real-time ml.c5.large"]
+    assert release(two, NAME).forms == {each.resource: each.form for each in found}
+
+
+def test_every_request_of_scaling_is_one_that_aws_takes(settings: Settings, golden: Golden) -> None:
+    day = {"at": "cron(0 8 ? * MON-FRI *)", "min": 2, "max": 6}
+    wanted = target(scaled(settings, cooldown_in_seconds=300, cooldown_out_seconds=60, schedules={"day": day}))
+    _, register, policy, action = wanted.plan(None).acts
+    for act, name, rules in (
+        (register, "variant", (47, 50)),
+        (policy, "invocations", (48, 49)),
+        (action, "day", (49,)),
+    ):
+        assert isinstance(act, Request)
+        golden(name, act, contracts=rules)
+    remove, _ = KIND.remove(wanted.resource, settings).acts
+    assert isinstance(remove, Request)
+    golden("variant", remove, contracts=(54,))
+    assert not wanted.from_zero
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "wakes"),
+    [
+        ({"min": 0}, True),
+        ({"min": 1}, False),
+        ({"min": 1, "schedules": {"night": {"at": "rate(1 day)", "min": 0}}}, True),
+    ],
+)
+def test_only_what_may_go_to_none_has_to_be_woken(settings: Settings, autoscaling: dict[str, Any], wakes: bool) -> None:
+    wanted = scaled(settings, endpoint={"kind": "async"}, metric="backlog", **autoscaling)
+    assert target(wanted).from_zero is wakes
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "autoscaling", "name"),
+    [({}, {"metric": "concurrency", "target": 4}, "concurrency"),
+     ({"kind": "async"}, {"metric": "backlog", "target": 5, "min": 0}, "backlog")],
+)  # fmt: skip
+def test_the_metric_of_a_policy_is_one_that_the_endpoint_publishes(
+    settings: Settings, golden: Golden, endpoint: dict[str, Any], autoscaling: dict[str, Any], name: str
+) -> None:
+    policy = target(scaled(settings, endpoint=endpoint, **autoscaling)).plan(None).acts[2]
+    assert isinstance(policy, Request)
+    golden(name, policy, contracts=(48,))
+
+
+def test_the_functions_alias_scales_by_its_utilization(settings: Settings, golden: Golden) -> None:
+    function = Function.model_validate({"provisioned_concurrency": 2, "autoscaling": {"max": 5}})
+    wanted = function_targets(settings.model_copy(update={"function": function}))[0]
+    register, policy = wanted.plan(None).acts
+    for act in (register, policy):
+        assert isinstance(act, Request)
+        golden("alias", act, contracts=(68,))
+    (remove,) = KIND.remove(wanted.resource, settings).acts
+    assert isinstance(remove, Request)
+    golden("alias", remove, contracts=(54, 68))
+    assert function_targets(settings) == ()

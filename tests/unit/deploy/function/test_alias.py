@@ -1,0 +1,257 @@
+"""The alias: what is published, that nothing unhealthy goes live, that provisioned concurrency survives the move."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deploy.errors import DeployError
+from deploy.function.alias import Alias, before
+from deploy.function.concurrency import Concurrency
+from deploy.function.function import Function, Runs
+from deploy.values import Check, Plan, Ref, State
+from localcloud.containers.engine import Image
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.function.fakes import LambdaCalls, applied, deploy, requests, shown
+from tests.unit.localcloud.awslambda.fakes import World
+
+TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
+RUNS = Runs(image="fn:1", memory_mb=512, timeout_s=60, environment={"KENNEL_ENDPOINT_NAME": "kennel-local"})
+
+
+class Desk:
+    """A function with its alias, and concurrency, deployed to a Lambda in memory as often as one likes."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.calls = LambdaCalls(self.world)
+        self.alias = Alias(function="f", name="live", runs=RUNS)
+        self.warm = 0
+
+    def deploy(self, **changed: Any) -> list[str]:
+        self.alias = replace(self.alias, runs=replace(self.alias.runs, **changed))
+        role = Ref(address="role/kennel-local-lambda", attribute="arn")
+        function = Function(name="f", runs=self.alias.runs, role=role, tags=TAGS)
+        concurrency = Concurrency(function="f", alias=self.alias.name, reserved=None, provisioned=self.warm, tags=TAGS)
+        self.calls.sent.clear()
+        return [step.address for step in deploy((function, self.alias, concurrency), self.calls)]
+
+    def live(self) -> tuple[str, str]:
+        """The version behind the alias and the image that it runs."""
+        version = str(self.world.do("GetAlias", Name=self.alias.name)["FunctionVersion"])
+        return version, str(self.world.do("GetFunction", Qualifier=version)["Code"]["ImageUri"])
+
+    def versions(self) -> list[str]:
+        return [each["Version"] for each in self.world.do("ListVersionsByFunction")["Versions"]]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_second_deploy_moves_the_alias_and_a_third_changes_nothing(desk: Desk) -> None:
+    desk.deploy()
+    assert desk.live() == ("1", "fn:1")
+    desk.deploy(image="fn:2")
+    assert desk.live() == ("2", "fn:2")
+    assert desk.deploy() == []
+    assert desk.calls.changes == []
+
+
+def test_what_was_seen_and_nothing_else_is_published_and_it_is_asked_before_the_alias_moves(desk: Desk) -> None:
+    desk.deploy()
+    desk.deploy(memory_mb=1024)
+    assert desk.calls.changes == ["UpdateFunctionConfiguration", "PublishVersion", "Invoke", "UpdateAlias"]
+    publish = next(each for each in desk.calls.sent if each.operation == "PublishVersion")
+    assert set(publish.params) == {"FunctionName", "CodeSha256", "RevisionId", "Description"}
+    assert next(each for each in desk.calls.sent if each.operation == "Invoke").params["Qualifier"] == "2"
+
+
+def test_a_version_that_does_not_answer_does_not_go_live(desk: Desk) -> None:
+    desk.deploy()
+    with pytest.raises(DeployError, match=r"(?s)version 2 is not healthy: it answered 424: .*alias stays where it is"):
+        desk.deploy(image="fn:bad")
+    assert desk.live() == ("1", "fn:1")
+    desk.deploy(image="fn:3")
+    assert desk.live() == ("3", "fn:3")
+    assert desk.versions() == ["$LATEST", "1", "3"]
+
+
+def test_a_deploy_that_was_cut_short_is_finished_by_the_next_without_another_version(desk: Desk) -> None:
+    desk.deploy()
+    with pytest.raises(DeployError):
+        desk.deploy(image="fn:bad")
+    desk.world.do("UpdateFunctionCode", ImageUri="fn:2")
+    desk.world.later.run()
+    desk.world.do("PublishVersion", Description="kennel: fn:2")
+    assert desk.deploy(image="fn:2") == ["alias/f:live"]
+    assert "PublishVersion" not in desk.calls.changes
+    assert desk.live() == ("3", "fn:2")
+
+
+def test_an_image_that_cannot_run_at_first_is_replaced_and_later_is_put_right_by_the_next_deploy(desk: Desk) -> None:
+    image = desk.world.engine.image
+    desk.world.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+    with pytest.raises(DeployError, match="arm64"):
+        desk.deploy()
+    desk.world.engine.image = image  # type: ignore[method-assign]
+    desk.deploy()
+    assert desk.live() == ("1", "fn:1")
+    desk.world.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+    with pytest.raises(DeployError, match="arm64"):
+        desk.deploy(image="fn:2")
+    assert desk.live() == ("1", "fn:1")
+    desk.world.engine.image = image  # type: ignore[method-assign]
+    desk.deploy()
+    assert desk.live() == ("2", "fn:2")
+
+
+def _other(image: Image | None) -> Image | None:
+    return replace(image, architecture="arm64") if image else None
+
+
+def test_only_the_live_version_and_the_one_before_it_are_kept_of_ours(desk: Desk) -> None:
+    desk.deploy()
+    desk.world.do("UpdateFunctionConfiguration", Timeout=7)
+    desk.world.later.run()
+    desk.world.do("PublishVersion", Description="somebody's own")
+    for image in ("fn:2", "fn:3"):
+        desk.deploy(image=image)
+    assert desk.live() == ("4", "fn:3")
+    assert desk.versions() == ["$LATEST", "2", "3", "4"]
+
+
+def test_rollback_returns_to_the_version_before_and_the_next_deploy_goes_forward(desk: Desk) -> None:
+    desk.deploy()
+    desk.deploy(image="fn:2")
+    todo = desk.alias.back(desk.alias.read(desk.calls))
+    applied(Plan(steps=(todo,)), desk.calls)
+    assert desk.live() == ("1", "fn:1")
+    assert desk.deploy() == ["alias/f:live"]
+    assert desk.live() == ("2", "fn:2")
+    assert desk.versions() == ["$LATEST", "1", "2"]
+
+
+def test_there_is_nothing_to_return_to_after_the_first_deploy(desk: Desk) -> None:
+    desk.deploy()
+    with pytest.raises(DeployError, match="no earlier version"):
+        desk.alias.back(desk.alias.read(desk.calls))
+
+
+def test_the_second_deploy_with_provisioned_concurrency_waits_until_the_new_version_is_warm(desk: Desk) -> None:
+    desk.warm = 2
+    desk.deploy()
+    desk.deploy(image="fn:2")
+    assert desk.live() == ("2", "fn:2")
+    assert desk.world.engine.running() == ["sha256:fn:2", "sha256:fn:2"]
+    assert "PutProvisionedConcurrencyConfig" not in desk.calls.changes
+    desk.warm = 3
+    desk.deploy(image="fn:3")
+    assert desk.world.engine.running() == ["sha256:fn:3"] * 3
+    assert desk.deploy() == []
+
+
+def test_what_a_failed_move_left_behind_is_cleared_by_the_next_deploy(desk: Desk) -> None:
+    desk.warm = 2
+    desk.deploy()
+    desk.world.do("UpdateFunctionCode", ImageUri="fn:2")
+    desk.world.later.run()
+    desk.world.do("PublishVersion", Description="kennel: fn:2")
+    desk.world.later.run()
+    desk.world.engine.refused.add("sha256:fn:2")
+    desk.world.do("UpdateAlias", Name="live", FunctionVersion="2", Description="kennel: before this, version 1")
+    desk.world.later.run()
+    assert "RoutingConfig" in desk.world.do("GetAlias", Name="live")
+    desk.deploy(image="fn:3")
+    assert desk.live() == ("3", "fn:3")
+    assert "RoutingConfig" not in desk.world.do("GetAlias", Name="live")
+    assert desk.world.engine.running() == ["sha256:fn:3", "sha256:fn:3"]
+
+
+def test_an_alias_that_was_renamed_takes_what_hung_on_the_old_name_with_it(desk: Desk) -> None:
+    desk.warm = 1
+    desk.deploy()
+    desk.world.do("CreateFunctionUrlConfig", Qualifier="live", AuthType="AWS_IAM")
+    desk.alias = replace(desk.alias, name="prod")
+    desk.deploy()
+    assert [each["Name"] for each in desk.world.do("ListAliases")["Aliases"]] == ["prod"]
+    assert desk.world.do("ListFunctionUrlConfigs")["FunctionUrlConfigs"] == []
+    assert len(desk.world.engine.running()) == 1
+    assert desk.deploy() == []
+
+
+def test_an_alias_of_somebodys_own_stays_with_its_version(desk: Desk) -> None:
+    desk.deploy()
+    desk.world.do("CreateAlias", Name="theirs", FunctionVersion="1")
+    for image in ("fn:2", "fn:3"):
+        desk.deploy(image=image)
+    assert desk.versions() == ["$LATEST", "1", "2", "3"]
+
+
+FOUND = {
+    **RUNS.fields(), "weights": {}, "version": "1", "previous": None, "versions": {"1": RUNS.fields()}, "ours": ["1"],
+    "warm": "", "stale": {},
+}  # fmt: skip
+SETTLED = ["wait READY", "wait empty"]
+
+
+@pytest.mark.parametrize(
+    ("found", "acts"),
+    [
+        ({"image": "fn:0"}, ["UpdateAlias new"]),
+        ({"image": "fn:0", "warm": "READY"}, ["UpdateAlias new", *SETTLED]),
+        ({"image": "fn:0", "warm": "IN_PROGRESS"}, [*SETTLED, "UpdateAlias new", *SETTLED]),
+        ({"image": "fn:0", "warm": "FAILED", "weights": {"0": 1.0}}, ["UpdateAlias new"]),
+        ({"weights": {"0": 1.0}, "warm": "IN_PROGRESS"}, SETTLED),
+        ({"weights": {"0": 1.0}, "warm": "FAILED"}, ["UpdateAlias 1"]),
+        ({"weights": {"0": 0.1}, "warm": "READY"}, ["UpdateAlias 1", *SETTLED]),
+        ({"version": None}, ["CreateAlias 1"]),
+    ],
+)
+def test_an_alias_is_met_in_every_state(found: dict[str, Any], acts: list[str]) -> None:
+    fields = {**FOUND, **found}
+    if "image" in found:
+        fields["versions"] = {"1": {**RUNS.fields(), "image": found["image"]}}
+    if found.get("version", "1") is None:
+        fields["image"] = None
+    step = Alias(function="f", name="live", runs=RUNS).plan(State(fields=fields))
+    told = shown(step.acts)
+    checks = [index for index, act in enumerate(step.acts) if isinstance(act, Check)]
+    assert told[checks[0] + 1 if checks else 0 :] == acts
+    cleared = [each.params.get("RoutingConfig") for each in requests(step) if each.operation == "UpdateAlias"]
+    stuck = fields["weights"] and fields["warm"] != "IN_PROGRESS"
+    assert cleared == [] or (cleared[0] is not None) == bool(stuck)
+
+
+def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> None:
+    alias = Alias(function="f", name="live", runs=RUNS)
+    stale = {"old": alias._removal("old", lambda _: {"FunctionUrl": "x"}, {"old": "READY"})}
+    found = {**FOUND, "image": "fn:0", "versions": {}, "weights": {"0": 1.0}, "ours": ["0"], "stale": stale}
+    step = alias.plan(State(fields=found))
+    rules = {"PublishVersion": (66,), "Invoke": (65, 66)}
+    checks = [act.request for act in step.acts if isinstance(act, Check)]
+    for request in (*requests(step), *checks):
+        golden("alias", request, contracts=rules.get(request.operation, ()))
+    for request in requests(alias.plan(None)):
+        if request.operation == "CreateAlias":
+            golden("alias", request)
+    move = requests(alias.plan(State(fields={**found, "weights": {}})))
+    golden("alias-whole", next(each for each in move if each.operation == "UpdateAlias"))
+
+
+def test_what_is_asked_about_an_alias_is_as_lambda_takes_it(desk: Desk, golden: Golden) -> None:
+    desk.deploy()
+    desk.calls.sent.clear()
+    desk.alias.read(desk.calls)
+    assert desk.calls.changes == []
+    for request in desk.calls.sent:
+        golden("alias-read", request)
+
+
+def test_the_description_tells_the_version_before() -> None:
+    assert before("kennel: before this, version 12") == "12"
+    assert before("kennel: the first") is None
+    assert before("") is None

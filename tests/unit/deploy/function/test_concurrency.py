@@ -1,0 +1,130 @@
+"""Reserved and provisioned concurrency: every transition, in the order that Lambda takes."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from deploy.config.settings import Settings
+from deploy.errors import DeployError
+from deploy.function.concurrency import Concurrency, concurrency
+from deploy.values import State
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.function.fakes import LambdaCalls, deploy, requests, shown
+from tests.unit.localcloud.awslambda.fakes import World
+
+TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
+PUT, READY = "PutProvisionedConcurrencyConfig", "wait READY"
+GONE, RESERVE = "DeleteProvisionedConcurrencyConfig", "PutFunctionConcurrency"
+
+
+def wanted(reserved: int | None, provisioned: int, *, least: int = 0, most: int = 0) -> Concurrency:
+    return Concurrency(
+        function="f", alias="live", reserved=reserved, provisioned=provisioned, least=least, most=most, tags=TAGS
+    )
+
+
+def found(reserved: int | None, provisioned: int, status: str = "READY", **account: int) -> State:
+    limits = {"limit": 1000, "unreserved": 1000 - (provisioned if reserved is None else reserved), **account}
+    return State(fields={"reserved": reserved, "provisioned": provisioned, "status": status, "scales": False, **limits})
+
+
+@pytest.mark.parametrize(
+    ("now", "after", "acts"),
+    [
+        ((None, 0), (None, 0), []),
+        ((None, 0), (5, 0), [f"{RESERVE} 5"]),
+        ((None, 0), (5, 3), [f"{RESERVE} 5", f"{PUT} 3", READY]),
+        ((None, 0), (None, 3), [f"{PUT} 3", READY]),
+        ((5, 3), (5, 3), []),
+        ((5, 3), (10, 8), [f"{RESERVE} 10", f"{PUT} 8", READY]),
+        ((10, 8), (5, 3), [f"{PUT} 3", READY, f"{RESERVE} 5"]),
+        ((10, 8), (9, 3), [f"{RESERVE} 9", f"{PUT} 3", READY]),
+        ((10, 8), (5, 0), [GONE, f"{RESERVE} 5"]),
+        ((5, 3), (None, 3), ["DeleteFunctionConcurrency"]),
+        ((5, 3), (None, 0), ["DeleteFunctionConcurrency", GONE]),
+        ((5, 3), (None, 8), ["DeleteFunctionConcurrency", f"{PUT} 8", READY]),
+        ((None, 8), (5, 3), [f"{PUT} 3", READY, f"{RESERVE} 5"]),
+        ((None, 3), (5, 3), [f"{RESERVE} 5"]),
+    ],
+)
+def test_the_two_change_in_the_order_that_keeps_the_one_within_the_other(
+    now: tuple[int | None, int], after: tuple[int | None, int], acts: list[str]
+) -> None:
+    assert shown(wanted(*after).plan(found(*now)).acts) == acts
+
+
+COUNTS = [pair for pair in product((None, 2, 3, 5), (0, 1, 2, 3, 5)) if pair[0] is None or pair[1] <= pair[0]]
+
+
+def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_nothing() -> None:
+    world = World()
+    world.active()
+    world.do("PublishVersion")
+    world.later.run()
+    world.do("CreateAlias", Name="live", FunctionVersion="1")
+    calls = LambdaCalls(world)
+    for now, after in product(COUNTS, COUNTS):
+        deploy([wanted(*now)], calls)
+        deploy([wanted(*after)], calls)
+        assert deploy([wanted(*after)], calls) == (), (now, after)
+        assert len(world.engine.running()) == after[1], (now, after)
+
+
+@pytest.mark.parametrize(("status", "acts"), [("READY", []), ("IN_PROGRESS", [READY]), ("FAILED", [f"{PUT} 3", READY])])
+def test_what_is_provisioned_is_met_as_it_is(status: str, acts: list[str]) -> None:
+    assert shown(wanted(5, 3).plan(found(5, 3, status)).acts) == acts
+
+
+@pytest.mark.parametrize(("now", "stays"), [(0, 2), (1, 1), (4, 4), (9, 5)])
+def test_what_scaling_has_come_to_stays_within_its_bounds(now: int, stays: int) -> None:
+    assert wanted(10, 2, least=1, most=5).desired(now)["provisioned"] == stays
+
+
+def test_what_does_not_scale_any_more_is_deregistered_first() -> None:
+    state = found(5, 3)
+    state = State(fields={**state.fields, "scales": True})
+    assert shown(wanted(5, 0).plan(state).acts) == ["DeregisterScalableTarget", GONE]
+    step = wanted(5, 3).plan(state)
+    assert (shown(step.acts), step.reason) == (["DeregisterScalableTarget"], "does not scale any more")
+    assert wanted(5, 3, least=1, most=4).plan(state).action == "none"
+
+
+@pytest.mark.parametrize(
+    ("after", "account", "told"),
+    [
+        ((5, 0), {"limit": 10, "unreserved": 10}, "reserved_concurrency: 5 .*10 must stay unreserved, which leaves 0"),
+        ((11, 0), {"limit": 1000, "unreserved": 110}, "reserved_concurrency: 11 .* leaves 10"),
+        ((None, 11), {"limit": 1000, "unreserved": 110}, "provisioned_concurrency: 11 .* leaves 10"),
+    ],
+)
+def test_what_the_account_cannot_spare_is_refused_before_anything_is_sent(
+    after: tuple[int | None, int], account: dict[str, int], told: str
+) -> None:
+    with pytest.raises(DeployError, match=rf"lambda\.{told}.*L-B99A9384"):
+        wanted(*after).plan(found(None, 0, "", **account))
+
+
+def test_what_is_reserved_already_stays_though_the_account_has_come_to_be_full() -> None:
+    account = {"limit": 1000, "unreserved": 20}
+    assert wanted(5, 2).plan(found(5, 2, "READY", **account)).action == "none"
+    assert wanted(4, 2).plan(found(5, 2, "READY", **account)).action == "update"
+
+
+def test_it_follows_from_the_settings(settings: Settings) -> None:
+    changes = {"reserved_concurrency": 9, "provisioned_concurrency": 4, "alias": "prod"}
+    function = settings.function.model_copy(update=changes)
+    made = concurrency(settings.model_copy(update={"function": function}))
+    assert (made.address, made.reserved, made.provisioned) == ("concurrency/kennel-local-classify:prod", 9, 4)
+
+
+def test_every_request_is_as_lambda_takes_it(golden: Golden) -> None:
+    for request in requests(wanted(5, 3).plan(found(None, 0))):
+        golden("concurrency", request, contracts=(67,))
+    for request in requests(wanted(None, 0).plan(State(fields={**found(5, 3).fields, "scales": True}))):
+        golden("concurrency", request, contracts=(67,))
+    calls = LambdaCalls(World())
+    wanted(5, 3).read(calls)
+    for request in calls.sent:
+        golden("concurrency", request, contracts=(67,))

@@ -1,0 +1,86 @@
+"""The function URL: two permissions each, and nobody is let in for longer than deploy.toml says."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from deploy.config.settings import Settings
+from deploy.function.function_url import Access, FunctionUrl, function_url
+from deploy.values import State
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.function.fakes import LambdaCalls, deploy, requests, shown
+from tests.unit.localcloud.awslambda.fakes import World
+
+
+def url(access: Access) -> FunctionUrl:
+    return FunctionUrl(function="f", alias="live", access=access, account="123456789012")
+
+
+def found(access: Access) -> State:
+    return State(fields=url(access).desired())
+
+
+@pytest.mark.parametrize(
+    ("now", "after", "acts"),
+    [
+        ("none", "none", []),
+        ("none", "iam", ["CreateFunctionUrlConfig", "AddPermission", "AddPermission"]),
+        ("iam", "none", ["DeleteFunctionUrlConfig", "RemovePermission", "RemovePermission"]),
+        ("public", "iam", ["UpdateFunctionUrlConfig", *["RemovePermission"] * 2, *["AddPermission"] * 2]),
+        ("public", "public", []),
+    ],
+)
+def test_the_first_request_keeps_out_who_shall_not_come_in_any_more(
+    now: Access, after: Access, acts: list[str]
+) -> None:
+    assert shown(url(after).plan(found(now)).acts) == acts
+
+
+def test_a_permission_that_lacks_is_given_again() -> None:
+    step = url("iam").plan(State(fields={"auth": "AWS_IAM", "permissions": ["kennel-url-iam"]}))
+    assert [request.params["StatementId"] for request in requests(step)] == ["kennel-url-iam-function"]
+
+
+def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_nothing() -> None:
+    world = World()
+    world.active()
+    world.do("PublishVersion")
+    world.later.run()
+    world.do("CreateAlias", Name="live", FunctionVersion="1")
+    calls = LambdaCalls(world)
+    for now, after in product(get_args(Access), get_args(Access)):
+        deploy([url(now)], calls)
+        deploy([url(after)], calls)
+        assert deploy([url(after)], calls) == (), (now, after)
+        statements = world.functions.functions["f"].policies.get("live", [])
+        assert len(statements) == (0 if after == "none" else 2), (now, after)
+
+
+def test_a_plan_says_who_comes_in_and_on_whose_cost() -> None:
+    assert "at your cost" in url("public").plan(None).touches
+    assert "signed requests" in url("iam").plan(None).touches
+    assert url("none").plan(found("public")).action == "delete"
+
+
+def test_it_is_the_aliases(settings: Settings) -> None:
+    assert function_url(settings).address == "function-url/kennel-local-classify:live"
+    assert function_url(settings).access == "none"
+
+
+@pytest.mark.parametrize("access", ["iam", "public"])
+def test_every_request_is_as_lambda_takes_it(golden: Golden, access: Access) -> None:
+    for request in requests(url(access).plan(None)):
+        sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
+        golden(sid or f"url-{access}", request, contracts=(70,))
+    other: Access = "public" if access == "iam" else "iam"
+    golden(f"url-{access}", requests(url(access).plan(found(other)))[0], contracts=(70,))
+    for request in requests(url("none").plan(found(access))):
+        sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
+        golden(sid or "url", request, contracts=(70,))
+    calls = LambdaCalls(World())
+    url(access).read(calls)
+    for request in calls.sent:
+        golden("url", request, contracts=(70,))

@@ -1,0 +1,102 @@
+"""Golden files: what they hold, and that there is one of every operation that the code names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+from deploy.config.settings import Settings
+from deploy.function.alias import is_warm
+from deploy.iam.deployer_role import KIND as DEPLOYER
+from deploy.iam.deployer_role import deployer_role
+from deploy.iam.instance_profile import KIND as PROFILE
+from deploy.iam.managed_policy import KIND as POLICY
+from deploy.iam.role import KIND as ROLE
+from deploy.iam.role import training_role
+from deploy.notebook.resource import notebook
+from deploy.planning.resource import Kind
+from deploy.values import Request
+from tests.unit.deploy.autoscaling.test_scalable_target import WANTED, seen
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.fakes import FakeAws
+from tests.unit.deploy.golden import requests
+
+CODE = Path(__file__).parents[4] / "deploy"
+SERVICES = (
+    "application-autoscaling", "cloudwatch", "ec2", "ecr", "iam", "lambda", "logs", "pricing", "s3", "sagemaker",
+    "sagemaker-runtime", "service-quotas", "ssm", "sts",
+)  # fmt: skip
+# Asked without any parameter, so that there is nothing to hold.
+BARE = {
+    "GetAccountAuthorizationDetails", "GetAccountSummary", "GetCallerIdentity", "ListBuckets",
+    "ListRequestedServiceQuotaChangeHistory", "ListUsers",
+}  # fmt: skip
+POLICY_ANSWER = {"Policy": {"DefaultVersionId": "v1"}}
+REPLIES: dict[str, Any] = {
+    "GetRole": {"Role": {"AssumeRolePolicyDocument": "{}", "Arn": "arn:role"}},
+    "GetPolicy": POLICY_ANSWER,
+    "GetPolicyVersion": {"PolicyVersion": {"Document": "{}"}},
+    "ListAttachedRolePolicies": {"AttachedPolicies": []},
+    "DescribeNotebookInstanceLifecycleConfig": {"NotebookInstanceLifecycleConfigArn": "arn:aws:sagemaker:x"},
+}
+
+
+def test_a_request_that_aws_would_not_take_is_seen() -> None:
+    bad = Request(service="sagemaker", operation="DeleteEndpoint", params={"EndpointNam": "x"})
+    with pytest.raises(AssertionError, match="Missing required parameter"):
+        requests.check("bad", bad)
+
+
+def test_a_golden_file_carries_the_numbers_of_the_rules_that_it_honours() -> None:
+    request = Request(service="sagemaker", operation="UpdateEndpoint")
+    assert requests.file_name("x", request, (59, 53)) == "sagemaker.UpdateEndpoint.x.c53-c59.json"
+
+
+def test_every_operation_that_the_code_names_has_a_golden_file() -> None:
+    session = botocore.session.get_session()
+    known = {name for service in SERVICES for name in session.get_service_model(service).operation_names}
+    policies = {CODE / "iam" / "statements.py", *(CODE / "iam" / "policies").glob("*.py")}
+    files = [path for path in CODE.rglob("*.py") if path not in policies]
+    named = {word for path in files for word in re.findall(r'"([A-Z]\w+)"', path.read_text(encoding="utf-8"))} & known
+    held = {path.name.split(".")[1] for path in requests.FOLDER.glob("*.json")}
+    assert len(named) > 150
+    assert named - held - BARE == set()
+    assert named >= BARE
+
+
+def test_what_resources_and_listings_ask_is_as_aws_takes_it(settings: Settings, golden: Golden) -> None:
+    told = {(name, request.operation): request for name, request in questions(settings)}
+    for (name, _), request in told.items():
+        golden(name, request)
+
+
+def questions(settings: Settings) -> Iterator[tuple[str, Request]]:
+    """What is asked about roles, policies, profiles and the notebook, and what takes scaling by hand away."""
+    aws = FakeAws(REPLIES)
+    iam = settings.iam.model_copy(update={"deployer_principal": "arn:aws:iam::123456789012:role/ci"})
+    for resource in (
+        *deployer_role(settings.model_copy(update={"iam": iam})),
+        training_role(settings),
+        notebook(settings)[0],
+    ):
+        resource.read(aws)
+    names = {ROLE: "training", POLICY: "deployer-storage", PROFILE: "ec2", DEPLOYER: "deployer"}
+    for kind, name in names.items():
+        yield from listed(kind, settings.role_name(name), settings)
+    yield from (("read", request) for request in aws.sent if "Tags" not in request.operation)
+    yield "warm", is_warm("kennel-local-classify", "live").request
+    undone = WANTED.plan(seen(others=["by-hand"], schedules={"old": {}, **WANTED.desired()["schedules"]}))
+    yield from (("by-hand", act) for act in undone.acts if isinstance(act, Request))
+
+
+def listed(kind: Kind, name: str, settings: Settings) -> Iterator[tuple[str, Request]]:
+    """What `down` asks to find a kind of resource and to know whose it is."""
+    aws = FakeAws()
+    list(kind.names(settings, aws))
+    kind.tags(name, settings, aws)
+    yield from ((f"inventory-{kind.name}", request) for request in aws.sent)

@@ -1,0 +1,283 @@
+"""Training on EC2: its requests against golden files, its user data, and what is told of a job whose instance died."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from deploy.config.settings import Settings
+from deploy.console import Screen
+from deploy.errors import JobError
+from deploy.iam import instance_profile
+from deploy.jobs import ec2, ec2_instance, records, security_group
+from deploy.jobs import request as jobs
+from deploy.jobs.ec2 import Ec2, Place
+from deploy.jobs.request import JobRequest
+from deploy.jobs.user_data import program, registry, user_data
+from deploy.planning.resource import tag_list
+from deploy.session import Session
+from deploy.values import Ref, Request, State
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.fakes import FakeAws, FakeTime, refusal
+from tests.unit.deploy.golden import requests
+
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kennel-local/train@sha256:" + "0" * 64
+BUCKET = "s3://kennel-local-123456789012-us-east-1"
+PLACE = Place(image="ami-0abc", root_device="/dev/sda1", group="sg-0def")
+CREATED = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def job(settings: Settings, **more: Any) -> JobRequest:
+    given = {"image": IMAGE, "image_tag": "1", "data": f"{BUCKET}/data/x/", "data_hash": "abc", "instance_count": 1}
+    return jobs.request(settings, **{**given, "weights": f"{BUCKET}/weights/", **more})
+
+
+def with_ec2(settings: Settings, **changed: Any) -> Settings:
+    chosen = settings.training.ec2.model_copy(update=changed)
+    return settings.model_copy(update={"training": settings.training.model_copy(update={"ec2": chosen})})
+
+
+def script(wanted: JobRequest, launch: int = 1) -> str:
+    group, created = "/kennel/kennel-local/ec2", CREATED.isoformat()
+    return user_data(wanted, program(), region="us-east-1", group=group, created=created, launch=launch)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "contracts"),
+    [
+        ("on-demand", {}, (85, 86, 88)),
+        ("spot", {"spot": True}, (86, 87, 88)),
+        ("own-subnet-and-key", {"subnet": "subnet-0a", "key_pair": "mine", "ssh_from": "203.0.113.7/32"}, (86, 88)),
+    ],
+)
+def test_an_instance_is_asked_for_as_the_settings_say(
+    settings: Settings, golden: Golden, name: str, options: dict[str, Any], contracts: tuple[int, ...]
+) -> None:
+    golden(name, ec2.run(job(settings), with_ec2(settings, **options), PLACE, "#!/bin/bash\n"), contracts=contracts)
+
+
+def test_a_key_encrypts_the_disk_and_what_is_uploaded(settings: Settings) -> None:
+    wanted = replace(job(settings), kms_key="arn:aws:kms:us-east-1:123456789012:key/1")
+    disk = ec2.run(wanted, settings, PLACE, "").params["BlockDeviceMappings"][0]["Ebs"]
+    assert (disk["Encrypted"], disk["KmsKeyId"]) == (True, wanted.kms_key)
+    assert f"ENCRYPTION=(--sse aws:kms --sse-kms-key-id {wanted.kms_key})" in script(wanted)
+
+
+def test_the_same_launch_sent_twice_is_one_instance_and_the_next_launch_another(settings: Settings) -> None:
+    tokens = [ec2.run(job(settings), settings, PLACE, "s", launch=n).params["ClientToken"] for n in (1, 1, 2)]
+    assert tokens[0] == tokens[1] != tokens[2]
+
+
+def test_the_newest_image_and_its_disk_are_asked_for(settings: Settings, golden: Golden) -> None:
+    golden("deep-learning-ami", ec2.newest_image(settings.training.ec2.ami_parameter), contracts=(85,))
+    aws = FakeAws(answers())
+    Ec2(session=session(settings, aws)).start(job(settings))
+    for request in aws.sent:
+        if request.operation in ("DescribeImages", "DescribeSecurityGroups"):
+            golden("training", request)
+
+
+def test_the_subnet_tells_its_vpc(settings: Settings, golden: Golden) -> None:
+    found = {"Subnets": [{"VpcId": "vpc-0a"}]}
+    aws = FakeAws({**answers(), "DescribeSubnets": found, "DescribeSecurityGroups": {"SecurityGroups": []}})
+    with pytest.raises(JobError, match="is not there yet"):
+        Ec2(session=session(with_ec2(settings, subnet="subnet-0a"), aws)).start(job(settings))
+    asked = {request.operation: request for request in aws.sent}
+    golden("of-a-subnet", asked["DescribeSubnets"])
+    assert asked["CreateSecurityGroup"].params["VpcId"] == "vpc-0a"
+
+
+def test_one_address_may_log_in_only_when_asked_and_nobody_else(settings: Settings, golden: Golden) -> None:
+    closed = security_group.security_group(settings)
+    step = closed.plan(None)
+    assert [act.operation for act in step.acts if isinstance(act, Request)] == ["CreateSecurityGroup"]
+    opened = security_group.security_group(with_ec2(settings, ssh_from="203.0.113.7/32", key_pair="mine"), vpc="vpc-0a")
+    for act in opened.plan(None).acts:
+        assert isinstance(act, Request)
+        golden("one-address", _known(act))
+    world = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": []}
+    fields = {"inbound": ["tcp 22 from 0.0.0.0/0"], "permissions": [world]}
+    mended = closed.plan(State(fields=fields, attributes={"id": "sg-1"}, tags=settings.tags))
+    assert mended.touches == "lets nobody in"
+    (revoked,) = mended.acts
+    assert isinstance(revoked, Request)
+    golden("open-to-the-world", _known(revoked))
+
+
+def test_the_profile_holds_just_its_role(settings: Settings, golden: Golden) -> None:
+    profile = instance_profile.instance_profile(settings)
+    for act in (*profile.plan(None).acts, *instance_profile.KIND.remove(profile.name, settings).acts):
+        assert isinstance(act, Request)
+        golden("ec2", act, contracts=(80,))
+    other = State(fields={"roles": ["someone"]}, tags=settings.tags)
+    operations = [act.operation for act in profile.plan(other).acts if isinstance(act, Request)]
+    assert operations == ["RemoveRoleFromInstanceProfile", "AddRoleToInstanceProfile"]
+
+
+def test_what_is_left_over_is_found_by_its_tags_and_ended(settings: Settings, golden: Golden) -> None:
+    found = {"InstanceId": "i-0a", "State": {"Name": "running"}, "InstanceType": "t3.micro", "Tags": []}
+    aws = FakeAws({"DescribeInstances": {"Reservations": [{"Instances": [found]}]}})
+    assert list(ec2_instance.KIND.names(settings, aws)) == ["i-0a"]
+    golden("of-the-stage", aws.sent[0])
+    assert ec2_instance.KIND.state("i-0a", settings, aws) == "running, t3.micro"
+    golden("left-over", ec2_instance.terminate("i-0a"))
+    golden("left-over", Request(service="ec2", operation="DeleteSecurityGroup", params={"GroupId": "sg-0a"}))
+
+
+def test_the_user_data_is_what_was_read_and_agreed_on(settings: Settings) -> None:
+    text = script(job(settings))
+    path = requests.FOLDER / "user-data.c86-c87-c88-c90.sh"
+    if os.environ.get("KENNEL_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+    assert len(text.encode()) <= 16384
+
+
+def test_values_with_quotes_and_spaces_stay_values(settings: Settings) -> None:
+    wanted = replace(job(settings), environment={"NOTE": "it's $(reboot)"})
+    assert "-e 'NOTE=it'\"'\"'s $(reboot)'" in script(wanted)
+
+
+def test_user_data_that_ec2_would_not_take_is_refused(settings: Settings) -> None:
+    with pytest.raises(JobError, match="EC2 takes 16384"):
+        script(replace(job(settings), environment={f"A{n}": "x" * 500 for n in range(40)}))
+
+
+@pytest.mark.parametrize(
+    ("image", "pulled_from"),
+    [
+        (IMAGE, "123456789012.dkr.ecr.us-east-1.amazonaws.com"),
+        ("127.0.0.1:5000/kennel/train@sha256:00", "127.0.0.1:5000"),
+        ("kennel/train:1", ""),
+    ],
+)
+def test_only_an_image_by_digest_is_pulled(image: str, pulled_from: str) -> None:
+    assert registry(image) == pulled_from
+
+
+def test_more_than_one_host_is_refused_with_what_to_do_instead(settings: Settings) -> None:
+    aws = FakeAws(answers())
+    with pytest.raises(JobError, match="one instance, with all of its GPUs"):
+        Ec2(session=session(settings, aws)).start(job(settings, instance_count=2))
+    assert aws.sent == []
+
+
+def test_an_instance_that_ec2_has_not_is_told_in_plain_words_and_recorded(settings: Settings) -> None:
+    full = refusal("InsufficientInstanceCapacity", "We currently do not have sufficient g4dn.xlarge capacity")
+    aws = FakeAws({**answers(), "RunInstances": full})
+    with pytest.raises(JobError, match=r"(?s)InsufficientInstanceCapacity.*try again later"):
+        Ec2(session=session(settings, aws)).start(job(settings))
+    written = json.loads(aws.sent[-1].params["Body"])
+    assert (written["TrainingJobStatus"], written["Launch"]) == ("Failed", 1)
+
+
+@pytest.mark.parametrize(("spot", "asked"), [(True, 3), (False, 1)])
+def test_a_spot_instance_that_is_not_free_is_asked_for_again(settings: Settings, spot: bool, asked: int) -> None:
+    full = refusal("InsufficientInstanceCapacity", "no capacity")
+    aws = FakeAws({**answers(), "RunInstances": [full, full, {}]})
+    asking = session(with_ec2(settings, spot=spot), aws)
+    if spot:
+        Ec2(session=asking).start(job(settings))
+    else:
+        with pytest.raises(JobError):
+            Ec2(session=asking).start(job(settings))
+    assert aws.operations.count("RunInstances") == asked
+
+
+def test_a_new_instance_is_waited_for_until_it_is_seen(settings: Settings) -> None:
+    seen = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
+    aws = FakeAws({**answers(), "DescribeInstances": [{"Reservations": []}, {"Reservations": []}, seen]})
+    Ec2(session=session(settings, aws)).start(job(settings))
+    assert aws.operations[-4:] == ["RunInstances", *["DescribeInstances"] * 3]
+
+
+def test_after_the_longest_wait_a_spot_instance_is_given_up(settings: Settings) -> None:
+    aws = FakeAws({**answers(), "RunInstances": refusal("InsufficientInstanceCapacity", "no capacity")})
+    with pytest.raises(JobError, match="try again later"):
+        Ec2(session=session(with_ec2(settings, spot=True), aws)).start(job(settings))
+    assert aws.operations.count("RunInstances") == settings.training.max_wait_minutes + 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "lifecycle", "secondary"),
+    [
+        ("Server.SpotInstanceTermination: Spot instance termination", "spot", "Interrupted"),
+        ("Client.UserInitiatedShutdown: User initiated shutdown", "", "Failed"),
+    ],
+)
+def test_of_an_instance_that_died_without_a_word_ec2_tells(
+    settings: Settings, reason: str, lifecycle: str, secondary: str
+) -> None:
+    dead = {"InstanceId": "i-0", "LaunchTime": CREATED, "StateReason": {"Message": reason}}
+    gone = {"Reservations": [{"Instances": [dead | ({"InstanceLifecycle": lifecycle} if lifecycle else {})]}]}
+    aws = FakeAws({"GetObject": told("InProgress"), "DescribeInstances": [{"Reservations": []}, gone]})
+    found = Ec2(session=session(settings, aws)).describe("j")
+    assert found is not None
+    assert (found["SecondaryStatus"], reason in found["FailureReason"]) == (secondary, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_new"), [("InProgress", False), ("Completed", False), ("Failed", True), ("Stopped", True)]
+)
+def test_a_job_is_taken_up_under_its_name_from_where_it_stands(settings: Settings, status: str, is_new: bool) -> None:
+    alive = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
+    aws = FakeAws({"GetObject": told(status), "DescribeInstances": alive})
+    wanted = job(settings)
+    taken, found = Ec2(session=session(settings, aws)).take_up(wanted)
+    assert taken.name == wanted.name
+    assert (found is None) is is_new
+
+
+def test_a_stopped_job_is_ended_and_its_record_says_so(settings: Settings) -> None:
+    alive = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
+    aws = FakeAws({"GetObject": told("InProgress"), "DescribeInstances": alive})
+    Ec2(session=session(settings, aws)).stop("j")
+    assert "TerminateInstances" in aws.operations
+    assert json.loads(aws.sent[-1].params["Body"])["TrainingJobStatus"] == "Stopped"
+
+
+def test_a_record_is_read_back_as_it_was_written(golden: Golden) -> None:
+    found = {"TrainingJobName": "j", "TrainingJobStatus": "Completed", "CreationTime": CREATED}
+    request = records.put("b", found)
+    golden("job-record", request)
+    assert records.parse(request.params["Body"]) == found
+
+
+def session(settings: Settings, aws: FakeAws) -> Session:
+    screen, clock = Screen(out=io.StringIO()), FakeTime().clock()
+    return Session(settings=settings, call=aws, build=lambda kind: f"kennel/{kind}:1", screen=screen, clock=clock)
+
+
+def told(status: str) -> Any:
+    """What GetObject answers of a job's record; each reader gets a body of its own."""
+    text = json.dumps({"TrainingJobName": "j", "TrainingJobStatus": status, "Launch": 1})
+    return lambda _: {"Body": io.BytesIO(text.encode())}
+
+
+def answers() -> Mapping[str, Any]:
+    """An account in which nothing of ours is there but the security group."""
+    mine = tag_list({"kennel:project": "kennel", "kennel:stage": "local"})
+    return {
+        "GetObject": refusal("NoSuchKey"),
+        "GetParameter": {"Parameter": {"Value": "ami-0abc"}},
+        "DescribeImages": {"Images": [{"RootDeviceName": "/dev/sda1"}]},
+        "DescribeSecurityGroups": {"SecurityGroups": [{"GroupId": "sg-0def", "Tags": mine}]},
+        "PutObject": {"ETag": "1"},
+        "GetRole": refusal("NoSuchEntity"),
+        "GetInstanceProfile": refusal("NoSuchEntity"),
+        "DescribeLogGroups": {"logGroups": []},
+        "GetCallerIdentity": {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/me"},
+    }
+
+
+def _known(request: Request) -> Request:
+    """The request with the group's id where a reference to it stands."""
+    params = {key: "sg-0a" if isinstance(value, Ref) else value for key, value in request.params.items()}
+    return replace(request, params=params)

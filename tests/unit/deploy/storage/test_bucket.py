@@ -1,0 +1,55 @@
+"""The stage's bucket: every request that makes it, and what is billed for ever when nobody looks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from deploy.config.settings import Settings
+from deploy.planning.apply import emptying
+from deploy.storage.bucket import bucket
+from deploy.values import Request, State
+from tests.unit.deploy.conftest import Golden
+from tests.unit.deploy.fakes import FakeAws
+
+
+def test_every_request_that_makes_it_is_recorded(settings: Settings, golden: Golden) -> None:
+    wanted = replace(bucket(settings), tls_only=True)
+    for act in wanted.plan(None).acts:
+        assert isinstance(act, Request)
+        golden("bucket", act)
+    elsewhere = replace(wanted, region="eu-central-1").plan(None).acts[0]
+    assert isinstance(elsewhere, Request)
+    golden("bucket-elsewhere", elsewhere)
+
+
+def test_every_request_that_looks_at_it_is_recorded(settings: Settings, golden: Golden) -> None:
+    aws = FakeAws()
+    bucket(settings).read(aws)
+    for request in aws.sent:
+        golden("bucket", request)
+
+
+def test_unfinished_uploads_and_overwritten_checkpoints_are_not_kept_for_ever(settings: Settings) -> None:
+    rules = {rule["ID"]: rule for rule in bucket(settings).desired()["lifecycle"]}
+    assert rules["unfinished-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert rules["old-checkpoints"]["Filter"] == {"Prefix": "checkpoints/"}
+
+
+def test_rules_that_s3_answers_with_more_words_are_the_same_rules(settings: Settings) -> None:
+    wanted = bucket(settings)
+    answered = [{**rule, "Prefix": ""} for rule in wanted.desired()["lifecycle"]]
+    aws = FakeAws({"GetBucketLifecycleConfiguration": {"Rules": answered}})
+    seen = wanted.read(aws)
+    assert seen is not None
+    changed = {change.field for change in wanted.plan(State(fields=seen.fields, tags=settings.tags)).changes}
+    assert "lifecycle" not in changed
+
+
+def test_every_request_that_empties_and_deletes_it_is_recorded(settings: Settings, golden: Golden) -> None:
+    aws = FakeAws({"ListObjectVersions": [{"Versions": [{"Key": "a", "VersionId": "1"}]}, {}]})
+    for request in emptying(bucket(settings).name, aws):
+        golden("every-version", request)
+    golden("every-version", aws.sent[0])
+    last = bucket(settings).remove().acts[-1]
+    assert isinstance(last, Request)
+    golden("bucket", last)

@@ -1,0 +1,83 @@
+"""Lambda on an in-memory engine, with work that waits until it is told to be done."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.awslambda.emulator import PATH, Sandboxes
+from localcloud.awslambda.functions import Functions
+from localcloud.awslambda.invoke import Invoker
+from localcloud.awslambda.service import all_settings
+from localcloud.containers.http import BrokenError, Reply
+from localcloud.errors import ApiError
+from localcloud.service_quotas.limits import Quotas
+from tests.unit.localcloud.sagemaker.hosting.fakes import Clock, Later, Served, ServingEngine, serving_cloud
+
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
+ROLE = "arn:aws:iam::123456789012:role/kennel"
+
+IMAGES = tuple(f"{prefix}fn:{name}" for name in ("1", "2", "3", "bad") for prefix in ("", "sha256:"))
+
+
+def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    """Answer as the emulator does for what the event asks."""
+    event = json.loads(body) if path == PATH else {}
+    if isinstance(event, dict) and event.get("die"):
+        raise BrokenError("reset")
+    if isinstance(event, dict) and "image" in event and container.spec.image.endswith("bad"):
+        answer = {"statusCode": 424, "error": {"code": "endpoint-refused", "message": "no such endpoint"}}
+        return Reply(status=200, headers={}, body=json.dumps(answer).encode())
+    said = {
+        **({"statusCode": 200} if isinstance(event, dict) and "image" in event else {}),
+        "event": event,
+        "container": container.id,
+        "version": container.spec.environment["AWS_LAMBDA_FUNCTION_VERSION"],
+    }
+    return Reply(status=200 if path == PATH else 404, headers={}, body=json.dumps(said).encode())
+
+
+@dataclass
+class World:
+    """Lambda with an in-memory engine and work that waits for `later.run()`."""
+
+    engine: ServingEngine = field(default_factory=lambda: ServingEngine(emulator, images=IMAGES))
+    point: float = 0.0
+    quotas: Quotas = field(default_factory=Quotas)
+
+    def __post_init__(self) -> None:
+        self.later, self.clock = Later(), Clock()
+        self.cloud = replace(serving_cloud(self.engine), quotas=self.quotas)
+        sandboxes = Sandboxes(
+            cloud=self.cloud, emulator=lambda _: Path("/cache/rie"), connect=self.engine.wire, clock=self.clock,
+            sleep=lambda _: None, direct=True,
+        )  # fmt: skip
+        self.functions = Functions(cloud=self.cloud, sandboxes=sandboxes, spawn=self.later.spawn, clock=self.clock)
+        self.hanging = all_settings(self.functions)
+        self.invoker = Invoker(functions=self.functions, pause=self.clock.wait, point=lambda: self.point)
+
+    def handlers(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
+        return self.functions.handlers() | self.hanging | self.invoker.handlers()
+
+    def do(self, operation: str, **params: Any) -> dict[str, Any]:
+        return self.handlers()[operation]({"FunctionName": "f", **params})
+
+    def create(self, **params: Any) -> dict[str, Any]:
+        request = {"PackageType": "Image", "Code": {"ImageUri": "fn:1"}, "Role": ROLE}
+        return self.do("CreateFunction", **(request | params))
+
+    def active(self, **params: Any) -> None:
+        self.create(**params)
+        self.later.run()
+
+    def call(self, event: Any = None, **params: Any) -> dict[str, Any]:
+        answer = self.do("Invoke", Payload=json.dumps(event or {}).encode(), **params)
+        return {**answer, "said": json.loads(answer["Payload"])}
+
+    def refused(self, operation: str, **params: Any) -> ApiError:
+        with pytest.raises(ApiError) as caught:
+            self.do(operation, **params)
+        return caught.value

@@ -1,0 +1,85 @@
+"""What AWS refuses is refused here, in its words."""
+
+from typing import Any
+
+import pytest
+
+from localcloud.errors import ApiError
+from localcloud.gateway.validation import validate
+from tests.unit.localcloud.fakes import channel, training_request
+
+
+def refusal(**changes: Any) -> str:
+    with pytest.raises(ApiError) as caught:
+        validate("sagemaker", "CreateTrainingJob", training_request(**changes))
+    assert caught.value.code == "ValidationException"
+    assert caught.value.status == 400
+    return caught.value.message
+
+
+def test_a_valid_request_passes() -> None:
+    validate("sagemaker", "CreateTrainingJob", training_request(InputDataConfig=[channel()]))
+
+
+RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "rule"),
+    [
+        ({"TrainingJobName": "a" * 64}, "trainingJobName", "Member must have length less than or equal to 63"),
+        ({"TrainingJobName": "a_b"}, "trainingJobName", "Member must satisfy regular expression pattern: [a-zA-Z0-9]"),
+        ({"RoleArn": None}, "roleArn", "Member must not be null"),
+        ({"RoleArn": "train"}, "roleArn", "Member must satisfy regular expression pattern: arn:aws"),
+        (
+            {"ResourceConfig": RESOURCES | {"InstanceType": "ml.fast.large"}},
+            "resourceConfig.instanceType",
+            "Member must satisfy enum value set: [ml.",
+        ),
+        (
+            {"ResourceConfig": RESOURCES | {"InstanceCount": -1}},
+            "resourceConfig.instanceCount",
+            "Member must have value greater than or equal to 0",
+        ),
+        (
+            {"ResourceConfig": RESOURCES | {"InstanceCount": "1"}},
+            "resourceConfig.instanceCount",
+            "Member must be a integer",
+        ),
+        ({"HyperParameters": {"a": "b" * 2501}}, "hyperParameters.a.value", "Member must have length less"),
+        ({"HyperParameters": {"a": 1}}, "hyperParameters.a.value", "Member must be a string"),
+        ({"InputDataConfig": [channel("a b")]}, "inputDataConfig.1.member.channelName", "Member must satisfy regular"),
+        (
+            {"InputDataConfig": [channel(uri="ftp://x")]},
+            "inputDataConfig.1.member.dataSource.s3DataSource.s3Uri",
+            "Member must satisfy regular",
+        ),
+        ({"Environment": {"1A": "x"}}, "environment.1A.key", "Member must satisfy regular"),
+        ({"Colour": "red"}, "colour", "Unknown member"),
+    ],
+)
+def test_what_the_model_forbids_is_refused_by_name(changes: dict[str, Any], where: str, rule: str) -> None:
+    message = refusal(**changes)
+    assert "validation error" in message
+    assert f"at '{where}' failed to satisfy constraint: {rule}" in message
+
+
+def test_every_fault_is_told_at_once() -> None:
+    message = refusal(TrainingJobName="-", RoleArn=None, HyperParameters={str(n): "" for n in range(101)})
+    assert message.startswith("3 validation errors detected: ")
+
+
+def test_a_channel_may_be_a_folder_of_this_machine() -> None:
+    validate("sagemaker", "CreateTrainingJob", training_request(InputDataConfig=[channel(uri="file:///data")]))
+
+
+def test_the_runtime_names_its_error_differently() -> None:
+    with pytest.raises(ApiError) as caught:
+        validate("sagemaker-runtime", "InvokeEndpoint", {"EndpointName": "e" * 64, "Body": b""})
+    assert caught.value.code == "ValidationError"
+
+
+def test_java_character_classes_in_patterns_are_understood() -> None:
+    tags = [{"Key": "ключ/ä b", "Value": "x"}]
+    validate("sagemaker", "CreateTrainingJob", training_request(Tags=tags))
+    assert "tags.1.member.key" in refusal(Tags=[{"Key": "a\x00b", "Value": "x"}])

@@ -1,0 +1,75 @@
+"""Models and endpoint configurations: what is refused, in whose words, and how they are listed."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.localcloud.sagemaker.hosting.fixtures import ARN, World, one
+
+
+def test_missing_and_duplicate_names_are_refused_in_sagemakers_words() -> None:
+    world = World()
+    world.model("Mod")
+    said = world.refused("CreateModel", ModelName="Mod", PrimaryContainer={"Image": "serve:1"})
+    assert said.message == f'Cannot create already existing model "{ARN}model/mod".'
+    assert said.code == "ValidationException"
+    assert world.refused("DescribeModel", ModelName="x").message == f'Could not find model "{ARN}model/x".'
+    said = world.refused("CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[one(model="x")])
+    assert said.message == f'Could not find model "{ARN}model/x".'
+    said = world.refused("CreateEndpoint", EndpointName="E", EndpointConfigName="x")
+    assert said.message == f'Could not find endpoint configuration "{ARN}endpoint-config/x".'
+    assert world.refused("DescribeEndpoint", EndpointName="X").message == f'Could not find endpoint "{ARN}endpoint/x".'
+
+
+@pytest.mark.parametrize(
+    ("container", "told"),
+    [
+        ({"Image": "none:1"}, "Requested image none:1 not found"),
+        ({"ModelDataUrl": "s3://models/none.tar.gz"}, "Could not find model data at s3://models/none.tar.gz."),
+        ({"ModelDataUrl": "s3://models/model.zip"}, "must name a .tar.gz"),
+        ({"Environment": {f"K{n}": "v" for n in range(101)}}, "Invalid Environment"),
+        ({"Environment": {"K": "v" * 1025}}, "K is longer than 1024 bytes"),
+        ({"Mode": "MultiModel"}, "multi-model"),
+    ],
+)
+def test_a_model_that_cannot_run_is_refused_when_it_is_made(container: dict[str, Any], told: str) -> None:
+    said = World().refused("CreateModel", ModelName="m", PrimaryContainer={"Image": "serve:1", **container})
+    assert told in said.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"ShadowProductionVariants": [one()]}, "shadow variants"),
+        ({"AsyncInferenceConfig": {"OutputConfig": {}}}, "needs an S3OutputPath"),
+        ({"DataCaptureConfig": {"EnableCapture": True}}, "capture"),
+        ({"ProductionVariants": [one(), one()]}, "unique"),
+        ({"ProductionVariants": [{"VariantName": "A", "ModelName": "m"}]}, "InstanceType is required"),
+        ({"ProductionVariants": [one(ServerlessConfig={"MemorySizeInMB": 1024, "MaxConcurrency": 1})]}, "combined"),
+    ],
+)
+def test_a_configuration_that_localcloud_or_sagemaker_cannot_run_is_refused(changes: dict[str, Any], told: str) -> None:
+    world = World()
+    world.model()
+    said = world.refused(
+        "CreateEndpointConfig", **({"EndpointConfigName": "c", "ProductionVariants": [one()]} | changes)
+    )
+    assert told in said.message
+
+
+def test_lists_filter_sort_and_page() -> None:
+    world = World()
+    for name in ("red-1", "blue", "red-2", "red-3"):
+        world.model(name)
+    first = world.do("ListModels", NameContains="RED", SortBy="Name", SortOrder="Ascending", MaxResults=2)
+    assert [row["ModelName"] for row in first["Models"]] == ["red-1", "red-2"]
+    rest = world.do(
+        "ListModels",
+        NameContains="red",
+        SortBy="Name",
+        SortOrder="Ascending",
+        MaxResults=2,
+        NextToken=first["NextToken"],
+    )
+    assert [row["ModelName"] for row in rest["Models"]] == ["red-3"]
+    assert "NextToken" not in rest

@@ -1,0 +1,100 @@
+"""Notebook instances' states: what may be asked for in which, with SageMaker's words."""
+
+from typing import Any
+
+import pytest
+
+from localcloud.errors import ApiError
+from localcloud.sagemaker.notebooks import Notebooks
+from tests.unit.localcloud.sagemaker.hosting.fakes import Later, ServingEngine, serving_cloud
+
+ROLE = "arn:aws:iam::123456789012:role/kennel"
+CONFIG = {"NotebookInstanceLifecycleConfigName": "start"}
+
+
+class World:
+    """Notebooks whose settling waits for `later.run()`."""
+
+    def __init__(self) -> None:
+        self.later = Later()
+        cloud = serving_cloud(ServingEngine())
+        self.notebooks = Notebooks(cloud=cloud, spawn=self.later.spawn, pause=lambda _: None)
+
+    def do(self, operation: str, **params: Any) -> dict[str, Any]:
+        return self.notebooks.handlers()[operation]({"NotebookInstanceName": "n", **params})
+
+    def create(self, **params: Any) -> None:
+        self.do("CreateNotebookInstance", InstanceType="ml.t3.medium", RoleArn=ROLE, **params)
+
+    def status(self) -> str:
+        return str(self.do("DescribeNotebookInstance")["NotebookInstanceStatus"])
+
+    def refused(self, operation: str, **params: Any) -> str:
+        with pytest.raises(ApiError) as caught:
+            self.do(operation, **params)
+        assert caught.value.code == "ValidationException"
+        return caught.value.message
+
+
+def test_an_instance_goes_from_pending_to_in_service_to_stopped_to_gone() -> None:
+    world = World()
+    world.create()
+    seen = [world.status()]
+    for operation in ("StopNotebookInstance", "StartNotebookInstance", "StopNotebookInstance"):
+        world.later.run()
+        seen.append(world.status())
+        world.do(operation)
+        seen.append(world.status())
+    assert seen == ["Pending", "InService", "Stopping", "Stopped", "Pending", "InService", "Stopping"]
+    world.later.run()
+    world.do("DeleteNotebookInstance")
+    assert world.status() == "Deleting"
+    world.later.run()
+    assert world.refused("DescribeNotebookInstance") == "RecordNotFound"
+
+
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [
+        (
+            "DeleteNotebookInstance",
+            "Status (InService) not in ([Stopped, Failed]). Unable to transition to ",
+        ),
+        ("StartNotebookInstance", "Status (InService) not in ([Stopped]). Unable to transition to (Pending)"),
+        ("UpdateNotebookInstance", "Status (InService) not in ([Stopped]). Unable to transition to (Updating)"),
+        ("CreateNotebookInstance", "Cannot create a duplicate Notebook Instance"),
+    ],
+)
+def test_what_cannot_be_done_in_a_state_is_refused(operation: str, told: str) -> None:
+    world = World()
+    world.create()
+    world.later.run()
+    assert world.refused(operation, RoleArn=ROLE).startswith(told)
+
+
+def test_a_stopped_one_is_updated_and_opens_only_in_service() -> None:
+    world = World()
+    world.create(VolumeSizeInGB=10)
+    assert "is not InService" in world.refused("CreatePresignedNotebookInstanceUrl")
+    world.later.run()
+    world.do("StopNotebookInstance")
+    world.later.run()
+    world.do("UpdateNotebookInstance", InstanceType="ml.t3.large")
+    world.later.run()
+    assert world.do("DescribeNotebookInstance")["InstanceType"] == "ml.t3.large"
+    assert "only be made larger" in world.refused("UpdateNotebookInstance", VolumeSizeInGB=5)
+
+
+def test_a_configuration_must_be_there_to_be_named() -> None:
+    world = World()
+    with pytest.raises(ApiError, match="does not exist"):
+        world.create(LifecycleConfigName="start")
+    world.do("CreateNotebookInstanceLifecycleConfig", **CONFIG, OnStart=[{"Content": "YQ=="}])
+    assert "already exists" in world.refused("CreateNotebookInstanceLifecycleConfig", **CONFIG)
+    world.create(LifecycleConfigName="start")
+    world.do("UpdateNotebookInstanceLifecycleConfig", **CONFIG, OnStart=[{"Content": "Yg=="}])
+    assert world.do("DescribeNotebookInstanceLifecycleConfig", **CONFIG)["OnStart"] == [{"Content": "Yg=="}]
+    listed = world.do("ListNotebookInstanceLifecycleConfigs", NameContains="sta")
+    assert len(listed["NotebookInstanceLifecycleConfigs"]) == 1
+    world.do("DeleteNotebookInstanceLifecycleConfig", **CONFIG)
+    assert "does not exist" in world.refused("DescribeNotebookInstanceLifecycleConfig", **CONFIG)

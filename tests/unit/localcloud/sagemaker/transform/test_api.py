@@ -1,0 +1,140 @@
+"""Transform jobs over serving containers in memory."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from localcloud.containers.http import Reply
+from localcloud.errors import ApiError
+from localcloud.sagemaker.transform.api import Transforms
+from tests.unit.localcloud.fakes import FakeLogs
+from tests.unit.localcloud.sagemaker.hosting.fakes import Served, ServingEngine
+from tests.unit.localcloud.sagemaker.hosting.fixtures import World
+from tests.unit.localcloud.sagemaker.transform.test_request import request
+
+
+def echo(_: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    """Answers upper case, and refuses what says so."""
+    if path == "/execution-parameters":
+        return Reply(status=200, headers={}, body=b'{"MaxConcurrentTransforms": 2, "MaxPayloadInMB": 1}')
+    status = {b"bad": 400, b"sick": 500}.get(body, 200)
+    return Reply(status=status, headers={}, body=body.upper())
+
+
+class Bench:
+    """Transform jobs on a bucket `data` with pictures below in/."""
+
+    def __init__(self, serve: Any = echo, **objects: bytes) -> None:
+        self.world = World(engine=ServingEngine(serve))
+        self.world.model()
+        self.world.objects.buckets.add("data")
+        for name, content in objects.items():
+            self.world.objects.content["data", f"in/{name}"] = content
+        self.jobs = Transforms(
+            cloud=self.world.cloud, catalogue=self.world.catalogue, host=self.world.endpoints.host,
+            spawn=self.world.later.spawn,
+        )  # fmt: skip
+
+    def run(self, **changes: Any) -> dict[str, Any]:
+        self.jobs.create(request(ModelClientConfig={"InvocationsMaxRetries": 0}) | changes)
+        self.world.later.run()
+        return self.jobs.describe({"TransformJobName": "t-1"})
+
+    def outputs(self) -> dict[str, bytes]:
+        content = self.world.objects.content
+        return {key: value for (_, key), value in content.items() if key.startswith("out/")}
+
+
+def test_every_object_is_answered_beside_its_name() -> None:
+    bench = Bench(a=b"one", b=b"two")
+    found = bench.run(TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 2})
+    assert found["TransformJobStatus"] == "Completed"
+    assert found["TransformEndTime"] >= found["TransformStartTime"]
+    assert bench.outputs() == {"out/a.out": b"ONE", "out/b.out": b"TWO"}
+    assert bench.world.engine.served == {}
+    spec = bench.world.engine.specs[0]
+    assert spec.environment["SAGEMAKER_BATCH"] == "true"
+    assert spec.labels == {"kennel.transform": "t-1"}
+
+
+def test_lines_are_sent_one_by_one_and_put_together_again() -> None:
+    bench = Bench(a=b"x\ny\n")
+    given = request()["TransformInput"] | {"SplitType": "Line"}
+    bench.run(
+        TransformInput=given,
+        BatchStrategy="SingleRecord",
+        TransformOutput={"S3OutputPath": "s3://data/out", "AssembleWith": "Line"},
+    )
+    assert bench.outputs() == {"out/a.out": b"X\n\nY\n\n"}
+
+
+@pytest.mark.parametrize(("content", "whose"), [(b"bad", "ClientError"), (b"sick", "AlgorithmError")])
+def test_a_bad_object_fails_the_job_and_spares_the_others(content: bytes, whose: str) -> None:
+    bench = Bench(a=content, b=b"two")
+    found = bench.run()
+    assert found["TransformJobStatus"] == "Failed"
+    assert found["FailureReason"].startswith(f"{whose}: See job logs for more information")
+    assert bench.outputs() == {"out/b.out": b"TWO"}
+    logs = bench.world.cloud.logs
+    assert isinstance(logs, FakeLogs)
+    told = [line for name, lines in logs.streams.items() if name.endswith("/data-log") for line in lines]
+    assert told[0].startswith("s3://data/in/a: Bad HTTP status received from algorithm")
+
+
+def test_what_may_pass_is_asked_again() -> None:
+    answers = iter([503, 429, 200])
+
+    def later(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        if method == "GET":
+            return Reply(status=200 if path == "/ping" else 404, headers={}, body=b"")
+        return Reply(status=next(answers), headers={}, body=b"well")
+
+    bench = Bench(later, a=b"one")
+    bench.jobs.create(request())
+    run = bench.jobs.runs["t-1"]
+    waits: list[float] = []
+    run.pause = waits.append
+    bench.world.later.run()
+    assert (run.status, len(waits)) == ("Completed", 2)
+
+
+def test_a_stopped_job_asks_no_more() -> None:
+    bench = Bench(a=b"one")
+    bench.jobs.create(request())
+    bench.jobs.stop({"TransformJobName": "t-1"})
+    assert bench.jobs.describe({"TransformJobName": "t-1"})["TransformJobStatus"] == "Stopping"
+    bench.world.later.run()
+    assert bench.jobs.describe({"TransformJobName": "t-1"})["TransformJobStatus"] == "Stopped"
+    assert bench.outputs() == {}
+    with pytest.raises(ApiError, match="in status Stopped"):
+        bench.jobs.stop({"TransformJobName": "t-1"})
+
+
+def test_a_prefix_without_objects_fails_and_starts_nothing() -> None:
+    bench = Bench()
+    found = bench.run()
+    assert "No S3 objects found" in found["FailureReason"]
+    assert bench.world.engine.specs == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ModelName": "none"}, "Could not find model"),
+        ({"TransformOutput": {"S3OutputPath": "s3://nowhere/out"}}, "The specified bucket does not exist"),
+    ],
+)
+def test_what_leads_nowhere_is_refused_at_once(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ApiError, match=said):
+        Bench(a=b"one").run(**changes)
+
+
+def test_a_name_can_be_used_once_and_jobs_are_listed() -> None:
+    bench = Bench(a=b"one")
+    bench.run()
+    with pytest.raises(ApiError, match="must be unique"):
+        bench.jobs.create(request())
+    assert bench.jobs.list({"StatusEquals": "Failed"})["TransformJobSummaries"] == []
+    listed = bench.jobs.list({"SortBy": "Status"})["TransformJobSummaries"]
+    assert [each["TransformJobName"] for each in listed] == ["t-1"]

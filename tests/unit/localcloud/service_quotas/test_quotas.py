@@ -1,0 +1,82 @@
+"""What an account may have, and what is refused beyond it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from localcloud.errors import ApiError, LocalcloudError
+from localcloud.sagemaker.training.api import TrainingJobs
+from localcloud.service_quotas.api import ServiceQuotas
+from localcloud.service_quotas.limits import VARIABLE, Quotas, quotas_of
+from tests.unit.localcloud.fakes import FakeObjects, cloud, training_request
+from tests.unit.localcloud.sagemaker.hosting.fixtures import World, one
+
+
+def test_without_a_table_nothing_is_refused() -> None:
+    quotas_of({}).require("ml.p4d.24xlarge", "training job usage", wanted=100)
+
+
+def test_a_new_account_has_no_instance_with_a_gpu_and_is_told_so_in_aws_words() -> None:
+    with pytest.raises(ApiError, match=r"'ml.g5.xlarge for endpoint usage' is 0 Instances, with current "):
+        quotas_of({VARIABLE: "new-account"}).require("ml.g5.xlarge", "endpoint usage", wanted=1)
+
+
+def test_what_runs_counts() -> None:
+    quotas = quotas_of({VARIABLE: "new-account"})
+    quotas.require("ml.m5.large", "endpoint usage", wanted=2, used=2)
+    with pytest.raises(ApiError, match="utilization of 3 Instances and a request delta of 2"):
+        quotas.require("ml.m5.large", "endpoint usage", wanted=2, used=3)
+
+
+@pytest.mark.parametrize("text", ["/nowhere.json", "new_account"])
+def test_a_table_that_is_not_there_is_named(text: str) -> None:
+    with pytest.raises(LocalcloudError, match=text):
+        quotas_of({VARIABLE: text})
+
+
+def test_a_request_is_granted_by_somebody_and_then_holds() -> None:
+    room = ServiceQuotas(replace(cloud(Path("/nowhere")), quotas=Quotas(limited=True)))
+    name = "ml.g4dn.xlarge for training job usage"
+    listed = room.list({"ServiceCode": "sagemaker", "MaxResults": 10_000})["Quotas"]
+    quota = next(each for each in listed if each["QuotaName"] == name)
+    place = {"ServiceCode": "sagemaker", "QuotaCode": quota["QuotaCode"]}
+    with pytest.raises(ApiError, match="greater than the current value of 0"):
+        room.request({**place, "DesiredValue": 0.0})
+    asked = room.request({**place, "DesiredValue": 2.0})["RequestedQuota"]
+    with pytest.raises(ApiError, match="Only one open"):
+        room.request({**place, "DesiredValue": 3.0})
+    assert room.get(place)["Quota"]["Value"] == 0.0
+    room.approve({"id": asked["Id"]})
+    assert room.get(place)["Quota"]["Value"] == 2.0
+    assert room.history({"Status": "APPROVED"})["RequestedQuotas"][0]["QuotaName"] == name
+
+
+def test_quotas_come_a_page_at_a_time() -> None:
+    room = ServiceQuotas(cloud(Path("/nowhere")))
+    seen, token = [], None
+    while True:
+        page = room.list({"ServiceCode": "sagemaker", **({"NextToken": token} if token else {})})
+        seen += [quota["QuotaCode"] for quota in page["Quotas"]]
+        token = page.get("NextToken")
+        if token is None:
+            break
+    assert len(seen) == len(set(seen)) > 100
+
+
+def test_a_job_beyond_the_quota_is_refused_before_it_exists(tmp_path: Path) -> None:
+    jobs = TrainingJobs(replace(cloud(tmp_path, objects=FakeObjects("data")), quotas=Quotas(limited=True)))
+    resources = {"InstanceType": "ml.g5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}
+    with pytest.raises(ApiError, match=r"'ml.g5.xlarge for training job usage' is 0 Instances"):
+        jobs.create(training_request(ResourceConfig=resources))
+    assert jobs.list({})["TrainingJobSummaries"] == []
+
+
+def test_an_endpoint_beyond_the_quota_is_refused_before_it_exists() -> None:
+    world = World()
+    world.model()
+    world.config("c", one(InstanceType="ml.g5.xlarge"))
+    world.cloud.quotas.limited = True
+    with pytest.raises(ApiError, match=r"'ml.g5.xlarge for endpoint usage' is 0 Instances"):
+        world.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")
+    assert world.endpoints.endpoints == {}

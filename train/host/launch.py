@@ -1,0 +1,109 @@
+"""Pure: (Environment, Config) → the ranks' argv (torchrun's, or the only rank's own) and environment variables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from train.config import Config, ConfigError
+from train.host.environment import LOOPBACK, Environment, PlaceError
+
+WORKER = "train.worker"
+CPUS_PER_RANK = 8  # torch's own threads serve one rank well up to about here; more ranks cost memory and traffic
+SHUTDOWN_SECONDS = 100  # what torchrun leaves ranks between SIGTERM and SIGKILL; SageMaker gives 120 (CONTRACTS 16)
+RESOLVE_SECONDS = 300.0
+MALLOC = {  # glibc gives large blocks back at once; clearing them anew for each batch took 9 of 53 ms CPU a picture
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+
+# From sagemaker-training's lists (CONTRACTS 10).
+EFA_TYPES = ("ml.g4dn.8xlarge", "ml.g4dn.12xlarge", "ml.g5.48xlarge", "ml.p3dn.24xlarge", "ml.trn1.32xlarge")
+RDMA_TYPES = ("ml.p4d.24xlarge", "ml.p4de.24xlarge", "ml.p5.48xlarge")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """A command to run and the variables to add to the environment. `ranks` is processes on this host.
+
+    `alone`: there is one rank in all, and the command is that rank. torchrun would have nobody to bring together, and
+    costs a second import of torch before the rank's own.
+    """
+
+    argv: tuple[str, ...]
+    variables: dict[str, str]
+    ranks: int
+    alone: bool = False
+
+
+def plan(environment: Environment, config: Config, environ: Mapping[str, str], *, worker: str = WORKER) -> Launch:
+    """What starts this host's ranks. Raises ConfigError when ranks and GPUs, or ranks and batch, do not fit."""
+    ranks = ranks_per_host(environment, config)
+    world = ranks * environment.nnodes
+    if config.batch_size < world:
+        raise ConfigError(f"batch_size={config.batch_size} is the global batch, and {world} ranks share it: raise it")
+    variables = _variables(environment, ranks, environ)
+    if world == 1:
+        return Launch(argv=(sys.executable, "-m", worker), variables=variables, ranks=1, alone=True)
+    argv = (
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nnodes={environment.nnodes}",
+        f"--nproc-per-node={ranks}",
+        f"--node-rank={environment.node_rank}",
+        f"--master-addr={environment.master_addr}",
+        f"--master-port={environment.master_port}",
+        "--max-restarts=0",
+        f"--shutdown-timeout={SHUTDOWN_SECONDS}",
+        "-m",
+        worker,
+    )
+    return Launch(argv=argv, variables=variables, ranks=ranks)
+
+
+def ranks_per_host(environment: Environment, config: Config) -> int:
+    """One rank per GPU; without GPUs one per 8 usable CPUs; `ranks` overrides."""
+    if config.ranks is not None:
+        if 0 < environment.gpus < config.ranks:
+            raise ConfigError(f"ranks={config.ranks}, but this host has {environment.gpus} GPU(s): at most one per GPU")
+        return config.ranks
+    return environment.gpus or max(1, environment.cpus // CPUS_PER_RANK)
+
+
+def wait_for_master(
+    environment: Environment,
+    lookup: Callable[[str], object],
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    patience: float = RESOLVE_SECONDS,
+) -> None:
+    """Retries DNS until the master's name resolves: hosts come up one by one (CONTRACTS 9). Raises PlaceError."""
+    name, deadline, pause = environment.master_addr, clock() + patience, 0.5
+    while True:
+        try:
+            lookup(name)
+            return
+        except OSError as error:
+            if clock() + pause > deadline:
+                raise PlaceError(
+                    f"host {name!r} did not resolve within {patience:.0f} s: {error}. "
+                    "Did it start, and are the hosts on one network?"
+                ) from error
+        sleep(pause)
+        pause = min(5.0, pause * 2)
+
+
+def _variables(environment: Environment, ranks: int, environ: Mapping[str, str]) -> dict[str, str]:
+    found = {"OMP_NUM_THREADS": str(max(1, environment.cpus // ranks)), "PYTHONUNBUFFERED": "1", **MALLOC}
+    interface = "lo" if environment.master_addr == LOOPBACK else environment.network_interface
+    if interface:
+        found |= {"NCCL_SOCKET_IFNAME": interface, "GLOO_SOCKET_IFNAME": interface}
+    if environment.instance_type in EFA_TYPES + RDMA_TYPES:
+        found["FI_PROVIDER"] = "efa"
+    if environment.instance_type in RDMA_TYPES:
+        found["FI_EFA_USE_DEVICE_RDMA"] = "1"
+    return {name: value for name, value in found.items() if name not in environ}  # the user's own word stands

@@ -1,0 +1,296 @@
+"""Runs torchrun, or the only rank itself, as a child.
+
+Signals reach every rank, the reason of a failure is found, nobody is left behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from train.host.launch import Launch
+
+REASON_CHARACTERS = 1024  # CONTRACTS 13
+GRACE_SECONDS = 108.0  # from the first signal to SIGKILL for all; SageMaker's own comes at 120 s (CONTRACTS 16)
+FAILED_SECONDS = 20.0  # how long ranks may linger after one of them failed
+DONE, FAILED, STOPPED = 0, 1, 143
+
+_SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+_FALLOUT = re.compile(  # what a rank says when another one has gone
+    r"connection (closed|reset|refused)|broken pipe|DistBackendError|DistNetworkError|timed out (initializing|waiting)"
+    r"|socket timeout|SIGTERM",
+    re.IGNORECASE,
+)
+_DEATH = re.compile(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", re.DOTALL)  # torchrun's summary
+_SUMMARY = re.compile(r"torch/distributed/elastic/multiprocessing/api\.py")  # torchrun's log line of a failed rank
+_EXCEPTION = re.compile(r"(\[rank\d+\]: *)?[\w.]*(Error|Exception|Exit|Interrupt)(:|$)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How the run ended. `reason` is empty unless it failed."""
+
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What is known when torchrun has ended: its exit code, the signal that we got (0 for none), what ranks wrote
+    (file name → text, in order of time), the last lines of stderr, and whether the kernel killed for memory."""
+
+    code: int
+    signal: int = 0
+    marks: Mapping[str, str]
+    tail: tuple[str, ...] = ()
+    out_of_memory: bool = False
+    ranks: int = 1
+    alone: bool = False  # no torchrun: the exit code is the rank's own
+
+
+def verdict(ending: Ending) -> Verdict:
+    """Exit code 0 only when every rank is done, 143 (130 for Ctrl-C) when told to stop, else 1 with the real reason.
+
+    A Stop is a stop whatever the exit code is (CONTRACTS 16), so 143, what a shell says of SIGTERM, is the honest one.
+    """
+    done = sum(name.endswith(".done") for name in ending.marks)
+    stopped = any(name.endswith(".stopped") for name in ending.marks)
+    if done == ending.ranks or (ending.code == 0 and not stopped):
+        return Verdict(code=DONE)
+    errors = {name: text for name, text in ending.marks.items() if name.endswith(".error")}
+    if stopped or (ending.signal and not errors):
+        return Verdict(code=128 + (ending.signal or signal.SIGTERM))
+    return Verdict(code=FAILED, reason=shorten(_reason(ending, errors)))
+
+
+def shorten(text: str) -> str:
+    """At most 1024 characters (CONTRACTS 13)."""
+    return text if len(text) <= REASON_CHARACTERS else text[: REASON_CHARACTERS - 1] + "…"
+
+
+def write_failure(path: Path, reason: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(shorten(reason), encoding="utf-8")
+
+
+def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills: Callable[[], int]) -> Verdict:
+    """Starts torchrun, forwards SIGTERM and SIGINT, waits, ends whoever is left, and says how it went.
+
+    `marks` is the folder where ranks leave their outcome. A second signal ends everything at once.
+    """
+    kills_before = memory_kills()
+    _prctl(_SET_CHILD_SUBREAPER, 1)  # ranks whose torchrun died become ours, so that we can end them
+    with _Signals() as signals:
+        ours, theirs = os.openpty() if sys.stderr.isatty() else os.pipe()  # ranks show progress on a terminal only
+        child = subprocess.Popen(
+            launch.argv,
+            env={**environ, **launch.variables},
+            stderr=theirs,
+            start_new_session=True,  # a terminal's Ctrl-C comes through us, once, as SIGTERM
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
+        )
+        os.close(theirs)
+        signals.child, signals.alone = child, launch.alone
+        tail = _Tail(ours)
+        _wait(child, signals, marks)
+        end_descendants(os.getpid())
+        tail.join()
+    return verdict(
+        Ending(
+            code=child.returncode,
+            signal=signals.first,
+            marks=_read_marks(marks),
+            tail=tail.lines(),
+            out_of_memory=memory_kills() > kills_before,
+            ranks=launch.ranks,
+            alone=launch.alone,
+        )
+    )
+
+
+def end_descendants(root: int, *, grace: float = 2.0) -> None:
+    """SIGTERM, then SIGKILL, to every process below `root`; returns when none is left (or none can be ended)."""
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        deadline = time.monotonic() + seconds
+        for pid in _descendants(root):
+            _kill(pid, number)
+        while _descendants(root) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if not _descendants(root):
+            return
+
+
+def _wait(child: subprocess.Popen[bytes], signals: _Signals, marks: Path) -> None:
+    """Until torchrun has ended, or must be ended: too long after a signal, or after a rank's failure."""
+    failed_at: float | None = None
+    while True:
+        try:
+            child.wait(timeout=0.2)
+            return
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+        if failed_at is None and any(marks.glob("*.error")):
+            failed_at = now
+        late = signals.count > 1 or (signals.first and now - signals.since > GRACE_SECONDS)
+        if late or (failed_at is not None and now - failed_at > FAILED_SECONDS):
+            end_descendants(child.pid)
+            _kill(child.pid, signal.SIGKILL)
+
+
+class _Signals:
+    """Catches SIGTERM and SIGINT while torchrun runs, and passes them on to each of its ranks as SIGTERM.
+
+    Before there are ranks torchrun itself is ended. Later it is left alone: it would forward the signal too, but then
+    end in a traceback, as if an orderly stop were a crash.
+    """
+
+    def __init__(self) -> None:
+        self.child: subprocess.Popen[bytes] | None = None
+        self.alone = False  # the child is the rank itself
+        self.first, self.count, self.since = 0, 0, 0.0
+
+    def __enter__(self) -> _Signals:
+        self._before = {number: signal.signal(number, self._got) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _got(self, number: int, _: FrameType | None) -> None:
+        self.count += 1
+        if self.count == 1:
+            self.first, self.since = number, time.monotonic()
+            name = signal.Signals(number).name
+            os.write(2, f"kennel: {name}: every rank saves a checkpoint and leaves\n".encode())
+        if self.child is not None:
+            ranks = [] if self.alone else _children(self.child.pid)
+            for pid in ranks or [self.child.pid]:
+                _kill(pid, signal.SIGTERM)
+
+
+class _Tail:
+    """Passes a child's stderr through as it comes (progress bars too) and keeps the last lines."""
+
+    def __init__(self, source: int, keep: int = 32768) -> None:
+        self._bytes: deque[bytes] = deque(maxlen=64)
+        self._keep = keep
+        self._thread = threading.Thread(target=self._pump, args=(source,), daemon=True)
+        self._thread.start()
+
+    def lines(self) -> tuple[str, ...]:
+        text = b"".join(self._bytes)[-self._keep :].decode("utf-8", "replace")
+        return tuple(line for line in re.split(r"[\r\n]+", text) if line.strip())
+
+    def join(self) -> None:
+        self._thread.join(timeout=5.0)
+
+    def _pump(self, source: int) -> None:
+        with suppress(OSError):  # how a terminal's end of file looks
+            while block := os.read(source, 65536):
+                self._bytes.append(block)
+                sys.stderr.buffer.write(block)
+                sys.stderr.buffer.flush()
+        os.close(source)
+
+
+def _reason(ending: Ending, errors: Mapping[str, str]) -> str:
+    """The root cause: a rank that the kernel killed, else the earliest error that is not the echo of another's end."""
+    rank, number = _killed(ending)
+    if ending.out_of_memory or number:
+        return _death(rank if number else "a rank", number or signal.SIGKILL, ending.out_of_memory)
+    causes = [text for text in errors.values() if not _FALLOUT.search(text)]
+    if causes:  # a rank's own words go before what another rank tells of it
+        return min(causes, key=lambda text: text.startswith("RankError: rank "))
+    if errors:
+        return f"{next(iter(errors.values()))} (probably another host or rank ended first: see its log)"
+    return f"training ended with exit code {ending.code}: {_last_words(ending.tail)}"
+
+
+def _killed(ending: Ending) -> tuple[str, int]:
+    """The rank that a signal ended, by torchrun's summary or, without torchrun, its own exit code; ("", 0) for none."""
+    if ending.alone:
+        said = any(name.endswith(".error") for name in ending.marks)  # then it was we who ended it, later
+        return ("rank 0", -ending.code) if ending.code < 0 and not said else ("", 0)
+    found = _DEATH.search("\n".join(ending.tail))
+    number = -int(found.group(2)) if found else 0
+    return (f"rank {found.group(1)}", number) if found and number > 0 else ("", 0)
+
+
+def _last_words(tail: Sequence[str]) -> str:
+    """What a rank said last, before torchrun's own summary begins: its exception, else a few lines."""
+    start = next((at for at, line in enumerate(tail) if _SUMMARY.search(line)), len(tail))
+    own = tail[:start] or tail
+    exceptions = [line.strip() for line in own if _EXCEPTION.match(line)]
+    return exceptions[-1] if exceptions else " | ".join(line.strip() for line in own[-3:]) or "nothing on stderr"
+
+
+def _death(who: str, number: int, out_of_memory: bool) -> str:
+    name = signal.Signals(number).name
+    if out_of_memory or number == signal.SIGKILL:
+        sure = "out of memory" if out_of_memory else "most likely out of memory"
+        return (
+            f"{who} was killed ({name}, exit code 137): {sure}. "
+            "Lower batch_size or workers, or take an instance with more memory"
+        )
+    hint = ": /dev/shm is too small; set workers=0, or run docker with --shm-size" if number == signal.SIGBUS else ""
+    return f"{who} died of {name}{hint}"
+
+
+def _read_marks(folder: Path) -> dict[str, str]:
+    files = sorted(folder.glob("rank-*"), key=lambda path: path.stat().st_mtime_ns)
+    return {path.name: path.read_text(encoding="utf-8", errors="replace") for path in files}
+
+
+def _descendants(root: int) -> list[int]:
+    """Living processes below `root`."""
+    parents = _parents()
+    found, frontier = [], {root}
+    while frontier:
+        frontier = {pid for pid, parent in parents.items() if parent in frontier and pid not in found}
+        found += sorted(frontier)
+    return found
+
+
+def _children(root: int) -> list[int]:
+    return sorted(pid for pid, parent in _parents().items() if parent == root)
+
+
+def _parents() -> dict[int, int]:
+    """The parent of each living process, from /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            except (OSError, ValueError):
+                continue
+            if state != "Z":
+                parents[int(entry.name)] = int(parent)
+    return parents
+
+
+def _kill(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _die_with_parent() -> None:
+    _prctl(_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> None:
+    """Best effort: without it only a SIGKILL of the supervisor itself, outside a container, leaves anybody."""
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

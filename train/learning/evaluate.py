@@ -1,0 +1,96 @@
+"""Loss, accuracy and confusion of a network on a split, each picture counted once over all ranks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from train.learning import distributed
+from train.learning.distributed import Ranks, Stopped
+from train.learning.precision import Precision
+from train.pictures import loader
+from train.pictures.index import Sample
+from train.pictures.loader import Transform
+
+TOP = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Means over all pictures of a split; `confusion` (C, C) counts, rows the truth."""
+
+    loss: float
+    top1: float
+    top5: float
+    confusion: npt.NDArray[np.int64]
+
+
+class Tally:
+    """Sums over batches of logits (N, C) and labels (N,), then over ranks."""
+
+    def __init__(self, classes: int) -> None:
+        self._loss, self._hits, self._near, self._count = 0.0, 0, 0, 0
+        self._confusion = torch.zeros(classes, classes, dtype=torch.int64)
+
+    def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        logits, labels = logits.detach().float().cpu(), labels.cpu()
+        self._loss += float(nn.functional.cross_entropy(logits.double(), labels, reduction="sum"))
+        ranked = logits.topk(min(TOP, logits.shape[1])).indices
+        hits = ranked == labels[:, None]
+        self._hits += int(hits[:, 0].sum())
+        self._near += int(hits.sum())
+        self._count += len(labels)
+        self._confusion.index_put_((labels, ranked[:, 0]), torch.ones_like(labels), accumulate=True)
+
+    def result(self, *, over_ranks: bool = True) -> Evaluation:
+        """The means; with `over_ranks` of what all ranks have added, each another part."""
+        sums = [self._loss, float(self._hits), float(self._near), float(self._count)]
+        confusion = self._confusion
+        if over_ranks:
+            sums, confusion = distributed.total(sums), distributed.sum_array(confusion.clone())
+        loss, hits, near, count = sums
+        if not count:
+            raise ValueError("nothing was evaluated: the split is empty")
+        return Evaluation(loss=loss / count, top1=hits / count, top5=near / count, confusion=confusion.numpy())
+
+
+def plan(count: int, batch_size: int, ranks: Ranks) -> list[list[int]]:
+    """This rank's batches of a split of `count`: disjoint between ranks, none padded, together the whole."""
+    whole = [list(range(start, min(count, start + batch_size))) for start in range(0, count, batch_size)]
+    return whole[ranks.rank :: ranks.world_size]
+
+
+def evaluate(
+    model: nn.Module,
+    samples: Sequence[Sample],
+    transform: Transform,
+    *,
+    classes: int,
+    ranks: Ranks,
+    precision: Precision,
+    batch_size: int,
+    workers: int,
+    stop: Callable[[], bool] = lambda: False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Evaluation:
+    """Runs `model` in eval mode over `samples`, shared out among the ranks. Raises Stopped on all when one is told."""
+    tally = Tally(classes)
+    model.eval()
+    distributed.broadcast_buffers(model)
+    batches = loader.batches(samples, plan(len(samples), batch_size, ranks), transform, workers=workers)
+    rounds = -(-len(samples) // (batch_size * ranks.world_size))
+    with torch.no_grad(), precision.autocast(ranks.device):
+        for number in range(rounds):  # a rank may have a batch less than others, but must still listen
+            if distributed.any_of(stop()):
+                raise Stopped(f"while evaluating, in round {number + 1} of {rounds}")
+            for batch in itertools.islice(batches, 1):
+                pictures = batch.pictures.to(ranks.device, memory_format=precision.memory_format, non_blocking=True)
+                tally.add(model(pictures), batch.labels)
+                advance(len(batch.labels) * ranks.world_size)
+    return tally.result()

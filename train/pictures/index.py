@@ -1,0 +1,315 @@
+"""Pictures in class folders → an Index: which file is which class in which split, and what had to be left out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from contract.preprocess import PictureError, open_picture
+from train.pictures import archive
+from train.pictures.archive import ArchiveError
+
+ALIASES = {
+    "train": ("train", "training"),
+    "valid": ("valid", "val", "validation"),
+    "test": ("test", "testing"),
+}
+SPLITS = tuple(ALIASES)
+MIN_TRAIN = 2  # pictures of each class
+CHECK_SIDE = 32  # a JPEG is read to its end at 1/8 scale, which finds what is broken at a quarter of the cost
+
+
+class DataError(ValueError):
+    """Pictures that cannot be trained on; says where, what and the fix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A picture's file and the index of its class in Index.labels."""
+
+    path: Path
+    label: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A file that was left out, by its name below the data's root, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """The scanned data. `test` may be empty. `sha256` covers names, classes, splits and contents: equal data on two
+    hosts have equal sums, wherever they lie."""
+
+    labels: tuple[str, ...]
+    train: tuple[Sample, ...]
+    valid: tuple[Sample, ...]
+    test: tuple[Sample, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    sha256: str = ""
+
+
+def write_index(index: Index, path: Path) -> None:
+    path.write_text(json.dumps(asdict(index), default=str), encoding="utf-8")
+
+
+def read_index(path: Path) -> Index:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    splits = {
+        name: tuple(Sample(path=Path(row["path"]), label=row["label"]) for row in values[name])
+        for name in ("train", "valid", "test")
+    }
+    return Index(
+        labels=tuple(values["labels"]),
+        skipped=tuple(Skipped(**row) for row in values["skipped"]),
+        sha256=values["sha256"],
+        **splits,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A file of a class folder after the check: `problem` is empty for a picture that can be read."""
+
+    split: str
+    label: str
+    name: str  # below the split's folder
+    path: Path
+    digest: str
+    problem: str
+
+
+def scan(
+    sources: Mapping[str, Path],
+    *,
+    extract_to: Path,
+    max_bad_share: float = 0.05,
+    valid_share: float = 0.15,
+    seed: int = 0,
+    threads: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+) -> Index:
+    """Finds the splits in the channels `sources`, reads every picture once, and leaves out what cannot be read.
+
+    Without a validation split, `valid_share` of each class's training pictures becomes one, by `seed`. Everything is
+    sorted, so the same pictures give the same Index on each host. Raises DataError.
+    """
+    try:
+        splits, left_out = locate(sources, extract_to)
+    except ArchiveError as error:
+        raise DataError(str(error)) from error
+    labels = _labels(splits)
+    files = [row for split, folder in splits.items() for row in _files(split, folder, labels)]
+    with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
+        checked = list(pool.map(lambda row: _check(*row), files, chunksize=1))
+    skipped = [Skipped(name=f"{row.split}/{row.name}", reason=row.problem) for row in checked if row.problem]
+    skipped += [Skipped(name=name, reason=reason) for name, reason in left_out]
+    _judge_share(skipped, len(checked) + len(left_out), max_bad_share)
+    good = [row for row in checked if not row.problem]
+    _judge_counts(good, labels, splits)
+    _warn_of_leaks(good, say)
+    samples = {split: _samples(good, split, labels) for split in SPLITS}
+    if "valid" not in splits:
+        say(f"no valid split: {valid_share:.0%} of each class's training pictures becomes one (valid_share, seed)")
+        samples["train"], samples["valid"] = divide(samples["train"], valid_share, seed)
+    return Index(labels=labels, skipped=tuple(skipped), sha256=_digest(good), **samples)
+
+
+def locate(sources: Mapping[str, Path], extract_to: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
+    """The folder of each split, archives unpacked first; and what archives held that is no picture.
+
+    One channel holds train/, valid/ and test/, or class folders that are all for training; several channels are one
+    split each. Raises DataError.
+    """
+    if not sources:
+        raise DataError("no channel holds pictures: give one named training (or train, valid and test)")
+    found: dict[str, Path] = {}
+    left_out: list[tuple[str, str]] = []
+    for channel, source in sorted(sources.items()):
+        folder, more = _unpacked(channel, source, extract_to)
+        left_out += more
+        parts = _split_folders(folder)
+        if not parts:
+            parts = {"train" if len(sources) == 1 else _split_of(channel): folder}
+        double = sorted(set(parts) & set(found))
+        if double:
+            raise DataError(f"channel {channel!r}: the {double[0]} split is already in {found[double[0]]}: keep one")
+        found |= parts
+    if "train" not in found:
+        where = ", ".join(map(str, found.values()))
+        raise DataError(f"no training pictures: only {', '.join(sorted(found))} in {where}; a train folder is needed")
+    return {split: _unwrap(found[split], in_split=True) for split in SPLITS if split in found}, left_out
+
+
+def divide(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Splits each class by `share`, at least one picture on either side; the same seed gives the same split."""
+    dealer = random.Random(seed)  # noqa: S311 - no secret
+    kept: list[Sample] = []
+    taken: list[Sample] = []
+    for label in sorted({sample.label for sample in samples}):
+        own = [sample for sample in samples if sample.label == label]
+        count = min(len(own) - 1, max(1, round(len(own) * share)))
+        chosen = set(dealer.sample(range(len(own)), count))
+        kept += [sample for at, sample in enumerate(own) if at not in chosen]
+        taken += [sample for at, sample in enumerate(own) if at in chosen]
+    return tuple(kept), tuple(taken)
+
+
+def _unpacked(channel: str, source: Path, extract_to: Path) -> tuple[Path, list[tuple[str, str]]]:
+    """A channel's folder; where it is an archive, or a folder of nothing but archives, the folder it unpacks to."""
+    if not source.exists():
+        raise DataError(f"channel {channel!r}: {source} does not exist; was the folder mounted?")
+    archives = (
+        [source] if archive.is_archive(source) else [path for path in _visible(source) if archive.is_archive(path)]
+    )
+    if not archives or (source.is_dir() and any(path.is_dir() for path in _visible(source))):
+        if not source.is_dir():
+            raise DataError(
+                f"channel {channel!r}: {source} is neither a folder nor one of {', '.join(archive.SUFFIXES)}"
+            )
+        return _unwrap(source), []
+    target = extract_to / channel
+    left_out = []
+    for path in archives:  # train.zip beside test.zip: each is a split of its own
+        split = next((name for name, names in ALIASES.items() if archive.stem(path).lower() in names), "")
+        alone = len(archives) == 1
+        left_out += archive.extract(path, target if alone else target / (split or archive.stem(path)))
+    return _unwrap(target), left_out
+
+
+def _split_folders(folder: Path) -> dict[str, Path]:
+    """train/, valid/ and test/ right below `folder`, under any of their names; nothing unless train is there."""
+    found: dict[str, Path] = {}
+    for path in _visible(folder):
+        split = next((name for name, names in ALIASES.items() if path.name.lower() in names), "")
+        if split and path.is_dir():
+            if split in found:
+                raise DataError(f"{folder}: both {found[split].name} and {path.name} are a {split} split: keep one")
+            found[split] = path
+    return found if "train" in found or ("valid" in found and "test" in found) else {}
+
+
+def _split_of(channel: str) -> str:
+    for split, names in ALIASES.items():
+        if channel in names or (channel == "data" and split == "train"):
+            return split
+    valid = ", ".join(["data", *(name for names in ALIASES.values() for name in names)])
+    raise DataError(f"channel {channel!r} is none that is known: {valid}, weights")
+
+
+def _unwrap(folder: Path, *, in_split: bool = False) -> Path:
+    """Goes down through folders that hold nothing but one folder of folders, as archives like to have."""
+    while True:
+        inside = _visible(folder)
+        if len(inside) != 1 or not inside[0].is_dir() or not any(path.is_dir() for path in _visible(inside[0])):
+            return folder
+        if not in_split and inside[0].name.lower() in ALIASES["train"] and not _split_folders(inside[0]):
+            return folder  # the train split itself
+        folder = inside[0]
+
+
+def _labels(splits: Mapping[str, Path]) -> tuple[str, ...]:
+    """The class folders of train, sorted. Raises DataError when another split's differ or there are less than two."""
+    classes = {split: {path.name for path in _visible(folder) if path.is_dir()} for split, folder in splits.items()}
+    labels = tuple(sorted(classes["train"]))
+    if len(labels) < 2:
+        raise DataError(
+            f"{splits['train']}: {len(labels)} class folder(s); two or more are needed, each with its own pictures"
+        )
+    for split, names in classes.items():
+        missing, extra = sorted(set(labels) - names), sorted(names - set(labels))
+        if missing or extra:
+            parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has {_some(extra)} which train lacks"] * bool(
+                extra
+            )
+            raise DataError(f"{splits[split]}: the classes are not those of train: {' and '.join(parts)}")
+    return labels
+
+
+def _files(split: str, folder: Path, labels: Sequence[str]) -> Iterator[tuple[str, str, Path, Path]]:
+    """(split, label, the split's folder, file) of every visible file below the class folders, sorted."""
+    for label in labels:
+        for base, folders, names in os.walk(folder / label):
+            folders[:] = sorted(name for name in folders if not archive.hidden(name))
+            for name in sorted(names):
+                if not archive.hidden(name):
+                    yield split, label, folder, Path(base) / name
+
+
+def _check(split: str, label: str, folder: Path, path: Path) -> Checked:
+    digest, problem = "", ""
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            problem = "empty: 0 bytes"
+        elif size > archive.FILE_BYTES:
+            problem = f"huge: {size / 2**20:.0f} MB"
+        else:
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            open_picture(content, shorter_side=CHECK_SIDE)
+    except PictureError as error:
+        problem = f"{error.kind}: {error}"
+    except OSError as error:
+        problem = f"unreadable: {error.strerror or error}"
+    name = path.relative_to(folder).as_posix()
+    return Checked(split=split, label=label, name=name, path=path, digest=digest, problem=problem)
+
+
+def _judge_share(skipped: Sequence[Skipped], total: int, max_bad_share: float) -> None:
+    if total and len(skipped) / total > max_bad_share:
+        examples = "; ".join(f"{row.name} ({row.reason})" for row in skipped[:5])
+        more = " …" if len(skipped) > 5 else ""
+        raise DataError(
+            f"{len(skipped)} of {total} files cannot be used ({len(skipped) / total:.1%}, more than "
+            f"max_bad_share={max_bad_share:g}): {examples}{more}. Mend them or raise max_bad_share"
+        )
+
+
+def _judge_counts(good: Sequence[Checked], labels: Sequence[str], splits: Mapping[str, Path]) -> None:
+    counts = Counter((row.split, row.label) for row in good)
+    for split, folder in splits.items():
+        empty = [label for label in labels if counts[split, label] == 0]
+        if empty:
+            raise DataError(f"{folder}: no readable picture of {_some(empty)}; add some or remove the class everywhere")
+    few = [label for label in labels if counts["train", label] < MIN_TRAIN]
+    if few:
+        raise DataError(f"{splits['train']}: less than {MIN_TRAIN} pictures of {_some(few)}: too few to learn from")
+
+
+def _warn_of_leaks(good: Sequence[Checked], say: Callable[[str], None]) -> None:
+    known = {row.digest for row in good if row.split == "train"}
+    for split in ("valid", "test"):
+        twice = sum(row.split == split and row.digest in known for row in good)
+        if twice:
+            say(f"warning: {twice} pictures of {split} are in train too, byte for byte: {split} figures flatter")
+
+
+def _samples(good: Sequence[Checked], split: str, labels: Sequence[str]) -> tuple[Sample, ...]:
+    numbers = {label: number for number, label in enumerate(labels)}
+    return tuple(Sample(path=row.path, label=numbers[row.label]) for row in good if row.split == split)
+
+
+def _digest(good: Sequence[Checked]) -> str:
+    total = hashlib.sha256()
+    for row in sorted(good, key=lambda row: (row.split, row.name)):
+        total.update(f"{row.split}/{row.name}\0{row.digest}\n".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not archive.hidden(path.name)) if folder.is_dir() else []
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
