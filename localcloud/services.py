@@ -17,9 +17,10 @@ from localcloud.service_quotas import api as service_quotas
 def services(cloud: Cloud) -> list[Service]:
     """Every room's Service, in the order in which they are closed."""
     scaling, scale = autoscaling.service(cloud)
+    watch = monitor.Monitor(metrics=cloud.metrics, alarms=cloud.alarms, scale=cloud.minute / 60, acts=(scale,))
     jobs = TrainingJobs(cloud)
     return [
-        monitor.service(cloud, scale),
+        monitor.service(watch, cloud.now),
         scaling,
         tuning.service(cloud, jobs),
         jobs.service(),
@@ -28,7 +29,7 @@ def services(cloud: Cloud) -> list[Service]:
         lambda_service.service(cloud),
         notebooks.service(cloud),
         cloud.tags.service(),
-        service_quotas.service(cloud),
+        service_quotas.service(cloud.quotas, arn=cloud.arn, now=cloud.now),
         service_quotas.price_list(),
         *([ecr.service(cloud.registry)] if cloud.registry else []),
     ]

@@ -42,7 +42,7 @@ EPILOG = "DIR holds train/CLASS/*.jpg, valid/CLASS/*.jpg, test/CLASS/*.jpg, or a
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     words = list(argv)
     if words[:1] == ["weights"]:
-        from train.pictures import download
+        from train.learning import download
 
         return download.main(words[1:])
     root = Path(environ.get(ROOT_VARIABLE) or environment.OPT_ML)

@@ -8,7 +8,8 @@ from typing import Any
 
 from deploy.audit.finding import Finding
 from deploy.aws.client import pages
-from deploy.values import Call, Request
+from deploy.aws.requests import ec2
+from deploy.values import Call
 
 WORLD = ("0.0.0.0/0", "::/0")
 PUBLIC = {(80, 80), (443, 443)}  # meant for everybody where anything is
@@ -16,7 +17,7 @@ PUBLIC = {(80, 80), (443, 443)}  # meant for everybody where anything is
 
 def look(call: Call, _: datetime) -> Iterator[Finding]:
     """Every open rule. Raises AwsError where it may not look."""
-    for group in pages(call, Request(service="ec2", operation="DescribeSecurityGroups"), items="SecurityGroups"):
+    for group in pages(call, ec2("DescribeSecurityGroups"), items="SecurityGroups"):
         yield from security_group(group)
 
 

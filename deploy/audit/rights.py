@@ -12,7 +12,8 @@ from urllib.parse import unquote
 from deploy.audit.finding import Finding
 from deploy.audit.permissions import looked
 from deploy.aws.client import lookup, pages
-from deploy.values import Call, Request
+from deploy.aws.requests import iam
+from deploy.values import Call
 
 STALE = timedelta(days=90)
 MARKER = ("Marker", "Marker")
@@ -33,7 +34,7 @@ def look(call: Call, now: datetime) -> Iterator[Finding]:
 
 def root(call: Call, _: datetime) -> Iterator[Finding]:
     """The root user: it should have MFA and no keys."""
-    summary = call(Request(service="iam", operation="GetAccountSummary"))["SummaryMap"]
+    summary = call(iam("GetAccountSummary"))["SummaryMap"]
     if not summary.get("AccountMFAEnabled"):
         fix = "log in as root, Security credentials, Assign MFA device"
         yield Finding(severity="critical", what="account/root", finding="the root user has no MFA", fix=fix)
@@ -44,18 +45,18 @@ def root(call: Call, _: datetime) -> Iterator[Finding]:
 
 def users(call: Call, now: datetime) -> Iterator[Finding]:
     """Users: MFA for those with a password, and the age of their keys."""
-    for user in pages(call, _iam("ListUsers"), items="Users", token=MARKER):
+    for user in pages(call, iam("ListUsers"), items="Users", token=MARKER):
         yield from looked(f"user/{user['UserName']}", partial(_user, call, user["UserName"], now))
 
 
 def _user(call: Call, name: str, now: datetime) -> Iterator[Finding]:
-    password = lookup(call, _iam("GetLoginProfile", UserName=name))
-    devices = list(pages(call, _iam("ListMFADevices", UserName=name), items="MFADevices", token=MARKER))
+    password = lookup(call, iam("GetLoginProfile", UserName=name))
+    devices = list(pages(call, iam("ListMFADevices", UserName=name), items="MFADevices", token=MARKER))
     if password is not None and not devices:
         fix = f"aws iam enable-mfa-device --user-name {name} … (they do it themselves under Security credentials)"
         yield Finding(severity="high", what=f"user/{name}", finding="has a password and no MFA", fix=fix)
-    for key in pages(call, _iam("ListAccessKeys", UserName=name), items="AccessKeyMetadata", token=MARKER):
-        used = call(_iam("GetAccessKeyLastUsed", AccessKeyId=key["AccessKeyId"]))["AccessKeyLastUsed"]
+    for key in pages(call, iam("ListAccessKeys", UserName=name), items="AccessKeyMetadata", token=MARKER):
+        used = call(iam("GetAccessKeyLastUsed", AccessKeyId=key["AccessKeyId"]))["AccessKeyLastUsed"]
         yield from access_key(key, used.get("LastUsedDate"), now)
 
 
@@ -136,7 +137,7 @@ def _details(call: Call) -> dict[str, list[Described]]:
     found: dict[str, list[Described]] = {name: [] for name in keys.values()}
     params: dict[str, Any] = {}
     while True:
-        answer = call(_iam("GetAccountAuthorizationDetails", **params))
+        answer = call(iam("GetAccountAuthorizationDetails", **params))
         for key, name in keys.items():
             found[name] += answer.get(key, ())
         if not answer.get("IsTruncated"):
@@ -162,7 +163,3 @@ def _allowing(found: Any) -> Iterable[Described]:
 
 def _list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or ())
-
-
-def _iam(operation: str, **params: Any) -> Request:
-    return Request(service="iam", operation=operation, params=params)

@@ -8,7 +8,8 @@ from typing import Any
 
 from deploy.audit.finding import Finding
 from deploy.aws.client import lookup, pages
-from deploy.values import Call, Request
+from deploy.aws.requests import autoscaling, cloudwatch, ecr, sagemaker
+from deploy.values import Call
 
 IDLE = timedelta(days=1)
 SEVERE_HOLES = ("CRITICAL", "HIGH")
@@ -16,16 +17,12 @@ SEVERE_HOLES = ("CRITICAL", "HIGH")
 
 def endpoints(call: Call, now: datetime) -> Iterator[Finding]:
     """Every endpoint in service that is idle or does not scale. Raises AwsError where it may not look."""
-    targets = Request(
-        service="application-autoscaling",
-        operation="DescribeScalableTargets",
-        params={"ServiceNamespace": "sagemaker"},
-    )
+    targets = autoscaling("DescribeScalableTargets", ServiceNamespace="sagemaker")
     scaled = {each["ResourceId"] for each in pages(call, targets, items="ScalableTargets")}
-    listing = Request(service="sagemaker", operation="ListEndpoints", params={"StatusEquals": "InService"})
+    listing = sagemaker("ListEndpoints", StatusEquals="InService")
     for item in pages(call, listing, items="Endpoints"):
         name = item["EndpointName"]
-        asked = Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": name})
+        asked = sagemaker("DescribeEndpoint", EndpointName=name)
         for variant in (lookup(call, asked) or {}).get("ProductionVariants", ()):
             invocations = _invocations(call, name, variant["VariantName"], now)
             is_young = now - item["CreationTime"] < IDLE
@@ -48,10 +45,10 @@ def endpoint(name: str, variant: Mapping[str, Any], scaled: set[str], invocation
 
 def images(call: Call, _: datetime) -> Iterator[Finding]:
     """The newest image of each repository. Raises AwsError where it may not look."""
-    listing = Request(service="ecr", operation="DescribeRepositories")
+    listing = ecr("DescribeRepositories")
     for repository in pages(call, listing, items="repositories", token=("nextToken", "nextToken")):
         name = repository["repositoryName"]
-        asked = Request(service="ecr", operation="DescribeImages", params={"repositoryName": name})
+        asked = ecr("DescribeImages", repositoryName=name)
         found = list(pages(call, asked, items="imageDetails", token=("nextToken", "nextToken")))
         newest = max(found, key=lambda each: each["imagePushedAt"], default=None)
         if newest is not None:
@@ -84,5 +81,5 @@ def _invocations(call: Call, name: str, variant: str, now: datetime) -> float:
         "Period": 3600,
         "Statistics": ["Sum"],
     }
-    answer = call(Request(service="cloudwatch", operation="GetMetricStatistics", params=params))
+    answer = call(cloudwatch("GetMetricStatistics", **params))
     return float(sum(point["Sum"] for point in answer.get("Datapoints", ())))

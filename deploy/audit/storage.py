@@ -10,8 +10,9 @@ from typing import Any
 from deploy.audit.finding import Finding
 from deploy.audit.permissions import looked
 from deploy.aws.client import lookup
+from deploy.aws.requests import s3
 from deploy.errors import AwsError
-from deploy.values import Call, Request
+from deploy.values import Call
 
 EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 ANY_ACCOUNT = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
@@ -21,7 +22,7 @@ ABSENT = ("NoSuchPublicAccessBlockConfiguration", "NoSuchBucketPolicy")
 
 def look(call: Call, _: datetime) -> Iterator[Finding]:
     """Every bucket that is public, or may become so. Raises AwsError where it may not look."""
-    for item in call(Request(service="s3", operation="ListBuckets")).get("Buckets", ()):
+    for item in call(s3("ListBuckets")).get("Buckets", ()):
         yield from looked(f"bucket/{item['Name']}", partial(_bucket, call, item["Name"]))
 
 
@@ -53,7 +54,7 @@ def bucket(name: str, block: Mapping[str, bool], has_public_policy: bool, grants
 def _ask(call: Call, operation: str, name: str) -> Mapping[str, Any]:
     """The answer; {} for what is not set."""
     try:
-        return lookup(call, Request(service="s3", operation=operation, params={"Bucket": name})) or {}
+        return lookup(call, s3(operation, Bucket=name)) or {}
     except AwsError as error:
         if error.code in ABSENT:
             return {}

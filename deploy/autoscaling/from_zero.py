@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.planning.resource import tag_list
+from deploy.aws.requests import cloudwatch
+from deploy.aws.tags import tag_list
 from deploy.values import Call, Ref, Request
 
 POLICY = "kennel-from-zero"
@@ -58,14 +59,14 @@ def _alarm(resource: str, policy: Ref, tags: Mapping[str, str]) -> Request:
         "AlarmActions": [policy],
         "Tags": tag_list(tags),
     }
-    return Request(service="cloudwatch", operation="PutMetricAlarm", params=params)
+    return cloudwatch("PutMetricAlarm", **params)
 
 
 def delete_alarm(resource: str) -> Request:
-    return Request(service="cloudwatch", operation="DeleteAlarms", params={"AlarmNames": [alarm_name(resource)]})
+    return cloudwatch("DeleteAlarms", AlarmNames=[alarm_name(resource)])
 
 
 def is_ringing_for(resource: str, policy_arn: str, call: Call) -> bool:
     """Whether the variant's alarm is there and asks this policy."""
-    request = Request(service="cloudwatch", operation="DescribeAlarms", params={"AlarmNames": [alarm_name(resource)]})
+    request = cloudwatch("DescribeAlarms", AlarmNames=[alarm_name(resource)])
     return any(policy_arn in alarm.get("AlarmActions", ()) for alarm in call(request).get("MetricAlarms", ()))

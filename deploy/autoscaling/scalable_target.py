@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.autoscaling import from_zero
+from deploy.autoscaling.variants import running_forms
 from deploy.aws.client import lookup, pages
+from deploy.aws.requests import autoscaling
 from deploy.config.settings import Settings
-from deploy.endpoints.endpoint_config import describe_config
-from deploy.errors import DeployError
-from deploy.planning.resource import Kind, delete, is_ours, require_ours, unchanged
+from deploy.planning.resource import Kind, delete, require_ours, unchanged
 from deploy.values import Act, Call, Change, Params, Request, State, Step, Wait, differences
 
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
@@ -72,8 +72,8 @@ class ScalableTarget:
         found = describe(self.resource, call)
         if found is None:
             return None
-        policies = list(pages(call, _scaling("DescribeScalingPolicies", **self._about()), items="ScalingPolicies"))
-        actions = list(pages(call, _scaling("DescribeScheduledActions", **self._about()), items="ScheduledActions"))
+        policies = list(pages(call, autoscaling("DescribeScalingPolicies", **self._about()), items="ScalingPolicies"))
+        actions = list(pages(call, autoscaling("DescribeScheduledActions", **self._about()), items="ScheduledActions"))
         tracking = [each for each in policies if each["PolicyName"] == POLICY]
         waking = [each["PolicyARN"] for each in policies if each["PolicyName"] == from_zero.POLICY]
         own = (POLICY, from_zero.POLICY)
@@ -136,22 +136,22 @@ class ScalableTarget:
         if "from_zero" in names and self.from_zero:
             yield from self._wake()
         elif "from_zero" in names:
-            yield _scaling("DeleteScalingPolicy", PolicyName=from_zero.POLICY, **self.key)
+            yield autoscaling("DeleteScalingPolicy", PolicyName=from_zero.POLICY, **self.key)
             yield from_zero.delete_alarm(self.resource)
         for name in seen.fields["others"]:
-            yield _scaling("DeleteScalingPolicy", PolicyName=name, **self.key)
+            yield autoscaling("DeleteScalingPolicy", PolicyName=name, **self.key)
         before: Mapping[str, Any] = seen.fields["schedules"]
         for name in [name for name in before if name not in self.schedules]:
-            yield _scaling("DeleteScheduledAction", ScheduledActionName=name, **self.key)
+            yield autoscaling("DeleteScheduledAction", ScheduledActionName=name, **self.key)
         for name, bounds in self.schedules.items():
             if before.get(name) != _action(bounds):
                 yield self._put_action(name)
 
     def _register(self, **more: Any) -> Request:
-        return _scaling("RegisterScalableTarget", MinCapacity=self.least, MaxCapacity=self.most, **self.key, **more)
+        return autoscaling("RegisterScalableTarget", MinCapacity=self.least, MaxCapacity=self.most, **self.key, **more)
 
     def _put_policy(self) -> Request:
-        return _scaling(
+        return autoscaling(
             "PutScalingPolicy",
             PolicyName=POLICY,
             PolicyType="TargetTrackingScaling",
@@ -160,68 +160,13 @@ class ScalableTarget:
         )
 
     def _put_action(self, name: str) -> Request:
-        return _scaling("PutScheduledAction", ScheduledActionName=name, **_action(self.schedules[name]), **self.key)
+        return autoscaling("PutScheduledAction", ScheduledActionName=name, **_action(self.schedules[name]), **self.key)
 
     def _about(self) -> Params:
         return {name: self.key[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension")}
 
     def _words(self) -> str:
         return f"{self.least} to {self.most}, {metric_words(self.tracking)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Release:
-    """What must not scale while its endpoint moves: targets of variants that go or change (CONTRACTS 53, 54), and ours
-    where the endpoint does not scale any more.
-
-    `forms` are the variants as they should be: ResourceId → form. It stands before the endpoint in a plan.
-    """
-
-    endpoint: str
-    forms: Mapping[str, str]
-    scales: bool
-    tags: Mapping[str, str]
-
-    @property
-    def address(self) -> str:
-        return f"release/{self.endpoint}"
-
-    def read(self, call: Call) -> State | None:
-        prefix = f"endpoint/{self.endpoint}/variant/"
-        found = [each for each in targets("sagemaker", call) if each["ResourceId"].startswith(prefix)]
-        running = running_forms(self.endpoint, call) if found else {}
-        fields = {
-            each["ResourceId"]: {
-                "form": running.get(each["ResourceId"]),
-                "is_ours": is_ours(tags_at(each["ScalableTargetARN"], call), self.tags),
-            }
-            for each in found
-        }
-        return State(fields=fields) if found else None
-
-    def plan(self, seen: State | None) -> Step:
-        reasons = {} if seen is None else {key: self._reason(key, each) for key, each in seen.fields.items()}
-        going = {key: reason for key, reason in reasons.items() if reason}
-        if not going:
-            return unchanged(self.address)
-        return Step(
-            action="delete",
-            address=self.address,
-            reason="; ".join(f"{key.split('/')[-1]} {reason}" for key, reason in going.items()),
-            acts=tuple(act for key in going for act in deregister(key)),
-            touches="the capacity stays as it is and does not scale",
-        )
-
-    def _reason(self, resource: str, seen: Mapping[str, Any]) -> str:
-        """Why a target is released, or "". Raises DeployError for one that must be and is not ours."""
-        if seen["form"] is None or self.forms.get(resource) == seen["form"]:
-            return "" if self.scales or not seen["is_ours"] else "does not scale any more"
-        if not seen["is_ours"]:
-            raise DeployError(
-                f"{resource}: is registered for scaling by somebody else, and its variant cannot change or go until "
-                "that is deregistered; do it where it was made (CONTRACTS 53)"
-            )
-        return "changes or goes, and must not scale then"
 
 
 def key_of(resource: str) -> dict[str, str]:
@@ -233,7 +178,7 @@ def key_of(resource: str) -> dict[str, str]:
 def deregister(resource: str) -> tuple[Request, ...]:
     """Policies, the alarms of target tracking and schedules go with the target (CONTRACTS 54); our own alarm apart."""
     own = (from_zero.delete_alarm(resource),) if resource.startswith("endpoint/") else ()
-    return (_scaling("DeregisterScalableTarget", **key_of(resource)), *own)
+    return (autoscaling("DeregisterScalableTarget", **key_of(resource)), *own)
 
 
 def metric_words(tracking: Mapping[str, Any]) -> str:
@@ -252,34 +197,18 @@ def metric_words(tracking: Mapping[str, Any]) -> str:
 def targets(namespace: str, call: Call) -> Iterator[Mapping[str, Any]]:
     """Every scalable target of a service, whoever made it."""
     about = {"ServiceNamespace": namespace, "ScalableDimension": DIMENSIONS[namespace]}
-    return pages(call, _scaling("DescribeScalableTargets", **about), items="ScalableTargets")
+    return pages(call, autoscaling("DescribeScalableTargets", **about), items="ScalableTargets")
 
 
 def describe(resource: str, call: Call) -> Mapping[str, Any] | None:
     key = key_of(resource)
     about = {"ResourceIds": [key.pop("ResourceId")], **key}
-    found: list[Mapping[str, Any]] = call(_scaling("DescribeScalableTargets", **about)).get("ScalableTargets", [])
+    found: list[Mapping[str, Any]] = call(autoscaling("DescribeScalableTargets", **about)).get("ScalableTargets", [])
     return found[0] if found else None
 
 
 def tags_at(arn: str, call: Call) -> dict[str, str]:
-    return dict((lookup(call, _scaling("ListTagsForResource", ResourceARN=arn)) or {}).get("Tags", {}))
-
-
-def running_forms(endpoint: str, call: Call) -> dict[str, str]:
-    """What the variants of an endpoint run as, by ResourceId; nothing for an endpoint that is not there."""
-    request = Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": endpoint})
-    config = (lookup(call, request) or {}).get("EndpointConfigName", "")
-    found = (describe_config(config, call) if config else None) or {}
-    kind = "async" if found.get("AsyncInferenceConfig") else "real-time"
-    return {
-        f"endpoint/{endpoint}/variant/{each['VariantName']}": form(kind, each.get("InstanceType", ""))
-        for each in found.get("ProductionVariants", ())
-    }
-
-
-def form(kind: str, instance_type: str) -> str:
-    return f"{kind} {instance_type}" if instance_type else "serverless"
+    return dict((lookup(call, autoscaling("ListTagsForResource", ResourceARN=arn)) or {}).get("Tags", {}))
 
 
 def _action(bounds: Bounds) -> dict[str, Any]:
@@ -296,10 +225,6 @@ def _seen_action(found: Mapping[str, Any]) -> dict[str, Any]:
 def _said(tracking: Mapping[str, Any]) -> dict[str, Any]:
     """A policy's configuration without what AWS adds by itself."""
     return {name: value for name, value in tracking.items() if (name, value) != ("DisableScaleIn", False)}
-
-
-def _scaling(operation: str, **params: Any) -> Request:
-    return Request(service="application-autoscaling", operation=operation, params=params)
 
 
 def _names(settings: Settings, call: Call) -> Iterable[str]:

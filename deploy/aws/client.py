@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from deploy.aws.requests import sts
 from deploy.config.general import Stage
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
@@ -84,7 +85,7 @@ class Door:
 
     def check_account(self) -> str:
         """Who we are there. Raises DeployError when it is not the account that the stage is pinned to."""
-        answer = self(Request(service="sts", operation="GetCallerIdentity"))
+        answer = self(sts("GetCallerIdentity"))
         if answer["Account"] != self.stage.account:
             raise DeployError(
                 f"account {answer['Account']}: these credentials ({answer['Arn']}) are not of the stage's account "

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from deploy.aws.client import Clock
+from deploy.aws.requests import s3
 from deploy.errors import AwsError, DeployError
 from deploy.values import Call, Request
 
@@ -147,7 +148,7 @@ class Lock:
                 continue  # the next try may pass; until then the lock ages
 
     def _request(self, operation: str, **params: Any) -> Request:
-        return Request(service="s3", operation=operation, params={"Bucket": self.bucket, "Key": KEY, **params})
+        return s3(operation, Bucket=self.bucket, Key=KEY, **params)
 
 
 def _read(text: bytes) -> dict[str, Any]:

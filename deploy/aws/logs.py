@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.aws.client import pages
+from deploy.aws.requests import logs
 from deploy.errors import AwsError
-from deploy.values import Call, Request
+from deploy.values import Call
 
 TRAINING_JOBS = "/aws/sagemaker/TrainingJobs"
 LATE_MS = 120_000  # a host's lines may arrive that much after another's
@@ -44,7 +45,7 @@ class LogReader:
         self._seen = {name: when for name, when in self._seen.items() if when >= first}
         streams = {"logStreamNamePrefix": self.prefix} if self.prefix else {}
         params: dict[str, Any] = {"logGroupName": self.group, "startTime": first, **streams}
-        request = Request(service="logs", operation="FilterLogEvents", params=params)
+        request = logs("FilterLogEvents", **params)
         try:
             for event in pages(self.call, request, items="events", token=("nextToken", "nextToken")):
                 if event["eventId"] not in self._seen and event["logStreamName"].startswith(self.prefix):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.aws.client import pages
+from deploy.aws.requests import s3
 from deploy.values import Call, Request
 
 MIB = 1024**2
@@ -92,7 +93,7 @@ def finished(futures: list[Future[Any]]) -> Iterator[Future[Any]]:
 
 def unfinished(call: Call, bucket: str, key: str) -> list[str]:
     """The uploads of an object that were begun and not completed, the newest first."""
-    listing = Request(service="s3", operation="ListMultipartUploads", params={"Bucket": bucket, "Prefix": key})
+    listing = s3("ListMultipartUploads", Bucket=bucket, Prefix=key)
     found = pages(call, listing, items="Uploads", token=("NextKeyMarker", "KeyMarker"))
     begun = sorted((each for each in found if each["Key"] == key), key=lambda each: each["Initiated"], reverse=True)
     return [str(each["UploadId"]) for each in begun]
@@ -142,7 +143,7 @@ class _Sender:
 
 
 def _s3(operation: str, bucket: str, key: str, **params: Any) -> Request:
-    return Request(service="s3", operation=operation, params={"Bucket": bucket, "Key": key, **params})
+    return s3(operation, Bucket=bucket, Key=key, **params)
 
 
 def _md5(content: bytes = b"") -> Any:

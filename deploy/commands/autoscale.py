@@ -9,18 +9,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploy.autoscaling import from_zero
-from deploy.autoscaling.scalable_target import describe, key_of, metric_words, running_forms
+from deploy.autoscaling.scalable_target import describe, key_of, metric_words
+from deploy.autoscaling.variants import running_forms
 from deploy.aws.client import lookup
+from deploy.aws.requests import autoscaling, lambda_, sagemaker
 from deploy.config.settings import Settings
 from deploy.console import Screen
-from deploy.endpoints.resources import place
-from deploy.endpoints.scaling import all_targets, check_endpoint, function_targets, scalable_targets
+from deploy.endpoints.names import place
+from deploy.endpoints.scaling import check_endpoint, scalable_targets
 from deploy.errors import DeployError
-from deploy.planning.observe import inventory
+from deploy.function.scaling import function_targets
 from deploy.session import Session
+from deploy.stage.inventory import inventory
 from deploy.stage.kinds import BY_NAME
 from deploy.stage.obsolete import Obsolete
-from deploy.values import Call, Request
+from deploy.stage.targets import all_targets
+from deploy.values import Call
 
 HEADINGS = ("what", "now", "wanted", "min", "max", "target")
 ACTIVITY_HEADINGS = ("when", "what", "did", "status", "why")
@@ -108,7 +112,7 @@ def _require_deployed(settings: Settings, call: Call) -> None:
                 )
     for target in function_targets(settings):
         _, function, alias = target.resource.split(":")
-        if lookup(call, _lambda("GetAlias", FunctionName=function, Name=alias)) is None:
+        if lookup(call, lambda_("GetAlias", FunctionName=function, Name=alias)) is None:
             raise DeployError(f"{target.resource}: is not there yet; ./inv deploy makes it, and scales it too")
 
 
@@ -131,7 +135,7 @@ def report(settings: Settings, call: Call) -> Report:
 
 
 def _variants(endpoint: str, call: Call) -> Iterator[Scaled]:
-    request = Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": endpoint})
+    request = sagemaker("DescribeEndpoint", EndpointName=endpoint)
     found = lookup(call, request) or {}
     for variant in found.get("ProductionVariants", ()):
         counts = variant.get("CurrentInstanceCount"), variant.get("DesiredInstanceCount")
@@ -140,7 +144,7 @@ def _variants(endpoint: str, call: Call) -> Iterator[Scaled]:
 
 def _function(resource: str, call: Call) -> Scaled:
     _, function, alias = resource.split(":")
-    request = _lambda("GetProvisionedConcurrencyConfig", FunctionName=function, Qualifier=alias)
+    request = lambda_("GetProvisionedConcurrencyConfig", FunctionName=function, Qualifier=alias)
     found = lookup(call, request) or {}
     names = ("AllocatedProvisionedConcurrentExecutions", "RequestedProvisionedConcurrentExecutions")
     return _scaled(resource, (found.get(names[0]), found.get(names[1])), "InService", call)
@@ -158,7 +162,7 @@ def _scaled(resource: str, counts: tuple[int | None, int | None], status: str, c
 
 
 def _policies(resource: str, call: Call) -> str:
-    answer = call(_scaling("DescribeScalingPolicies", **key_of(resource)))
+    answer = call(autoscaling("DescribeScalingPolicies", **key_of(resource)))
     tracking = "TargetTrackingScalingPolicyConfiguration"
     found = answer.get("ScalingPolicies", ())
     known = {from_zero.POLICY: "the first that waits wakes it"}
@@ -170,7 +174,7 @@ def _policies(resource: str, call: Call) -> str:
 
 def _activities(resource: str, call: Call) -> Iterator[Activity]:
     params = {**key_of(resource), "MaxResults": LAST, "IncludeNotScaledActivities": True}
-    for found in call(_scaling("DescribeScalingActivities", **params)).get("ScalingActivities", ()):
+    for found in call(autoscaling("DescribeScalingActivities", **params)).get("ScalingActivities", ()):
         if AT_REST in _reasons(found):
             continue  # nothing to do is no news
         yield Activity(
@@ -202,11 +206,3 @@ def _why(found: Mapping[str, Any]) -> str:
 
 def _reasons(found: Mapping[str, Any]) -> list[str]:
     return [each["Code"] for each in found.get("NotScaledReasons", ())]
-
-
-def _scaling(operation: str, **params: Any) -> Request:
-    return Request(service="application-autoscaling", operation=operation, params=params)
-
-
-def _lambda(operation: str, **params: Any) -> Request:
-    return Request(service="lambda", operation=operation, params=params)

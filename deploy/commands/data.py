@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deploy.aws.requests import s3
 from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.storage import dataset as pictures
-from deploy.values import Request
 
 WEIGHTS = "weights/"
 
@@ -30,7 +30,7 @@ def push(session: Session, source: Path, name: str, *, weights: Path | None = No
 def fetch(session: Session, uri: str, target: Path) -> Path:
     """An S3 object to a file."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    answer = session.call(Request(service="s3", operation="GetObject", params={"Bucket": bucket, "Key": key}))
+    answer = session.call(s3("GetObject", Bucket=bucket, Key=key))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(answer["Body"].read())
     return target

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from deploy.errors import DeployError
-from deploy.planning.observe import inventory
 from deploy.planning.plan import teardown
 from deploy.session import Session
+from deploy.stage.inventory import inventory
 from deploy.stage.kinds import BY_NAME
 from deploy.values import Plan, Step
 

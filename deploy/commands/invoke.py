@@ -8,19 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.commands.rollback import endpoint_name
+from deploy.aws.requests import lambda_
 from deploy.endpoints.invoke import Question, ask, ask_later, media_type
+from deploy.endpoints.names import endpoint_name
 from deploy.endpoints.resources import async_folder
 from deploy.errors import DataError, DeployError
 from deploy.session import Session
-from deploy.values import Request
 
 
 def invoke(session: Session, event: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to an event of the version that is live. Raises DeployError when the function itself failed."""
     name, alias = session.settings.function_name, session.settings.function.alias
     params = {"FunctionName": name, "Qualifier": alias, "Payload": json.dumps(event).encode()}
-    answer = session.call(Request(service="lambda", operation="Invoke", params=params))
+    answer = session.call(lambda_("Invoke", **params))
     payload: dict[str, Any] = json.loads(answer["Payload"].read())
     if answer.get("FunctionError"):
         raise DeployError(f"function {name}: {payload.get('errorType')}: {payload.get('errorMessage')}")
@@ -32,7 +32,7 @@ def invoke_endpoint(session: Session, endpoint: str, picture: Path, *, variant: 
 
     Raises DataError, DeployError.
     """
-    name = endpoint_name(session, endpoint)
+    name = endpoint_name(session.settings, endpoint)
     wanted = session.settings.all_endpoints[name]
     if variant and variant not in wanted.all_variants:
         raise DeployError(f"{name}: has no variant {variant}; there are {', '.join(wanted.all_variants)}")

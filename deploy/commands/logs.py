@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 from deploy.aws.client import lookup
 from deploy.aws.logs import LogReader, job_reader
+from deploy.aws.requests import sagemaker
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
 from deploy.session import Session
 from deploy.storage.log_group import ENDPOINTS, FUNCTIONS, ec2_group
-from deploy.values import Call, Request
+from deploy.values import Call
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 EVERY = 2.0  # seconds between two looks
@@ -73,7 +74,7 @@ def readers(settings: Settings, call: Call, name: str, *, since: int = 0) -> tup
 def ended(name: str, call: Call) -> bool:
     """Whether it is a job that has ended: its last lines are there."""
     for operation, key, status in ENDING:
-        found = lookup(call, Request(service="sagemaker", operation=operation, params={key: name}))
+        found = lookup(call, sagemaker(operation, **{key: name}))
         if found is not None:
             return found[status] in ENDED
     return False

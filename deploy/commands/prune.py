@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.aws.client import lookup, pages
+from deploy.aws.requests import ecr
 from deploy.errors import DeployError
 from deploy.images.engine import Run
 from deploy.images.pushed import REPAIRED
@@ -109,7 +110,7 @@ def _listed(session: Session, kind: Kind) -> list[PushedImage]:
 
 
 def _describe(repository: str) -> Request:
-    return Request(service="ecr", operation="DescribeImages", params={"repositoryName": repository})
+    return ecr("DescribeImages", repositoryName=repository)
 
 
 def _deletion(session: Session, kind: Kind, there: Sequence[PushedImage], current: str, live: Collection[str]) -> Step:
@@ -122,4 +123,4 @@ def _deletion(session: Session, kind: Kind, there: Sequence[PushedImage], curren
 def delete_images(repository: str, digests: Sequence[str]) -> Request:
     """The deletion of images by digest, at most 100."""
     params = {"repositoryName": repository, "imageIds": [{"imageDigest": digest} for digest in digests]}
-    return Request(service="ecr", operation="BatchDeleteImage", params=params)
+    return ecr("BatchDeleteImage", **params)

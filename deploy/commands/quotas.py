@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deploy.aws.client import pages
+from deploy.aws.requests import service_quotas
 from deploy.costs import quotas as pure
 from deploy.costs.quotas import Row
 from deploy.errors import AwsError
 from deploy.session import Session
-from deploy.values import Request
 
 HEADINGS = ("verb", "quota", "needed", "has", "verdict", "why")
 OPEN = ("PENDING", "CASE_OPENED")
@@ -60,7 +60,7 @@ def _ask(session: Session, row: Row, waiting: dict[str, str]) -> str:
 
 def _waiting(session: Session) -> dict[str, str]:
     """Requests that nobody has decided yet: code → status."""
-    request = Request(service="service-quotas", operation="ListRequestedServiceQuotaChangeHistory")
+    request = service_quotas("ListRequestedServiceQuotaChangeHistory")
     try:
         found = list(pages(session.call, request, items="RequestedQuotas"))
     except AwsError:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from deploy.aws.requests import sagemaker
 from deploy.endpoints.endpoint import BUSY, Endpoint, served
+from deploy.endpoints.names import endpoint_name
 from deploy.endpoints.rollback import Back, step, target
 from deploy.errors import DeployError
 from deploy.function.alias import alias
 from deploy.planning.apply import wait
 from deploy.session import Session
-from deploy.values import Plan, Request, State, Wait
+from deploy.values import Plan, State, Wait
 
 
 def rollback(session: Session, name: str = "", *, to: str = "") -> Back:
@@ -19,7 +21,7 @@ def rollback(session: Session, name: str = "", *, to: str = "") -> Back:
 
     Raises DeployError when there is nothing to go back to.
     """
-    endpoint = endpoint_name(session, name)
+    endpoint = endpoint_name(session.settings, name)
     with session.changing():
         seen = _settled(session, endpoint)
         back = target(endpoint, seen, to=to)
@@ -41,21 +43,6 @@ def return_to(session: Session, endpoint: str, seen: State, config: str, *, why:
     session.apply(Plan(steps=(todo,)))
 
 
-def endpoint_name(session: Session, name: str) -> str:
-    """The name in AWS of what a person calls main, NAME of [endpoints.NAME], or by its whole name.
-
-    Raises DeployError.
-    """
-    settings = session.settings
-    known = {"": settings.endpoint_name, "main": settings.endpoint_name}
-    known |= {key: f"{settings.prefix}-{key}" for key in settings.endpoints}
-    known |= {whole: whole for whole in settings.all_endpoints}
-    if name not in known:
-        names = ", ".join(["main", *settings.endpoints])
-        raise DeployError(f"{name}: no endpoint of deploy.toml is called so; there are {names}")
-    return known[name]
-
-
 def look(session: Session, endpoint: str) -> State:
     """The endpoint as it is. Raises DeployError when it is not there."""
     seen = Endpoint(name=endpoint, kind="", config="", tags=session.settings.tags).read(session.call)
@@ -69,7 +56,7 @@ def _settled(session: Session, endpoint: str) -> State:
     if seen.status not in BUSY:
         return seen
     session.screen.say(f"   {endpoint}: is {seen.status}; waiting, since AWS takes no other update meanwhile")
-    request = Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": endpoint})
+    request = sagemaker("DescribeEndpoint", EndpointName=endpoint)
     settled = Wait(request=request, path="EndpointStatus", until="InService", failed=("Failed", "UpdateRollbackFailed"))
     wait(settled, session.call, clock=session.clock)
     return look(session, endpoint)

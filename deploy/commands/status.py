@@ -8,8 +8,8 @@ from datetime import datetime
 from deploy.costs.prices import Prices
 from deploy.costs.running import Ledger, Row
 from deploy.jobs import running_job
-from deploy.planning.observe import inventory
 from deploy.session import Session
+from deploy.stage.inventory import inventory
 from deploy.stage.kinds import BY_NAME
 
 HEADINGS = ("kind", "name", "state", "detail", "USD/h", "since")

@@ -10,6 +10,7 @@ from typing import get_args
 
 from contract import metrics
 from deploy.aws.logs import Line
+from deploy.aws.requests import sagemaker
 from deploy.aws.s3_upload import upload
 from deploy.commands.data import WEIGHTS, data_prefix
 from deploy.config.section import Scalar, unknown
@@ -31,7 +32,6 @@ from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.storage import dataset as pictures
 from deploy.storage.bucket import bucket
-from deploy.values import Request
 
 LAUNCHES = 20
 MOST_HOSTS = 100
@@ -211,7 +211,7 @@ def stop(session: Session, *, purpose: str = "train") -> str:
     settings, call = session.settings, session.call
     prefix = f"{settings.prefix}-{purpose}-"
     params = {"NameContains": prefix, "StatusEquals": "InProgress", "SortBy": "CreationTime", "SortOrder": "Descending"}
-    listed = call(Request(service="sagemaker", operation="ListTrainingJobs", params=params))["TrainingJobSummaries"]
+    listed = call(sagemaker("ListTrainingJobs", **params))["TrainingJobSummaries"]
     elsewhere = records.newest(settings.bucket, prefix, call, status="InProgress")
     if not listed and elsewhere is None:
         raise JobError(f"{settings.prefix}: no training called {purpose} runs; ./inv status shows the jobs")

@@ -9,8 +9,9 @@ from typing import Any
 
 from deploy.aws.client import pages
 from deploy.aws.logs import LogReader
+from deploy.aws.requests import s3
 from deploy.config.settings import Settings
-from deploy.endpoints import resources
+from deploy.endpoints import names, resources
 from deploy.endpoints.artifacts import trained
 from deploy.endpoints.model import Model, model
 from deploy.errors import AwsError, DataError, DeployError, JobError
@@ -19,7 +20,7 @@ from deploy.jobs.transform import Answer, Pictures
 from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.storage import dataset
-from deploy.values import Request, content_hash
+from deploy.values import content_hash
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 ATTEMPTS = 50
@@ -86,7 +87,7 @@ def endpoint_name(settings: Settings, endpoint: str) -> str:
     """The endpoint's name in AWS. Raises DeployError for one that deploy.toml does not have."""
     name = settings.endpoint_name if endpoint in ("", "main") else f"{settings.prefix}-{endpoint}"
     if name not in settings.all_endpoints:
-        known = ", ".join(resources.short_name(settings, each) for each in settings.all_endpoints)
+        known = ", ".join(names.short_name(settings, each) for each in settings.all_endpoints)
         raise DeployError(f"--endpoint: no endpoint is called {endpoint}; there are {known}")
     return name
 
@@ -115,7 +116,7 @@ def listed(session: Session, source: str) -> Pictures:
             f"(aws s3 cp --recursive {source} {home}in/NAME/), or give a folder of this machine"
         )
     params = {"Bucket": session.settings.bucket, "Prefix": uri.removeprefix(f"s3://{session.settings.bucket}/")}
-    request = Request(service="s3", operation="ListObjectsV2", params=params)
+    request = s3("ListObjectsV2", **params)
     found = list(pages(session.call, request, items="Contents", token=("NextContinuationToken", "ContinuationToken")))
     prefix = params["Prefix"]
     below = {each["Key"].removeprefix(prefix): each for each in found if not each["Key"].endswith("/")}

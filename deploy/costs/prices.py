@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from deploy.aws.requests import pricing
 from deploy.errors import DeployError
 from deploy.values import Call, Request
 
@@ -90,7 +91,7 @@ def products(region: str, use: Use, instance_type: str) -> Request:
         for name, value in {**fields, "regionCode": region}.items()
     ]
     service = "AmazonEC2" if use == "ec2" else "AmazonSageMaker"
-    return Request(service="pricing", operation="GetProducts", params={"ServiceCode": service, "Filters": filters})
+    return pricing("GetProducts", ServiceCode=service, Filters=filters)
 
 
 def hourly(price_list: Iterable[str]) -> float | None:

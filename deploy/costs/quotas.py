@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from deploy.aws.client import pages
+from deploy.aws.requests import service_quotas
 from deploy.config.settings import Settings
 from deploy.costs.bill import fleets
 from deploy.errors import AwsError, DeployError
@@ -91,7 +92,7 @@ def increase(row: Row) -> Request:
     """The request for as much as is needed."""
     code = row.quota.code if row.quota else row.need.code
     params = {"ServiceCode": row.need.service, "QuotaCode": code, "DesiredValue": float(row.need.wanted)}
-    return Request(service="service-quotas", operation="RequestServiceQuotaIncrease", params=params)
+    return service_quotas("RequestServiceQuotaIncrease", **params)
 
 
 def vcpus(instance_type: str) -> int:
@@ -180,7 +181,7 @@ def _quotas(call: Call, service: str, wanted: Collection[str]) -> dict[str, Quot
     found: dict[str, Quota] = {}
     for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
         params = {"ServiceCode": service, "MaxResults": 100}
-        request = Request(service="service-quotas", operation=operation, params=params)
+        request = service_quotas(operation, **params)
         try:
             for item in pages(call, request, items="Quotas"):
                 quota = Quota(code=item["QuotaCode"], name=item["QuotaName"], value=float(item["Value"]))

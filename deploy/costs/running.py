@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from deploy.aws.client import lookup, pages
+from deploy.aws.requests import autoscaling, sagemaker
 from deploy.config.settings import Settings
 from deploy.costs.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Prices
 from deploy.jobs import ec2_instance
@@ -66,7 +67,7 @@ class Ledger:
         """Training, transform and tuning jobs, the newest first."""
         params = {"NameContains": f"{self.settings.prefix}-", "SortBy": "CreationTime", "SortOrder": "Descending"}
         for kind, word, items in JOBS:
-            listing = Request(service="sagemaker", operation=f"List{word}s", params=params)
+            listing = sagemaker(f"List{word}s", **params)
             for each in pages(self.call, listing, items=items):
                 name, status = each[f"{word}Name"], each[f"{word}Status"]
                 more = self._job(name) if kind == "job" and status in GOES_ON else Running()
@@ -98,7 +99,7 @@ class Ledger:
     def _bounds(self, endpoint: str) -> dict[str, str]:
         """Between which counts each variant scales."""
         names = {"ServiceNamespace": "sagemaker"}
-        listing = Request(service="application-autoscaling", operation="DescribeScalableTargets", params=names)
+        listing = autoscaling("DescribeScalableTargets", **names)
         prefix = f"endpoint/{endpoint}/variant/"
         return {
             each["ResourceId"].removeprefix(prefix): f", scales {each['MinCapacity']}–{each['MaxCapacity']}"

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import autoscaling, sagemaker
 from deploy.config.settings import Settings
 from deploy.diagnosis.facts import VariantSeen
 from deploy.errors import DeployError
 from deploy.jobs.latest import latest_job
-from deploy.values import Call, Request
+from deploy.values import Call
 
 SCALED = re.compile(r"Successfully set desired instance count to (\d+)")
 
@@ -48,7 +49,7 @@ def variants(
 def _scaled(call: Call, resource: str) -> tuple[int, datetime | None]:
     """What scaling set a variant to last, and when. Activities come newest first."""
     params = {"ServiceNamespace": "sagemaker", "ResourceId": resource}
-    request = Request(service="application-autoscaling", operation="DescribeScalingActivities", params=params)
+    request = autoscaling("DescribeScalingActivities", **params)
     for activity in (lookup(call, request) or {}).get("ScalingActivities", ()):
         count = SCALED.search(activity.get("StatusMessage", ""))
         if count and activity.get("StatusCode") == "Successful":
@@ -57,7 +58,7 @@ def _scaled(call: Call, resource: str) -> tuple[int, datetime | None]:
 
 
 def _artifact(call: Call, model: str) -> str:
-    request = Request(service="sagemaker", operation="DescribeModel", params={"ModelName": model})
+    request = sagemaker("DescribeModel", ModelName=model)
     found = lookup(call, request) or {}
     return str((found.get("PrimaryContainer") or {}).get("ModelDataUrl", ""))
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import cloudwatch
+from deploy.aws.tags import tag_list, tags_of
 from deploy.config.endpoint import Rollout
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
-from deploy.planning.resource import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
-from deploy.values import Call, Request, State, Step, differences
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.values import Call, State, Step, differences
 
 MOST = 10  # of an endpoint's deployment (CONTRACTS 55)
 PERIOD_S = 60
@@ -57,17 +59,17 @@ class Alarm:
         }  # fmt: skip
 
     def read(self, call: Call) -> State | None:
-        request = _cloudwatch("DescribeAlarms", AlarmNames=[self.name], AlarmTypes=["MetricAlarm"])
+        request = cloudwatch("DescribeAlarms", AlarmNames=[self.name], AlarmTypes=["MetricAlarm"])
         found = call(request).get("MetricAlarms", ())
         if not found:
             return None
         fields = {name: found[0].get(name) for name in self.desired()}
         fields["Dimensions"] = sorted(found[0].get("Dimensions", ()), key=lambda entry: str(entry["Name"]))
-        tags = tags_of(call(_cloudwatch("ListTagsForResource", ResourceARN=self.arn)).get("Tags", ()))
+        tags = tags_of(call(cloudwatch("ListTagsForResource", ResourceARN=self.arn)).get("Tags", ()))
         return State(fields=fields, attributes={"arn": self.arn}, tags=tags, status=found[0].get("StateValue", ""))
 
     def plan(self, seen: State | None) -> Step:
-        put = _cloudwatch("PutMetricAlarm", AlarmName=self.name, Tags=tag_list(self.tags), **self.desired())
+        put = cloudwatch("PutMetricAlarm", AlarmName=self.name, Tags=tag_list(self.tags), **self.desired())
         if seen is None:
             return Step(action="create", address=self.address, reason=self.description, acts=(put,))
         require_ours(self.address, seen, self.tags)
@@ -135,22 +137,18 @@ def _alarm(settings: Settings, endpoint: str, variant: str, rule: _Rule) -> Alar
     )
 
 
-def _cloudwatch(operation: str, **params: Any) -> Request:
-    return Request(service="cloudwatch", operation=operation, params=params)
-
-
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
     arn = settings.arn("cloudwatch", f"alarm:{name}")
-    return tags_of((lookup(call, _cloudwatch("ListTagsForResource", ResourceARN=arn)) or {}).get("Tags", ()))
+    return tags_of((lookup(call, cloudwatch("ListTagsForResource", ResourceARN=arn)) or {}).get("Tags", ()))
 
 
 def _state(name: str, _: Settings, call: Call) -> str:
-    found = call(_cloudwatch("DescribeAlarms", AlarmNames=[name])).get("MetricAlarms", ())
+    found = call(cloudwatch("DescribeAlarms", AlarmNames=[name])).get("MetricAlarms", ())
     return str(found[0]["StateValue"]) if found else "gone"
 
 
 def _remove(name: str, _: Settings) -> Step:
-    return delete(f"alarm/{name}", _cloudwatch("DeleteAlarms", AlarmNames=[name]))
+    return delete(f"alarm/{name}", cloudwatch("DeleteAlarms", AlarmNames=[name]))
 
 
 KIND = Kind(

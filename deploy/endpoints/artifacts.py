@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.config.endpoint import Variant
 from deploy.config.settings import Settings
-from deploy.endpoints.resources import place
+from deploy.endpoints.names import place
 from deploy.errors import DeployError
 from deploy.jobs.latest import latest_job
 from deploy.values import Call

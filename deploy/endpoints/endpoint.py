@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from deploy.autoscaling.variants import describe_config
 from deploy.aws.client import lookup
+from deploy.aws.requests import sagemaker
+from deploy.aws.tags import sagemaker_tags, tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.endpoints.endpoint_config import describe_config, identity, key_of
+from deploy.endpoints.endpoint_config import identity, key_of
 from deploy.endpoints.history import extended, history, tag
 from deploy.endpoints.model import describe_model
 from deploy.errors import DeployError
-from deploy.planning.resource import Kind, delete, listing, require_ours, sagemaker_tags, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Change, Request, State, Step, Wait, content_hash
 
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
@@ -66,7 +69,7 @@ class Endpoint:
                 "reason": answer.get("FailureReason", ""),
                 "pending": answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
             },
-            tags=tags_of(call(_sagemaker("ListTags", ResourceArn=answer["EndpointArn"])).get("Tags", ())),
+            tags=tags_of(call(sagemaker("ListTags", ResourceArn=answer["EndpointArn"])).get("Tags", ())),
             status=answer["EndpointStatus"],
         )
 
@@ -137,7 +140,7 @@ class Endpoint:
     def _new(self) -> tuple[Act, ...]:
         more = {KIND_TAG: self.kind, SHARES_TAG: self._shares_key()} if self.shares else {KIND_TAG: self.kind}
         past = tag(extended((), running="", wanted=key_of(self.config)))
-        create = _sagemaker(
+        create = sagemaker(
             "CreateEndpoint",
             EndpointName=self.name,
             EndpointConfigName=self.config,
@@ -176,7 +179,7 @@ class Endpoint:
         record = self._record(SHARES_TAG, self._shares_key(), seen)
         if not entries:
             return (record,)
-        change = _sagemaker(
+        change = sagemaker(
             "UpdateEndpointWeightsAndCapacities", EndpointName=self.name, DesiredWeightsAndCapacities=entries
         )
         return (change, self._in_service(), record)
@@ -219,13 +222,13 @@ class Endpoint:
         return noted(seen.attributes["arn"], key, value)
 
     def _record_past(self, past: tuple[str, ...], seen: State) -> Request:
-        return _sagemaker("AddTags", ResourceArn=seen.attributes["arn"], Tags=[tag(past)])
+        return sagemaker("AddTags", ResourceArn=seen.attributes["arn"], Tags=[tag(past)])
 
     def _delete(self) -> Request:
-        return _sagemaker("DeleteEndpoint", EndpointName=self.name)
+        return sagemaker("DeleteEndpoint", EndpointName=self.name)
 
     def _describe(self) -> Request:
-        return _sagemaker("DescribeEndpoint", EndpointName=self.name)
+        return sagemaker("DescribeEndpoint", EndpointName=self.name)
 
     def _in_service(self) -> Wait:
         return in_service(self.name, self.config, patience_s=self.patience_s)
@@ -241,13 +244,13 @@ class Endpoint:
 
 def noted(arn: str, key: str, value: str) -> Request:
     """A tag that keeps what was done, where the next deploy looks."""
-    return _sagemaker("AddTags", ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
+    return sagemaker("AddTags", ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
 
 
 def update(name: str, config: str, deployment: Mapping[str, Any]) -> Request:
     """UpdateEndpoint that keeps scaled-out capacity, which AWS would else throw away (CONTRACTS 53)."""
     more = {"DeploymentConfig": dict(deployment)} if deployment else {}
-    return _sagemaker(
+    return sagemaker(
         "UpdateEndpoint", EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=True, **more
     )
 
@@ -255,7 +258,7 @@ def update(name: str, config: str, deployment: Mapping[str, Any]) -> Request:
 def in_service(name: str, config: str, *, patience_s: float) -> Wait:
     """Until the endpoint serves `config`; says what to do when it does not."""
     return Wait(
-        request=_sagemaker("DescribeEndpoint", EndpointName=name),
+        request=sagemaker("DescribeEndpoint", EndpointName=name),
         path="EndpointStatus",
         until="InService",
         failed=(*BROKEN, "OutOfService"),
@@ -286,12 +289,8 @@ def _running_share(variant: Mapping[str, Any]) -> dict[str, Any]:
     return {"weight": variant.get("DesiredWeight"), "instances": variant.get("DesiredInstanceCount")}
 
 
-def _sagemaker(operation: str, **params: Any) -> Request:
-    return Request(service="sagemaker", operation=operation, params=params)
-
-
 def _state(name: str, _: Settings, call: Call) -> str:
-    return str((lookup(call, _sagemaker("DescribeEndpoint", EndpointName=name)) or {}).get("EndpointStatus", "gone"))
+    return str((lookup(call, sagemaker("DescribeEndpoint", EndpointName=name)) or {}).get("EndpointStatus", "gone"))
 
 
 KIND = Kind(

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.aws.client import lookup
+from deploy.autoscaling.variants import describe_config
+from deploy.aws.requests import sagemaker
+from deploy.aws.tags import sagemaker_tags, tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing, require_ours, sagemaker_tags, tag_list, tags_of, unchanged
-from deploy.values import Call, Request, State, Step, content_hash
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.values import Call, State, Step, content_hash
 
 ENDPOINT_TAG = "kennel:endpoint"
 SHARES = ("InitialInstanceCount", "InitialVariantWeight")
@@ -38,7 +40,7 @@ class EndpointConfig:
         answer = describe_config(self.name, call)
         if answer is None:
             return None
-        listed = call(_sagemaker("ListTags", ResourceArn=answer["EndpointConfigArn"]))
+        listed = call(sagemaker("ListTags", ResourceArn=answer["EndpointConfigArn"]))
         return State(attributes={"arn": answer["EndpointConfigArn"]}, tags=tags_of(listed.get("Tags", ())))
 
     def plan(self, seen: State | None) -> Step:
@@ -46,7 +48,7 @@ class EndpointConfig:
             require_ours(self.address, seen, self.tags)
             return unchanged(self.address)
         more = {"AsyncInferenceConfig": dict(self.asynchronous)} if self.asynchronous else {}
-        request = _sagemaker(
+        request = sagemaker(
             "CreateEndpointConfig",
             EndpointConfigName=self.name,
             ProductionVariants=[dict(variant) for variant in self.variants],
@@ -89,16 +91,8 @@ def readable(variant: Mapping[str, Any]) -> str:
     return f"{variant['VariantName']}: {count} × {kind}, weight {variant['InitialVariantWeight']:g}"
 
 
-def describe_config(name: str, call: Call) -> Mapping[str, Any] | None:
-    return lookup(call, _sagemaker("DescribeEndpointConfig", EndpointConfigName=name))
-
-
 def remove_config(name: str) -> Step:
-    return delete(f"endpoint-config/{name}", _sagemaker("DeleteEndpointConfig", EndpointConfigName=name))
-
-
-def _sagemaker(operation: str, **params: Any) -> Request:
-    return Request(service="sagemaker", operation=operation, params=params)
+    return delete(f"endpoint-config/{name}", sagemaker("DeleteEndpointConfig", EndpointConfigName=name))
 
 
 def _remove(name: str, _: Settings) -> Step:

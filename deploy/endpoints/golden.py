@@ -10,8 +10,9 @@ from typing import Any
 from contract import golden
 from contract.golden import Golden, GoldenError
 from deploy.aws.client import lookup
+from deploy.aws.requests import s3
 from deploy.errors import AwsError, DeployError
-from deploy.values import Call, Request
+from deploy.values import Call
 
 MODEL, OUTPUT = "model.tar.gz", "output.tar.gz"
 Answer = Callable[[Golden], Any]
@@ -22,7 +23,7 @@ def fetch(artifact: str, call: Call) -> tuple[Golden, ...]:
     a job of before there were any. Raises DeployError for some that cannot be read."""
     uri = artifact.removesuffix(MODEL) + OUTPUT
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    answer = lookup(call, Request(service="s3", operation="GetObject", params={"Bucket": bucket, "Key": key}))
+    answer = lookup(call, s3("GetObject", Bucket=bucket, Key=key))
     if answer is None:
         return ()
     try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import Clock, lookup
+from deploy.aws.requests import s3, sagemaker_runtime
 from deploy.errors import DeployError
 from deploy.values import Call, Request
 
@@ -31,12 +32,12 @@ class Question:
     def request(self) -> Request:
         more = {"TargetVariant": self.variant} if self.variant else {}
         params = {"EndpointName": self.endpoint, "Body": self.picture, **self._types, **more}
-        return Request(service="sagemaker-runtime", operation="InvokeEndpoint", params=params)
+        return sagemaker_runtime("InvokeEndpoint", **params)
 
     def later(self, location: str) -> Request:
         """The same of an async endpoint, the picture at an S3 URI."""
         params = {"EndpointName": self.endpoint, "InputLocation": location, **self._types}
-        return Request(service="sagemaker-runtime", operation="InvokeEndpointAsync", params=params)
+        return sagemaker_runtime("InvokeEndpointAsync", **params)
 
     @property
     def _types(self) -> dict[str, str]:
@@ -82,4 +83,4 @@ def media_type(name: str) -> str:
 
 def _s3(operation: str, uri: str, **params: Any) -> Request:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return Request(service="s3", operation=operation, params={"Bucket": bucket, "Key": key, **params})
+    return s3(operation, Bucket=bucket, Key=key, **params)

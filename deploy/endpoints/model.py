@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import sagemaker
+from deploy.aws.tags import sagemaker_tags, tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing, require_ours, sagemaker_tags, tag_list, tags_of, unchanged
-from deploy.values import Call, Ref, Request, State, Step, content_hash
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.values import Call, Ref, State, Step, content_hash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +37,14 @@ class Model:
         answer = describe_model(self.name, call)
         if answer is None:
             return None
-        listed = call(_sagemaker("ListTags", ResourceArn=answer["ModelArn"]))
+        listed = call(sagemaker("ListTags", ResourceArn=answer["ModelArn"]))
         return State(attributes={"arn": answer["ModelArn"]}, tags=tags_of(listed.get("Tags", ())))
 
     def plan(self, seen: State | None) -> Step:
         if seen is not None:
             require_ours(self.address, seen, self.tags)
             return unchanged(self.address)
-        request = _sagemaker(
+        request = sagemaker(
             "CreateModel",
             ModelName=self.name,
             PrimaryContainer=self.container,
@@ -66,15 +68,11 @@ def model(settings: Settings, *, image: str, artifact: str, environment: Mapping
 
 
 def describe_model(name: str, call: Call) -> Mapping[str, Any] | None:
-    return lookup(call, _sagemaker("DescribeModel", ModelName=name))
+    return lookup(call, sagemaker("DescribeModel", ModelName=name))
 
 
 def remove_model(name: str) -> Step:
-    return delete(f"model/{name}", _sagemaker("DeleteModel", ModelName=name))
-
-
-def _sagemaker(operation: str, **params: Any) -> Request:
-    return Request(service="sagemaker", operation=operation, params=params)
+    return delete(f"model/{name}", sagemaker("DeleteModel", ModelName=name))
 
 
 KIND = Kind(

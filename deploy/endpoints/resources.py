@@ -13,6 +13,7 @@ from deploy.endpoints.alarm import Alarm, alarms
 from deploy.endpoints.endpoint import STARTING_S, Endpoint, Share, facts
 from deploy.endpoints.endpoint_config import EndpointConfig, config_name, identity
 from deploy.endpoints.model import Model, model
+from deploy.endpoints.names import place, short_name
 from deploy.errors import DeployError
 from deploy.images import cuda
 from deploy.images.facts import ImageFacts
@@ -77,16 +78,6 @@ def check_main(settings: Settings) -> None:
             "endpoint.kind: the Lambda asks this endpoint and waits, and an async one answers later; give that one a "
             "table of its own, [endpoints.NAME]"
         )
-
-
-def place(settings: Settings, name: str) -> str:
-    """The endpoint's table in deploy.toml."""
-    return "endpoint" if name == settings.endpoint_name else f"endpoints.{name.removeprefix(f'{settings.prefix}-')}"
-
-
-def short_name(settings: Settings, name: str) -> str:
-    """The endpoint as a person calls it: main, or its NAME of [endpoints.NAME]."""
-    return "main" if name == settings.endpoint_name else name.removeprefix(f"{settings.prefix}-")
 
 
 def environment(wanted: section.Endpoint) -> dict[str, str]:

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.autoscaling.scalable_target import Bounds, Release, ScalableTarget, form
+from deploy.autoscaling.scalable_target import Bounds, ScalableTarget
+from deploy.autoscaling.variants import form
+from deploy.aws.requests import sagemaker
 from deploy.config.endpoint import Autoscaling, Endpoint, Schedule
 from deploy.config.settings import Settings
+from deploy.endpoints.scaling_release import Release
 from deploy.errors import DeployError
-from deploy.values import Request, Wait
+from deploy.values import Wait
 
 BURSTABLE = re.compile(r"ml\.t\d")
 PREDEFINED = {
@@ -120,29 +123,6 @@ def _least(wanted: Autoscaling) -> int:
     return min([wanted.min, *(each.min for each in wanted.schedules.values() if each.min is not None)])
 
 
-def function_targets(settings: Settings) -> tuple[ScalableTarget, ...]:
-    """The target of the function's alias; none where its provisioned concurrency does not scale (CONTRACTS 68)."""
-    wanted = settings.function.autoscaling
-    if not wanted.is_on:
-        return ()
-    metric = {"PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"}
-    return (
-        ScalableTarget(
-            resource=f"function:{settings.function_name}:{settings.function.alias}",
-            least=wanted.min,
-            most=wanted.max,
-            tracking={"TargetValue": wanted.utilization, "PredefinedMetricSpecification": metric},
-            tags=settings.tags,
-        ),
-    )
-
-
-def all_targets(settings: Settings) -> tuple[ScalableTarget, ...]:
-    """Every target of the stage."""
-    endpoints = (each for name in settings.all_endpoints for each in scalable_targets(settings, name))
-    return (*endpoints, *function_targets(settings))
-
-
 def forms(endpoint: Endpoint, name: str) -> dict[str, str]:
     """What each variant should run as, by ResourceId (CONTRACTS 47)."""
     return {
@@ -176,7 +156,7 @@ def tracking(wanted: Autoscaling, endpoint: str) -> Mapping[str, Any]:
 
 def _in_service(name: str) -> Wait:
     """Scaling is blocked while an endpoint is updated (CONTRACTS 53)."""
-    request = Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": name})
+    request = sagemaker("DescribeEndpoint", EndpointName=name)
     return Wait(
         request=request, path="EndpointStatus", until="InService", failed=("Failed", "UpdateRollbackFailed"),
         reason="FailureReason", fix="./inv deploy makes the endpoint; ./inv logs says why it failed",

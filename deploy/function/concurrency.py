@@ -14,6 +14,7 @@ from typing import Any
 
 from deploy.autoscaling.scalable_target import describe, key_of, tags_at
 from deploy.aws.client import lookup
+from deploy.aws.requests import autoscaling, lambda_
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.function.alias import is_warm
@@ -64,7 +65,7 @@ class Concurrency:
         listed = lookup(call, self._ask("ListProvisionedConcurrencyConfigs")) or {}
         configs = listed.get("ProvisionedConcurrencyConfigs", ())
         warm: Mapping[str, Any] = next((each for each in configs if each["FunctionArn"].endswith(f":{self.alias}")), {})
-        account = call(Request(service="lambda", operation="GetAccountSettings"))["AccountLimit"]
+        account = call(lambda_("GetAccountSettings"))["AccountLimit"]
         target = describe(self.scaled, call)
         return State(
             fields={
@@ -102,7 +103,7 @@ class Concurrency:
         if self.most or not found.get("scales"):
             return ()
         params = key_of(self.scaled)
-        return (Request(service="application-autoscaling", operation="DeregisterScalableTarget", params=params),)
+        return (autoscaling("DeregisterScalableTarget", **params),)
 
     def _acts(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[Act, ...]:
         reserved, now = wanted["reserved"], found["provisioned"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import lambda_
 from deploy.config.settings import Settings
 from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Ref, Request, State, Step, Wait, differences
@@ -176,7 +177,7 @@ def function(settings: Settings, *, image: str) -> Function:
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
     arn = settings.arn("lambda", f"function:{name}")
-    request = Request(service="lambda", operation="ListTags", params={"Resource": arn})
+    request = lambda_("ListTags", Resource=arn)
     return dict((lookup(call, request) or {}).get("Tags", {}))
 
 

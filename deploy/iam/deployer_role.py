@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import iam
+from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.iam.document import Document
 from deploy.iam.managed_policy import ManagedPolicy, named
 from deploy.iam.policies import deployer
 from deploy.iam.role import DEPLOYER
-from deploy.planning.resource import Kind, delete, require_ours, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, require_ours, unchanged
 from deploy.values import Call, Request, State, Step, differences
 
 
@@ -78,7 +80,7 @@ class DeployerRole:
         return self._iam("CreateRole", AssumeRolePolicyDocument=json.dumps(self.trust), Tags=tag_list(self.tags))
 
     def _iam(self, operation: str, **params: Any) -> Request:
-        return Request(service="iam", operation=operation, params={"RoleName": self.name, **params})
+        return iam(operation, RoleName=self.name, **params)
 
 
 def deployer_policies(settings: Settings) -> tuple[ManagedPolicy, ...]:
@@ -103,12 +105,12 @@ def _role(settings: Settings, policies: tuple[str, ...]) -> DeployerRole:
 
 def _names(settings: Settings, call: Call) -> Iterator[str]:
     name = settings.role_name(DEPLOYER)
-    if lookup(call, Request(service="iam", operation="GetRole", params={"RoleName": name})) is not None:
+    if lookup(call, iam("GetRole", RoleName=name)) is not None:
         yield name
 
 
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
-    request = Request(service="iam", operation="ListRoleTags", params={"RoleName": name})
+    request = iam("ListRoleTags", RoleName=name)
     return tags_of((lookup(call, request) or {}).get("Tags", ()))
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import iam
+from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
 from deploy.values import Call, Request, State, Step, differences
 
 
@@ -56,7 +58,7 @@ def instance_profile(settings: Settings) -> InstanceProfile:
 
 
 def _iam(operation: str, name: str, **params: Any) -> Request:
-    return Request(service="iam", operation=operation, params={"InstanceProfileName": name, **params})
+    return iam(operation, InstanceProfileName=name, **params)
 
 
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:

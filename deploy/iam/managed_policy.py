@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import iam
+from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.iam import document
 from deploy.iam.document import Document
-from deploy.planning.resource import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
 from deploy.values import Call, Request, State, Step, differences
 
 
@@ -62,10 +64,10 @@ class ManagedPolicy:
 
     def _create(self) -> Request:
         params = {"PolicyName": self.name, "PolicyDocument": json.dumps(self.document), "Tags": tag_list(self.tags)}
-        return Request(service="iam", operation="CreatePolicy", params=params)
+        return iam("CreatePolicy", **params)
 
     def _iam(self, operation: str, **params: Any) -> Request:
-        return Request(service="iam", operation=operation, params={"PolicyArn": self.arn, **params})
+        return iam(operation, PolicyArn=self.arn, **params)
 
 
 def named(settings: Settings, name: str, found: Document) -> ManagedPolicy:
@@ -74,9 +76,7 @@ def named(settings: Settings, name: str, found: Document) -> ManagedPolicy:
 
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
-    request = Request(
-        service="iam", operation="ListPolicyTags", params={"PolicyArn": settings.arn("iam", f"policy/{name}")}
-    )
+    request = iam("ListPolicyTags", PolicyArn=settings.arn("iam", f"policy/{name}"))
     return tags_of((lookup(call, request) or {}).get("Tags", ()))
 
 

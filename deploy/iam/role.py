@@ -9,11 +9,13 @@ from types import ModuleType
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import iam
+from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.iam import document
 from deploy.iam.document import Document
 from deploy.iam.policies import ec2, endpoint, function, notebook, training
-from deploy.planning.resource import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
 POLICY = "kennel"
@@ -96,7 +98,7 @@ class Role:
         return self._iam("DeleteRolePermissionsBoundary")
 
     def _iam(self, operation: str, **params: Any) -> Request:
-        return Request(service="iam", operation=operation, params={"RoleName": self.name, **params})
+        return iam(operation, RoleName=self.name, **params)
 
 
 def training_role(settings: Settings) -> Role:
@@ -143,7 +145,7 @@ def _rights(before: Document | None, after: Document) -> str:
 
 
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
-    request = Request(service="iam", operation="ListRoleTags", params={"RoleName": name})
+    request = iam("ListRoleTags", RoleName=name)
     return tags_of((lookup(call, request) or {}).get("Tags", ()))
 
 

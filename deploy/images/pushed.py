@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import ecr
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.images.manifest import ACCEPTED, Manifest, read
@@ -17,7 +18,7 @@ REPAIRED = "-docker"  # tags are immutable, so an image whose manifest was rewri
 def get_images(repository: str, names: Sequence[dict[str, str]]) -> Request:
     """The manifests with these tags or digests, as they lie there."""
     params = {"repositoryName": repository, "imageIds": list(names), "acceptedMediaTypes": list(ACCEPTED)}
-    return Request(service="ecr", operation="BatchGetImage", params=params)
+    return ecr("BatchGetImage", **params)
 
 
 def manifest(settings: Settings, call: Call, kind: Kind, tag: str) -> Manifest | None:
@@ -40,7 +41,7 @@ def uri(settings: Settings, call: Call, kind: Kind, tag: str) -> str:
 def repository_uri(settings: Settings, call: Call, kind: Kind) -> str:
     """Where the repository of an image is. Raises DeployError when it is not there."""
     name = settings.repository_name(kind)
-    found = lookup(call, Request(service="ecr", operation="DescribeRepositories", params={"repositoryNames": [name]}))
+    found = lookup(call, ecr("DescribeRepositories", repositoryNames=[name]))
     if found is None:
         raise DeployError(f"repository/{name}: does not exist; run ./inv push {kind}")
     return str(found["repositories"][0]["repositoryUri"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deploy.aws.client import pages
-from deploy.values import Call, Request
+from deploy.aws.requests import lambda_, sagemaker
+from deploy.values import Call
 
 
 def referenced(call: Call) -> frozenset[str]:
@@ -14,26 +15,26 @@ def referenced(call: Call) -> frozenset[str]:
 
 
 def _models(call: Call) -> Iterator[str]:
-    for model in pages(call, Request(service="sagemaker", operation="ListModels"), items="Models"):
+    for model in pages(call, sagemaker("ListModels"), items="Models"):
         params = {"ModelName": model["ModelName"]}
-        found = call(Request(service="sagemaker", operation="DescribeModel", params=params))
+        found = call(sagemaker("DescribeModel", **params))
         for container in (found.get("PrimaryContainer") or {}, *found.get("Containers", ())):
             if "Image" in container:
                 yield str(container["Image"])
 
 
 def _functions(call: Call) -> Iterator[str]:
-    every = Request(service="lambda", operation="ListFunctions", params={"FunctionVersion": "ALL"})
+    every = lambda_("ListFunctions", FunctionVersion="ALL")
     for function in pages(call, every, items="Functions", token=("NextMarker", "Marker")):
         if function.get("PackageType") == "Image":
             params = {"FunctionName": function["FunctionName"], "Qualifier": function["Version"]}
-            code = call(Request(service="lambda", operation="GetFunction", params=params))["Code"]
+            code = call(lambda_("GetFunction", **params))["Code"]
             yield from (str(code[key]) for key in ("ImageUri", "ResolvedImageUri") if key in code)
 
 
 def _jobs(call: Call) -> Iterator[str]:
-    running = Request(service="sagemaker", operation="ListTrainingJobs", params={"StatusEquals": "InProgress"})
+    running = sagemaker("ListTrainingJobs", StatusEquals="InProgress")
     for job in pages(call, running, items="TrainingJobSummaries"):
         params = {"TrainingJobName": job["TrainingJobName"]}
-        found = call(Request(service="sagemaker", operation="DescribeTrainingJob", params=params))
+        found = call(sagemaker("DescribeTrainingJob", **params))
         yield str(found["AlgorithmSpecification"].get("TrainingImage", ""))

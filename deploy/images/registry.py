@@ -12,13 +12,14 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from deploy.aws.client import Clock
+from deploy.aws.requests import ecr
 from deploy.errors import PushError
 from deploy.images.manifest import ACCEPTED, Manifest, read
-from deploy.values import Call, Request
+from deploy.values import Call
 
 ATTEMPTS = 5
 EARLY = 300.0  # seconds before its end at which a token is no longer used
-TOKEN = Request(service="ecr", operation="GetAuthorizationToken")
+TOKEN = ecr("GetAuthorizationToken")
 Body = bytes | Iterator[bytes] | None
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup, pages
+from deploy.aws.requests import ecr
+from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.images.recipe import Kind as ImageKind
-from deploy.planning.resource import Kind, delete, listing, require_ours, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
 UNTAGGED_DAYS = 14
@@ -51,13 +53,13 @@ class Repository:
         return {"tag_mutability": "IMMUTABLE", "scan_on_push": True, "lifecycle": LIFECYCLE, **policy}
 
     def read(self, call: Call) -> State | None:
-        listed = lookup(call, Request(service="ecr", operation="DescribeRepositories", params=self._names()))
+        listed = lookup(call, ecr("DescribeRepositories", **self._names()))
         if listed is None:
             return None
         found = listed["repositories"][0]
         lifecycle = lookup(call, self._ecr("GetLifecyclePolicy")) or {}
         policy = lookup(call, self._ecr("GetRepositoryPolicy")) or {}
-        tags = call(Request(service="ecr", operation="ListTagsForResource", params={"resourceArn": self.arn}))
+        tags = call(ecr("ListTagsForResource", resourceArn=self.arn))
         return State(
             fields={
                 "tag_mutability": found.get("imageTagMutability"),
@@ -118,7 +120,7 @@ class Repository:
         }
 
     def _ecr(self, operation: str, **params: Any) -> Request:
-        return Request(service="ecr", operation=operation, params={"repositoryName": self.name, **params})
+        return ecr(operation, repositoryName=self.name, **params)
 
     def _names(self) -> dict[str, Any]:
         return {"repositoryNames": [self.name]}
@@ -140,7 +142,7 @@ def _document(text: str | None) -> Any:
 
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
-    request = Request(service="ecr", operation="ListTagsForResource", params={"resourceArn": _arn(settings, name)})
+    request = ecr("ListTagsForResource", resourceArn=_arn(settings, name))
     return tags_of((lookup(call, request) or {}).get("tags", ()))
 
 
@@ -149,7 +151,7 @@ def _remove(name: str, settings: Settings) -> Step:
 
 
 def _state(name: str, _: Settings, call: Call) -> str:
-    request = Request(service="ecr", operation="DescribeImages", params={"repositoryName": name})
+    request = ecr("DescribeImages", repositoryName=name)
     count = sum(1 for _ in pages(call, request, items="imageDetails", token=("nextToken", "nextToken")))
     return f"{count} image{'' if count == 1 else 's'}"
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from deploy.aws import requests
 from deploy.aws.client import lookup
 from deploy.aws.logs import LogReader
+from deploy.aws.tags import tag_list
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, JobError
 from deploy.iam.instance_profile import instance_profile
@@ -19,7 +21,6 @@ from deploy.jobs.failures import plain
 from deploy.jobs.request import JobRequest
 from deploy.jobs.security_group import security_group
 from deploy.jobs.user_data import program, user_data
-from deploy.planning.resource import tag_list
 from deploy.session import Session
 from deploy.storage.bucket import bucket
 from deploy.storage.log_group import ec2_group
@@ -68,7 +69,7 @@ def run(job: JobRequest, settings: Settings, place: Place, script: str, *, launc
         **({"KeyName": ec2.key_pair} if ec2.key_pair else {}),
         **(SPOT if ec2.spot else {}),
     }
-    return Request(service="ec2", operation="RunInstances", params=params)
+    return requests.ec2("RunInstances", **params)
 
 
 SPOT: Mapping[str, Any] = {
@@ -81,7 +82,7 @@ SPOT: Mapping[str, Any] = {
 
 def newest_image(parameter: str) -> Request:
     """Asks Systems Manager which AMI is the newest of its kind (CONTRACTS 85)."""
-    return Request(service="ssm", operation="GetParameter", params={"Name": parameter})
+    return requests.ssm("GetParameter", Name=parameter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +192,7 @@ class Ec2:
         subnet = self.settings.training.ec2.subnet
         if not subnet:
             return ""
-        request = Request(service="ec2", operation="DescribeSubnets", params={"SubnetIds": [subnet]})
+        request = requests.ec2("DescribeSubnets", SubnetIds=[subnet])
         return str(self.call(request)["Subnets"][0]["VpcId"])
 
     def _image(self) -> str:
@@ -204,7 +205,7 @@ class Ec2:
         return str(found["Parameter"]["Value"])
 
     def _root_device(self, image: str) -> str:
-        request = Request(service="ec2", operation="DescribeImages", params={"ImageIds": [image]})
+        request = requests.ec2("DescribeImages", ImageIds=[image])
         return str(self.call(request)["Images"][0]["RootDeviceName"])
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.aws.client import pages
+from deploy.aws.requests import ec2
+from deploy.aws.tags import tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, tags_of
+from deploy.planning.resource import Kind, delete
 from deploy.values import Call, Request, Step, Wait
 
 LIVING = ("pending", "running", "stopping", "stopped", "shutting-down")
@@ -18,16 +20,12 @@ def found(settings: Settings, call: Call, *, job: str = "", states: tuple[str, .
     tags = {**settings.tags, **({"kennel:job": job} if job else {})}
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
     filters += [{"Name": "instance-state-name", "Values": list(states)}] if states else []
-    for reservation in pages(call, _ec2("DescribeInstances", Filters=filters), items="Reservations"):
+    for reservation in pages(call, ec2("DescribeInstances", Filters=filters), items="Reservations"):
         yield from reservation["Instances"]
 
 
 def terminate(instance: str) -> Request:
-    return _ec2("TerminateInstances", InstanceIds=[instance])
-
-
-def _ec2(operation: str, **params: Any) -> Request:
-    return Request(service="ec2", operation=operation, params=params)
+    return ec2("TerminateInstances", InstanceIds=[instance])
 
 
 def _names(settings: Settings, call: Call) -> Iterator[str]:
@@ -50,7 +48,7 @@ def _state(name: str, settings: Settings, call: Call) -> str:
 def _remove(name: str, _: Settings) -> Step:
     """Waited for: a security group cannot go before its instances."""
     ended = Wait(
-        request=_ec2("DescribeInstances", InstanceIds=[name]),
+        request=ec2("DescribeInstances", InstanceIds=[name]),
         path="Reservations.0.Instances.0.State.Name",
         until="terminated",
         timeout=600,

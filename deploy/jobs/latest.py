@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from deploy.aws.client import lookup, pages
+from deploy.aws.requests import sagemaker
 from deploy.config.settings import Settings
 from deploy.jobs import records
-from deploy.values import Call, Request
+from deploy.values import Call
 
 
 def latest_job(settings: Settings, call: Call, *, training: str = "train", job: str = "") -> Mapping[str, Any] | None:
@@ -34,11 +35,11 @@ def _newest_of_sagemaker(prefix: str, call: Call) -> Mapping[str, Any] | None:
         "SortBy": "CreationTime",
         "SortOrder": "Descending",
     }
-    listing = Request(service="sagemaker", operation="ListTrainingJobs", params=params)
+    listing = sagemaker("ListTrainingJobs", **params)
     names = (each["TrainingJobName"] for each in pages(call, listing, items="TrainingJobSummaries"))
     name = next((name for name in names if is_of(prefix, name)), None)
     return _described(name, call) if name else None
 
 
 def _described(name: str, call: Call) -> Mapping[str, Any] | None:
-    return lookup(call, Request(service="sagemaker", operation="DescribeTrainingJob", params={"TrainingJobName": name}))
+    return lookup(call, sagemaker("DescribeTrainingJob", TrainingJobName=name))

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from deploy.aws.client import lookup, pages
+from deploy.aws.requests import s3
 from deploy.values import Call, Request
 
 FILE = "job.json"
@@ -25,12 +26,12 @@ def put(bucket: str, found: Mapping[str, Any]) -> Request:
     """The request that writes a job's description."""
     body = json.dumps(found, indent=2, default=datetime.isoformat).encode()
     params = {"Bucket": bucket, "Key": key(found["TrainingJobName"]), "Body": body, "ContentType": "application/json"}
-    return Request(service="s3", operation="PutObject", params=params)
+    return s3("PutObject", **params)
 
 
 def read(bucket: str, name: str, call: Call) -> dict[str, Any] | None:
     """A job's description, its times as datetimes; None when there is none."""
-    answer = lookup(call, Request(service="s3", operation="GetObject", params={"Bucket": bucket, "Key": key(name)}))
+    answer = lookup(call, s3("GetObject", Bucket=bucket, Key=key(name)))
     return None if answer is None else parse(answer["Body"].read())
 
 
@@ -42,9 +43,9 @@ def parse(text: bytes | str) -> dict[str, Any]:
 def newest(bucket: str, prefix: str, call: Call, *, status: str = "Completed") -> dict[str, Any] | None:
     """The description of the newest job whose name begins with `prefix` and that stands so; None when there is none, or
     no bucket yet."""
-    if lookup(call, Request(service="s3", operation="HeadBucket", params={"Bucket": bucket})) is None:
+    if lookup(call, s3("HeadBucket", Bucket=bucket)) is None:
         return None
-    listing = Request(service="s3", operation="ListObjectsV2", params={"Bucket": bucket, "Prefix": f"jobs/{prefix}"})
+    listing = s3("ListObjectsV2", Bucket=bucket, Prefix=f"jobs/{prefix}")
     found = pages(call, listing, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
     written = sorted((each["LastModified"], each["Key"]) for each in found if each["Key"].endswith(f"/{FILE}"))
     for _, name in reversed(written):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from deploy.aws.requests import sagemaker
+from deploy.aws.tags import sagemaker_tags
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing, sagemaker_tags
-from deploy.values import Call, Request, Step, Wait
+from deploy.planning.resource import Kind, delete, listing
+from deploy.values import Call, Step, Wait
 
 TRIAL = re.compile(r".*-\d{3}-[0-9a-f]{8}")  # a training job that a tuning job launched, and stops
 PATIENCE_S = 600
@@ -25,12 +27,12 @@ def _kind(name: str, noun: str, arn: str, items: str) -> Kind:
     def remove(job: str, _: Settings) -> Step:
         params = {f"{noun}Name": job}
         ended = Wait(
-            request=Request(service="sagemaker", operation=f"Describe{noun}", params=params),
+            request=sagemaker(f"Describe{noun}", **params),
             path=f"{noun}Status",
             until=("Stopped", "Completed", "Failed"),
             timeout=PATIENCE_S,
         )
-        stop = Request(service="sagemaker", operation=f"Stop{noun}", params=params)
+        stop = sagemaker(f"Stop{noun}", **params)
         return delete(f"{name}/{job}", stop, ended, touches="it runs, and is stopped")
 
     return Kind(name=name, names=names, tags=sagemaker_tags(arn), remove=remove, state=lambda *_: "InProgress")

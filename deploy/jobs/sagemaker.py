@@ -10,11 +10,12 @@ from typing import Any
 from contract import metrics
 from deploy.aws.client import Clock, lookup
 from deploy.aws.logs import LogReader, job_reader
+from deploy.aws.requests import sagemaker
+from deploy.aws.tags import tag_list
 from deploy.errors import DeployError, JobError
 from deploy.jobs.backend import Description, Seen, Status, result_of
 from deploy.jobs.backend import follow as follow_job
 from deploy.jobs.request import JobRequest, JobResult
-from deploy.planning.resource import tag_list
 from deploy.values import Call, Request
 
 ATTEMPTS = 50
@@ -49,7 +50,7 @@ def create(job: JobRequest) -> Request:
         "Tags": tag_list(job.tags),
         **network(job),
     }
-    return Request(service="sagemaker", operation="CreateTrainingJob", params=params)
+    return sagemaker("CreateTrainingJob", **params)
 
 
 def resources(job: JobRequest) -> dict[str, Any]:
@@ -113,11 +114,11 @@ def attempt(job: JobRequest, call: Call) -> tuple[JobRequest, Mapping[str, Any] 
 
 
 def describe(name: str, call: Call) -> Mapping[str, Any] | None:
-    return lookup(call, Request(service="sagemaker", operation="DescribeTrainingJob", params={"TrainingJobName": name}))
+    return lookup(call, sagemaker("DescribeTrainingJob", TrainingJobName=name))
 
 
 def stop(name: str) -> Request:
-    return Request(service="sagemaker", operation="StopTrainingJob", params={"TrainingJobName": name})
+    return sagemaker("StopTrainingJob", TrainingJobName=name)
 
 
 def follow(

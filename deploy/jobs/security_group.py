@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import pages
+from deploy.aws.requests import ec2
+from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, is_ours, require_ours, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, is_ours, require_ours, unchanged
 from deploy.values import Act, Call, Ref, Request, State, Step, differences
 
 SSH = 22
@@ -32,7 +34,7 @@ class SecurityGroup:
 
     def read(self, call: Call) -> State | None:
         filters = {"group-name": [self.name], **({"vpc-id": [self.vpc]} if self.vpc else {})}
-        found = call(_ec2("DescribeSecurityGroups", Filters=_filters(filters)))["SecurityGroups"]
+        found = call(ec2("DescribeSecurityGroups", Filters=_filters(filters)))["SecurityGroups"]
         if not found:
             return None
         inbound = [rule for permission in found[0].get("IpPermissions", ()) for rule in _rules(permission)]
@@ -52,7 +54,7 @@ class SecurityGroup:
         if not changes:
             return unchanged(self.address)
         old = [{key: value for key, value in each.items() if value} for each in seen.fields["permissions"]]
-        closed = [_ec2("RevokeSecurityGroupIngress", GroupId=group, IpPermissions=old)] if old else []
+        closed = [ec2("RevokeSecurityGroupIngress", GroupId=group, IpPermissions=old)] if old else []
         acts = (*closed, *self._allow(group))
         return Step(
             action="update", address=self.address, reason="differs", acts=acts, changes=changes, touches=self._said()
@@ -61,7 +63,7 @@ class SecurityGroup:
     def _create(self) -> Request:
         tags = [{"ResourceType": "security-group", "Tags": tag_list(self.tags)}]
         vpc = {"VpcId": self.vpc} if self.vpc else {}
-        request = _ec2(
+        request = ec2(
             "CreateSecurityGroup", GroupName=self.name, Description="Kennel: instances that train",
             TagSpecifications=tags, **vpc,
         )  # fmt: skip
@@ -72,7 +74,7 @@ class SecurityGroup:
             return ()
         ranges = [{"CidrIp": self.ssh_from, "Description": "own address only"}]
         permission = {"IpProtocol": "tcp", "FromPort": SSH, "ToPort": SSH, "IpRanges": ranges}
-        return (_ec2("AuthorizeSecurityGroupIngress", GroupId=group, IpPermissions=[permission]),)
+        return (ec2("AuthorizeSecurityGroupIngress", GroupId=group, IpPermissions=[permission]),)
 
     def _said(self) -> str:
         return f"lets in: SSH from {self.ssh_from}" if self.ssh_from else "lets nobody in"
@@ -96,17 +98,13 @@ def _rules(permission: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{permission['IpProtocol']} {ports} from {source}" for source in sources)
 
 
-def _ec2(operation: str, **params: Any) -> Request:
-    return Request(service="ec2", operation=operation, params=params)
-
-
 def _filters(values: Mapping[str, list[str]]) -> list[dict[str, Any]]:
     return [{"Name": name, "Values": found} for name, found in values.items()]
 
 
 def _found(settings: Settings, call: Call) -> Iterator[Mapping[str, Any]]:
     filters = _filters({f"tag:{key}": [value] for key, value in settings.tags.items()})
-    return pages(call, _ec2("DescribeSecurityGroups", Filters=filters), items="SecurityGroups")
+    return pages(call, ec2("DescribeSecurityGroups", Filters=filters), items="SecurityGroups")
 
 
 def _names(settings: Settings, call: Call) -> Iterator[str]:
@@ -119,7 +117,7 @@ def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
 
 
 def _remove(name: str, _: Settings) -> Step:
-    return delete(f"security-group/{name}", _ec2("DeleteSecurityGroup", GroupId=name))
+    return delete(f"security-group/{name}", ec2("DeleteSecurityGroup", GroupId=name))
 
 
 KIND = Kind(name="security-group", names=_names, tags=_tags, remove=_remove)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup, pages
+from deploy.aws.requests import s3, sagemaker
+from deploy.aws.tags import tag_list
 from deploy.config.settings import Settings
 from deploy.errors import DataError
-from deploy.planning.resource import tag_list
 from deploy.values import Call, Request, content_hash
 
 FOLDER = "transform"  # of the bucket: what the endpoint's role may read and write
@@ -69,7 +70,7 @@ def create(
         "TransformResources": {"InstanceType": instance_type, "InstanceCount": instance_count},
         "Tags": tag_list(settings.tags),
     }
-    return Request(service="sagemaker", operation="CreateTransformJob", params=params)
+    return sagemaker("CreateTransformJob", **params)
 
 
 def output(settings: Settings, name: str) -> str:
@@ -88,19 +89,19 @@ def payload_mb(pictures: Pictures) -> int:
 
 def describe(name: str, call: Call) -> Mapping[str, Any] | None:
     """DescribeTransformJob's answer, or None."""
-    request = Request(service="sagemaker", operation="DescribeTransformJob", params={"TransformJobName": name})
+    request = sagemaker("DescribeTransformJob", TransformJobName=name)
     return lookup(call, request)
 
 
 def stop(name: str) -> Request:
-    return Request(service="sagemaker", operation="StopTransformJob", params={"TransformJobName": name})
+    return sagemaker("StopTransformJob", TransformJobName=name)
 
 
 def answers(settings: Settings, name: str, pictures: Iterable[str], call: Call) -> tuple[tuple[Answer, ...], list[str]]:
     """The answers that a job left, in the pictures' order, and the pictures that have none."""
     found, missing = [], []
     prefix = output(settings, name).removeprefix(f"s3://{settings.bucket}/")
-    listing = Request(service="s3", operation="ListObjectsV2", params={"Bucket": settings.bucket, "Prefix": prefix})
+    listing = s3("ListObjectsV2", Bucket=settings.bucket, Prefix=prefix)
     objects = pages(call, listing, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
     there = {each["Key"].removeprefix(prefix) for each in objects}
     for picture in sorted(pictures):
@@ -108,7 +109,7 @@ def answers(settings: Settings, name: str, pictures: Iterable[str], call: Call) 
             missing.append(picture)
             continue
         asked = {"Bucket": settings.bucket, "Key": f"{prefix}{picture}.out"}
-        text = call(Request(service="s3", operation="GetObject", params=asked))["Body"].read()
+        text = call(s3("GetObject", **asked))["Body"].read()
         found.append(answer(picture, text))
     return tuple(found), missing
 

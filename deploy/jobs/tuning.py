@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from contract import metrics
+from deploy.aws import requests
 from deploy.aws.client import lookup, pages
+from deploy.aws.tags import tag_list
 from deploy.config.section import unknown
 from deploy.config.settings import Settings
 from deploy.config.training import Range, Tuning
@@ -17,7 +19,6 @@ from deploy.errors import SettingsError
 from deploy.jobs import sagemaker
 from deploy.jobs.hyperparameters import KINDS, fits
 from deploy.jobs.request import JobRequest, text
-from deploy.planning.resource import tag_list
 from deploy.values import Call, Request, content_hash
 
 LONGEST = 32  # of a tuning job's name
@@ -133,7 +134,7 @@ def create(settings: Settings, job: JobRequest, name: str) -> Request:
         "Tags": tag_list(job.tags),
         **_warm_start(settings.tuning.warm_start),
     }
-    return Request(service="sagemaker", operation="CreateHyperParameterTuningJob", params=params)
+    return requests.sagemaker("CreateHyperParameterTuningJob", **params)
 
 
 def _config(tuning: Tuning) -> dict[str, Any]:
@@ -180,11 +181,11 @@ def _warm_start(parent: str) -> dict[str, Any]:
 
 def describe(name: str, call: Call) -> Mapping[str, Any] | None:
     """DescribeHyperParameterTuningJob's answer, or None."""
-    return lookup(call, Request(service="sagemaker", operation="DescribeHyperParameterTuningJob", params={NAME: name}))
+    return lookup(call, requests.sagemaker("DescribeHyperParameterTuningJob", **{NAME: name}))
 
 
 def stop(name: str) -> Request:
-    return Request(service="sagemaker", operation="StopHyperParameterTuningJob", params={NAME: name})
+    return requests.sagemaker("StopHyperParameterTuningJob", **{NAME: name})
 
 
 def running(settings: Settings) -> Request:
@@ -195,13 +196,13 @@ def running(settings: Settings) -> Request:
         "SortBy": "CreationTime",
         "SortOrder": "Descending",
     }
-    return Request(service="sagemaker", operation="ListHyperParameterTuningJobs", params=params)
+    return requests.sagemaker("ListHyperParameterTuningJobs", **params)
 
 
 def trials(name: str, tuning: Tuning, call: Call) -> tuple[Trial, ...]:
     """A tuning job's trials, the best first."""
     params = {NAME: name, "MaxResults": 100}
-    request = Request(service="sagemaker", operation="ListTrainingJobsForHyperParameterTuningJob", params=params)
+    request = requests.sagemaker("ListTrainingJobsForHyperParameterTuningJob", **params)
     found = (trial(each) for each in pages(call, request, items="TrainingJobSummaries"))
     return ranked(found, maximise=tuning.direction == "Maximize")
 

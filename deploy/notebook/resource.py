@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import sagemaker
+from deploy.aws.tags import sagemaker_tags, tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.iam.policies.notebook import instance_name
 from deploy.notebook.lifecycle import on_start
-from deploy.planning.resource import Kind, delete, listing, require_ours, sagemaker_tags, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
 from deploy.values import Call, Ref, Request, State, Step, Wait, differences
 
 PLATFORM = "notebook-al2023-v1"  # Amazon Linux 2023 with JupyterLab 4
@@ -59,7 +61,7 @@ class LifecycleConfig:
         return delete(self.address, self._ask("DeleteNotebookInstanceLifecycleConfig"))
 
     def _ask(self, operation: str, **params: Any) -> Request:
-        return _sagemaker(operation, NotebookInstanceLifecycleConfigName=self.name, **params)
+        return sagemaker(operation, NotebookInstanceLifecycleConfigName=self.name, **params)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +146,7 @@ class NotebookInstance:
         )
 
     def ask(self, operation: str, **params: Any) -> Request:
-        return _sagemaker(operation, NotebookInstanceName=self.name, **params)
+        return sagemaker(operation, NotebookInstanceName=self.name, **params)
 
     def _create(self) -> Request:
         return self.ask(
@@ -178,11 +180,7 @@ def notebook(settings: Settings) -> tuple[LifecycleConfig, NotebookInstance]:
 
 
 def _tags(arn: str, call: Call) -> dict[str, str]:
-    return tags_of(call(_sagemaker("ListTags", ResourceArn=arn)).get("Tags", ()))
-
-
-def _sagemaker(operation: str, **params: Any) -> Request:
-    return Request(service="sagemaker", operation=operation, params=params)
+    return tags_of(call(sagemaker("ListTags", ResourceArn=arn)).get("Tags", ()))
 
 
 def _instance(name: str, settings: Settings) -> NotebookInstance:
@@ -191,7 +189,7 @@ def _instance(name: str, settings: Settings) -> NotebookInstance:
 
 
 def _state(name: str, _: Settings, call: Call) -> str:
-    answer = lookup(call, _sagemaker("DescribeNotebookInstance", NotebookInstanceName=name)) or {}
+    answer = lookup(call, sagemaker("DescribeNotebookInstance", NotebookInstanceName=name)) or {}
     return str(answer.get("NotebookInstanceStatus", "gone"))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deploy.aws.client import Clock, is_missing
+from deploy.aws.requests import s3
 from deploy.errors import AwsError, DeployError
 from deploy.values import Act, Call, Check, Empty, Plan, Ref, Request, Step, Wait
 
@@ -155,11 +156,9 @@ def emptying(bucket: str, call: Call) -> Iterator[Request]:
     """The requests that delete every version of every object, a thousand at a time."""
     params = {"Bucket": bucket}
     while True:
-        answer = call(Request(service="s3", operation="ListObjectVersions", params=params))
+        answer = call(s3("ListObjectVersions", **params))
         found = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
         if not found:
             return
         objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-        yield Request(
-            service="s3", operation="DeleteObjects", params={**params, "Delete": {"Objects": objects, "Quiet": True}}
-        )
+        yield s3("DeleteObjects", **params, Delete={"Objects": objects, "Quiet": True})

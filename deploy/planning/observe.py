@@ -1,26 +1,13 @@
-"""Looks at AWS: a snapshot of the resources that should be, and the inventory of everything that is the stage's."""
+"""Reads the desired resources as they are on AWS now: the snapshot that planning compares with."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, Resource, is_ours
-from deploy.stage.kinds import KINDS
-from deploy.values import Call, Snapshot, State
+from deploy.planning.resource import Resource
+from deploy.values import Call, Snapshot
 
 
 def observe(resources: Iterable[Resource], call: Call) -> Snapshot:
     """What is there of each resource, by address."""
     return {resource.address: resource.read(call) for resource in resources}
-
-
-def inventory(settings: Settings, call: Call, kinds: Iterable[Kind] = KINDS) -> dict[str, State]:
-    """Everything that carries the stage's tags, by address, in the order in which it may be deleted."""
-    found: dict[str, State] = {}
-    for kind in kinds:
-        for name in kind.names(settings, call):
-            tags = kind.tags(name, settings, call)
-            if is_ours(tags, settings.tags):
-                found[f"{kind.name}/{name}"] = State(tags=tags)
-    return found

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from deploy.aws.client import lookup, pages
+from deploy.aws.client import pages
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.values import Act, Call, Request, State, Step
@@ -67,25 +67,6 @@ def listing(
                 yield name
 
     return names
-
-
-def sagemaker_tags(kind: str) -> Callable[[str, Settings, Call], dict[str, str]]:
-    """Reads the tags of a thing of SageMaker; in its ARNs names are in lower case."""
-
-    def read(name: str, settings: Settings, call: Call) -> dict[str, str]:
-        arn = settings.arn("sagemaker", f"{kind}/{name.lower()}")
-        request = Request(service="sagemaker", operation="ListTags", params={"ResourceArn": arn})
-        return tags_of((lookup(call, request) or {}).get("Tags", ()))
-
-    return read
-
-
-def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
-
-
-def tags_of(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    return {str(item["Key"]): str(item["Value"]) for item in items}
 
 
 def is_ours(found: Mapping[str, str], tags: Mapping[str, str]) -> bool:

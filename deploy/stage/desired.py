@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from deploy.config.settings import Settings
 from deploy.endpoints.resources import Serving, endpoint
-from deploy.endpoints.scaling import function_targets
 from deploy.function.alias import alias
 from deploy.function.concurrency import concurrency
 from deploy.function.function import function
 from deploy.function.function_url import function_url
+from deploy.function.scaling import function_targets
 from deploy.iam.deployer_role import deployer_role
 from deploy.iam.role import endpoint_role, function_role, training_role
 from deploy.planning.resource import Resource

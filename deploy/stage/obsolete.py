@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from deploy.autoscaling.variants import describe_config
 from deploy.config.settings import Settings
-from deploy.endpoints.endpoint_config import ENDPOINT_TAG, describe_config, named
+from deploy.endpoints.endpoint_config import ENDPOINT_TAG, named
 from deploy.endpoints.history import history
-from deploy.planning.observe import inventory
+from deploy.stage.inventory import inventory
 from deploy.stage.kinds import BY_NAME, KINDS
 from deploy.values import Call, State, Step
 

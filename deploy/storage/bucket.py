@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup
+from deploy.aws.requests import s3
+from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.errors import AwsError
-from deploy.planning.resource import Kind, delete, require_ours, tag_list, tags_of, unchanged
+from deploy.planning.resource import Kind, delete, require_ours, unchanged
 from deploy.values import Act, Call, Empty, Request, State, Step, differences
 
 BLOCK = {
@@ -124,7 +126,7 @@ class Bucket:
         }
 
     def _s3(self, operation: str, **params: Any) -> Request:
-        return Request(service="s3", operation=operation, params={"Bucket": self.name, **params})
+        return s3(operation, Bucket=self.name, **params)
 
     def _ask(self, call: Call, operation: str) -> dict[str, Any]:
         """The answer, or nothing where that side of the bucket was never set (each has its own NoSuch… code)."""
@@ -151,13 +153,13 @@ def bucket(settings: Settings) -> Bucket:
 def _names(settings: Settings, call: Call) -> list[str]:
     """The stage has one bucket, of a known name: nobody needs the right to list all buckets for it."""
     name = settings.bucket
-    found = lookup(call, Request(service="s3", operation="HeadBucket", params={"Bucket": name}))
+    found = lookup(call, s3("HeadBucket", Bucket=name))
     return [] if found is None else [name]
 
 
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
     try:
-        tagging = call(Request(service="s3", operation="GetBucketTagging", params={"Bucket": name}))
+        tagging = call(s3("GetBucketTagging", Bucket=name))
     except AwsError as error:
         if error.code in ("NoSuchTagSet", "NoSuchBucket"):
             return {}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.aws.client import pages
+from deploy.aws.requests import s3
 from deploy.aws.s3_upload import etag, finished, parts, upload
 from deploy.errors import DataError
 from deploy.values import Call, Request, content_hash
@@ -95,7 +96,7 @@ def compare(local: Mapping[str, str], there: Mapping[str, str]) -> Difference:
 
 def listing(call: Call, *, bucket: str, prefix: str) -> dict[str, str]:
     """What lies under a prefix: name relative to it → ETag, which in our buckets names the content (upload.etag)."""
-    request = Request(service="s3", operation="ListObjectsV2", params={"Bucket": bucket, "Prefix": prefix})
+    request = s3("ListObjectsV2", Bucket=bucket, Prefix=prefix)
     found = pages(call, request, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
     return {item["Key"].removeprefix(prefix): item["ETag"].strip('"') for item in found}
 
@@ -113,7 +114,7 @@ def digest(path: Path) -> str:
 
 def deletion(bucket: str, keys: list[str]) -> Request:
     objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
-    return Request(service="s3", operation="DeleteObjects", params={"Bucket": bucket, "Delete": objects})
+    return s3("DeleteObjects", Bucket=bucket, Delete=objects)
 
 
 @dataclass(kw_only=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.aws.client import lookup, pages
+from deploy.aws.requests import logs
 from deploy.config.settings import Settings
 from deploy.planning.resource import Kind, delete, require_ours, unchanged
-from deploy.values import Act, Call, Request, State, Step, differences
+from deploy.values import Act, Call, State, Step, differences
 
 ENDPOINTS = "/aws/sagemaker/Endpoints/"
 FUNCTIONS = "/aws/lambda/"
@@ -36,7 +37,7 @@ class LogGroup:
         return {"retention_days": self.retention_days}
 
     def read(self, call: Call) -> State | None:
-        request = _logs("DescribeLogGroups", logGroupNamePrefix=self.name)
+        request = logs("DescribeLogGroups", logGroupNamePrefix=self.name)
         groups = pages(call, request, items="logGroups", token=("nextToken", "nextToken"))
         found = next((group for group in groups if group["logGroupName"] == self.name), None)
         if found is None:
@@ -45,16 +46,16 @@ class LogGroup:
 
     def plan(self, seen: State | None) -> Step:
         """A group without any tags was made by the service, for something that is ours: it is taken over."""
-        retain = _logs("PutRetentionPolicy", logGroupName=self.name, retentionInDays=self.retention_days)
+        retain = logs("PutRetentionPolicy", logGroupName=self.name, retentionInDays=self.retention_days)
         if seen is None:
-            create = _logs("CreateLogGroup", logGroupName=self.name, tags=dict(self.tags))
+            create = logs("CreateLogGroup", logGroupName=self.name, tags=dict(self.tags))
             return Step(action="create", address=self.address, reason="does not exist", acts=(create, retain))
         if seen.tags:
             require_ours(self.address, seen, self.tags)
         changes = differences(seen.fields, self.desired())
         if not changes and seen.tags:
             return unchanged(self.address)
-        acts: list[Act] = [] if seen.tags else [_logs("TagResource", resourceArn=self.arn, tags=dict(self.tags))]
+        acts: list[Act] = [] if seen.tags else [logs("TagResource", resourceArn=self.arn, tags=dict(self.tags))]
         acts += [retain] if changes else []
         reason = "differs" if seen.tags else "was made by the service, without tags"
         shorter = changes and (seen.fields["retention_days"] or 10**6) > self.retention_days
@@ -64,7 +65,7 @@ class LogGroup:
         )
 
     def remove(self) -> Step:
-        return delete(self.address, _logs("DeleteLogGroup", logGroupName=self.name), touches="all lines in it")
+        return delete(self.address, logs("DeleteLogGroup", logGroupName=self.name), touches="all lines in it")
 
 
 def log_group(settings: Settings, name: str) -> LogGroup:
@@ -89,7 +90,7 @@ def ec2_group(settings: Settings) -> LogGroup:
 def _names(settings: Settings, call: Call) -> Iterator[str]:
     """Groups whose names can be the stage's."""
     for start in (f"{FUNCTIONS}{settings.prefix}", f"{ENDPOINTS}{settings.prefix}", f"/kennel/{settings.prefix}/"):
-        request = _logs("DescribeLogGroups", logGroupNamePrefix=start)
+        request = logs("DescribeLogGroups", logGroupNamePrefix=start)
         for group in pages(call, request, items="logGroups", token=("nextToken", "nextToken")):
             name = str(group["logGroupName"])
             if start.endswith("/") or name == start or name.startswith(f"{start}-"):
@@ -97,17 +98,13 @@ def _names(settings: Settings, call: Call) -> Iterator[str]:
 
 
 def _tags_of(arn: str, call: Call) -> dict[str, str]:
-    return dict((lookup(call, _logs("ListTagsForResource", resourceArn=arn)) or {}).get("tags", {}))
+    return dict((lookup(call, logs("ListTagsForResource", resourceArn=arn)) or {}).get("tags", {}))
 
 
 def _state(name: str, _: Settings, call: Call) -> str:
-    groups = call(_logs("DescribeLogGroups", logGroupNamePrefix=name))["logGroups"]
+    groups = call(logs("DescribeLogGroups", logGroupNamePrefix=name))["logGroups"]
     days = next((each.get("retentionInDays") for each in groups if each["logGroupName"] == name), None)
     return f"kept {days} days" if days else "kept for ever"
-
-
-def _logs(operation: str, **params: Any) -> Request:
-    return Request(service="logs", operation=operation, params=params)
 
 
 KIND = Kind(

@@ -12,7 +12,7 @@ from localcloud.awslambda.emulator import Outcome
 from localcloud.awslambda.functions import Function, Functions, Release
 from localcloud.awslambda.metrics import FunctionMetrics
 from localcloud.errors import ApiError
-from localcloud.sagemaker.hosting.traffic import choose_variant
+from localcloud.weighted import choose_variant
 
 SYNC_LIMIT = 6_291_456
 ASYNC_LIMIT = 1_048_576

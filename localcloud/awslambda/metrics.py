@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from localcloud.awslambda.functions import Function
+from localcloud.cloudwatch.meter import Meter
 from localcloud.cloudwatch.metrics import Datum, metric, summary
-from localcloud.sagemaker.hosting.metrics import Meter
 
 NAMESPACE = "AWS/Lambda"
 

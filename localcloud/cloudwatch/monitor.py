@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from localcloud.cloud import Cloud
 from localcloud.cloudwatch.alarms import Alarm, Alarms, State, verdict
 from localcloud.cloudwatch.metrics import Metrics
 from localcloud.gateway.service import Service
@@ -64,14 +64,13 @@ def reason(alarm: Alarm, values: list[float | None]) -> str:
     )
 
 
-def service(cloud: Cloud, *acts: Callable[[float], None]) -> Service:
-    """The loop as a room: it answers nothing, and ends with localcloud."""
+def service(monitor: Monitor, now: Callable[[], datetime]) -> Service:
+    """The monitor's loop, as a Service without operations that stops when localcloud closes."""
     threads = Threads()
-    monitor = Monitor(metrics=cloud.metrics, alarms=cloud.alarms, scale=cloud.minute / 60, acts=acts)
 
-    def beat() -> None:
-        while not threads.closing.wait(cloud.minute / TICKS):
-            monitor.tick(cloud.now().timestamp())
+    def run() -> None:
+        while not threads.closing.wait(60 * monitor.scale / TICKS):
+            monitor.tick(now().timestamp())
 
-    threads.spawn(beat)
+    threads.spawn(run)
     return Service(name="cloudwatch", handlers={}, close=threads.close)

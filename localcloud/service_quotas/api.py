@@ -2,13 +2,13 @@
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
-from localcloud.service_quotas.limits import Quota, catalogue
+from localcloud.service_quotas.limits import Quota, Quotas, catalogue
 
 PAGE = 100
 SERVICES = {"sagemaker": "Amazon SageMaker", "ec2": "Amazon Elastic Compute Cloud (Amazon EC2)", "lambda": "AWS Lambda"}
@@ -18,8 +18,8 @@ OPEN = ("PENDING", "CASE_OPENED")
 class ServiceQuotas:
     """The quotas of one account, and the requests for higher ones. Nobody decides on those but a local route."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, quotas: Quotas, *, arn: Callable[[str, str], str], now: Callable[[], datetime]) -> None:
+        self._quotas, self._arn, self._now = quotas, arn, now
         self._requests: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -43,7 +43,7 @@ class ServiceQuotas:
 
     def list(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """ListServiceQuotas, a page at a time (the token is the offset)."""
-        return self._page(self._cloud.quotas.all(_known(params["ServiceCode"])), params)
+        return self._page(self._quotas.all(_known(params["ServiceCode"])), params)
 
     def defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
         service = _known(params["ServiceCode"])
@@ -68,7 +68,7 @@ class ServiceQuotas:
                 )
             told = self._told(quota)
             kept = {name: told[name] for name in ("ServiceCode", "ServiceName", "QuotaCode", "QuotaName", "QuotaArn")}
-            now, number = self._cloud.now(), uuid.uuid4().hex
+            now, number = self._now(), uuid.uuid4().hex
             asked = {"Id": number, "DesiredValue": params["DesiredValue"], "Status": "PENDING", "Created": now}
             self._requests[number] = {**kept, **asked, "LastUpdated": now}
         return {"RequestedQuota": self._requests[number]}
@@ -85,8 +85,8 @@ class ServiceQuotas:
     def approve(self, labels: Mapping[str, Any]) -> dict[str, Any]:
         """What AWS's support does in hours or days: grants a request."""
         asked = self._request(labels["id"])
-        asked |= {"Status": "APPROVED", "LastUpdated": self._cloud.now()}
-        self._cloud.quotas.given[asked["QuotaCode"]] = asked["DesiredValue"]
+        asked |= {"Status": "APPROVED", "LastUpdated": self._now()}
+        self._quotas.given[asked["QuotaCode"]] = asked["DesiredValue"]
         return {"approved": asked["QuotaName"]}
 
     def _request(self, number: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class ServiceQuotas:
         return self._requests[number]
 
     def _find(self, params: Mapping[str, Any]) -> Quota:
-        for quota in self._cloud.quotas.all(_known(params["ServiceCode"])):
+        for quota in self._quotas.all(_known(params["ServiceCode"])):
             if quota.code == params["QuotaCode"]:
                 return quota
         raise ApiError("NoSuchResourceException", "The request failed because the specified quota does not exist.")
@@ -110,7 +110,7 @@ class ServiceQuotas:
         return {
             "ServiceCode": quota.service,
             "ServiceName": SERVICES[quota.service],
-            "QuotaArn": self._cloud.arn("servicequotas", f"{quota.service}/{quota.code}"),
+            "QuotaArn": self._arn("servicequotas", f"{quota.service}/{quota.code}"),
             "QuotaCode": quota.code,
             "QuotaName": quota.name,
             "Value": quota.value,
@@ -120,9 +120,9 @@ class ServiceQuotas:
         }
 
 
-def service(cloud: Cloud) -> Service:
-    """The room, ready for the server."""
-    return ServiceQuotas(cloud).service()
+def service(quotas: Quotas, *, arn: Callable[[str, str], str], now: Callable[[], datetime]) -> Service:
+    """Service Quotas for the server. `arn` makes an ARN of a service and a resource."""
+    return ServiceQuotas(quotas, arn=arn, now=now).service()
 
 
 def price_list() -> Service:

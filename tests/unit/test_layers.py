@@ -1,15 +1,15 @@
-"""The layers of DESIGN.md: which room may import which, read from the sources."""
+"""Which package may import which, read from the sources: at the top level, and inside deploy, localcloud and train."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROOMS = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter")
+PACKAGES = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter")
 ALLOWED: dict[str, set[str]] = {
     "contract": set(),
     "train": {"contract"},
@@ -21,11 +21,90 @@ ALLOWED: dict[str, set[str]] = {
 }
 TORCH = {"torch", "torchvision"}
 PURE = ("deploy/values.py", "deploy/planning/plan.py", "deploy/images/recipe.py", "train/host/launch.py")
-DOORS = {"socket", "subprocess", "boto3", "botocore", "docker", "requests", "http", "urllib"}
+IO_MODULES = {"socket", "subprocess", "boto3", "botocore", "docker", "requests", "http", "urllib"}
+
+# Inside a package: each subpackage, and each module that stands beside subpackages, with what it may import of the
+# same package. From the bottom up: a line imports only what stands above it. `iam` means all of iam's lines above, `*`
+# all lines above.
+INSIDE: dict[str, dict[str, str]] = {
+    "deploy": {
+        "console": "",
+        "errors": "",
+        "values": "",
+        "config": "errors",
+        "iam.document": "errors",
+        "aws": "config errors values",
+        "iam.statements": "config iam.document",
+        "audit": "aws errors values",
+        "iam.policies": "config iam.document iam.statements",
+        "planning": "aws config errors values",
+        "autoscaling": "aws config planning values",
+        "iam.instance_profile": "aws config planning values",
+        "iam.managed_policy": "aws config iam.document planning values",
+        "iam.role": "aws config iam.document iam.policies planning values",
+        "images": "aws config errors planning values",
+        "notebook": "aws config errors iam.policies planning values",
+        "storage": "aws config errors planning values",
+        "function": "autoscaling aws config errors planning values",
+        "iam.deployer_role": "aws config iam.document iam.managed_policy iam.policies iam.role planning values",
+        "session": "aws config console errors images planning storage values",
+        "jobs": "aws config errors iam.instance_profile iam.role images planning session storage values",
+        "costs": "aws config errors jobs session values",
+        "endpoints": "autoscaling aws config errors images jobs planning values",
+        "diagnosis": "aws config costs errors images jobs values",
+        "stage": "autoscaling config endpoints function iam images jobs notebook planning storage values",
+        "commands": "*",
+    },
+    "localcloud": {
+        "ec2.machine": "",
+        "ec2.metadata": "",
+        "ec2.records": "",
+        "errors": "",
+        "s3": "",
+        "threads": "",
+        "weighted": "",
+        "containers": "errors",
+        "gateway": "errors",
+        "iam": "errors",
+        "sagemaker.s3_input": "errors s3",
+        "state": "errors",
+        "cloudwatch": "gateway s3 threads",
+        "daemon": "containers errors state",
+        "ec2.tools": "containers errors",
+        "ecr": "containers errors gateway",
+        "service_quotas": "errors gateway",
+        "tags": "gateway",
+        "cloud": "cloudwatch containers ecr iam s3 service_quotas tags",
+        "applicationautoscaling": "cloud cloudwatch errors gateway s3",
+        "awslambda": "cloud cloudwatch containers errors gateway iam threads weighted",
+        "ec2.instances": "cloud cloudwatch containers ec2.metadata ec2.records ec2.tools errors gateway iam threads",
+        "sagemaker.notebooks": "cloud errors gateway iam threads",
+        "sagemaker.records": "cloud errors s3",
+        "sagemaker.training": "cloud cloudwatch containers errors gateway iam s3 sagemaker.s3_input",
+        "sagemaker.hosting": "cloud cloudwatch containers errors iam s3 sagemaker.records service_quotas weighted",
+        "sagemaker.tuning": "cloud errors gateway iam sagemaker.records sagemaker.training threads",
+        "sagemaker.transform": "cloud containers errors gateway s3 sagemaker",
+        "sagemaker.services": "cloud gateway s3 sagemaker threads",
+        "services": "*",
+        "__main__": "*",
+    },
+    "train": {
+        "config": "",
+        "pictures": "",
+        "host": "config",
+        "learning": "config pictures",
+        "reporting": "pictures",
+        "run": "config host",
+        "__main__": "config host learning pictures run",
+        "job": "config learning pictures reporting run",
+        "packaging": "job learning pictures reporting",
+        "worker": "config host job learning packaging pictures run",
+    },
+}
 
 
-def modules(room: str) -> list[Path]:
-    return sorted(path for path in (REPOSITORY / room).rglob("*.py") if "__pycache__" not in path.parts)
+def modules(package: str) -> list[Path]:
+    return sorted(path for path in (REPOSITORY / package).rglob("*.py") if "__pycache__" not in path.parts)
 
 
 def imported(source: str) -> Iterator[str]:
@@ -39,21 +118,21 @@ def imported(source: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def breaches(room: str, source: str) -> list[str]:
-    """Imports of other rooms that `room` has no right to, and relative ones, which hide where they lead."""
+def breaches(package: str, source: str) -> list[str]:
+    """Imports of other packages that `package` may not import, and relative ones, which hide where they lead."""
     found = []
     for name in imported(source):
         top = name.split(".")[0]
-        foreign = top in (*ROOMS, "tasks", "cli", "tests", "benchmarks") and top != room
-        allowed = any(name == right or name.startswith(f"{right}.") for right in ALLOWED[room])
+        foreign = top in (*PACKAGES, "tasks", "cli", "tests", "benchmarks") and top != package
+        allowed = any(name == right or name.startswith(f"{right}.") for right in ALLOWED[package])
         if name.startswith(".") or (foreign and not allowed):
             found.append(name)
     return found
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
-    found = {path.name: breaches(room, path.read_text(encoding="utf-8")) for path in modules(room)}
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_the_packages_below_it(package: str) -> None:
+    found = {path.name: breaches(package, path.read_text(encoding="utf-8")) for path in modules(package)}
     assert {name: names for name, names in found.items() if names} == {}
 
 
@@ -65,9 +144,11 @@ def test_the_rule_sees_a_breach() -> None:
     assert breaches("serve", "from . import app") == ["."]
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room not in ("train", "contract")])
-def test_torch_stays_in_training_and_the_contract(room: str) -> None:
-    found = {path.name for path in modules(room) for name in imported(path.read_text()) if name.split(".")[0] in TORCH}
+@pytest.mark.parametrize("package", [name for name in PACKAGES if name not in ("train", "contract")])
+def test_torch_stays_in_training_and_the_contract(package: str) -> None:
+    found = {
+        path.name for path in modules(package) for name in imported(path.read_text()) if name.split(".")[0] in TORCH
+    }
     assert found == set()
 
 
@@ -79,11 +160,72 @@ def test_in_the_contract_only_models_imports_torch() -> None:
 
 
 @pytest.mark.parametrize("module", PURE)
-def test_pure_modules_open_no_door(module: str) -> None:
+def test_pure_modules_import_no_io(module: str) -> None:
     found = {name.split(".")[0] for name in imported((REPOSITORY / module).read_text(encoding="utf-8"))}
-    assert found & DOORS == set()
+    assert found & IO_MODULES == set()
 
 
 def test_one_module_of_deploy_talks_to_aws() -> None:
     users = {path.name for path in modules("deploy") for name in imported(path.read_text()) if name.startswith("boto3")}
     assert users <= {"client.py"}
+
+
+def unit(module: str) -> str:
+    """The line of INSIDE that a module belongs to: its package, or itself where its folder has subpackages."""
+    parts = module.split(".")
+    for count in range(len(parts), 0, -1):
+        path = REPOSITORY.joinpath(*parts[:count])
+        if path.with_suffix(".py").is_file():
+            stands_beside_packages = any((each / "__init__.py").is_file() for each in path.parent.iterdir())
+            return ".".join(parts[1 : count if stands_beside_packages else count - 1])
+        if (path / "__init__.py").is_file():
+            return ".".join(parts[1:count])
+    raise AssertionError(f"{module} is not there")
+
+
+def layers(lines: Mapping[str, str]) -> dict[str, set[str]]:
+    """What each line allows, with `*` and the names of whole packages spelled out. Raises ValueError."""
+    allowed: dict[str, set[str]] = {}
+    for own, names in lines.items():
+        allowed[own] = set(allowed) if names == "*" else set()
+        for name in names.split() if names != "*" else ():
+            meant = {above for above in allowed if above == name or above.startswith(f"{name}.")} - {own}
+            if not meant:
+                raise ValueError(f"{own}: no line above it is {name}")
+            allowed[own] |= meant
+    return allowed
+
+
+def inside(package: str) -> dict[str, set[str]]:
+    """What each line of INSIDE really imports."""
+    found: dict[str, set[str]] = {}
+    for path in modules(package):
+        if path.name == "__init__.py":
+            continue
+        own = unit(".".join(path.relative_to(REPOSITORY).with_suffix("").parts))
+        names = [name for name in imported(path.read_text(encoding="utf-8")) if name.startswith(f"{package}.")]
+        found.setdefault(own, set()).update(unit(name) for name in names)
+    return {own: names - {own} for own, names in found.items()}
+
+
+@pytest.mark.parametrize("package", INSIDE)
+def test_inside_a_package_each_imports_only_what_its_line_allows(package: str) -> None:
+    allowed = layers(INSIDE[package])
+    found = inside(package)
+    assert found.keys() == allowed.keys()
+    assert {own: names - allowed[own] for own, names in found.items() if names - allowed[own]} == {}
+
+
+def test_a_line_allows_no_circle_because_it_names_lines_above_it() -> None:
+    assert layers({"a": "", "b.x": "a", "b.y": "", "c": "b", "d": "*"}) == {
+        "a": set(), "b.x": {"a"}, "b.y": set(), "c": {"b.x", "b.y"}, "d": {"a", "b.x", "b.y", "c"}
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="b: no line above it is c"):
+        layers({"b": "c", "c": "b"})
+
+
+def test_a_module_beside_packages_is_a_line_of_its_own() -> None:
+    assert unit("deploy.iam.role.training_role") == "iam.role"
+    assert unit("deploy.iam.policies.deployer") == "iam.policies"
+    assert unit("deploy.endpoints.alarm.KIND") == "endpoints"
+    assert unit("localcloud.sagemaker.training.api") == "sagemaker.training"

@@ -9,12 +9,13 @@ from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.containers.engine import EngineError
-from localcloud.sagemaker.hosting.configs import Catalogue, Params, invalid, page
+from localcloud.sagemaker.hosting.configs import Catalogue
 from localcloud.sagemaker.hosting.fleet import Endpoint, Fleet, Variant
 from localcloud.sagemaker.hosting.instances import Host, Recipe, StartError, each_at_once
 from localcloud.sagemaker.hosting.scaled_variants import require_released
 from localcloud.sagemaker.hosting.summaries import described, planned
 from localcloud.sagemaker.hosting.traffic import Share, initial_share, traffic_steps, updated_shares
+from localcloud.sagemaker.records import Params, invalid, page
 from localcloud.service_quotas.limits import endpoint_use, require_variants
 
 WATCH_SECONDS = 3.0

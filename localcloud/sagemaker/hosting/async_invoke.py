@@ -17,10 +17,10 @@ from localcloud.errors import ApiError
 from localcloud.s3 import Location, location
 from localcloud.sagemaker.hosting.api import Endpoints
 from localcloud.sagemaker.hosting.async_metrics import Queued, measured
-from localcloud.sagemaker.hosting.configs import Params, s3
 from localcloud.sagemaker.hosting.fleet import Endpoint, Variant
 from localcloud.sagemaker.hosting.instances import Instance
 from localcloud.sagemaker.hosting.invoke import headers_of, model_error, told
+from localcloud.sagemaker.records import Params, s3
 
 CONCURRENCY = 4  # where the configuration says nothing, SageMaker chooses itself
 TIMEOUT_S, QUEUED_S = 900, 21_600

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from localcloud.sagemaker.hosting.configs import Params
 from localcloud.sagemaker.hosting.instances import Host, Instance, Recipe, StartError, each_at_once
-from localcloud.sagemaker.hosting.traffic import Share, choose_instance, choose_variant
+from localcloud.sagemaker.hosting.traffic import Share, choose_instance
+from localcloud.sagemaker.records import Params
+from localcloud.weighted import choose_variant
 
 
 @dataclass(kw_only=True)

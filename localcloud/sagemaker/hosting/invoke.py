@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloud import Cloud
+from localcloud.cloudwatch.meter import Answered
 from localcloud.containers.http import BrokenError, Reply, TimedOutError, UnreachableError
 from localcloud.errors import ApiError
 from localcloud.sagemaker.hosting.api import Endpoints
-from localcloud.sagemaker.hosting.configs import Params
 from localcloud.sagemaker.hosting.fleet import Endpoint, Variant
 from localcloud.sagemaker.hosting.instances import Instance
-from localcloud.sagemaker.hosting.metrics import Answered, EndpointMetrics
+from localcloud.sagemaker.hosting.metrics import EndpointMetrics
+from localcloud.sagemaker.records import Params
 
 MODEL_SECONDS = 60.0
 BODY_LIMIT = 6_291_456

@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.s3 import client
-from localcloud.sagemaker.hosting.configs import invalid
+from localcloud.sagemaker.records import invalid
 
 
 def require_released(

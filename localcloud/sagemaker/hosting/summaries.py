@@ -1,8 +1,8 @@
 """A variant as DescribeEndpoint shows it."""
 
-from localcloud.sagemaker.hosting.configs import Params
 from localcloud.sagemaker.hosting.fleet import Variant
 from localcloud.sagemaker.hosting.traffic import Share
+from localcloud.sagemaker.records import Params
 
 
 def described(variant: Variant) -> Params:

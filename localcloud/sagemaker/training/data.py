@@ -10,7 +10,8 @@ from pathlib import Path
 
 from localcloud.errors import ApiError
 from localcloud.s3 import Found, Location, Objects, each
-from localcloud.sagemaker.training.request import Channel, assign, manifest_keys, relative
+from localcloud.sagemaker.s3_input import manifest_keys, relative
+from localcloud.sagemaker.training.request import Channel, assign
 
 
 @dataclass(frozen=True, kw_only=True)

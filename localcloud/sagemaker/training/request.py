@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from localcloud.errors import ApiError
 from localcloud.s3 import Found, Location, location
+from localcloud.sagemaker.s3_input import relative
 
 MAX_RUNTIME = 86_400  # CONTRACTS 17: a day unless the request says
 MAX_RUNTIME_LIMIT = 28 * 86_400
@@ -232,34 +232,6 @@ def assign(channel: Channel, found: Sequence[Found], host: int, host_count: int)
     if channel.distribution == "ShardedByS3Key":
         keys = keys[host::host_count]
     return {key: relative(channel.source.key, key) for key in keys}
-
-
-def relative(prefix: str, key: str) -> str:
-    """A key's path below a prefix: below the folder when the prefix is one, else below the prefix's parent.
-
-    Raises ApiError for a key that would leave the folder.
-    """
-    if prefix.endswith("/") or not prefix:
-        below = key[len(prefix) :]
-    elif key.startswith(prefix + "/"):
-        below = key[len(prefix) + 1 :]
-    else:
-        below = key[prefix.rfind("/") + 1 :]
-    path = PurePosixPath(below.lstrip("/"))
-    if ".." in path.parts or not path.parts:
-        raise ApiError("ValidationException", f"S3 key {key} has no safe path below {prefix}")
-    return str(path)
-
-
-def manifest_keys(text: bytes, channel: str) -> tuple[Location, list[str]]:
-    """A ManifestFile's prefix and the relative keys that it lists. Raises ApiError when it is none."""
-    try:
-        first, *rest = json.loads(text)
-        return location(first["prefix"]), [str(entry) for entry in rest]
-    except (ValueError, KeyError, TypeError):
-        raise ApiError(
-            "ValidationException", f'Channel {channel}: a manifest is [{{"prefix": "s3://…"}}, "key", …]'
-        ) from None
 
 
 def failure_reason(text: str, exit_code: int, *, out_of_memory: bool = False) -> str:

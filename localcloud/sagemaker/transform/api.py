@@ -9,8 +9,9 @@ from typing import Any
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
-from localcloud.sagemaker.hosting.configs import Catalogue, Params, invalid, page, s3
+from localcloud.sagemaker.hosting.configs import Catalogue
 from localcloud.sagemaker.hosting.instances import Host
+from localcloud.sagemaker.records import Params, invalid, page, s3
 from localcloud.sagemaker.transform import request as plan
 from localcloud.sagemaker.transform.job import ENDED, TransformRun
 

@@ -21,7 +21,7 @@ from localcloud.containers.http import BrokenError, TimedOutError, UnreachableEr
 from localcloud.errors import ApiError
 from localcloud.s3 import Location, location
 from localcloud.sagemaker.hosting.instances import Host, Instance, Recipe, StartError, each_at_once
-from localcloud.sagemaker.training.request import manifest_keys, relative
+from localcloud.sagemaker.s3_input import manifest_keys, relative
 from localcloud.sagemaker.transform import request as plan
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"

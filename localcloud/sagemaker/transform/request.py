@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.s3 import Location, location
-from localcloud.sagemaker.hosting.configs import Params, invalid
+from localcloud.sagemaker.records import Params, invalid
 
 MEBIBYTE = 1024 * 1024
 PAYLOAD_MB, LARGEST_MB = 6, 100

@@ -9,7 +9,7 @@ from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
 from localcloud.iam import sagemaker_takes
-from localcloud.sagemaker.hosting.configs import Params, invalid, page
+from localcloud.sagemaker.records import Params, invalid, page
 from localcloud.sagemaker.tuning import request as plan
 from localcloud.sagemaker.tuning.job import Trainer, Trial, TuningRun, objective_status
 from localcloud.sagemaker.tuning.search import search

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from localcloud.errors import ApiError
-from localcloud.sagemaker.hosting.configs import Params
+from localcloud.sagemaker.records import Params
 from localcloud.sagemaker.training.job import TrainingRun
 from localcloud.sagemaker.training.status import ENDED
 from localcloud.sagemaker.tuning import request as plan

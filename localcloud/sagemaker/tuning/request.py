@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.sagemaker.hosting.configs import Params, invalid
+from localcloud.sagemaker.records import Params, invalid
 from localcloud.sagemaker.tuning import space
 
 OBJECTIVE = "_tuning_objective_metric"  # CONTRACTS 19

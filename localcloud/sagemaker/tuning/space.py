@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from localcloud.sagemaker.hosting.configs import invalid
+from localcloud.sagemaker.records import invalid
 
 MOST = 30  # hyperparameters searched
 Kind = Literal["Integer", "Continuous", "Categorical"]

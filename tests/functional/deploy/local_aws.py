@@ -60,7 +60,8 @@ def services(engine: ServingEngine) -> list[Service]:
         Service(name="lambda", handlers=handlers),
         Service(name="sagemaker", handlers=notebooks.handlers()),
         cloud.tags.service(),
-        api.service(cloud),  # moto has neither, and an answer that says so is asked for again and again
+        # moto has neither quotas nor prices, and boto3 retries its refusals again and again.
+        api.service(cloud.quotas, arn=cloud.arn, now=cloud.now),
         api.price_list(),
     ]
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import docker
+from deploy.aws.tags import tag_list
 from deploy.commands import data, down
 from deploy.commands.train import Local, train
 from deploy.config.settings import choose, parse
@@ -28,7 +29,6 @@ from deploy.jobs.ec2 import newest_image
 from deploy.jobs.latest import latest_job
 from deploy.jobs.local import container
 from deploy.jobs.security_group import security_group
-from deploy.planning.resource import tag_list
 from deploy.session import Session
 from deploy.storage.bucket import bucket
 from deploy.storage.log_group import ec2_group

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 import pytest
 
 from deploy.aws.client import Clock
+from deploy.aws.tags import tag_list
 from deploy.commands.autoscale import autoscale, report
 from deploy.config.settings import Settings, choose, parse
 from deploy.console import Screen
 from deploy.endpoints.endpoint import Endpoint
 from deploy.endpoints.scaling import release, scalable_targets
 from deploy.planning.apply import apply
-from deploy.planning.observe import inventory
 from deploy.planning.plan import teardown
-from deploy.planning.resource import Resource, tag_list
+from deploy.planning.resource import Resource
 from deploy.session import Session
+from deploy.stage.inventory import inventory
 from deploy.stage.kinds import BY_NAME, KINDS
 from deploy.values import Request
 from tests.clients import connect

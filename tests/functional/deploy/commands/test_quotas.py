@@ -31,7 +31,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
     """A session with a new account, that wants a GPU."""
     new = replace(cloud(tmp_path), quotas=Quotas(limited=True))
     sockets = bind(0, ["127.0.0.1"])
-    rooms = [api.service(new), api.price_list()]
+    rooms = [api.service(new.quotas, arn=new.arn, now=new.now), api.price_list()]
     listener = Listener(sockets, Application(rooms, region="us-east-1", health=dict))
     listener.start()
     chosen = choose(parse(TOML.read_text()), "local")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from deploy.autoscaling.scalable_target import KIND, POLICY, Bounds, Release, ScalableTarget
+from deploy.autoscaling.scalable_target import KIND, POLICY, Bounds, ScalableTarget
 from deploy.config.settings import Settings
+from deploy.endpoints.scaling_release import Release
 from deploy.errors import DeployError
 from deploy.values import Request, State, Step, Wait
 from tests.unit.deploy.conftest import Golden

@@ -11,9 +11,11 @@ from deploy.config.endpoint import Endpoint
 from deploy.config.function import Function
 from deploy.config.settings import Settings
 from deploy.endpoints.resources import check
-from deploy.endpoints.scaling import all_targets, function_targets, release, scalable_targets
+from deploy.endpoints.scaling import release, scalable_targets
 from deploy.errors import DeployError
+from deploy.function.scaling import function_targets
 from deploy.images.facts import ImageFacts
+from deploy.stage.targets import all_targets
 from deploy.values import Request
 from tests.unit.deploy.conftest import Golden
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from deploy.aws.tags import tag_list
 from deploy.config.settings import Settings
 from deploy.console import Screen
 from deploy.errors import JobError
@@ -21,7 +22,6 @@ from deploy.jobs import request as jobs
 from deploy.jobs.ec2 import Ec2, Place
 from deploy.jobs.request import JobRequest
 from deploy.jobs.user_data import program, registry, user_data
-from deploy.planning.resource import tag_list
 from deploy.session import Session
 from deploy.values import Ref, Request, State
 from tests.unit.deploy.conftest import Golden

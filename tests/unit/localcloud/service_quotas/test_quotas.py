@@ -13,6 +13,11 @@ from tests.unit.localcloud.fakes import FakeObjects, cloud, training_request
 from tests.unit.localcloud.sagemaker.hosting.fixtures import World, one
 
 
+def made(quotas: Quotas) -> ServiceQuotas:
+    account = cloud(Path("/nowhere"))
+    return ServiceQuotas(quotas, arn=account.arn, now=account.now)
+
+
 def test_without_a_table_nothing_is_refused() -> None:
     quotas_of({}).require("ml.p4d.24xlarge", "training job usage", wanted=100)
 
@@ -36,7 +41,7 @@ def test_a_table_that_is_not_there_is_named(text: str) -> None:
 
 
 def test_a_request_is_granted_by_somebody_and_then_holds() -> None:
-    room = ServiceQuotas(replace(cloud(Path("/nowhere")), quotas=Quotas(limited=True)))
+    room = made(Quotas(limited=True))
     name = "ml.g4dn.xlarge for training job usage"
     listed = room.list({"ServiceCode": "sagemaker", "MaxResults": 10_000})["Quotas"]
     quota = next(each for each in listed if each["QuotaName"] == name)
@@ -53,7 +58,7 @@ def test_a_request_is_granted_by_somebody_and_then_holds() -> None:
 
 
 def test_quotas_come_a_page_at_a_time() -> None:
-    room = ServiceQuotas(cloud(Path("/nowhere")))
+    room = made(Quotas())
     seen, token = [], None
     while True:
         page = room.list({"ServiceCode": "sagemaker", **({"NextToken": token} if token else {})})

@@ -2,9 +2,10 @@
 
 import pytest
 
+from localcloud.cloudwatch.meter import Answered
 from localcloud.cloudwatch.metrics import Datum
 from localcloud.containers.http import Reply, UnreachableError
-from localcloud.sagemaker.hosting.metrics import Answered, EndpointMetrics
+from localcloud.sagemaker.hosting.metrics import EndpointMetrics
 from tests.unit.localcloud.sagemaker.hosting.fixtures import World, one
 
 

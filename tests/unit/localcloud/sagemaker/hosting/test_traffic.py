@@ -8,11 +8,11 @@ from localcloud.sagemaker.hosting.traffic import (
     Share,
     Step,
     choose_instance,
-    choose_variant,
     initial_share,
     traffic_steps,
     updated_shares,
 )
+from localcloud.weighted import choose_variant
 
 
 @given(

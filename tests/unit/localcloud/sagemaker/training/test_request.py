@@ -7,6 +7,7 @@ import pytest
 
 from localcloud.errors import ApiError
 from localcloud.s3 import Found, Location, location
+from localcloud.sagemaker import s3_input
 from localcloud.sagemaker.training import request as plan
 from tests.unit.localcloud.fakes import channel, training_request
 
@@ -126,13 +127,13 @@ def test_the_image_is_run_with_train_unless_the_request_gives_an_entrypoint() ->
     ],
 )
 def test_keys_fall_into_the_channel_as_sagemaker_lays_them(prefix: str, key: str, path: str) -> None:
-    assert plan.relative(prefix, key) == path
+    assert s3_input.relative(prefix, key) == path
 
 
 @pytest.mark.parametrize("key", ["in/../../etc/passwd", "in/"])
 def test_a_key_that_would_leave_the_channel_is_refused(key: str) -> None:
     with pytest.raises(ApiError):
-        plan.relative("in/", key)
+        s3_input.relative("in/", key)
 
 
 def test_shards_share_the_keys_and_replicas_hold_them_all() -> None:
@@ -146,13 +147,13 @@ def test_shards_share_the_keys_and_replicas_hold_them_all() -> None:
 
 
 def test_a_manifest_lists_keys_below_its_prefix() -> None:
-    assert plan.manifest_keys(b'[{"prefix": "s3://b/p/"}, "x", "y/z"]', "c") == (
+    assert s3_input.manifest_keys(b'[{"prefix": "s3://b/p/"}, "x", "y/z"]', "c") == (
         Location(bucket="b", key="p/"),
         ["x", "y/z"],
     )
     for wrong in (b"{}", b"[]", b"x", b'[{"prefix": 1}]'):
         with pytest.raises(ApiError, match="manifest"):
-            plan.manifest_keys(wrong, "c")
+            s3_input.manifest_keys(wrong, "c")
 
 
 def test_s3_addresses_are_read_in_both_forms() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from contract import models
-from train.pictures import download
+from train.learning import download
 
 SMALL = "mobilenet_v3_small"
 

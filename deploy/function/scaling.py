@@ -1,0 +1,23 @@
+"""[lambda.autoscaling] as a scalable target of the function's alias."""
+
+from __future__ import annotations
+
+from deploy.autoscaling.scalable_target import ScalableTarget
+from deploy.config.settings import Settings
+
+
+def function_targets(settings: Settings) -> tuple[ScalableTarget, ...]:
+    """The target of the function's alias; none where its provisioned concurrency does not scale (CONTRACTS 68)."""
+    wanted = settings.function.autoscaling
+    if not wanted.is_on:
+        return ()
+    metric = {"PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"}
+    return (
+        ScalableTarget(
+            resource=f"function:{settings.function_name}:{settings.function.alias}",
+            least=wanted.min,
+            most=wanted.max,
+            tracking={"TargetValue": wanted.utilization, "PredefinedMetricSpecification": metric},
+            tags=settings.tags,
+        ),
+    )

@@ -1,0 +1,21 @@
+"""The inventory: everything on AWS that carries the stage's tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deploy.config.settings import Settings
+from deploy.planning.resource import Kind, is_ours
+from deploy.stage.kinds import KINDS
+from deploy.values import Call, State
+
+
+def inventory(settings: Settings, call: Call, kinds: Iterable[Kind] = KINDS) -> dict[str, State]:
+    """Everything that carries the stage's tags, by address, in the order in which it may be deleted."""
+    found: dict[str, State] = {}
+    for kind in kinds:
+        for name in kind.names(settings, call):
+            tags = kind.tags(name, settings, call)
+            if is_ours(tags, settings.tags):
+                found[f"{kind.name}/{name}"] = State(tags=tags)
+    return found

@@ -1,0 +1,94 @@
+"""SageMaker records that localcloud keeps itself, and how List operations filter, sort and page them."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.errors import ApiError
+from localcloud.s3 import Location, location
+
+Params = dict[str, Any]
+
+
+PAGE = 10  # SageMaker's list operations answer ten at a time unless asked otherwise
+
+
+def invalid(message: str) -> ApiError:
+    """Return SageMaker's usual complaint about a request."""
+    return ApiError("ValidationException", message, 400)
+
+
+def s3(uri: str) -> Location:
+    """Return the S3 location of a request's address, or complain as about any bad parameter."""
+    try:
+        return location(uri)
+    except ValueError as error:
+        raise invalid(str(error)) from None
+
+
+@dataclass(kw_only=True)
+class RecordStore:
+    """Named records of one kind, each a dict as Describe answers it. Thread-safe."""
+
+    cloud: Cloud
+    kind: str  # as in the ARN
+    noun: str  # as in SageMaker's messages
+    records: dict[str, Params] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def arn(self, name: str) -> str:
+        """Return the ARN; SageMaker lower-cases the name in it (CONTRACTS 79)."""
+        return self.cloud.arn("sagemaker", f"{self.kind}/{name.lower()}")
+
+    def add(self, name: str, record: Params) -> str:
+        """Keep a new record; a name in use is refused."""
+        with self.lock:
+            if name in self.records:
+                raise invalid(f'Cannot create already existing {self.noun} "{self.arn(name)}".')
+            self.records[name] = {**record, "CreationTime": self.cloud.now()}
+        return self.arn(name)
+
+    def get(self, name: str) -> Params:
+        """Return the record, or raise as Describe does for one that is missing."""
+        with self.lock:
+            if name not in self.records:
+                raise invalid(f'Could not find {self.noun} "{self.arn(name)}".')
+            return self.records[name]
+
+    def remove(self, name: str) -> None:
+        with self.lock:
+            self.get(name)
+            del self.records[name]
+
+
+def page(
+    rows: Iterable[Params], params: Mapping[str, Any], *, name: str, out: str, status: str = "EndpointStatus"
+) -> Params:
+    """Filter, sort and cut a listing as SageMaker's List operations do: newest first, NextToken a plain offset."""
+    default_order = "Descending" if params.get("SortBy", "CreationTime") == "CreationTime" else "Ascending"
+    keys = {"Name": name, "Status": status}
+    key = keys.get(params.get("SortBy", ""), "CreationTime")
+    found = [row for row in rows if _matches(row, params, name, status)]
+    found.sort(key=lambda row: row[key], reverse=params.get("SortOrder", default_order) == "Descending")
+    start, size = int(params.get("NextToken") or 0), int(params.get("MaxResults") or PAGE)
+    answer: Params = {out: found[start : start + size]}
+    if start + size < len(found):
+        answer["NextToken"] = str(start + size)
+    return answer
+
+
+def _matches(row: Params, params: Mapping[str, Any], name: str, status: str) -> bool:
+    """Tell whether a row passes the request's filters."""
+    if params.get("NameContains", "").lower() not in row[name].lower():
+        return False
+    if "StatusEquals" in params and row.get(status) != params["StatusEquals"]:
+        return False
+    for attribute in ("CreationTime", "LastModifiedTime"):
+        before, after = params.get(f"{attribute}Before"), params.get(f"{attribute}After")
+        if before is not None and not row[attribute] < before:
+            return False
+        if after is not None and not row[attribute] > after:
+            return False
+    return True
