@@ -11,6 +11,7 @@ from typing import Any
 
 import botocore.session
 
+from deploy.aws import requests
 from deploy.config.training import Ec2
 from tests.functional.deploy.iam.authorization import OPERATIONS
 from tests.functional.deploy.iam.rules import arn
@@ -18,6 +19,10 @@ from tests.functional.deploy.iam.simulator import Need
 from tests.unit.deploy.golden.requests import FOLDER
 
 DEPLOY = Path(__file__).resolve().parents[4] / "deploy"
+# Function of deploy/aws/requests.py → the service that its requests go to.
+SERVICES = {
+    name: made("").service for name, made in vars(requests).items() if getattr(made, "__name__", "") == "request"
+}
 # What makes and changes the deployer's own role: for an administrator, and for nobody else.
 ADMINISTRATOR = frozenset(
     f"iam.{name}"
@@ -163,12 +168,18 @@ def named_in_code() -> Iterator[tuple[str, list[str]]]:
     for path in sorted(DEPLOY.rglob("*.py")):
         if path.parent.name == "policies" or path.name == "statements.py":  # rights, not calls
             continue
-        texts = set(_texts(path))
+        texts, named = set(_texts(path)), _services(path)
         for text in sorted(texts):
             having = {service for service in ANY if text in models[service]}
-            found = [f"{service}.{text}" for service in sorted(having & texts or having)]
+            found = [f"{service}.{text}" for service in sorted(having & (texts | named) or having)]
             if found:
                 yield path.relative_to(DEPLOY.parent).as_posix(), found
+
+
+def _services(path: Path) -> set[str]:
+    """The services whose request functions (deploy/aws/requests.py) a file names."""
+    names = {node.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Name)}
+    return {SERVICES[name] for name in names & SERVICES.keys()}
 
 
 def _texts(path: Path) -> Iterator[str]:
