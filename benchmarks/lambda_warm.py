@@ -32,7 +32,7 @@ from benchmarks.functions.contestants import Contestant, client_version, contest
 from benchmarks.functions.fakes import ANSWER, PICTURE, PREDICTIONS, endpoint, serving
 from benchmarks.harness import Row, alone, at_most, column, interleaved, machine, tree, write
 from benchmarks.harness.rounds import Measured
-from localcloud.awslambda import emulator as rie
+from localcloud.awslambda import emulator
 
 SECONDS = 0.011  # the endpoint's own: OpenVINO int8 on this machine, ResNet-50
 CALLS = 100
@@ -49,19 +49,19 @@ def nanoseconds(pid: int) -> int:
 @contextlib.contextmanager
 def emulated(contestant: Contestant, url: str) -> Iterator[tuple[int, int]]:
     """A function under the emulator, warm: the emulator's port, and the process id of the handler."""
-    emulator = rie.fetch(rie.ARCHITECTURES[rie.host_architecture()])
+    program = emulator.fetch(emulator.ARCHITECTURES[emulator.host_architecture()])
     port, api = free_port(), free_port()
     places = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}"]
     allowed = {"KENNEL_ALLOW_HTTP": "1", "KENNEL_ALLOW_HOSTS": url.removeprefix("http://")}
     process = subprocess.Popen(
-        [str(emulator), "--log-level", "error", *places, *contestant.command],
+        [str(program), "--log-level", "error", *places, *contestant.command],
         env=variables(contestant, url, **allowed), cwd=contestant.code,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         _listening(port)
         caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        call(caller, rie.PATH, b'{"image": "%s"}' % base64.b64encode(PICTURE))
+        call(caller, emulator.PATH, b'{"image": "%s"}' % base64.b64encode(PICTURE))
         caller.close()
         [handler] = tree(process.pid)[1:]
         yield port, handler
@@ -119,9 +119,9 @@ def invoked(contestant: Contestant, url: str, calls: int) -> Measured:
         caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         for name, event in events.items():
             body = json.dumps(event).encode()
-            call(caller, rie.PATH, body)
+            call(caller, emulator.PATH, body)
             before = nanoseconds(handler)
-            ask = partial(call, caller, rie.PATH, body)
+            ask = partial(call, caller, emulator.PATH, body)
             found[f"{name} wall"] = milliseconds(calls, ask, lambda said: _predictions(said) == expected)
             found[f"{name} cpu"] = (nanoseconds(handler) - before) / calls / 1e6
         caller.close()
@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=CALLS)
     options = parser.parse_args()
     runs = measure(options.rounds, options.calls)
-    versions = {"awslambdaric": client_version(), "boto3": version("boto3"), "emulator of": rie.PACKAGE}
+    versions = {"awslambdaric": client_version(), "boto3": version("boto3"), "emulator of": emulator.PACKAGE}
     write("lambda_warm", rows(runs), runs, machine(versions), title="A warm call of the function")
 
 

@@ -25,10 +25,10 @@ from benchmarks.harness import Row, at_most, column, interleaved, machine, write
 from benchmarks.harness.rounds import Measured
 from deploy.aws.client import connect
 from deploy.config.settings import choose, parse
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from deploy.images.compression import KnownLayers
 from deploy.images.layers import Engine
-from deploy.images.push import Sender, Target
+from deploy.images.push import Pusher, Target
 from deploy.images.recipe import kind_named
 from deploy.images.registry import Login, Registry, login
 from deploy.values import Call, Request
@@ -64,10 +64,10 @@ def ours(reference: str, call: Call, folder: Path) -> float:
     def ask() -> Login:
         return login(call, time.time)
 
-    sender = Sender(engine=Engine(scratch=folder), known=KnownLayers(folder=folder / "layers"))
+    pusher = Pusher(engine=Engine(scratch=folder), known=KnownLayers(folder=folder / "layers"))
     target = Target(registry=Registry(ask=ask), repository=REPOSITORY, tag="pushed")
     began = time.monotonic()
-    sender.send(reference, target, progress=lambda *_: None)
+    pusher.send(reference, target, progress=lambda *_: None)
     return time.monotonic() - began
 
 
@@ -121,11 +121,11 @@ def main() -> None:
     options = parser.parse_args()
     said = ["docker", "version", "--format={{.Server.Version}}"]
     engine = subprocess.run(said, capture_output=True, text=True, check=True).stdout.strip()
-    workshop = Workshop(repository=ROOT, say=lambda _: None)
+    builder = ImageBuilder(repository=ROOT, say=lambda _: None)
     rows: list[Row] = []
     runs: dict[str, list[Measured]] = {}
     for name in options.images:
-        taken = measure(workshop.build(kind_named(name)), options.rounds)
+        taken = measure(builder.build(kind_named(name)), options.rounds)
         mine, theirs = (column(taken[who], "seconds") for who in ("ours", "docker push"))
         rows.append(at_most(f"{name} into an empty registry, s", mine, theirs, "docker push", target=TARGET))
         runs |= {f"{name}, {who}": each for who, each in taken.items()}

@@ -27,7 +27,7 @@ from benchmarks.harness import Row, at_least, column, environment, interleaved, 
 from benchmarks.harness.environments import ROOT
 from benchmarks.throughput import launching
 from benchmarks.throughput.cases import ALONE, Case
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from starter import groceries
 
 CASES = (
@@ -90,7 +90,7 @@ def main() -> None:
             TWO: partial(here, ranks=2, cores=2),
         }
         if not options.no_containers:
-            inside = partial(launching.containers, Workshop(repository=ROOT).build("train"), pictures, CASES[:2])
+            inside = partial(launching.containers, ImageBuilder(repository=ROOT).build("train"), pictures, CASES[:2])
             contestants |= {BOX: partial(inside, count=1), BOXES: partial(inside, count=2)}
         found = interleaved(contestants, options.rounds)
     write("scaling", rows(found), found, machine(), title="From one to two")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from deploy.commands.train import Local
     from deploy.config.settings import Settings
     from deploy.console import Screen
-    from deploy.diagnosis.images import ImageEyes
-    from deploy.images.push import Sender
-    from deploy.images.recipe import Kind
+    from deploy.diagnosis.images import ImageInspector
+    from deploy.images.push import Pusher
+    from deploy.images.recipe import ImageKind
     from deploy.images.registry import Registry
     from deploy.session import Session
     from deploy.values import Plan, Request
@@ -34,7 +34,7 @@ CACHE = HERE / ".kennel" / "cache"
 
 
 @contextmanager
-def said_plainly() -> Iterator[None]:
+def user_errors() -> Iterator[None]:
     """An error meant for people ends the command with its message; a bug keeps its traceback."""
     from deploy.errors import DeployError
     from deploy.images.engine import EngineError
@@ -67,7 +67,7 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *,
     from deploy.aws.client import connect
     from deploy.aws.lock import Holder
     from deploy.console import Screen
-    from deploy.images.builder import Workshop
+    from deploy.images.builder import ImageBuilder
     from deploy.images.facts import look
     from deploy.session import Session
 
@@ -80,57 +80,57 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *,
             print(f"→ {request}", file=sys.stderr)
 
     bundle = {"KENNEL_CA_BUNDLE": chosen.images.ca_bundle} if chosen.images.ca_bundle else {}
-    workshop = Workshop(repository=HERE, environment={**os.environ, **bundle}, say=_tell_building)
+    builder = ImageBuilder(repository=HERE, environment={**os.environ, **bundle}, say=_tell_building)
     built: dict[str, str] = {}
 
     def build(kind: str) -> str:
         if kind not in built:
-            built[kind] = workshop.build(kind)  # type: ignore[arg-type]  # it says which there are
+            built[kind] = builder.build(kind)  # type: ignore[arg-type]  # it says which there are
         return built[kind]
 
-    door = connect(chosen, log=log)
+    client = connect(chosen, log=log)
     return Session(
         settings=chosen,
-        call=door,
+        call=client,
         build=build,
         screen=Screen(out=sys.stderr if aside else sys.stdout),
-        check=door.check_account,
+        check=client.check_account,
         look=look,
         holder=Holder(who=getpass.getuser(), host=socket.gethostname(), pid=os.getpid()),
     )
 
 
-def pushing(session: Session) -> tuple[Sender, Registry]:
+def pushing(session: Session) -> tuple[Pusher, Registry]:
     """The doors of a push: to the engine's images and, with tokens of the session's ECR, to its registry."""
     import time
 
     from deploy.images.compression import KnownLayers
     from deploy.images.layers import Engine
-    from deploy.images.push import Sender
+    from deploy.images.push import Pusher
     from deploy.images.registry import Registry, login
 
     bundle = session.settings.images.ca_bundle or os.environ.get("KENNEL_CA_BUNDLE")
     CACHE.mkdir(parents=True, exist_ok=True)
     registry = Registry(ask=lambda: login(session.call, time.time), clock=session.clock, verify=bundle or True)
-    return Sender(engine=Engine(scratch=CACHE), known=KnownLayers(folder=CACHE / "layers")), registry
+    return Pusher(engine=Engine(scratch=CACHE), known=KnownLayers(folder=CACHE / "layers")), registry
 
 
-def image_eyes(session: Session) -> ImageEyes:
+def image_inspector(session: Session) -> ImageInspector:
     """What tells of an image by its URI, whether it was pushed or lies in the engine here."""
-    from deploy.diagnosis.images import ImageEyes
+    from deploy.diagnosis.images import ImageInspector
 
-    sender, registry = pushing(session)
-    return ImageEyes(call=session.call, engine=sender.engine, registry=registry)
+    pusher, registry = pushing(session)
+    return ImageInspector(call=session.call, engine=pusher.engine, registry=registry)
 
 
-def images_now() -> tuple[dict[Kind, str], set[str]]:
+def images_now() -> tuple[dict[ImageKind, str], set[str]]:
     """The images as they would be built now, by kind; and what else of ours the engine is to keep."""
-    from deploy.images.builder import Workshop
+    from deploy.images.builder import ImageBuilder
     from deploy.images.recipe import KINDS
 
-    workshop = Workshop(repository=HERE, say=_tell_building)
-    tests = {workshop.plan(kind, target="test").reference for kind in KINDS}
-    return {kind: workshop.plan(kind).reference for kind in KINDS}, tests | {workshop.base()}
+    builder = ImageBuilder(repository=HERE, say=_tell_building)
+    tests = {builder.plan(kind, target="test").reference for kind in KINDS}
+    return {kind: builder.plan(kind).reference for kind in KINDS}, tests | {builder.base()}
 
 
 def _tell_building(line: str) -> None:
@@ -197,11 +197,11 @@ def data_name(source: str) -> str:
 
 def weights() -> Path:
     """ResNet-50's: torchvision's own by way of the training image, or a package's where that is out of reach."""
-    from deploy.images.builder import Workshop
+    from deploy.images.builder import ImageBuilder
     from starter import weights
 
     def official(target: Path) -> bool:
-        image = Workshop(repository=HERE, say=_tell_building).build("train")
+        image = ImageBuilder(repository=HERE, say=_tell_building).build("train")
         command = ["docker", "run", "--rm", "-v", f"{target.parent}:/weights", image, "weights", "resnet50"]
         return subprocess.run([*command, f"/weights/{target.name}"], capture_output=True, check=False).returncode == 0
 
@@ -223,7 +223,7 @@ def local_training(chosen: Settings, source: str) -> Local:
     return Local(runs=HERE / ".kennel" / "runs", sources={"training": folder, **started})
 
 
-def agreed(question: str, lines: list[str]) -> bool:
+def confirm(question: str, lines: list[str]) -> bool:
     """Asks before money is spent or anything deleted; where nobody can answer, the answer is no."""
     if not sys.stdin.isatty():
         raise Exit(f"error: {question} nobody is there to ask; say so with --yes", 2)
@@ -232,16 +232,16 @@ def agreed(question: str, lines: list[str]) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
-def agreed_lines(question: str, lines: Sequence[str]) -> bool:
-    return agreed(question, [*lines])
+def confirm_lines(question: str, lines: Sequence[str]) -> bool:
+    return confirm(question, [*lines])
 
 
-def agreed_deletion(plan: Plan) -> bool:
-    return agreed("delete all of this?", [f"- {step.address}  {step.touches}" for step in plan.steps])
+def confirm_deletion(plan: Plan) -> bool:
+    return confirm("delete all of this?", [f"- {step.address}  {step.touches}" for step in plan.steps])
 
 
-def agreed_request(lines: Sequence[str]) -> bool:
-    return agreed("ask AWS for these?", [f"- {line}" for line in lines])
+def confirm_request(lines: Sequence[str]) -> bool:
+    return confirm("ask AWS for these?", [f"- {line}" for line in lines])
 
 
 def show(screen: Screen, headings: Sequence[str], rows: Sequence[Sequence[Any]], *, json: bool) -> None:

@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from cli import context
-from cli.context import said_plainly
+from cli.context import user_errors
 
 
 @task(
@@ -23,7 +23,7 @@ def push(_: Context, image: str = "", repair: bool = False) -> None:
     from deploy.commands.push import push
     from deploy.images.recipe import KINDS, kind_named
 
-    with said_plainly():
+    with user_errors():
         push(context.session(), [kind_named(image)] if image else KINDS, context.pushing, repair=repair)
 
 
@@ -33,9 +33,9 @@ def prune(_: Context, pushed: bool = False, yes: bool = False) -> None:
     from deploy.commands.prune import prune
     from deploy.images.engine import answer
 
-    with said_plainly():
+    with user_errors():
         current, keep = context.images_now()
-        confirm = (lambda _: True) if yes else context.agreed_deletion
+        confirm = (lambda _: True) if yes else context.confirm_deletion
         prune(context.session(), answer, current, keep, pushed=pushed, confirm=confirm)
 
 
@@ -45,7 +45,7 @@ def plan(_: Context, json: bool = False) -> None:
     from deploy.commands.plan import plan, show
     from deploy.costs import preflight
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=json)
         todo = plan(session)
         if json:
@@ -61,7 +61,7 @@ def deploy(_: Context, json: bool = False) -> None:
     from deploy.commands.deploy import deploy
     from deploy.values import Plan
 
-    with said_plainly():
+    with user_errors():
         steps = deploy(context.session(aside=json))
         if json:
             print(Plan(steps=steps).to_json())
@@ -74,7 +74,7 @@ def autoscale(_: Context, json: bool = False) -> None:
     """Let endpoints and the function scale as deploy.toml says; show what runs, its bounds and the last activities."""
     from deploy.commands.autoscale import autoscale
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=json)
         told = autoscale(session)
         if json:
@@ -93,7 +93,7 @@ def rollback(_: Context, endpoint: str = "", to: str = "") -> None:
     """Go back to what ran before the last deploy: ./inv rollback [ENDPOINT|lambda]."""
     from deploy.commands.rollback import rollback, rollback_function
 
-    with said_plainly():
+    with user_errors():
         if endpoint == "lambda":
             print(f"version {rollback_function(context.session())} is live; ./inv deploy goes forward again")
         else:
@@ -112,7 +112,7 @@ def invoke(_: Context, picture: str, endpoint: str = "", variant: str = "") -> N
     """Ask the Lambda (or an endpoint itself) what a picture shows: ./inv invoke [--endpoint NAME] PICTURE."""
     from deploy.commands.invoke import invoke, invoke_endpoint, picture_event
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=True)
         if endpoint or variant:
             answer = invoke_endpoint(session, endpoint, Path(picture), variant=variant)

@@ -11,7 +11,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from cli.context import HERE, said_plainly
+from cli.context import HERE, user_errors
 
 TOOLS = Path(sys.executable).parent
 
@@ -20,9 +20,9 @@ TOOLS = Path(sys.executable).parent
 def engine(_: Context) -> None:
     """Have a Docker engine that answers: installed and started where that is ours to do."""
     from deploy.images import engine_setup
-    from deploy.images.builder import Workshop
+    from deploy.images.builder import ImageBuilder
 
-    with said_plainly():
+    with user_errors():
         host = engine_setup.look(dict(os.environ))
         acts = engine_setup.plan(host)
         if not acts:
@@ -30,42 +30,42 @@ def engine(_: Context) -> None:
         doer = engine_setup.Acts(log=HERE / ".kennel" / "dockerd.log", say=print)
         for act in acts:
             doer.do(act)
-        if host.apt and host.root and Workshop(repository=HERE).lacks_base_maker():
+        if host.apt and host.root and ImageBuilder(repository=HERE).lacks_base_maker():
             engine_setup.install(["mmdebstrap", "debian-archive-keyring"], say=print)
 
 
 @task(help={"image": "train, serve or lambda; all when not given"})
 def build(_: Context, image: str = "") -> None:
     """Build the images, or find them built: ./inv build [train|serve|lambda]."""
-    from deploy.images.builder import Workshop
+    from deploy.images.builder import ImageBuilder
     from deploy.images.recipe import KINDS, kind_named
 
-    workshop = Workshop(repository=HERE)
-    with said_plainly():
+    builder = ImageBuilder(repository=HERE)
+    with user_errors():
         for kind in [kind_named(image)] if image else KINDS:
-            workshop.build(kind)
+            builder.build(kind)
 
 
-@task(help={"tier": "unit, functional, container or e2e; all when not given", "room": "one room's tests only"})
-def test(_: Context, tier: str = "", room: str = "") -> None:
+@task(help={"tier": "unit, functional, container or e2e; all when not given", "package": "one package's tests only"})
+def test(_: Context, tier: str = "", package: str = "") -> None:
     """Lint, then run the tests: train and serve in their own images, the rest here."""
-    from deploy.images.builder import Workshop
+    from deploy.images.builder import ImageBuilder
     from deploy.images.recipe import KINDS
     from tests import checks, tiers
 
     if tier and tier not in tiers.TIERS:
         raise Exit(f"no tier is called {tier!r}: choose from {', '.join(tiers.TIERS)}", 2)
-    chosen = tiers.suites(tiers.test_files(HERE), tier=tier, room=room)
+    chosen = tiers.suites(tiers.test_files(HERE), tier=tier, package=package)
     if not chosen:
-        raise Exit(f"no tests match {tier} {room}".strip(), 2)
-    workshop = Workshop(repository=HERE)
-    clean = bool(tier or room) or checks.run(HERE, TOOLS)
+        raise Exit(f"no tests match {tier} {package}".strip(), 2)
+    builder = ImageBuilder(repository=HERE)
+    clean = bool(tier or package) or checks.run(HERE, TOOLS)
     if {"container", "e2e"} & {suite.tier for suite in chosen}:
-        with said_plainly():
+        with user_errors():
             for kind in KINDS:
-                workshop.build(kind)
+                builder.build(kind)
             tiers.install_programs(print)
-    runner = tiers.Runner(repository=HERE, image=lambda kind: workshop.build(kind, target="test"), say=workshop.say)
+    runner = tiers.Runner(repository=HERE, image=lambda kind: builder.build(kind, target="test"), say=builder.say)
     outcomes = runner.run(chosen)
     if not clean:
         print("lint failed: see above")

@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from cli import context
-from cli.context import said_plainly
+from cli.context import user_errors
 
 
 @task(help={"json": "for a script to read"})
@@ -19,7 +19,7 @@ def status(_: Context, json: bool = False) -> None:
     """Everything of the stage, how it is, and what it costs by the hour."""
     from deploy.commands.status import HEADINGS, status, table
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=json)
         rows, bill = status(session)
         if json:
@@ -41,7 +41,7 @@ def logs(_: Context, name: str, follow: bool = False, since: str = "") -> None:
     """What a job, an endpoint or the function wrote: ./inv logs NAME --follow --since 10m."""
     from deploy.commands.logs import logs
 
-    with said_plainly():
+    with user_errors():
         logs(context.session(), name, since=since, follow=follow)
 
 
@@ -52,9 +52,9 @@ def why(_: Context, name: str, json: bool = False) -> None:
     """Why something does not work, and what to type next: ./inv why NAME."""
     from deploy.commands.why import show, to_json, why
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=json)
-        facts, found = why(session, name, context.image_eyes(session))
+        facts, found = why(session, name, context.image_inspector(session))
         if json:
             print(dumps(to_json(facts, found), indent=2))
         else:
@@ -69,7 +69,7 @@ def iam(_: Context, deployer: bool = False, json: bool = False) -> None:
     from deploy.commands.iam import deployer_documents, sheets, show, show_deployer
     from deploy.console import Screen
 
-    with said_plainly():
+    with user_errors():
         settings = context.settings()
         if json:
             found = deployer_documents(settings) if deployer else [sheet.to_json() for sheet in sheets(settings)]
@@ -88,7 +88,7 @@ def audit(_: Context, out: str = "", json: bool = False) -> None:
     from deploy.audit.finding import HEADINGS, is_severe, markdown
     from deploy.commands.audit import audit
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=json)
         stage, now = session.settings.stage, datetime.now(UTC)
         found = audit(session, now=now)
@@ -105,10 +105,10 @@ def quotas(_: Context, request: bool = False, yes: bool = False, json: bool = Fa
     """The quotas that deploy.toml needs, against the account's."""
     from deploy.commands.quotas import HEADINGS, quotas, request_more, table
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=json)
         rows = quotas(session)
         context.show(session.screen, HEADINGS, table(rows), json=json)
         if request:
-            lines = request_more(session, rows, context.agreed_request if not yes else lambda _: True)
+            lines = request_more(session, rows, context.confirm_request if not yes else lambda _: True)
             session.screen.say("\n".join(lines))

@@ -12,21 +12,21 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from cli import context
-from cli.context import HERE, said_plainly
+from cli.context import HERE, user_errors
 
 
 @task(positional=["stage"], help={"stage": "local, or one of your own in deploy.toml"})
 def on(_: Context, stage: str) -> None:
     """Choose the stage for the tasks that follow: ./inv on prod plan deploy (or set KENNEL_STAGE)."""
     os.environ["KENNEL_STAGE"] = stage
-    with said_plainly():
+    with user_errors():
         context.settings()
 
 
 @task
 def up(_: Context) -> None:
     """Start the local AWS in the background, and say where it answers."""
-    with said_plainly():
+    with user_errors():
         print(f"AWS answers at {context.local_aws(context.settings()).endpoint_url}")
 
 
@@ -51,14 +51,14 @@ def down(
     from deploy.commands.down import Down, down
     from localcloud import daemon
 
-    with said_plainly():
+    with user_errors():
         settings = context.settings()
         say, done = (context.tell_aside if json else print), Down()
         local = bool(settings.stage.endpoint_url)  # a local AWS goes whole
         asked = {"data": data, "images": images, "deployer": deployer}
         also = {name for name, wanted in asked.items() if wanted or local}
         if not local or daemon.status(context.state_dir(settings)).healthy:
-            confirm = (lambda _: True) if yes else context.agreed_deletion
+            confirm = (lambda _: True) if yes else context.confirm_deletion
             done = down(context.session(settings, aside=json), confirm, also=also)
             say(f"{settings.prefix}: {len(done.gone)} resources taken away, none left")
             for address in done.kept:
@@ -72,7 +72,7 @@ def down(
 @task
 def page(_: Context) -> None:
     """The address of the local endpoint's page, to drop pictures on."""
-    with said_plainly():
+    with user_errors():
         print(context.page(context.settings()))
 
 
@@ -83,7 +83,7 @@ def demo(_: Context) -> None:
 
     from deploy.commands.demo import Demo
 
-    with said_plainly():
+    with user_errors():
         settings = context.settings()
         seen: Counter[str] = Counter()
         session = context.session(settings, seen)

@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from cli import context
-from cli.context import HERE, said_plainly
+from cli.context import HERE, user_errors
 
 
 @task(help={"source": "groceries, or your own folder or archive; data.source of deploy.toml when not given"})
@@ -18,7 +18,7 @@ def data(_: Context, source: str = "") -> None:
     """Check pictures and push what changed: ./inv data [groceries|FOLDER]."""
     from deploy.commands.data import push
 
-    with said_plainly():
+    with user_errors():
         session = context.session()
         folder, name = context.pictures(source or session.settings.data.source)
         push(session, folder, name, weights=context.weights() if context.wants_weights(session.settings) else None)
@@ -29,7 +29,7 @@ def data(_: Context, source: str = "") -> None:
         "source": "as given to data",
         "name": "what this training is called; endpoint.training names the one that is served",
         "instances": "hosts that train together; training.instance_count when not given",
-        "on": "sagemaker, ec2 or here; training.on when not given",
+        "on": "sagemaker, ec2 or local; training.on when not given",
         "stop": "stop the running job of that name instead",
         "quiet": "only the epochs, not every line",
     }
@@ -44,27 +44,27 @@ def train(  # noqa: PLR0917 (each is an option)
     quiet: bool = False,
 ) -> None:
     """Train on the pushed pictures and follow the job to its end; what is trained already is not trained again."""
-    from deploy.commands import train as verb
+    from deploy.commands import train as command
 
-    with said_plainly():
+    with user_errors():
         session = context.session()
-        where = verb.checked(session.settings, on=on, name=name, instances=instances)
+        where = command.checked(session.settings, on=on, name=name, instances=instances)
         if stop:
-            print(f"{verb.stop(session, purpose=name)}: stopping")
+            print(f"{command.stop(session, purpose=name)}: stopping")
             return
         chosen = source or session.settings.data.source
         try:
-            result = verb.train(
+            result = command.train(
                 session,
                 context.data_name(chosen),
                 purpose=name,
                 instances=instances or None,
                 on=where,
-                local=context.local_training(session.settings, chosen) if where == "here" else None,
+                local=context.local_training(session.settings, chosen) if where == "local" else None,
                 verbose=not quiet,
             )
         except KeyboardInterrupt:
-            print(f"\n{verb.left_running(where)}", file=sys.stderr)
+            print(f"\n{command.left_running(where)}", file=sys.stderr)
             raise Exit(code=130) from None
         print(f"{result.name}: {result.artifact}")
 
@@ -72,7 +72,7 @@ def train(  # noqa: PLR0917 (each is an option)
 @task(
     help={
         "source": "as given to data",
-        "on": "sagemaker or here; as training.on when not given",
+        "on": "sagemaker or local; as training.on when not given",
         "train": "then train anew with the best values, as training tuned",
         "stop": "stop the running search instead",
         "json": "for a script to read",
@@ -82,26 +82,26 @@ def tune(
     _: Context, source: str = "", on: str = "", train: bool = False, stop: bool = False, json: bool = False
 ) -> None:
     """Search hyperparameters as [tuning] says; the best model becomes training tuned."""
-    from deploy.commands import tune as verb
+    from deploy.commands import tune as command
     from deploy.jobs import tuning
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=json)
         if stop:
-            print(f"{verb.stop(session)}: stopping")
+            print(f"{command.stop(session)}: stopping")
             return
-        where, chosen = verb.checked(session.settings, on), source or session.settings.data.source
+        where, chosen = command.checked(session.settings, on), source or session.settings.data.source
         try:
-            found = verb.tune(
+            found = command.tune(
                 session,
                 context.data_name(chosen),
                 on=where,
-                local=context.local_training(session.settings, chosen) if where == "here" else None,
+                local=context.local_training(session.settings, chosen) if where == "local" else None,
                 studies=HERE / ".kennel" / "tuning",
                 train_best=train,
             )
         except KeyboardInterrupt:
-            print(f"\n{verb.left_running(where)}", file=sys.stderr)
+            print(f"\n{command.left_running(where)}", file=sys.stderr)
             raise Exit(code=130) from None
         if json:
             print(found.to_json())
@@ -125,7 +125,7 @@ def transform(
     from deploy.commands.transform import transform
     from deploy.jobs import transform as jobs
 
-    with said_plainly():
+    with user_errors():
         session = context.session(aside=json)
         found = transform(session, source, endpoint=endpoint, instances=instances)
         context.show(session.screen, jobs.HEADINGS, jobs.table(found.answers), json=json)
@@ -143,17 +143,17 @@ def transform(
 @task(positional=["act"], help={"act": "create, open, stop, start or delete", "yes": "do not ask"})
 def notebook(_: Context, act: str, yes: bool = False) -> None:
     """A small notebook instance that stops itself when idle: ./inv notebook create|open|stop|start|delete."""
-    from deploy.commands import notebook as verbs
+    from deploy.commands import notebook as commands
 
-    with said_plainly():
+    with user_errors():
         session = context.session()
-        confirm = (lambda *_: True) if yes else context.agreed_lines
+        confirm = (lambda *_: True) if yes else context.confirm_lines
         acts = {
-            "create": lambda: print(f"{verbs.create(session, confirm)}: ./inv notebook open says where"),
-            "open": lambda: print(verbs.address(session)),
-            "stop": lambda: verbs.stop(session),
-            "start": lambda: verbs.start(session),
-            "delete": lambda: verbs.delete(session, confirm),
+            "create": lambda: print(f"{commands.create(session, confirm)}: ./inv notebook open says where"),
+            "open": lambda: print(commands.address(session)),
+            "stop": lambda: commands.stop(session),
+            "start": lambda: commands.start(session),
+            "delete": lambda: commands.delete(session, confirm),
         }
         if act not in acts:
             raise Exit(f"no notebook act is called {act!r}: choose from {', '.join(acts)}", 2)

@@ -38,7 +38,7 @@ class Request:
     gives: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.service}.{self.operation} {json.dumps(told(self.params), sort_keys=True)}"
+        return f"{self.service}.{self.operation} {json.dumps(redacted(self.params), sort_keys=True)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,16 +167,16 @@ def printable(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
-def told(value: Any) -> Any:
+def redacted(value: Any) -> Any:
     """`printable`, without what a log must not hold: values whose name says that they are secret."""
 
     def hide(name: str, inner: Any) -> Any:
-        return HIDDEN if isinstance(inner, str) and inner and SECRET.search(name) else told(inner)
+        return HIDDEN if isinstance(inner, str) and inner and SECRET.search(name) else redacted(inner)
 
     if isinstance(value, Mapping):
         return {str(name): hide(str(name), inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [told(inner) for inner in value]
+        return [redacted(inner) for inner in value]
     return printable(value)
 
 
@@ -186,17 +186,17 @@ def _step(step: Step) -> dict[str, Any]:
         "resource": step.address,
         "reason": step.reason,
         "touches": step.touches,
-        "changes": [told(vars(change)) for change in step.changes],
+        "changes": [redacted(vars(change)) for change in step.changes],
         "requests": [_act(act) for act in step.acts],
     }
 
 
 def _act(act: Act) -> dict[str, Any]:
     if isinstance(act, Request):
-        return {"service": act.service, "operation": act.operation, "params": told(act.params)}
+        return {"service": act.service, "operation": act.operation, "params": redacted(act.params)}
     if isinstance(act, Wait):
         until = act.until or ("empty" if act.empty else "gone")
         return {"wait": act.path or "existence", "until": until, "operation": act.request.operation}
     if isinstance(act, Check):
-        return {"check": act.request.operation, "params": told(act.request.params)}
+        return {"check": act.request.operation, "params": redacted(act.request.params)}
     return {"empty": act.bucket}

@@ -87,9 +87,9 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         quotas=quotas_of(os.environ),
         roles=MotoRoles(account=ACCOUNT, now=lambda: datetime.now(UTC), delay_s=delay_of(os.environ)),
     )  # fmt: skip
-    rooms = services(cloud)
+    running = services(cloud)
     info = _info(cloud, port)
-    listener = Listener(sockets, Application(rooms, region=region, health=lambda: info))
+    listener = Listener(sockets, Application(running, region=region, health=lambda: info))
     listener.start()
     state.write_info(info)
     print(f"localcloud {cloud.instance} answers at {endpoint_url} (containers: {cloud.container_url})", flush=True)  # noqa: T201
@@ -97,7 +97,7 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         stop.wait()
     finally:
         print("localcloud stops: removing its containers and networks", flush=True)  # noqa: T201
-        _close(rooms, listener, engine)
+        _close(running, listener, engine)
         state.clear_work()
 
 
@@ -117,10 +117,10 @@ def minute_of(environ: Mapping[str, str]) -> float:
     return minute
 
 
-def _close(rooms: Sequence[Service], listener: Listener, engine: DockerEngine) -> None:
+def _close(running: Sequence[Service], listener: Listener, engine: DockerEngine) -> None:
     try:
-        for room in rooms:
-            room.close()
+        for service in running:
+            service.close()
     finally:
         listener.stop()
         engine.cleanup()

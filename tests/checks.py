@@ -8,8 +8,10 @@ from pathlib import Path
 
 def commands(repository: Path) -> list[list[str]]:
     """One argv for each check, the program's name first."""
-    rooms = ("docker", "deploy")
-    scripts = sorted(str(path.relative_to(repository)) for room in rooms for path in (repository / room).rglob("*.sh"))
+    packages = ("docker", "deploy")
+    scripts = sorted(
+        str(path.relative_to(repository)) for package in packages for path in (repository / package).rglob("*.sh")
+    )
     dockerfiles = sorted(str(path.relative_to(repository)) for path in (repository / "docker").glob("*.Dockerfile"))
     return [
         ["ruff", "check", "."],

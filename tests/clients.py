@@ -6,8 +6,8 @@ import functools
 import time
 from typing import Any
 
-from deploy.aws import client
-from deploy.aws.client import Clock, Door, Log
+from deploy.aws import client as aws_client
+from deploy.aws.client import Client, Clock, Log
 from deploy.config.settings import Settings
 
 # What a deploy talks to. A fork server that has read it once gives it to all its processes.
@@ -18,11 +18,11 @@ SERVICES = ("sagemaker", "iam", "s3", "ecr", "sts", "lambda", "application-autos
 QUICK = Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.2)))
 
 
-def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Door:
+def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Client:
     """As deploy.aws.client.connect, of which it is one, with the readings of those before it."""
-    door = client.connect(settings, log=log, clock=clock)
-    door.session._session.register_component("data_loader", _loader())
-    return door
+    client = aws_client.connect(settings, log=log, clock=clock)
+    client.session._session.register_component("data_loader", _loader())
+    return client
 
 
 @functools.cache

@@ -30,7 +30,11 @@ ImageWhere = Literal["train", "serve"]
 Where = Literal["host"] | ImageWhere
 TIERS: tuple[Tier, ...] = ("unit", "functional", "container", "e2e")
 WHERES: tuple[Where, ...] = ("host", "serve", "train")
-ROOM_HOMES: Mapping[str, tuple[Where, ...]] = {"train": ("train",), "serve": ("serve",), "contract": ("serve", "train")}
+PACKAGE_HOMES: Mapping[str, tuple[Where, ...]] = {
+    "train": ("train",),
+    "serve": ("serve",),
+    "contract": ("serve", "train"),
+}
 TIMEOUTS: Mapping[Tier, int] = {"unit": 30, "functional": 180, "container": 1200, "e2e": 2400}  # seconds, one test
 GRACE = 60  # seconds more for what Python cannot end: threads that wait for each other with the interpreter's lock
 SPEED = ("test_speed.py", "test_cold_start.py")  # ratios and times, which other work on the machine would disturb
@@ -80,7 +84,7 @@ class Outcome:
     problems: tuple[str, ...] = field(default_factory=tuple)
 
 
-def suites(files: Iterable[str], *, tier: str = "", room: str = "") -> list[Suite]:
+def suites(files: Iterable[str], *, tier: str = "", package: str = "") -> list[Suite]:
     """The suites that these test files make up, cheapest tier first. `files`: paths like tests/unit/train/test_x.py."""
     placed = [(path, *_place(path)) for path in sorted(files)]
     found = []
@@ -90,7 +94,7 @@ def suites(files: Iterable[str], *, tier: str = "", room: str = "") -> list[Suit
                 paths = [
                     path if speed or not owner else f"tests/{level}/{owner}"
                     for path, at, owner in placed
-                    if at == level and where in homes(level, owner) and tier in ("", level) and room in ("", owner)
+                    if at == level and where in homes(level, owner) and tier in ("", level) and package in ("", owner)
                     if path.endswith(SPEED) is speed
                 ]
                 if paths:
@@ -120,10 +124,10 @@ def _place(path: str) -> tuple[str, str]:
     return tier, rest[0] if len(rest) > 1 else ""
 
 
-def homes(tier: Tier, room: str) -> tuple[Where, ...]:
+def homes(tier: Tier, package: str) -> tuple[Where, ...]:
     """Where a room's tests run."""
     if tier in ("unit", "functional"):
-        return ROOM_HOMES.get(room, ("host",))
+        return PACKAGE_HOMES.get(package, ("host",))
     return ("host",)
 
 

@@ -23,8 +23,8 @@ from benchmarks.harness import Row, alone, at_most, column, interleaved, machine
 from benchmarks.harness.environments import ROOT
 from benchmarks.harness.rounds import Measured
 from benchmarks.images.builds import PEERS, Made, Ours, Theirs, cache_entries, tidy
-from deploy.images.builder import Workshop
-from deploy.images.recipe import Kind, kind_named
+from deploy.images.builder import ImageBuilder
+from deploy.images.recipe import ImageKind, kind_named
 
 MB = 1e6
 LIMIT = 10.0  # seconds, after a changed line
@@ -56,7 +56,7 @@ class Turn:
             self.made.clear()
 
 
-def measure(kind: Kind, rounds: int) -> dict[str, list[Measured]]:
+def measure(kind: ImageKind, rounds: int) -> dict[str, list[Measured]]:
     """By contestant, each round; nothing that was built is left, whatever happens."""
     before = cache_entries()
     turns = {"ours": Turn(Ours(kind), before)}
@@ -68,12 +68,12 @@ def measure(kind: Kind, rounds: int) -> dict[str, list[Measured]]:
             runs[name] = [{**each, "packed MB": packed} for each in runs[name]]
         return runs
     finally:
-        Workshop(repository=ROOT, say=lambda _: None).build(kind)  # the plain name is the real one's again
+        ImageBuilder(repository=ROOT, say=lambda _: None).build(kind)  # the plain name is the real one's again
         for turn in turns.values():
             turn.tidy()
 
 
-def rows(kind: Kind, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
+def rows(kind: ImageKind, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
     ours = runs["ours"]
     found = [
         at_most(

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.environments import HOME, ROOT
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from deploy.images.compression import LEVEL
-from deploy.images.recipe import SOURCES, File, Kind, context, pinned
+from deploy.images.recipe import SOURCES, File, ImageKind, context, pinned
 
 HERE = Path(__file__).parent
 CHUNK = 1 << 20
@@ -27,7 +27,7 @@ class Peer:
     """An image that one would write by hand. `pins`: packages at our lock's version; `more`: what only it needs."""
 
     name: str
-    kind: Kind
+    kind: ImageKind
     script: str
     pins: tuple[str, ...]
     more: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Made:
 class Ours:
     """Our images, in a copy of what they are made from, so that nobody's tree is touched."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: ImageKind) -> None:
         self.kind = kind
         self._tree = HOME / "images" / kind
         shutil.rmtree(self._tree, ignore_errors=True)
@@ -105,7 +105,7 @@ class Ours:
         cache = self._tree / ".kennel" / "cache"
         cache.parent.mkdir()
         cache.symlink_to(ROOT / ".kennel" / "cache")
-        self._workshop = Workshop(repository=self._tree, say=lambda _: None, progress=False)
+        self._workshop = ImageBuilder(repository=self._tree, say=lambda _: None, progress=False)
 
     def cold(self) -> Made:
         """Every layer but the base is made anew: the installer that each of them mounts is another one."""
@@ -128,7 +128,7 @@ class Theirs:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        self._workshop = Workshop(repository=ROOT, say=lambda _: None, progress=False)
+        self._workshop = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False)
         self._installer = (HERE / "install.sh").read_bytes()
         self._script = (HERE / peer.script).resolve().read_bytes()
         self._uv = Path(sys.executable).with_name("uv").read_bytes()

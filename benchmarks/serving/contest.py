@@ -16,7 +16,7 @@ from benchmarks.harness.rounds import Measured
 from benchmarks.serving import install
 from benchmarks.serving.load import LoadError
 from benchmarks.serving.ours import OURS
-from benchmarks.serving.peer import NAMES, TORCH, Kind, Peer, named
+from benchmarks.serving.peer import NAMES, TORCH, NetworkKind, Peer, named
 from benchmarks.serving.server import Server, ServerError, end_on_signals, running
 
 Measure = Callable[[Server], Measured]
@@ -28,7 +28,7 @@ _FAILURES = (ServerError, LoadError, RuntimeError, ValueError, OSError, subproce
 class Contest:
     """One kind of server, who takes part, and why others do not. Ours is the first and must run."""
 
-    kind: Kind
+    kind: NetworkKind
     model: Path
     cpus: int
     pythons: Mapping[str, Path]
@@ -80,7 +80,7 @@ class Contest:
         return turn
 
 
-def contest(kind: Kind, model: Path, names: Sequence[str]) -> Contest:
+def contest(kind: NetworkKind, model: Path, names: Sequence[str]) -> Contest:
     """Installs ours and the named peers that know `kind`."""
     failures: dict[str, str] = {}
     peers: dict[str, Peer] = {OURS.name: OURS}

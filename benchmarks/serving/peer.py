@@ -19,7 +19,7 @@ PYTHON = "3.13"  # the serving image's
 TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # as docker/train.in
 NETWORK = ("numpy", "pillow", "safetensors", "onnxruntime==1.31.1")  # what `contract` and handlers.network import
 
-Kind = Literal["resnet50", "onnx", "null"]
+NetworkKind = Literal["resnet50", "onnx", "null"]
 """What a server does: the artifact's ResNet-50 by torch in float32; model.onnx by ONNX Runtime in float32 ("the same
 engine"); or no model at all: it reads the body and answers 14 equal probabilities (the server's own cost)."""
 
@@ -28,7 +28,7 @@ engine"); or no model at all: it reads the body and answers 14 equal probabiliti
 class Place:
     """Where and as what a server runs once. `model` is a folder with a Kennel artifact (model.json and so on)."""
 
-    kind: Kind
+    kind: NetworkKind
     python: Path
     folder: Path
     port: int
@@ -79,7 +79,7 @@ class Peer:
     body: Callable[[bytes], bytes] = jpeg
     content_type: str = "image/jpeg"
     headers: Mapping[str, str] = field(default_factory=dict)
-    kinds: tuple[Kind, ...] = ("resnet50", "null")
+    kinds: tuple[NetworkKind, ...] = ("resnet50", "null")
     refused: tuple[int, ...] = (429, 503)
     python: str = PYTHON
     torch: tuple[str, ...] = TORCH
@@ -103,7 +103,7 @@ def common_environment(place: Place) -> dict[str, str]:
     }
 
 
-def named(name: str, kind: Kind = "resnet50") -> Peer:
+def named(name: str, kind: NetworkKind = "resnet50") -> Peer:
     """The peer of one of NAMES; its NULL, where there is one, is for the kind "null"."""
     module = importlib.import_module(f"benchmarks.serving.peers.{name}")
     peer = getattr(module, "NULL", module.PEER) if kind == "null" else module.PEER

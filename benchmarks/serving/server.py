@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks.harness import tree
-from benchmarks.serving.peer import Kind, Peer, Place, common_environment
+from benchmarks.serving.peer import NetworkKind, Peer, Place, common_environment
 
 POLL_SECONDS = 0.005
 END_SECONDS = 10.0
@@ -68,7 +68,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(peer: Peer, kind: Kind, *, python: Path, model: Path, cpus: int) -> Iterator[Server]:
+def running(peer: Peer, kind: NetworkKind, *, python: Path, model: Path, cpus: int) -> Iterator[Server]:
     """Starts the server in a new folder on a free port and ends its whole process tree in any case.
 
     Raises ServerError when it is not ready within peer.ready_seconds.

@@ -14,7 +14,7 @@ from deploy.autoscaling.variants import running_forms
 from deploy.aws.client import lookup, pages
 from deploy.aws.requests import autoscaling
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, require_ours, unchanged
 from deploy.values import Act, Call, Change, Params, Request, State, Step, Wait, differences
 
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
@@ -250,4 +250,4 @@ def _remove(name: str, _: Settings) -> Step:
     return delete(f"scalable-target/{name}", *deregister(name))
 
 
-KIND = Kind(name="scalable-target", names=_names, tags=_tags, remove=_remove, state=_state)
+KIND = ResourceKind(name="scalable-target", names=_names, tags=_tags, remove=_remove, state=_state)

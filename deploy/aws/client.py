@@ -57,7 +57,7 @@ class Clock:
 
 
 @dataclass(kw_only=True)
-class Door:
+class Client:
     """Sends Requests to the AWS of one stage. `log` sees each before it goes; `passing_s` bounds the patience with
     refusals that pass by themselves."""
 
@@ -129,7 +129,7 @@ def may_pass(request: Request, error: AwsError) -> bool:
     return is_change and any(text in error.message for text in PASSING)
 
 
-def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Door:
+def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Client:
     """A door to the settings' stage. Nothing is sent yet. Raises DeployError for a profile that is not there."""
     import boto3
     from botocore.exceptions import BotoCoreError
@@ -146,7 +146,7 @@ def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | Non
     except BotoCoreError as error:
         where = f"stages.{settings.stage_name}.profile"
         raise DeployError(f"{where}: {error}{_way_out(error, stage.profile)}") from error
-    return Door(stage=stage, session=session, log=log, clock=clock or Clock())
+    return Client(stage=stage, session=session, log=log, clock=clock or Clock())
 
 
 def lookup(call: Callable[[Request], dict[str, Any]], request: Request) -> dict[str, Any] | None:

@@ -68,9 +68,9 @@ def upload(call: Call, *, bucket: str, key: str, path: Path, sent: Sent = lambda
         sent(size)
         return
     number, arrived = _resume(call, bucket, key)
-    sender = _Sender(call=call, bucket=bucket, key=key, path=path, upload=number, arrived=arrived)
+    pusher = _PartUpload(call=call, bucket=bucket, key=key, path=path, upload=number, arrived=arrived)
     with ThreadPoolExecutor(PART_WORKERS) as pool:
-        going = {pool.submit(sender.send, part): part for part in cut}
+        going = {pool.submit(pusher.send, part): part for part in cut}
         done = {}
         for future in finished(list(going)):
             done[going[future].number] = future.result()
@@ -118,7 +118,7 @@ def _resume(call: Call, bucket: str, key: str) -> tuple[str, dict[int, Mapping[s
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sender:
+class _PartUpload:
     """Sends the parts of one upload. `arrived` are those that are there, by number."""
 
     call: Call

@@ -17,7 +17,7 @@ from deploy.planning.resource import Resource
 from deploy.session import Session
 from deploy.stage.desired import foundation, serving
 from deploy.stage.obsolete import obsolete
-from deploy.values import Call, Plan, State, Step, told
+from deploy.values import Call, Plan, State, Step, redacted
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "none": " "}
 
@@ -89,5 +89,5 @@ def show(todo: Plan, screen: Screen) -> None:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(told(value), sort_keys=True)
+    text = json.dumps(redacted(value), sort_keys=True)
     return text if len(text) <= 300 else f"{text[:300]}…"

@@ -10,7 +10,7 @@ from deploy.aws.requests import ecr
 from deploy.errors import DeployError
 from deploy.images.engine import Run
 from deploy.images.pushed import REPAIRED
-from deploy.images.recipe import KINDS, Kind
+from deploy.images.recipe import KINDS, ImageKind
 from deploy.images.referenced import referenced
 from deploy.session import Session
 from deploy.values import Plan, Request, Step
@@ -56,7 +56,7 @@ def in_engine(run: Run) -> list[str]:
 def prune(
     session: Session,
     run: Run,
-    current: Mapping[Kind, str],
+    current: Mapping[ImageKind, str],
     keep: Collection[str],
     *,
     pushed: bool,
@@ -83,7 +83,7 @@ def prune(
     session.apply(gone)
 
 
-def tags_of(lists: Mapping[Kind, Sequence[PushedImage]], live: Collection[str]) -> frozenset[str]:
+def tags_of(lists: Mapping[ImageKind, Sequence[PushedImage]], live: Collection[str]) -> frozenset[str]:
     """The contents' tags of the digests that are referred to: an engine keeps these too."""
     digests = {name.partition("@")[2] for name in live}
     return frozenset(
@@ -95,7 +95,7 @@ def tags_of(lists: Mapping[Kind, Sequence[PushedImage]], live: Collection[str]) 
     )
 
 
-def _listed(session: Session, kind: Kind) -> list[PushedImage]:
+def _listed(session: Session, kind: ImageKind) -> list[PushedImage]:
     name = session.settings.repository_name(kind)
     if lookup(session.call, _describe(name)) is None:
         return []
@@ -113,7 +113,9 @@ def _describe(repository: str) -> Request:
     return ecr("DescribeImages", repositoryName=repository)
 
 
-def _deletion(session: Session, kind: Kind, there: Sequence[PushedImage], current: str, live: Collection[str]) -> Step:
+def _deletion(
+    session: Session, kind: ImageKind, there: Sequence[PushedImage], current: str, live: Collection[str]
+) -> Step:
     name = session.settings.repository_name(kind)
     old = old_digests(there, current.rpartition(":")[2], live)
     acts = tuple(delete_images(name, old[first : first + BATCH]) for first in range(0, len(old), BATCH))

@@ -25,7 +25,7 @@ def table(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
     """Rows under HEADINGS; what the account does not tell is "?"."""
     return [
         (
-            row.need.verb,
+            row.need.command,
             row.quota.name if row.quota else row.need.key,
             f"{row.need.wanted:g}",
             "?" if row.quota is None else f"{row.quota.value:g}",

@@ -65,7 +65,7 @@ def checked(settings: Settings, *, on: str = "", name: str = "train", instances:
 
 def left_running(where: str) -> str:
     """What Ctrl-C leaves."""
-    if where == "here":
+    if where == "local":
         return "stopped; the same command goes on from its checkpoint"
     return "the job goes on without you: the same command follows it again, with --stop it is stopped"
 
@@ -81,15 +81,15 @@ def train(
     local: Local | None = None,
     verbose: bool = True,
 ) -> JobResult:
-    """Trains on pushed pictures, or finds it done. `on` goes before training.on; `local` is what `here` needs.
+    """Trains on pushed pictures, or finds it done. `on` goes before training.on; `local` is what local training needs.
 
     Raises DataError, JobError.
     """
     where = on or session.settings.training.on
-    if where == "here":
+    if where == "local":
         if local is None:
             raise JobError(
-                "training here: no pictures of this machine are given; ./inv train --on here --source FOLDER"
+                "training here: no pictures of this machine are given; ./inv train --on local --source FOLDER"
             )
         return train_here(session, local, name, purpose=purpose, overrides=overrides, verbose=verbose)
     job = job_request(session, name, purpose=purpose, overrides=overrides, instances=instances, on=where)
@@ -183,7 +183,7 @@ def here_request(
         weights=str(local.sources.get("weights", "")),
         purpose=purpose,
         overrides=overrides,
-        instance_type="here",
+        instance_type="local",
         instance_count=1,
     )
 

@@ -27,7 +27,7 @@ from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.values import content_hash
 
-PLACES = ("sagemaker", "here")
+PLACES = ("sagemaker", "local")
 TUNED = "tuned"
 ATTEMPTS = 9
 EVERY_S = 5.0
@@ -35,7 +35,7 @@ EVERY_S = 5.0
 
 def checked(settings: Settings, on: str) -> str:
     """Where to search. Raises SettingsError for a place that there is not, and for settings that cannot be searched."""
-    where = on or ("here" if settings.training.on == "here" else "sagemaker")
+    where = on or ("local" if settings.training.on == "local" else "sagemaker")
     if where not in PLACES:
         raise SettingsError(f"--on: {unknown(where, PLACES)}")
     tuning.check(settings)
@@ -59,9 +59,9 @@ def tune(
     `studies` is where searches on this machine are kept. With `train_best`, a model is trained anew with the best
     values, on what [training] says. Raises DeployError.
     """
-    if on == "here":
+    if on == "local":
         if local is None or studies is None:
-            raise JobError("tuning here: no pictures of this machine are given; ./inv tune --on here --source FOLDER")
+            raise JobError("tuning here: no pictures of this machine are given; ./inv tune --on local --source FOLDER")
         found = tune_here(session, data, local, studies=studies)
     else:
         found = tune_there(session, data)
@@ -72,8 +72,8 @@ def tune(
 
 def left_running(where: str) -> str:
     """What is said when a person leaves."""
-    if where == "here":
-        return "the trial is stopped; ./inv tune --on here goes on where it was"
+    if where == "local":
+        return "the trial is stopped; ./inv tune --on local goes on where it was"
     return "the tuning job goes on and is billed; ./inv tune follows it again, ./inv tune --stop stops it"
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from deploy.config.section import InstanceType, JobName, Name, Section
 
-Kind = Literal["real-time", "serverless", "async"]
+EndpointKind = Literal["real-time", "serverless", "async"]
 InferenceAmi = Literal[
     "",
     "al2-ami-sagemaker-inference-gpu-2",
@@ -103,7 +103,7 @@ class Autoscaling(Section):
 class Endpoint(Section):
     """An endpoint that serves one model, or several as variants."""
 
-    kind: Kind = "real-time"
+    kind: EndpointKind = "real-time"
     instance_type: InstanceType = "ml.m5.large"
     instance_count: Count = 1
     training: Name = "train"

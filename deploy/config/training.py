@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from deploy.config.section import InstanceType, JobName, Scalar, Section, unknown
 
-Backend = Literal["sagemaker", "ec2", "here"]
+Backend = Literal["sagemaker", "ec2", "local"]
 # The names of train/config.py's table; a test holds the two equal, for deploy does not import train.
 HYPERPARAMETERS = (
     "model", "weights", "freeze_backbone", "epochs", "batch_size", "learning_rate", "optimizer", "momentum",

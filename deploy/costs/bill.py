@@ -44,7 +44,7 @@ def serving(settings: Settings, prices: Prices) -> tuple[Item, ...]:
 def training(settings: Settings, prices: Prices) -> tuple[Item, ...]:
     """What a training job costs while it runs, and the warm pool that it leaves."""
     wanted = settings.training
-    if wanted.on == "here":
+    if wanted.on == "local":
         return ()
     use: Use = "ec2" if wanted.on == "ec2" else "training"
     instance_type = wanted.ec2.instance_type if wanted.on == "ec2" else wanted.instance_type

@@ -52,8 +52,8 @@ def as_asked(settings: Settings, job: JobRequest) -> Settings:
     training = settings.training
     if job.instance_type.startswith("ml."):
         changes = {"on": "sagemaker", "instance_type": job.instance_type, "instance_count": job.instance_count}
-    elif job.instance_type == "here":
-        changes = {"on": "here"}
+    elif job.instance_type == "local":
+        changes = {"on": "local"}
     else:
         changes = {"on": "ec2", "ec2": training.ec2.model_copy(update={"instance_type": job.instance_type})}
     return settings.model_copy(update={"training": training.model_copy(update=changes)})

@@ -27,7 +27,7 @@ SIZES = {"nano": 2, "micro": 2, "small": 2, "medium": 2, "large": 2, "xlarge": 4
 class Need:
     """So much of one quota, for one verb. It is known by its code, or (SageMaker) by its name."""
 
-    verb: str
+    command: str
     service: str
     wanted: float
     why: str
@@ -81,9 +81,11 @@ def compare(call: Call, wanted: Iterable[Need]) -> tuple[Row, ...]:
     return tuple(Row(need=need, quota=found[need.service].get(need.key)) for need in asked)
 
 
-def require(call: Call, settings: Settings, verb: str) -> None:
+def require(call: Call, settings: Settings, command: str) -> None:
     """Raises DeployError when a quota that the verb needs is known to be too low (LESSONS 8)."""
-    short = [row for row in compare(call, [need for need in needs(settings) if need.verb == verb]) if row.is_short]
+    short = [
+        row for row in compare(call, [need for need in needs(settings) if need.command == command]) if row.is_short
+    ]
     if short:
         raise DeployError("\n".join([*map(_refusal, short), "./inv quotas --request asks AWS for more"]))
 
@@ -104,7 +106,7 @@ def vcpus(instance_type: str) -> int:
 
 def _training(settings: Settings) -> tuple[Need, ...]:
     training = settings.training
-    if training.on == "here":
+    if training.on == "local":
         return ()
     if training.on == "ec2":
         return _vcpus(training.ec2.instance_type, spot=training.ec2.spot)
@@ -112,9 +114,11 @@ def _training(settings: Settings) -> tuple[Need, ...]:
     use = f"{'spot ' if training.spot else ''}training job usage"
     trials = min(settings.tuning.max_parallel, settings.tuning.max_jobs)
     found = [
-        Need(verb="train", service="sagemaker", name=f"{kind} for {use}", wanted=count, why="training.instance_count"),
         Need(
-            verb="tune",
+            command="train", service="sagemaker", name=f"{kind} for {use}", wanted=count, why="training.instance_count"
+        ),
+        Need(
+            command="tune",
             service="sagemaker",
             name=f"{kind} for {use}",
             wanted=count * trials,
@@ -124,7 +128,7 @@ def _training(settings: Settings) -> tuple[Need, ...]:
     if training.keep_alive_minutes:
         name = f"{kind} for training warm pool usage"
         found.append(
-            Need(verb="train", service="sagemaker", name=name, wanted=count, why="training.keep_alive_minutes")
+            Need(command="train", service="sagemaker", name=name, wanted=count, why="training.keep_alive_minutes")
         )
     return tuple(found)
 
@@ -135,7 +139,7 @@ def _vcpus(instance_type: str, *, spot: bool) -> tuple[Need, ...]:
     if codes is None:
         return ()
     why = f"vCPUs of training.ec2.instance_type, {instance_type}"
-    return (Need(verb="train", service="ec2", code=codes[spot], wanted=vcpus(instance_type), why=why),)
+    return (Need(command="train", service="ec2", code=codes[spot], wanted=vcpus(instance_type), why=why),)
 
 
 def _endpoints(settings: Settings) -> tuple[Need, ...]:
@@ -153,11 +157,11 @@ def _endpoints(settings: Settings) -> tuple[Need, ...]:
     for kind, count in total.items():
         name = f"{kind} for endpoint usage"
         found.append(
-            Need(verb="deploy", service="sagemaker", name=name, wanted=count, why="instances of all endpoints")
+            Need(command="deploy", service="sagemaker", name=name, wanted=count, why="instances of all endpoints")
         )
         both = count + largest[kind]
         found.append(
-            Need(verb="update", service="sagemaker", name=name, wanted=both, why="the new fleet beside the old one")
+            Need(command="update", service="sagemaker", name=name, wanted=both, why="the new fleet beside the old one")
         )
     return tuple(found)
 
@@ -167,12 +171,12 @@ def _lambda(settings: Settings) -> tuple[Need, ...]:
     if not reserved:
         return ()
     why = f"lambda.reserved_concurrency and {UNRESERVED} that must stay unreserved"
-    return (Need(verb="deploy", service="lambda", code="L-B99A9384", wanted=reserved + UNRESERVED, why=why),)
+    return (Need(command="deploy", service="lambda", code="L-B99A9384", wanted=reserved + UNRESERVED, why=why),)
 
 
 def _notebook(settings: Settings) -> Need:
     name = f"{settings.notebook.instance_type} for notebook instance usage"
-    return Need(verb="notebook", service="sagemaker", name=name, wanted=1, why="notebook.instance_type")
+    return Need(command="notebook", service="sagemaker", name=name, wanted=1, why="notebook.instance_type")
 
 
 def _quotas(call: Call, service: str, wanted: Collection[str]) -> dict[str, Quota]:

@@ -244,8 +244,8 @@ class Collector:
             age_s=self._since(role.get("CreateDate")),
         )
 
-    def _quotas(self, verb: str) -> tuple[quotas.Row, ...]:
-        wanted = [need for need in quotas.needs(self.settings) if need.verb == verb]
+    def _quotas(self, command: str) -> tuple[quotas.Row, ...]:
+        wanted = [need for need in quotas.needs(self.settings) if need.command == command]
         found: tuple[quotas.Row, ...] = self._try("quotas", lambda: quotas.compare(self.call, wanted), ())
         return found
 

@@ -10,10 +10,10 @@ from typing import Literal
 from deploy.costs.quotas import Row
 from deploy.images import checks as gate
 
-Kind = Literal[
+FactKind = Literal[
     "training job", "endpoint", "function", "transform job", "tuning job", "instance", "nothing of that name"
 ]
-WELL: Mapping[Kind, tuple[str, ...]] = {
+WELL: Mapping[FactKind, tuple[str, ...]] = {
     "training job": ("Completed",),
     "endpoint": ("InService",),
     "function": ("Active",),
@@ -90,7 +90,7 @@ class Facts:
     """One thing. `told` is shown as it stands; `since_s` are seconds since its status last changed; `blind` lists what
     could not be looked at."""
 
-    kind: Kind
+    kind: FactKind
     name: str
     status: str = ""
     reason: str = ""

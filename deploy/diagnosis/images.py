@@ -23,7 +23,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageEyes:
+class ImageInspector:
     """`engine` holds what was built here, `registry` what was pushed."""
 
     call: Call

@@ -12,7 +12,7 @@ from deploy.aws.tags import tag_list, tags_of
 from deploy.config.endpoint import Rollout
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, State, Step, differences
 
 MOST = 10  # of an endpoint's deployment (CONTRACTS 55)
@@ -151,7 +151,7 @@ def _remove(name: str, _: Settings) -> Step:
     return delete(f"alarm/{name}", cloudwatch("DeleteAlarms", AlarmNames=[name]))
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="alarm",
     names=listing("cloudwatch", "DescribeAlarms", "MetricAlarms", "AlarmName", AlarmNamePrefix="{prefix}-"),
     tags=_tags,

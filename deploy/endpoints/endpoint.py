@@ -15,7 +15,7 @@ from deploy.endpoints.endpoint_config import identity, key_of
 from deploy.endpoints.history import extended, history, tag
 from deploy.endpoints.model import describe_model
 from deploy.errors import DeployError
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Change, Request, State, Step, Wait, content_hash
 
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
@@ -293,7 +293,7 @@ def _state(name: str, _: Settings, call: Call) -> str:
     return str((lookup(call, sagemaker("DescribeEndpoint", EndpointName=name)) or {}).get("EndpointStatus", "gone"))
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="endpoint",
     names=listing("sagemaker", "ListEndpoints", "Endpoints", "EndpointName", NameContains="{prefix}"),
     tags=sagemaker_tags("endpoint"),

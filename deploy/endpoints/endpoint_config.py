@@ -13,7 +13,7 @@ from deploy.autoscaling.variants import describe_config
 from deploy.aws.requests import sagemaker
 from deploy.aws.tags import sagemaker_tags, tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, State, Step, content_hash
 
 ENDPOINT_TAG = "kennel:endpoint"
@@ -99,7 +99,7 @@ def _remove(name: str, _: Settings) -> Step:
     return remove_config(name)
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="endpoint-config",
     names=listing("sagemaker", "ListEndpointConfigs", "EndpointConfigs", "EndpointConfigName", NameContains="{prefix}"),
     tags=sagemaker_tags("endpoint-config"),

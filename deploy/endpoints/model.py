@@ -10,7 +10,7 @@ from deploy.aws.client import lookup
 from deploy.aws.requests import sagemaker
 from deploy.aws.tags import sagemaker_tags, tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, Ref, State, Step, content_hash
 
 
@@ -75,7 +75,7 @@ def remove_model(name: str) -> Step:
     return delete(f"model/{name}", sagemaker("DeleteModel", ModelName=name))
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="model",
     names=listing("sagemaker", "ListModels", "Models", "ModelName", NameContains="{prefix}"),
     tags=sagemaker_tags("model"),

@@ -9,7 +9,7 @@ from typing import Any
 from deploy.aws.client import lookup
 from deploy.aws.requests import lambda_
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Ref, Request, State, Step, Wait, differences
 
 UNDONE = "UpdateFailed"  # of a function that runs on as it was before its last update
@@ -202,7 +202,7 @@ def _remove(name: str, settings: Settings) -> Step:
     return replace(function(settings, image=""), name=name).remove()
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="function",
     names=listing("lambda", "ListFunctions", "Functions", "FunctionName", token=("NextMarker", "Marker")),
     tags=_tags,

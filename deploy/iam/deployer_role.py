@@ -18,7 +18,7 @@ from deploy.iam.document import Document
 from deploy.iam.managed_policy import ManagedPolicy, named
 from deploy.iam.policies import deployer
 from deploy.iam.role import DEPLOYER
-from deploy.planning.resource import Kind, delete, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, require_ours, unchanged
 from deploy.values import Call, Request, State, Step, differences
 
 
@@ -114,7 +114,7 @@ def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
     return tags_of((lookup(call, request) or {}).get("Tags", ()))
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="deployer",
     names=_names,
     tags=_tags,

@@ -10,7 +10,7 @@ from deploy.aws.client import lookup
 from deploy.aws.requests import iam
 from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, Request, State, Step, differences
 
 
@@ -71,7 +71,7 @@ def _remove(name: str, _: Settings) -> Step:
     return delete(f"instance-profile/{name}", taken, _iam("DeleteInstanceProfile", name))
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="instance-profile",
     names=listing("iam", "ListInstanceProfiles", "InstanceProfiles", "InstanceProfileName", token=("Marker", "Marker")),
     tags=_tags,

@@ -13,7 +13,7 @@ from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.iam import document
 from deploy.iam.document import Document
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, Request, State, Step, differences
 
 
@@ -80,7 +80,7 @@ def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
     return tags_of((lookup(call, request) or {}).get("Tags", ()))
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="policy",
     names=listing("iam", "ListPolicies", "Policies", "PolicyName", token=("Marker", "Marker"), Scope="Local"),
     tags=_tags,

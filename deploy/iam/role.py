@@ -15,7 +15,7 @@ from deploy.config.settings import Settings
 from deploy.iam import document
 from deploy.iam.document import Document
 from deploy.iam.policies import ec2, endpoint, function, notebook, training
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
 POLICY = "kennel"
@@ -162,4 +162,4 @@ def _names(settings: Settings, call: Call) -> Iterator[str]:
     return (name for name in _listing(settings, call) if name != settings.role_name(DEPLOYER))
 
 
-KIND = Kind(name="role", names=_names, tags=_tags, remove=_remove)
+KIND = ResourceKind(name="role", names=_names, tags=_tags, remove=_remove)

@@ -15,7 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.images import engine
-from deploy.images.recipe import PLATFORM, Build, File, ImageError, Kind, command, context, inputs, installs, labels
+from deploy.images.recipe import (
+    PLATFORM,
+    Build,
+    File,
+    ImageError,
+    ImageKind,
+    command,
+    context,
+    inputs,
+    installs,
+    labels,
+)
 
 OFFICIAL_BASE = "python:3.13-slim"
 CA_VARIABLES = ("KENNEL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -28,7 +39,7 @@ def _print(line: str) -> None:
 
 
 @dataclass(kw_only=True)
-class Workshop:
+class ImageBuilder:
     """Makes images on this machine. `say` takes a line for a person, `run` is the door for short commands."""
 
     repository: Path
@@ -42,7 +53,7 @@ class Workshop:
         """The client that builds. Raises EngineError."""
         return engine.builder(engine.clients(self.environment.get("PATH", os.defpath)), self.run)
 
-    def plan(self, kind: Kind, *, target: str = "runtime") -> Build:
+    def plan(self, kind: ImageKind, *, target: str = "runtime") -> Build:
         """What `kind` would be built from now. Raises EngineError when no engine answers, ImageError."""
         if not engine.version(["docker"], self.run):
             raise engine.EngineError("no Docker engine answers: run `./inv engine`")
@@ -61,7 +72,7 @@ class Workshop:
         )
         return Build(kind=kind, target=target, base=build.base, files=files, labels=named)
 
-    def build(self, kind: Kind, *, target: str = "runtime") -> str:
+    def build(self, kind: ImageKind, *, target: str = "runtime") -> str:
         """Makes the image, or finds it made; returns its reference. Raises ImageError, EngineError."""
         build = self.plan(kind, target=target)
         if self._has(build.reference):
@@ -227,6 +238,6 @@ class Workshop:
         return (revision or "unknown") + ("-modified" if changed else ""), created or "1970-01-01T00:00:00+00:00"
 
 
-def build(kind: Kind, *, repository: Path, target: str = "runtime") -> str:
+def build(kind: ImageKind, *, repository: Path, target: str = "runtime") -> str:
     """Makes one image, or finds it made; returns its reference. Raises ImageError, EngineError."""
-    return Workshop(repository=repository).build(kind, target=target)
+    return ImageBuilder(repository=repository).build(kind, target=target)

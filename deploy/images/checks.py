@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from deploy.errors import ImageRefusedError
 from deploy.images.manifest import DOCKER_MANIFEST, INDEXES
-from deploy.images.recipe import PLATFORM, Kind
+from deploy.images.recipe import PLATFORM, ImageKind
 
 Consumer = Literal["SageMaker", "Lambda"]
-CONSUMERS: Mapping[Kind, Consumer] = {"train": "SageMaker", "serve": "SageMaker", "lambda": "Lambda"}
+CONSUMERS: Mapping[ImageKind, Consumer] = {"train": "SageMaker", "serve": "SageMaker", "lambda": "Lambda"}
 LARGEST = 10 * 10**9  # bytes (CONTRACTS 45, 63; LESSONS 18)
 
 

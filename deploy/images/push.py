@@ -58,7 +58,7 @@ class Images(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sender:
+class Pusher:
     """`known` remembers packed layers between pushes."""
 
     engine: Images

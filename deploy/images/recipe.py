@@ -18,18 +18,18 @@ from typing import Literal
 
 from deploy.images import engine
 
-Kind = Literal["train", "serve", "lambda"]
-KINDS: tuple[Kind, ...] = ("serve", "lambda", "train")  # the quickest to build first
-SOURCES: Mapping[Kind, tuple[str, ...]] = {
+ImageKind = Literal["train", "serve", "lambda"]
+KINDS: tuple[ImageKind, ...] = ("serve", "lambda", "train")  # the quickest to build first
+SOURCES: Mapping[ImageKind, tuple[str, ...]] = {
     "train": ("contract", "train"),
     "serve": ("contract", "serve"),
     "lambda": ("lambda_container",),
 }
-FRAMEWORKS: Mapping[Kind, str] = {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}
+FRAMEWORKS: Mapping[ImageKind, str] = {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}
 PLATFORM = "linux/amd64"
 # Layers of their own for what is big, each over a gigabyte and the one that changes most rarely first: a push or a pull
 # takes them side by side, and one that breaks or changes is not all of it. What no pattern names goes into the last.
-LAYERS: Mapping[Kind, Mapping[str, tuple[str, ...]]] = {
+LAYERS: Mapping[ImageKind, Mapping[str, tuple[str, ...]]] = {
     "train": {
         "train-cudnn": ("nvidia-cudnn-*", "nvidia-cusparselt-*", "nvidia-nccl-*", "nvidia-nvshmem-*"),
         "train-cuda": ("nvidia-*", "cuda-*"),
@@ -43,7 +43,7 @@ class ImageError(RuntimeError):
     """An image that cannot be made; says where, what and the fix."""
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(name: str) -> ImageKind:
     """The kind of image that a person named. Raises ImageError."""
     for kind in KINDS:
         if kind == name:
@@ -64,7 +64,7 @@ class File:
 class Build:
     """Everything that decides one image. Two equal builds make the same image."""
 
-    kind: Kind
+    kind: ImageKind
     base: str
     files: tuple[File, ...]
     target: str = "runtime"
@@ -85,24 +85,24 @@ class Build:
         return f"kennel/{self.kind}{suffix}:{self.tag}"
 
 
-def inputs(repository: Path, kind: Kind, *, target: str = "runtime") -> tuple[File, ...]:
+def inputs(repository: Path, kind: ImageKind, *, target: str = "runtime") -> tuple[File, ...]:
     """The files that go into an image, in the context's names: sources as they stand, locks and tools under build/."""
     docker = repository / "docker"
     files = [_file(docker / f"{kind}.Dockerfile", "Dockerfile"), _file(docker / "build.lock", "build/build.lock")]
     for step, lock in _locks(docker, kind, target).items():
         files += [File(name=f"build/{step}/lock", content=lock)]
         files += [_file(docker / "install.sh", f"build/{step}/install.sh")]
-    for room in SOURCES[kind]:
-        files += [_file(path, path.relative_to(repository).as_posix()) for path in _sources(repository / room)]
+    for package in SOURCES[kind]:
+        files += [_file(path, path.relative_to(repository).as_posix()) for path in _sources(repository / package)]
     return tuple(sorted(files, key=lambda file: file.name))
 
 
-def installs(kind: Kind, target: str) -> tuple[str, ...]:
+def installs(kind: ImageKind, target: str) -> tuple[str, ...]:
     """The locks that a build installs, one RUN and folder each, so that a change of one leaves the others cached."""
     return (*LAYERS.get(kind, ()), kind, *((target,) if target == "test" else ()))
 
 
-def _locks(docker: Path, kind: Kind, target: str) -> dict[str, bytes]:
+def _locks(docker: Path, kind: ImageKind, target: str) -> dict[str, bytes]:
     """Each install's lock."""
     found = parted((docker / f"{kind}.lock").read_text(encoding="utf-8"), kind, LAYERS.get(kind, {}))
     return found | ({target: (docker / f"{target}.lock").read_bytes()} if target == "test" else {})
@@ -138,7 +138,7 @@ def context(files: Iterable[File], extra: Iterable[File] = ()) -> bytes:
 
 
 def labels(
-    kind: Kind, lock: str, artifact: str, *, tag: str, source: str, revision: str, created: str
+    kind: ImageKind, lock: str, artifact: str, *, tag: str, source: str, revision: str, created: str
 ) -> dict[str, str]:
     """The image's labels: OCI's, the contract's version, the framework's and CUDA's.
 

@@ -11,8 +11,8 @@ from deploy.aws.client import lookup, pages
 from deploy.aws.requests import ecr
 from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.images.recipe import Kind as ImageKind
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.images.recipe import ImageKind
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
 UNTAGGED_DAYS = 14
@@ -156,7 +156,7 @@ def _state(name: str, _: Settings, call: Call) -> str:
     return f"{count} image{'' if count == 1 else 's'}"
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="repository",
     names=listing("ecr", "DescribeRepositories", "repositories", "repositoryName", token=("nextToken", "nextToken")),
     tags=_tags,

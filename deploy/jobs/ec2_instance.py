@@ -9,7 +9,7 @@ from deploy.aws.client import pages
 from deploy.aws.requests import ec2
 from deploy.aws.tags import tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete
+from deploy.planning.resource import ResourceKind, delete
 from deploy.values import Call, Request, Step, Wait
 
 LIVING = ("pending", "running", "stopping", "stopped", "shutting-down")
@@ -56,4 +56,4 @@ def _remove(name: str, _: Settings) -> Step:
     return delete(f"instance/{name}", terminate(name), ended, touches="a running training job, which stops at once")
 
 
-KIND = Kind(name="instance", names=_names, tags=_tags, remove=_remove, state=_state)
+KIND = ResourceKind(name="instance", names=_names, tags=_tags, remove=_remove, state=_state)

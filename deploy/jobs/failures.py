@@ -25,7 +25,7 @@ PLAIN = (
     ("CUDA driver version is insufficient", "the image's CUDA is newer than the host's driver: another instance type"),
     ("Bus error", "the data loaders ran out of /dev/shm: workers = 0, or fewer of them"),
     ("exit code: 137", "out of memory: a larger instance or a smaller batch_size"),
-    ("exit code: 139", "a crash in native code: run the image here with the same pictures (./inv train --on here)"),
+    ("exit code: 139", "a crash in native code: run the image here with the same pictures (./inv train --on local)"),
     ("exit code: 143", "it was told to stop; ./inv train goes on from its checkpoint"),
     ("InternalServerError", "a fault of AWS: ./inv train tries again from the checkpoint"),
     ("SpotInstanceTermination", "the spot instance was taken away; ./inv train goes on from its checkpoint"),

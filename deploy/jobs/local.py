@@ -151,7 +151,7 @@ class Here:
         if overdue:
             return {**_ended("Stopped", secondary="MaxRuntimeExceeded"), **artifacts}
         if code in (130, 143):
-            return {**_ended("Stopped", reason="it was stopped; ./inv train --on here goes on"), **artifacts}
+            return {**_ended("Stopped", reason="it was stopped; ./inv train --on local goes on"), **artifacts}
         failure = folder / "output" / "failure"
         reason = failure.read_text(errors="replace")[:1024] if failure.is_file() else ""
         return _ended("Failed", reason=f"AlgorithmError: {reason}, exit code: {code}")

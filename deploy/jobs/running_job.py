@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from deploy.aws.requests import sagemaker
 from deploy.aws.tags import sagemaker_tags
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, listing
+from deploy.planning.resource import ResourceKind, delete, listing
 from deploy.values import Call, Step, Wait
 
 TRIAL = re.compile(r".*-\d{3}-[0-9a-f]{8}")  # a training job that a tuning job launched, and stops
 PATIENCE_S = 600
 
 
-def _kind(name: str, noun: str, arn: str, items: str) -> Kind:
+def _kind(name: str, noun: str, arn: str, items: str) -> ResourceKind:
     """One kind of job; `noun` is as in SageMaker's operations, `items` the list operation's answer."""
     listed = listing(
         "sagemaker", f"List{noun}s", items, f"{noun}Name", StatusEquals="InProgress", NameContains="{prefix}"
@@ -35,7 +35,7 @@ def _kind(name: str, noun: str, arn: str, items: str) -> Kind:
         stop = sagemaker(f"Stop{noun}", **params)
         return delete(f"{name}/{job}", stop, ended, touches="it runs, and is stopped")
 
-    return Kind(name=name, names=names, tags=sagemaker_tags(arn), remove=remove, state=lambda *_: "InProgress")
+    return ResourceKind(name=name, names=names, tags=sagemaker_tags(arn), remove=remove, state=lambda *_: "InProgress")
 
 
 KINDS = (

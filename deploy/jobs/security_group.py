@@ -10,7 +10,7 @@ from deploy.aws.client import pages
 from deploy.aws.requests import ec2
 from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, is_ours, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, is_ours, require_ours, unchanged
 from deploy.values import Act, Call, Ref, Request, State, Step, differences
 
 SSH = 22
@@ -120,4 +120,4 @@ def _remove(name: str, _: Settings) -> Step:
     return delete(f"security-group/{name}", ec2("DeleteSecurityGroup", GroupId=name))
 
 
-KIND = Kind(name="security-group", names=_names, tags=_tags, remove=_remove)
+KIND = ResourceKind(name="security-group", names=_names, tags=_tags, remove=_remove)

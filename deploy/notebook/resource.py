@@ -14,7 +14,7 @@ from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.iam.policies.notebook import instance_name
 from deploy.notebook.lifecycle import on_start
-from deploy.planning.resource import Kind, delete, listing, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, Ref, Request, State, Step, Wait, differences
 
 PLATFORM = "notebook-al2023-v1"  # Amazon Linux 2023 with JupyterLab 4
@@ -194,7 +194,7 @@ def _state(name: str, _: Settings, call: Call) -> str:
 
 
 KINDS = (
-    Kind(
+    ResourceKind(
         name="notebook",
         names=listing(
             "sagemaker",
@@ -207,7 +207,7 @@ KINDS = (
         remove=lambda name, settings: _instance(name, settings).remove(),
         state=_state,
     ),
-    Kind(
+    ResourceKind(
         name="notebook-config",
         names=listing(
             "sagemaker",

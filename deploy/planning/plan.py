@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, Resource
+from deploy.planning.resource import Resource, ResourceKind
 from deploy.values import Plan, Snapshot, State, Step
 
 
@@ -18,7 +18,7 @@ def plan(resources: Sequence[Resource], snapshot: Snapshot) -> Plan:
     return Plan(steps=steps, known=_known(snapshot))
 
 
-def teardown(settings: Settings, found: Mapping[str, State], kinds: Mapping[str, Kind]) -> Plan:
+def teardown(settings: Settings, found: Mapping[str, State], kinds: Mapping[str, ResourceKind]) -> Plan:
     """Deletes all of an inventory, users before what they use."""
     return Plan(steps=tuple(_removal(settings, address, kinds) for address in found))
 
@@ -36,6 +36,6 @@ def _known(snapshot: Snapshot) -> dict[str, Mapping[str, str]]:
     return {address: state.attributes for address, state in snapshot.items() if state is not None}
 
 
-def _removal(settings: Settings, address: str, kinds: Mapping[str, Kind]) -> Step:
+def _removal(settings: Settings, address: str, kinds: Mapping[str, ResourceKind]) -> Step:
     kind, _, name = address.partition("/")
     return kinds[kind].remove(name, settings)

@@ -30,7 +30,7 @@ class Resource(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class ResourceKind:
     """A kind of resource as `down` and `status` meet it: what there is of it, whose it is, and how it goes away.
 
     `names` lists what may be the stage's, `tags` tells by whom a thing was made, `remove` is the step that takes it

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, is_ours
+from deploy.planning.resource import ResourceKind, is_ours
 from deploy.stage.kinds import KINDS
 from deploy.values import Call, State
 
 
-def inventory(settings: Settings, call: Call, kinds: Iterable[Kind] = KINDS) -> dict[str, State]:
+def inventory(settings: Settings, call: Call, kinds: Iterable[ResourceKind] = KINDS) -> dict[str, State]:
     """Everything that carries the stage's tags, by address, in the order in which it may be deleted."""
     found: dict[str, State] = {}
     for kind in kinds:

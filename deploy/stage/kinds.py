@@ -9,10 +9,10 @@ from deploy.iam import deployer_role, instance_profile, managed_policy, role
 from deploy.images import repository
 from deploy.jobs import ec2_instance, running_job, security_group
 from deploy.notebook import resource
-from deploy.planning.resource import Kind
+from deploy.planning.resource import ResourceKind
 from deploy.storage import bucket, log_group
 
-KINDS: tuple[Kind, ...] = (
+KINDS: tuple[ResourceKind, ...] = (
     scalable_target.KIND,
     *running_job.KINDS,
     *resource.KINDS,

@@ -12,7 +12,7 @@ from deploy.aws.requests import s3
 from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.errors import AwsError
-from deploy.planning.resource import Kind, delete, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, require_ours, unchanged
 from deploy.values import Act, Call, Empty, Request, State, Step, differences
 
 BLOCK = {
@@ -171,7 +171,7 @@ def _remove(name: str, settings: Settings) -> Step:
     return Bucket(name=name, region=settings.stage.region, tags=settings.tags).remove()
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="bucket",
     names=_names,
     tags=_tags,

@@ -13,7 +13,7 @@ from typing import Any
 from deploy.aws.client import lookup, pages
 from deploy.aws.requests import logs
 from deploy.config.settings import Settings
-from deploy.planning.resource import Kind, delete, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, require_ours, unchanged
 from deploy.values import Act, Call, State, Step, differences
 
 ENDPOINTS = "/aws/sagemaker/Endpoints/"
@@ -107,7 +107,7 @@ def _state(name: str, _: Settings, call: Call) -> str:
     return f"kept {days} days" if days else "kept for ever"
 
 
-KIND = Kind(
+KIND = ResourceKind(
     name="log-group",
     names=_names,
     tags=lambda name, settings, call: _tags_of(log_group(settings, name).arn, call),

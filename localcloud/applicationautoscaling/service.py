@@ -31,15 +31,15 @@ def scalables(cloud: Cloud) -> dict[str, Scalable]:
     """What can be scaled, by dimension. Reached through localcloud's own port, as the real service does."""
 
     @cache
-    def door(service: str) -> Any:
+    def connect(service: str) -> Any:
         return client(service, cloud.endpoint_url, cloud.region)
 
     return {
-        "sagemaker:variant:DesiredInstanceCount": VariantCount(sagemaker=lambda: door("sagemaker")),
+        "sagemaker:variant:DesiredInstanceCount": VariantCount(sagemaker=lambda: connect("sagemaker")),
         "sagemaker:variant:DesiredProvisionedConcurrency": VariantProvisionedConcurrency(
-            sagemaker=lambda: door("sagemaker")
+            sagemaker=lambda: connect("sagemaker")
         ),
-        "lambda:function:ProvisionedConcurrency": ProvisionedConcurrency(functions=lambda: door("lambda")),
+        "lambda:function:ProvisionedConcurrency": ProvisionedConcurrency(functions=lambda: connect("lambda")),
     }
 
 

@@ -47,16 +47,16 @@ class Provisioning:
                 f"ReservedConcurrentExecutions  {wanted} should not be lower than function's total provisioned "
                 f"concurrency [{provisioned}]."
             )
-        function.gate.reserved = wanted
+        function.limit.reserved = wanted
         return {"ReservedConcurrentExecutions": wanted}
 
     def reserved(self, params: Params) -> Params:
         function, _ = self.functions.find(params)
-        return {"ReservedConcurrentExecutions": function.gate.reserved}
+        return {"ReservedConcurrentExecutions": function.limit.reserved}
 
     def unreserve(self, params: Params) -> Params:
         function, _ = self.functions.find(params)
-        function.gate.reserved = None
+        function.limit.reserved = None
         return {}
 
     def account(self, _: Params) -> Params:
@@ -75,7 +75,7 @@ class Provisioning:
     def _unreserved(self, apart: Function | None = None) -> int:
         """What the account has left beside reservations, and what is provisioned without one."""
         others = [function for function in self.functions.functions.values() if function is not apart]
-        held = sum(_requested(each) if each.gate.reserved is None else each.gate.reserved for each in others)
+        held = sum(_requested(each) if each.limit.reserved is None else each.limit.reserved for each in others)
         return self.limit - held
 
     def _too_much(self, what: str) -> ApiError:
@@ -111,10 +111,10 @@ class Provisioning:
             raise invalid("Alias with weights can not be used with Provisioned Concurrency")
         _check_overlap(function, qualifier, str(release.config["Version"]))
         others = sum(_asked(entry) for name, entry in function.provisioned.items() if name != qualifier)
-        if function.gate.reserved is None:
+        if function.limit.reserved is None:
             if self._unreserved(apart=function) - others - wanted < self.floor:
                 raise self._too_much("ConcurrentExecutions")
-        elif others + wanted > function.gate.reserved:
+        elif others + wanted > function.limit.reserved:
             raise invalid(
                 "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution "
                 "for function"

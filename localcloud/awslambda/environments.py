@@ -30,7 +30,7 @@ def throttled(reason: str) -> ApiError:
 
 
 @dataclass(kw_only=True)
-class Gate:
+class ConcurrencyLimit:
     """Counts a function's running invocations over all its versions. `reserved` None means unreserved."""
 
     reserved: int | None = None

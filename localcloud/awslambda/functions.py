@@ -25,7 +25,7 @@ from localcloud.awslambda.configuration import (
     stamp,
 )
 from localcloud.awslambda.emulator import ARCHITECTURES, Sandbox, Sandboxes
-from localcloud.awslambda.environments import Gate, Pool
+from localcloud.awslambda.environments import ConcurrencyLimit, Pool
 from localcloud.cloud import Cloud
 from localcloud.containers.engine import EngineError, Image
 from localcloud.errors import ApiError, LocalcloudError
@@ -53,7 +53,7 @@ class Function:
     latest: Release
     versions: dict[str, Release] = field(default_factory=dict)
     aliases: dict[str, Params] = field(default_factory=dict)
-    gate: Gate = field(default_factory=Gate)
+    limit: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
     provisioned: dict[str, Params] = field(default_factory=dict)
     policies: dict[str, list[Params]] = field(default_factory=dict)
     urls: dict[str, Params] = field(default_factory=dict)
@@ -296,8 +296,8 @@ class Functions:
         }
         if function.tags:
             answer["Tags"] = dict(function.tags)
-        if function.gate.reserved is not None:
-            answer["Concurrency"] = {"ReservedConcurrentExecutions": function.gate.reserved}
+        if function.limit.reserved is not None:
+            answer["Concurrency"] = {"ReservedConcurrentExecutions": function.limit.reserved}
         return answer
 
     def get_configuration(self, params: Params) -> Params:

@@ -74,7 +74,7 @@ class Invoker:
     ) -> tuple[Outcome, str]:
         """Run one event within the function's concurrency; return what came of it and the log's tail."""
         try:
-            function.gate.enter()
+            function.limit.enter()
         except ApiError:
             self.metrics.throttled(function.name)
             raise
@@ -83,7 +83,7 @@ class Invoker:
             with self.metrics.running(function.name, str(release.config["Version"])):
                 result, tail = _in_sandbox(release, payload, want_log=want_log, context=context)
         finally:
-            function.gate.leave()
+            function.limit.leave()
         outcome = result or killed()
         self.metrics.ended(function.name, self.metrics.clock() - began, is_error=bool(outcome.error))
         return outcome, tail

@@ -41,7 +41,7 @@ class Rules(Protocol):
         ...
 
 
-class Front(ThreadingHTTPServer):
+class Proxy(ThreadingHTTPServer):
     """Listens on a loopback port of its own. `backend` opens a connection to the registry."""
 
     daemon_threads = True
@@ -62,7 +62,7 @@ class Front(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Front
+    server: Proxy
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: headers hold tokens."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from localcloud.ecr.process import RegistryProcess
-from localcloud.ecr.proxy import Front, Refusal
+from localcloud.ecr.proxy import Proxy, Refusal
 from localcloud.ecr.repositories import Records, is_immutable
 from localcloud.ecr.storage import RegistryStore
 from localcloud.ecr.tokens import Tokens, Verdict
@@ -24,7 +24,7 @@ class Registry:
     now: Callable[[], datetime]
     tokens: Tokens = field(init=False)
     process: RegistryProcess = field(init=False)
-    _front: Front | None = None
+    _front: Proxy | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class Registry:
         with self._lock:
             if self._front is None:
                 self.process.start()
-                self._front = Front(self, self.process.connection)
+                self._front = Proxy(self, self.process.connection)
                 threading.Thread(target=self._front.serve_forever, daemon=True, name="registry-front").start()
             return self._front.address
 

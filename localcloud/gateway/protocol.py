@@ -87,9 +87,9 @@ def recognise(*, method: str, path: str, query: str, headers: Mapping[str, str])
                 return Call(service=service, operation=operation, region=region, labels={})
             continue
         asked = parse_qsl(query, keep_blank_values=True)
-        for pattern, marks, verb, operation in _uris(service):
+        for pattern, marks, command, operation in _uris(service):
             match = pattern.fullmatch(path)
-            if match and verb == method and marks <= set(asked):
+            if match and command == method and marks <= set(asked):
                 labels = {name: unquote(value) for name, value in match.groupdict().items()}
                 return Call(service=service, operation=operation, region=region, labels=labels)
     return None

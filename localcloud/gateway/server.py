@@ -126,9 +126,9 @@ class Application:
         return Answer(status=told["status"], headers=told["headers"], body=body)
 
     def _answer_local(self, method: str, path: str) -> Answer:
-        for verb, pattern, handler in self._local:
+        for command, pattern, handler in self._local:
             match = pattern.fullmatch(path.removeprefix(_LOCAL))
-            if match and verb == method:
+            if match and command == method:
                 try:
                     result = handler({name: unquote(value) for name, value in match.groupdict().items()})
                 except ApiError as error:

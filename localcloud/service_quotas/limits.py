@@ -119,7 +119,7 @@ def endpoint_use(fleets: Iterable[Any]) -> Counter[str]:
     found: Counter[str] = Counter()
     for fleet in fleets:
         for variant in fleet.variants.values() if fleet is not None else ():
-            found[variant.recipe.variant.get("InstanceType", "")] += len(variant.instances)
+            found[variant.spec.variant.get("InstanceType", "")] += len(variant.instances)
     return found
 
 

@@ -13,11 +13,11 @@ import tasks as project_tasks
 from deploy.images.lockfiles import LOCKS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ROOMS = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter", "cli")
+PACKAGES = ("contract", "train", "serve", "lambda_container", "deploy", "localcloud", "starter", "cli")
 PRODUCT = sorted(
     path.relative_to(REPOSITORY).as_posix()
-    for room in ROOMS
-    for path in (REPOSITORY / room).rglob("*.py")
+    for package in PACKAGES
+    for path in (REPOSITORY / package).rglob("*.py")
     if "__pycache__" not in path.parts
 )
 TESTS = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "tests").rglob("*.py"))

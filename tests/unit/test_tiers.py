@@ -42,12 +42,12 @@ def test_every_file_is_in_one_suite_of_each_world_that_it_ships_with() -> None:
 
 
 def test_a_suite_leaves_out_the_speed_tests_that_lie_in_its_folders_and_the_other_asks_for_them() -> None:
-    [calm, speed] = suites(FILES, tier="functional", room="train")
+    [calm, speed] = suites(FILES, tier="functional", package="train")
     assert "--ignore-glob=*/test_speed.py" in calm.arguments("/results")
     assert speed.arguments("/results")[-1] == "tests/functional/train/learning/test_speed.py"
     assert "--ignore-glob=*/test_speed.py" not in speed.arguments("/results")
 
 
 def test_one_rooms_tests_of_a_tier_are_chosen_by_name() -> None:
-    assert [suite.name for suite in suites(FILES, tier="container", room="deploy")] == ["container-host"]
-    assert suites(FILES, tier="unit", room="starter") == []
+    assert [suite.name for suite in suites(FILES, tier="container", package="deploy")] == ["container-host"]
+    assert suites(FILES, tier="unit", package="starter") == []

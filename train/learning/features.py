@@ -83,7 +83,7 @@ class Extractor:
             for part, rows in self._view(f"{name}-{number}", samples, view, advance):
                 if values is None:
                     shape = (len(views), len(samples), rows.shape[1])
-                    values = storage.room(shape, ranks=self.ranks, memory=self.memory, folder=self.folder)
+                    values = storage.allocate(shape, ranks=self.ranks, memory=self.memory, folder=self.folder)
                 values[number, part] = rows
         if values is None:
             raise ValueError(f"no pictures to compute features of: {name} is empty")

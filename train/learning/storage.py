@@ -22,7 +22,7 @@ class StorageError(OSError):
     """The disk has no room for the features; says how much is needed where, and the fix."""
 
 
-def room(shape: tuple[int, ...], *, ranks: Ranks, memory: int | None, folder: Path | None) -> torch.Tensor:
+def allocate(shape: tuple[int, ...], *, ranks: Ranks, memory: int | None, folder: Path | None) -> torch.Tensor:
     """Space for float32 values of `shape`, which every rank fills with the same; all ranks must ask together.
 
     In memory each rank has its own, so a host's ranks divide SHARE of its `memory` (bytes; None is no limit). Where

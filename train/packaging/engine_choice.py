@@ -67,7 +67,7 @@ def opened(bench: Bench, engine: Engine) -> Network:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doors:
+class Hooks:
     """What packaging needs of the world."""
 
     opened: Callable[[Bench, Engine], Network] = opened
@@ -84,40 +84,40 @@ class Packaged:
     golden: tuple[Golden, ...]
 
 
-def package(bench: Bench, doors: Doors) -> Packaged:
+def package(bench: Bench, hooks: Hooks) -> Packaged:
     """Measures and chooses. Leaves model.int8.onnx in the folder only where it is accepted.
 
     Raises EngineError when the network cannot even be opened by the engine that always can.
     """
     (bench.folder / INT8_NETWORK).unlink(missing_ok=True)
-    reference = doors.opened(bench, FALLBACK)
+    reference = hooks.opened(bench, FALLBACK)
     engines = asked(bench.engine, bench.precision)
     if engines == (FALLBACK,):
         choice = Choice(machine=bench.machine, versions=versions(engines), reason="the only one asked for")
         return Packaged(choice=choice, network=reference, golden=bench.golden)
     try:
-        return _measured(bench, engines, reference, doors)
+        return _measured(bench, engines, reference, hooks)
     except Exception as error:  # hours of training are not lost to an engine
         reason = f"measuring {why(error)}"
-        doors.say(f"serving with {FALLBACK}: {reason}")
+        hooks.say(f"serving with {FALLBACK}: {reason}")
         (bench.folder / INT8_NETWORK).unlink(missing_ok=True)
         return Packaged(choice=Choice(machine=bench.machine, reason=reason), network=reference, golden=bench.golden)
 
 
-def _measured(bench: Bench, engines: Sequence[Engine], reference: Network, doors: Doors) -> Packaged:
+def _measured(bench: Bench, engines: Sequence[Engine], reference: Network, hooks: Hooks) -> Packaged:
     with ThreadPoolExecutor(1) as beside:  # half of quantising keeps one CPU busy only
         answers = beside.submit(logits, reference, bench.held_out)
-        networks, refused = _opened(bench, engines, reference, doors)
+        networks, refused = _opened(bench, engines, reference, hooks)
     wanted = answers.result()  # nothing else computes any more: time can be taken
-    found = [*refused, *timed(bench, list(networks.values()), doors.clock)]
+    found = [*refused, *timed(bench, list(networks.values()), hooks.clock)]
     judged = judge(bench, found, networks, wanted)
     for each in judged:
-        doors.say(told(each))
+        hooks.say(told(each))
     choice = replace(
         chosen(judged), machine=bench.machine, versions=versions(engines), pictures=len(bench.truth),
         reference_top1=top1(wanted, bench.truth),
     )  # fmt: skip
-    doors.say(f"serving with {choice.engine}: {choice.reason}")
+    hooks.say(f"serving with {choice.engine}: {choice.reason}")
     if all(each.engine.network != INT8_NETWORK for each in choice.accepted()):
         (bench.folder / INT8_NETWORK).unlink(missing_ok=True)
     rounded = [networks[each.engine] for each in choice.accepted() if each.engine.precision != "fp32"]
@@ -126,7 +126,7 @@ def _measured(bench: Bench, engines: Sequence[Engine], reference: Network, doors
 
 
 def _opened(
-    bench: Bench, engines: Sequence[Engine], reference: Network, doors: Doors
+    bench: Bench, engines: Sequence[Engine], reference: Network, hooks: Hooks
 ) -> tuple[dict[Engine, Network], list[Candidate]]:
     """The engines that open here, and the others with their reasons."""
     networks, refused = {FALLBACK: reference}, []
@@ -135,7 +135,7 @@ def _opened(
             if lack := engine.lacks(bench.machine):
                 raise EngineError(lack)
             if engine not in networks:
-                networks[engine] = doors.opened(bench, engine)
+                networks[engine] = hooks.opened(bench, engine)
         except Exception as error:  # each engine has its own types; the others go on
             refused.append(Candidate(engine=engine, accepted=False, reason=why(error)))
     return networks, refused

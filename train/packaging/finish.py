@@ -22,7 +22,7 @@ from train.learning.evaluate import Evaluation, Tally
 from train.learning.loop import Progressed
 from train.learning.precision import Precision
 from train.packaging import engine_choice, export, golden
-from train.packaging.engine_choice import Bench, Doors, Packaged
+from train.packaging.engine_choice import Bench, Hooks, Packaged
 from train.pictures import loader
 from train.pictures.index import Sample
 from train.reporting import examples, report
@@ -97,7 +97,7 @@ def package(job: Job, manifest: Manifest, held_out: Sequence[Sample]) -> Package
         engine=config.engine,
         precision=config.serve_precision,
     )
-    return engine_choice.package(bench, Doors(say=lambda line: say(job.ranks, line)))
+    return engine_choice.package(bench, Hooks(say=lambda line: say(job.ranks, line)))
 
 
 def served(job: Job, network: Network, samples: Sequence[Sample]) -> Evaluation | None:

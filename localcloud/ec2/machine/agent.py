@@ -84,9 +84,9 @@ def _metadata(method: str, path: str, headers: dict[str, str]) -> tuple[int, byt
 
 def _take_address(address: str) -> None:
     """Gives the loopback interface a further address (Linux' SIOCSIFADDR; needs NET_ADMIN)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         name, packed = b"lo:1", socket.inet_aton(address)
-        fcntl.ioctl(door, 0x8916, struct.pack("16sH2s4s8s", name, socket.AF_INET, b"\0" * 2, packed, b"\0" * 8))
+        fcntl.ioctl(client, 0x8916, struct.pack("16sH2s4s8s", name, socket.AF_INET, b"\0" * 2, packed, b"\0" * 8))
 
 
 def _serve_metadata(url: str) -> None:

@@ -11,7 +11,7 @@ from localcloud.cloud import Cloud
 from localcloud.containers.engine import EngineError
 from localcloud.sagemaker.hosting.configs import Catalogue
 from localcloud.sagemaker.hosting.fleet import Endpoint, Fleet, Variant
-from localcloud.sagemaker.hosting.instances import Host, Recipe, StartError, each_at_once
+from localcloud.sagemaker.hosting.instances import Host, InstanceSpec, StartError, each_at_once
 from localcloud.sagemaker.hosting.scaled_variants import require_released
 from localcloud.sagemaker.hosting.summaries import described, planned
 from localcloud.sagemaker.hosting.traffic import Share, initial_share, traffic_steps, updated_shares
@@ -80,7 +80,7 @@ class Endpoints:
         """Start an endpoint; it is Creating until every instance answers /ping."""
         name, arn = params["EndpointName"], self._arn(params["EndpointName"])
         config = self.catalogue.configs.get(params["EndpointConfigName"])
-        recipes = self._recipes(name, config)
+        specs = self._recipes(name, config)
         used = endpoint_use(endpoint.fleet for endpoint in list(self.endpoints.values()))
         require_variants(self.cloud.quotas, config["ProductionVariants"], used)
         shares = {variant["VariantName"]: initial_share(variant) for variant in config["ProductionVariants"]}
@@ -94,7 +94,7 @@ class Endpoints:
             )  # fmt: skip
             self.endpoints[name.lower()] = endpoint
         self.cloud.tags.put(arn, params.get("Tags"))
-        self.spawn(self._guarded, endpoint, self._bring_up, recipes, shares)
+        self.spawn(self._guarded, endpoint, self._bring_up, specs, shares)
         return {"EndpointArn": arn}
 
     def _guarded(self, endpoint: Endpoint, change: Callable[..., None], *arguments: Any) -> None:
@@ -110,9 +110,9 @@ class Endpoints:
             if green is not None and green is not endpoint.fleet:
                 self._retire(green)
 
-    def _bring_up(self, endpoint: Endpoint, recipes: list[Recipe], shares: Mapping[str, Share]) -> None:
+    def _bring_up(self, endpoint: Endpoint, specs: list[InstanceSpec], shares: Mapping[str, Share]) -> None:
         try:
-            fleet = self._raise_fleet(endpoint.config, recipes, shares)
+            fleet = self._raise_fleet(endpoint.config, specs, shares)
         except StartError as error:
             self._settle(endpoint, status="Failed", reason=str(error))
             return
@@ -152,9 +152,9 @@ class Endpoints:
             raise invalid("localcloud has no rolling updates yet: use BlueGreenUpdatePolicy.")
         config = self.catalogue.configs.get(params["EndpointConfigName"])
         running = endpoint.fleet.variants if endpoint.fleet else {}
-        before = {name: variant.recipe.variant for name, variant in running.items()}
+        before = {name: variant.spec.variant for name, variant in running.items()}
         require_released(self.scaled(endpoint.name), before, config["ProductionVariants"])
-        recipes = self._recipes(endpoint.name, config)
+        specs = self._recipes(endpoint.name, config)
         self._begin(endpoint, "Updating")
         shares = updated_shares(
             config["ProductionVariants"],
@@ -164,15 +164,20 @@ class Endpoints:
         )
         endpoint.pending = {"EndpointConfigName": config["EndpointConfigName"], "StartTime": self.cloud.now()}
         self.spawn(
-            self._guarded, endpoint, self._replace_fleet, config["EndpointConfigName"], recipes, shares, deployment
+            self._guarded, endpoint, self._replace_fleet, config["EndpointConfigName"], specs, shares, deployment
         )
         return {"EndpointArn": endpoint.arn}
 
     def _replace_fleet(
-        self, endpoint: Endpoint, config: str, recipes: list[Recipe], shares: Mapping[str, Share], deployment: Params
+        self,
+        endpoint: Endpoint,
+        config: str,
+        specs: list[InstanceSpec],
+        shares: Mapping[str, Share],
+        deployment: Params,
     ) -> None:
         try:
-            green = self._raise_fleet(config, recipes, shares)
+            green = self._raise_fleet(config, specs, shares)
         except StartError as error:
             self._settle(endpoint, status="InService", reason=str(error))
             return
@@ -271,11 +276,11 @@ class Endpoints:
 
     # ------------------------------------------------------------------------------------------ containers
 
-    def _recipes(self, endpoint: str, config: Params) -> list[Recipe]:
+    def _recipes(self, endpoint: str, config: Params) -> list[InstanceSpec]:
         """Freeze what to run now, so that deleting the model or the configuration later changes nothing."""
         work = self.cloud.state_dir / "work" / "endpoints"
         return [
-            Recipe(
+            InstanceSpec(
                 endpoint=endpoint,
                 variant=variant,
                 model=dict(self.catalogue.models.get(variant["ModelName"])),
@@ -285,18 +290,18 @@ class Endpoints:
             for variant in config["ProductionVariants"]
         ]
 
-    def _raise_fleet(self, config: str, recipes: list[Recipe], shares: Mapping[str, Share]) -> Fleet:
+    def _raise_fleet(self, config: str, specs: list[InstanceSpec], shares: Mapping[str, Share]) -> Fleet:
         """Start every instance of every variant. Raises StartError with nothing left running."""
-        variants = {r.name: Variant(recipe=r, host=self.host, share=shares[r.name]) for r in recipes}
+        variants = {r.name: Variant(spec=r, host=self.host, share=shares[r.name]) for r in specs}
 
         def bring(variant: Variant) -> StartError | None:
             try:
-                variant.image = self.host.prepare(variant.recipe)
+                variant.image = self.host.prepare(variant.spec)
                 variant.scale(variant.share.count)
             except StartError as error:
                 return error
             except Exception as error:
-                logging.getLogger(__name__).exception("an instance of %s did not start", variant.recipe.endpoint)
+                logging.getLogger(__name__).exception("an instance of %s did not start", variant.spec.endpoint)
                 return StartError(f"localcloud has a bug: {type(error).__name__}: {error}")
             return None
 
@@ -360,8 +365,8 @@ class Endpoints:
 def _asked(variant: Variant, entry: Mapping[str, Any]) -> Share:
     """Return the share that one entry of UpdateEndpointWeightsAndCapacities asks for (CONTRACTS 50)."""
     count = int(entry.get("DesiredInstanceCount", variant.share.count))
-    if count < 1 and not variant.recipe.asynchronous:
-        raise invalid(f"Variant {variant.recipe.name}: DesiredInstanceCount must be at least 1.")
-    if "ServerlessConfig" in variant.recipe.variant and count != 1:
-        raise invalid(f"Variant {variant.recipe.name} is serverless and has no instances to count.")
+    if count < 1 and not variant.spec.asynchronous:
+        raise invalid(f"Variant {variant.spec.name}: DesiredInstanceCount must be at least 1.")
+    if "ServerlessConfig" in variant.spec.variant and count != 1:
+        raise invalid(f"Variant {variant.spec.name} is serverless and has no instances to count.")
     return Share(weight=float(entry.get("DesiredWeight", variant.share.weight)), count=count)

@@ -135,7 +135,7 @@ class AsyncInvoker:
         instance = variant.take() if variant else None
         if variant is None or instance is None:
             return None
-        asked = variant.recipe.asynchronous.get("ClientConfig", {})
+        asked = variant.spec.asynchronous.get("ClientConfig", {})
         if instance.outstanding > asked.get("MaxConcurrentInvocationsPerInstance", CONCURRENCY):
             variant.give_back(instance)
             return None
@@ -160,7 +160,7 @@ class AsyncInvoker:
             return
         except (TimedOutError, BrokenError) as error:
             backlog.endpoint.wake.set()
-            fault = model_error(self.cloud, variant.recipe.group, 0, told(error)).message
+            fault = model_error(self.cloud, variant.spec.group, 0, told(error)).message
         except (BotoCoreError, ClientError) as error:
             fault = f"S3 could not be read or written: {error}"
         finally:
@@ -184,7 +184,7 @@ class AsyncInvoker:
         reply = instance.wire.request("POST", "/invocations", body=body, headers=headers, timeout=asked.timeout)
         if not 200 <= reply.status < 300:
             text = reply.body.decode(errors="replace")
-            return model_error(self.cloud, variant.recipe.group, reply.status, text).message
+            return model_error(self.cloud, variant.spec.group, reply.status, text).message
         self.cloud.objects.put(asked.output, reply.body)
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from localcloud.sagemaker.hosting.instances import Host, Instance, Recipe, StartError, each_at_once
+from localcloud.sagemaker.hosting.instances import Host, Instance, InstanceSpec, StartError, each_at_once
 from localcloud.sagemaker.hosting.traffic import Share, choose_instance
 from localcloud.sagemaker.records import Params
 from localcloud.weighted import choose_variant
@@ -17,7 +17,7 @@ from localcloud.weighted import choose_variant
 class Variant:
     """A production variant that runs: its instances and how traffic is spread over them. Thread-safe."""
 
-    recipe: Recipe
+    spec: InstanceSpec
     host: Host
     share: Share
     image: str = ""
@@ -59,7 +59,7 @@ class Variant:
     def _add(self, count: int) -> None:
         def attempt(_: int) -> Instance | StartError:
             try:
-                return self.host.start(self.recipe)
+                return self.host.start(self.spec)
             except StartError as error:
                 return error
 
@@ -99,7 +99,7 @@ class Variant:
         """Drain and stop every instance, and forget the model's files."""
         self.share = replace(self.share, count=0)
         self.scale(0)
-        shutil.rmtree(self.recipe.folder, ignore_errors=True)
+        shutil.rmtree(self.spec.folder, ignore_errors=True)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -112,7 +112,7 @@ class Fleet:
     @property
     def asynchronous(self) -> Params:
         """The AsyncInferenceConfig that it runs by; empty where requests are answered at once."""
-        return next((dict(variant.recipe.asynchronous) for variant in self.variants.values()), {})
+        return next((dict(variant.spec.asynchronous) for variant in self.variants.values()), {})
 
     def close(self) -> None:
         each_at_once(Variant.close, list(self.variants.values()))

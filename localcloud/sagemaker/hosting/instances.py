@@ -46,7 +46,7 @@ class Instance:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class InstanceSpec:
     """All that one variant's instances are started from. `asynchronous` is its endpoint's AsyncInferenceConfig."""
 
     endpoint: str
@@ -92,10 +92,10 @@ def port_of(container: Mapping[str, Any]) -> int:
     return int(container.get("Environment", {}).get("SAGEMAKER_BIND_TO_PORT", PORT))
 
 
-def container_spec(recipe: Recipe, cloud: Cloud, mark: str, network: str | None = None) -> ContainerSpec:
+def container_spec(spec: InstanceSpec, cloud: Cloud, mark: str, network: str | None = None) -> ContainerSpec:
     """Return one instance's container: `docker run IMAGE serve` as SageMaker does (CONTRACTS 25, 37, 38)."""
-    container = model_container(recipe.model)
-    memory = recipe.variant.get("ServerlessConfig", {}).get("MemorySizeInMB")
+    container = model_container(spec.model)
+    memory = spec.variant.get("ServerlessConfig", {}).get("MemorySizeInMB")
     environment = {
         "AWS_REGION": cloud.region,
         "AWS_DEFAULT_REGION": cloud.region,
@@ -105,15 +105,15 @@ def container_spec(recipe: Recipe, cloud: Cloud, mark: str, network: str | None 
     }
     return ContainerSpec(
         image=cloud.images.runnable(container["Image"]),
-        name=f"{cloud.instance}-{recipe.container}-{mark}",
+        name=f"{cloud.instance}-{spec.container}-{mark}",
         command=("serve",),
-        environment=environment | container.get("Environment", {}) | recipe.environment,
-        mounts=(Mount(source=str(recipe.folder), target="/opt/ml/model", read_only=True),),
+        environment=environment | container.get("Environment", {}) | spec.environment,
+        mounts=(Mount(source=str(spec.folder), target="/opt/ml/model", read_only=True),),
         publish=() if network else (port_of(container),),
         network=network,
         memory=memory * 1024 * 1024 if memory else None,
-        gpus=gpus_of(recipe.variant.get("InstanceType", "")) if cloud.engine.has_gpus() else 0,
-        labels=recipe.labels,
+        gpus=gpus_of(spec.variant.get("InstanceType", "")) if cloud.engine.has_gpus() else 0,
+        labels=spec.labels,
     )
 
 
@@ -136,51 +136,51 @@ class Host:
     lock: threading.Lock = field(default_factory=threading.Lock)
     direct: bool = sys.platform == "linux"  # container addresses can be reached without the published port
 
-    def prepare(self, recipe: Recipe) -> str:
+    def prepare(self, spec: InstanceSpec) -> str:
         """Fill the model folder; return the image's id. Raises StartError."""
-        container = model_container(recipe.model)
-        image = self._image(recipe, container["Image"])
+        container = model_container(spec.model)
+        image = self._image(spec, container["Image"])
         if image is None:
             raise StartError(
-                f"CannotStartContainerError. The image {container['Image']} of {recipe.title} is no "
+                f"CannotStartContainerError. The image {container['Image']} of {spec.title} is no "
                 "longer held by the local Docker engine. Build it again, or docker pull it."
             )
         try:
-            self.fill(container, self.cloud.objects, recipe.folder)
+            self.fill(container, self.cloud.objects, spec.folder)
         except ModelDataError as error:
             raise StartError(str(error)) from None
         return self.cloud.images.resolved(container["Image"], image)
 
-    def _image(self, recipe: Recipe, reference: str) -> Image | None:
+    def _image(self, spec: InstanceSpec, reference: str) -> Image | None:
         try:
             return self.cloud.images.find(reference)
         except (ApiError, EngineError) as error:
             raise StartError(
-                f"CannotStartContainerError. The image {reference} of {recipe.title} cannot be pulled: {error}"
+                f"CannotStartContainerError. The image {reference} of {spec.title} cannot be pulled: {error}"
             ) from None
 
-    def start(self, recipe: Recipe) -> Instance:
+    def start(self, spec: InstanceSpec) -> Instance:
         """Run one container and wait until it answers /ping. Raises StartError; then nothing is left."""
         if self.closing.is_set():
             raise StartError("localcloud is being taken down.")
         mark = uuid.uuid4().hex[:17]
         try:
-            network = self._isolated() if recipe.model.get("EnableNetworkIsolation") else None
-            state = self.cloud.engine.run(container_spec(recipe, self.cloud, mark, network))
+            network = self._isolated() if spec.model.get("EnableNetworkIsolation") else None
+            state = self.cloud.engine.run(container_spec(spec, self.cloud, mark, network))
         except ImageMissing as error:
             raise StartError(f"CannotStartContainerError. {error}") from None
         except (ApiError, EngineError) as error:
-            image = model_container(recipe.model)["Image"]
+            image = model_container(spec.model)["Image"]
             raise StartError(
-                f"CannotStartContainerError. Please ensure the model container for {recipe.title} starts correctly "
+                f"CannotStartContainerError. Please ensure the model container for {spec.title} starts correctly "
                 f"when invoked with 'docker run {image} serve'. ({error})"
             ) from None
-        stream = f"{recipe.name}/i-{mark}"
+        stream = f"{spec.name}/i-{mark}"
         LogPump(
-            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, recipe.group, stream, now=self.cloud.now
+            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, spec.group, stream, now=self.cloud.now
         ).start()
         try:
-            wire = self._await_ping(recipe, state)
+            wire = self._await_ping(spec, state)
         except StartError:
             self.cloud.engine.remove(state.id)
             raise
@@ -193,10 +193,10 @@ class Host:
                 self.isolated = self.cloud.engine.create_network(f"{self.cloud.instance}-isolated", internal=True)
             return self.isolated
 
-    def _await_ping(self, recipe: Recipe, state: ContainerState) -> Wire:
-        port = port_of(model_container(recipe.model))
+    def _await_ping(self, spec: InstanceSpec, state: ContainerState) -> Wire:
+        port = port_of(model_container(spec.model))
         wires = [self.connect(host, number) for host, number in self._addresses(state, port)]
-        until = self.clock() + recipe.startup
+        until = self.clock() + spec.startup
         for attempt in itertools.count():
             began = self.clock()
             for wire in wires:
@@ -205,9 +205,9 @@ class Host:
             # The engine is asked now and then only: each question costs more than a ping.
             due = attempt % 5 == 4 or self.clock() - began > 0.5
             if due and not _runs(self.cloud.engine.inspect(state.id)):
-                raise StartError(self._unhealthy(recipe, state.id, "the container ended"))
+                raise StartError(self._unhealthy(spec, state.id, "the container ended"))
             if self.clock() >= until:
-                raise StartError(self._unhealthy(recipe, state.id, f"no 200 within {recipe.startup:g} s"))
+                raise StartError(self._unhealthy(spec, state.id, f"no 200 within {spec.startup:g} s"))
             if self.closing.wait(min(PING_EVERY * (1 + attempt / 10), 1.0)):
                 break
         raise StartError("localcloud is being taken down.")
@@ -216,12 +216,12 @@ class Host:
         found = [(state.address, port)] if self.direct and state.address else []
         return found + ([("127.0.0.1", state.ports[port])] if port in state.ports else [])
 
-    def _unhealthy(self, recipe: Recipe, container: str, why: str) -> str:
+    def _unhealthy(self, spec: InstanceSpec, container: str, why: str) -> str:
         """Return SageMaker's sentence, and what it leaves out: the container's last words."""
         said = list(lines(self.cloud.engine.logs(container, tail=5)))
         words = " | ".join(line.strip() for line in said if line.strip())
         return (
-            f"The primary container for {recipe.title} did not pass the ping health check. "
+            f"The primary container for {spec.title} did not pass the ping health check. "
             f"Please check CloudWatch logs for this endpoint. (localcloud: {why}; it last said: {words or 'nothing'})"
         )[:1024]
 

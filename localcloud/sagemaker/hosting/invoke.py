@@ -72,7 +72,7 @@ class Invoker:
                 tried.append(instance)
             except (TimedOutError, BrokenError) as error:
                 endpoint.wake.set()
-                raise model_error(self.cloud, variant.recipe.group, 0, told(error)) from None
+                raise model_error(self.cloud, variant.spec.group, 0, told(error)) from None
             finally:
                 variant.give_back(instance)
             variant, instance = self._take(endpoint, params.get("TargetVariant"), tuple(tried))
@@ -108,7 +108,7 @@ class Invoker:
 
     def _measured(self, began: float, variant: Variant, instance: Instance, params: Params) -> Reply:
         """Send, and record how it went. What never reached a model is not an invocation."""
-        with self.metrics.serving(variant.recipe.endpoint, variant.recipe.name) as meter:
+        with self.metrics.serving(variant.spec.endpoint, variant.spec.name) as meter:
             sent, status = self.clock(), 0
             try:
                 reply = self._send(variant, instance, params)
@@ -127,7 +127,7 @@ class Invoker:
 
     def _send(self, variant: Variant, instance: Instance, params: Params) -> Reply:
         body = params.get("Body", b"")
-        serverless = variant.recipe.variant.get("ServerlessConfig")
+        serverless = variant.spec.variant.get("ServerlessConfig")
         limit = SERVERLESS_LIMIT if serverless else BODY_LIMIT
         if len(body) > limit:
             raise ApiError("ValidationError", f"The body has {len(body)} bytes; the limit is {limit}.", 413)
@@ -140,14 +140,14 @@ class Invoker:
     def _answer(self, variant: Variant, reply: Reply) -> Params:
         if not 200 <= reply.status < 300:
             text = reply.body.decode(errors="replace")
-            raise model_error(self.cloud, variant.recipe.group, reply.status, text)
+            raise model_error(self.cloud, variant.spec.group, reply.status, text)
         if len(reply.body) > BODY_LIMIT:
             words = f"the answer has {len(reply.body)} bytes; the limit is {BODY_LIMIT}"
-            raise model_error(self.cloud, variant.recipe.group, reply.status, words)
+            raise model_error(self.cloud, variant.spec.group, reply.status, words)
         return {
             "Body": reply.body,
             "ContentType": reply.headers.get("Content-Type"),
-            "InvokedProductionVariant": variant.recipe.name,
+            "InvokedProductionVariant": variant.spec.name,
             "CustomAttributes": reply.headers.get("X-Amzn-SageMaker-Custom-Attributes"),
         }
 

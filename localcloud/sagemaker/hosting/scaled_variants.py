@@ -27,12 +27,12 @@ def scaled_variants(cloud: Cloud) -> Callable[[str], list[str]]:
     """Return the function that asks localcloud's own Application Auto Scaling for an endpoint's scaled variants."""
 
     @cache
-    def door() -> Any:
+    def scaling() -> Any:
         return client("application-autoscaling", cloud.endpoint_url, cloud.region)
 
     def scaled(endpoint: str) -> list[str]:
         prefix = f"endpoint/{endpoint}/variant/"
-        pages = door().get_paginator("describe_scalable_targets").paginate(ServiceNamespace="sagemaker")
+        pages = scaling().get_paginator("describe_scalable_targets").paginate(ServiceNamespace="sagemaker")
         found = [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
         return [name.removeprefix(prefix) for name in found if name.startswith(prefix)]
 

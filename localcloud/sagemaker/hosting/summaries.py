@@ -7,14 +7,14 @@ from localcloud.sagemaker.records import Params
 
 def described(variant: Variant) -> Params:
     """Return a ProductionVariantSummary."""
-    container = variant.recipe.model.get("PrimaryContainer") or variant.recipe.model["Containers"][0]
+    container = variant.spec.model.get("PrimaryContainer") or variant.spec.model["Containers"][0]
     summary: Params = {
-        "VariantName": variant.recipe.name,
+        "VariantName": variant.spec.name,
         "DeployedImages": [{"SpecifiedImage": container["Image"], "ResolvedImage": variant.image}],
         "CurrentWeight": variant.share.weight,
         "DesiredWeight": variant.share.weight,
     }
-    serverless = variant.recipe.variant.get("ServerlessConfig")
+    serverless = variant.spec.variant.get("ServerlessConfig")
     if serverless:
         return summary | {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
     return summary | {

@@ -20,7 +20,7 @@ from localcloud.cloud import Cloud
 from localcloud.containers.http import BrokenError, TimedOutError, UnreachableError
 from localcloud.errors import ApiError
 from localcloud.s3 import Location, location
-from localcloud.sagemaker.hosting.instances import Host, Instance, Recipe, StartError, each_at_once
+from localcloud.sagemaker.hosting.instances import Host, Instance, InstanceSpec, StartError, each_at_once
 from localcloud.sagemaker.s3_input import manifest_keys, relative
 from localcloud.sagemaker.transform import request as plan
 
@@ -33,7 +33,7 @@ Status = Literal["InProgress", "Completed", "Failed", "Stopping", "Stopped"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformRecipe(Recipe):
+class TransformSpec(InstanceSpec):
     """What a transform job's containers are started from."""
 
     batch: Mapping[str, str]
@@ -134,13 +134,13 @@ class TransformRun:
         if not keys:
             uri = self.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
             raise StartError(f'No S3 objects found under S3 URL "{uri}".')
-        recipe = self._recipe()
-        self.host.prepare(recipe)
+        spec = self._recipe()
+        self.host.prepare(spec)
         resources = self.request["TransformResources"]
         instances: list[Instance] = []
         try:
             for _ in range(resources["InstanceCount"]):
-                instances.append(self.host.start(recipe))  # kept one by one, so that a failure leaves none
+                instances.append(self.host.start(spec))  # kept one by one, so that a failure leaves none
             self.started = self.cloud.now()
             work = [
                 (instance, plan.share(list(keys), index, len(instances))) for index, instance in enumerate(instances)
@@ -148,11 +148,11 @@ class TransformRun:
             return list(itertools.chain.from_iterable(each_at_once(lambda part: self._feed(*part, keys), work)))
         finally:
             self.host.stop(instances, grace=2)
-            shutil.rmtree(recipe.folder, ignore_errors=True)
+            shutil.rmtree(spec.folder, ignore_errors=True)
 
-    def _recipe(self) -> TransformRecipe:
+    def _recipe(self) -> TransformSpec:
         variant = {"VariantName": self.name, "InstanceType": self.request["TransformResources"]["InstanceType"]}
-        return TransformRecipe(
+        return TransformSpec(
             endpoint=self.name,
             variant=variant,
             model=self.model,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from localcloud.sagemaker.records import invalid
 
 MOST = 30  # hyperparameters searched
-Kind = Literal["Integer", "Continuous", "Categorical"]
+RangeKind = Literal["Integer", "Continuous", "Categorical"]
 Scale = Literal["Linear", "Logarithmic", "ReverseLogarithmic"]
 
 
@@ -19,7 +19,7 @@ class Range:
     """One hyperparameter's range: `low` and `high` of a number, or the `values` of a category."""
 
     name: str
-    kind: Kind
+    kind: RangeKind
     low: float = 0.0
     high: float = 0.0
     scale: Scale = "Linear"

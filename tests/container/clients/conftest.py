@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import docker
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from localcloud import daemon
 from tests.container.localcloud.roles import make_roles
 
@@ -22,7 +22,7 @@ COLOURS = {"blue": (30, 30, 200), "green": (30, 200, 30), "red": (200, 30, 30)}
 
 
 @pytest.fixture(scope="session")
-def witness() -> Path:
+def clients() -> Path:
     """The folder of the witnesses' commands (python, aws), installed from their lock when it changed."""
     lock = ROOT / "tests/container/clients/requirements.lock"
     home, stamp = ROOT / ".kennel/witness", hashlib.sha256(lock.read_bytes()).hexdigest()
@@ -67,19 +67,19 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def train_image() -> str:
-    return Workshop(repository=ROOT).build("train")
+    return ImageBuilder(repository=ROOT).build("train")
 
 
 @pytest.fixture(scope="session")
 def serve_image() -> str:
-    return Workshop(repository=ROOT).build("serve")
+    return ImageBuilder(repository=ROOT).build("serve")
 
 
 @pytest.fixture(scope="session")
-def trained(witness: Path, pictures: Path, train_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(clients: Path, pictures: Path, train_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """model.tar.gz as the SageMaker SDK's local mode made it on two hosts."""
     output = tmp_path_factory.mktemp("two-hosts")
-    sdk(witness, "sdk_train.py", train_image, "2", str(pictures), str(output))
+    sdk(clients, "sdk_train.py", train_image, "2", str(pictures), str(output))
     return output / "compressed_artifacts/model.tar.gz"
 
 
@@ -97,9 +97,9 @@ def credentials() -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-def sdk(witness: Path, script: str, *arguments: str) -> str:
+def sdk(clients: Path, script: str, *arguments: str) -> str:
     """Runs a script of this folder in the witnesses' environment and returns what it printed."""
-    command = [str(witness / "python"), str(Path(__file__).with_name(script)), *arguments]
+    command = [str(clients / "python"), str(Path(__file__).with_name(script)), *arguments]
     done = subprocess.run(
         command, env={**os.environ, **credentials()}, capture_output=True, text=True, timeout=400, check=False
     )

@@ -29,11 +29,11 @@ class AwsError(Exception):
 
 
 @pytest.fixture(scope="module")
-def aws(witness: Path, cloud: str) -> Aws:
+def aws(clients: Path, cloud: str) -> Aws:
     """Runs `aws …` and returns its decoded answer; a failure raises AwsError."""
 
     def run(*arguments: str, **parameters: Any) -> Any:
-        command = [str(witness / "aws"), "--endpoint-url", cloud, "--output", "json", *arguments]
+        command = [str(clients / "aws"), "--endpoint-url", cloud, "--output", "json", *arguments]
         if parameters:
             command += ["--cli-input-json", json.dumps(parameters)]
         environment = {"PATH": "/usr/bin:/bin", "AWS_PAGER": "", **credentials()}

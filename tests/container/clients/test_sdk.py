@@ -21,8 +21,8 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_model_trainer_trains_on_one_host(witness: Path, pictures: Path, train_image: str, tmp_path: Path) -> None:
-    printed = sdk(witness, "sdk_train.py", train_image, "1", str(pictures), str(tmp_path))
+def test_model_trainer_trains_on_one_host(clients: Path, pictures: Path, train_image: str, tmp_path: Path) -> None:
+    printed = sdk(clients, "sdk_train.py", train_image, "1", str(pictures), str(tmp_path))
     assert "kennel epoch=1" in printed
     assert _names(tmp_path / "compressed_artifacts/model.tar.gz") == ARTIFACT
 
@@ -32,9 +32,9 @@ def test_model_trainer_trains_on_two_hosts_that_leave_together(trained: Path) ->
 
 
 def test_local_session_serves_the_model_that_model_trainer_made(
-    witness: Path, trained: Path, serve_image: str, pictures: Path
+    clients: Path, trained: Path, serve_image: str, pictures: Path
 ) -> None:
     picture = pictures / "test/green/0.jpg"
-    printed = sdk(witness, "sdk_serve.py", serve_image, str(trained), str(picture), str(_free_port()))
+    printed = sdk(clients, "sdk_serve.py", serve_image, str(trained), str(picture), str(_free_port()))
     answer = json.loads(next(line for line in printed.splitlines() if line.startswith("ANSWER "))[7:])
     assert answer["predictions"][0]["label"] == "green"

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.aws.client import Door
+from deploy.aws.client import Client
 from deploy.aws.lock import Holder
 from deploy.config.settings import Settings, choose, parse
 from deploy.console import Screen
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.values import Request
@@ -37,7 +37,7 @@ for path in pathlib.Path("/opt/ml/input/data/artifact").iterdir():
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bed:
+class StageFixture:
     """Settings of a stage and the references of its images: all that a session needs, also in another process."""
 
     toml: str
@@ -47,52 +47,53 @@ class Bed:
     def settings(self) -> Settings:
         return choose(parse(self.toml), "local")
 
-    def session(self, out: io.StringIO | None = None, door: Callable[[Door], Door] = lambda door: door) -> Session:
+    def session(
+        self, out: io.StringIO | None = None, client: Callable[[Client], Client] = lambda client: client
+    ) -> Session:
         settings = self.settings
         return Session(
             settings=settings,
-            call=door(connect(settings)),
+            call=client(connect(settings)),
             build=lambda kind: self.images[kind],
             screen=Screen(out=out or io.StringIO()),
             clock=QUICK,
             holder=Holder(who="tests", host="bed", pid=NOBODY),
         )
 
-    def change(self, before: str, after: str) -> Bed:
+    def change(self, before: str, after: str) -> StageFixture:
         """The same stage with other settings."""
         if before not in self.toml:
             raise ValueError(f"{before!r} is not in the settings")
-        return Bed(toml=self.toml.replace(before, after), images=self.images)
+        return StageFixture(toml=self.toml.replace(before, after), images=self.images)
 
     def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         return connect(self.settings)(Request(service=service, operation=operation, params=params))
 
 
-def make(url: str, toml: str, folder: Path) -> Bed:
-    """A bed on the localcloud at `url`, with `toml` beside the stage itself, and a completed job."""
-    stage = STAGE.format(url=url)
-    workshop = Workshop(repository=ROOT, say=lambda _: None)
-    images = {"train": workshop.base(), "serve": workshop.build("serve"), "lambda": workshop.build("lambda")}
-    bed = Bed(toml=toml + stage, images=images)
-    train(bed, f"{bed.settings.prefix}-train-0000000000", folder)
-    return bed
+def make(url: str, toml: str, folder: Path) -> StageFixture:
+    """A stage on the localcloud at `url`, with `toml` beside the stage itself, and a completed job."""
+    builder = ImageBuilder(repository=ROOT, say=lambda _: None)
+    images = {"train": builder.base(), "serve": builder.build("serve"), "lambda": builder.build("lambda")}
+    stage = StageFixture(toml=toml + STAGE.format(url=url), images=images)
+    train(stage, f"{stage.settings.prefix}-train-0000000000", folder)
+    return stage
 
 
-def train(bed: Bed, name: str, folder: Path) -> None:
+def train(stage: StageFixture, name: str, folder: Path) -> None:
     """A job that ends with a model of random weights."""
-    session = bed.session()
-    session.settle(foundation(bed.settings))
-    bucket = bed.settings.bucket
-    bed.ask("s3", "PutObject", Bucket=bucket, Key=f"tests/{name}/code/main.py", Body=PROGRAM)
+    session = stage.session()
+    session.settle(foundation(stage.settings))
+    bucket = stage.settings.bucket
+    stage.ask("s3", "PutObject", Bucket=bucket, Key=f"tests/{name}/code/main.py", Body=PROGRAM)
     for path in write_artifact(folder).iterdir():
-        bed.ask("s3", "PutObject", Bucket=bucket, Key=f"tests/{name}/artifact/{path.name}", Body=path.read_bytes())
-    role = bed.ask("iam", "GetRole", RoleName=bed.settings.role_name("training"))["Role"]["Arn"]
-    bed.ask(
+        stage.ask("s3", "PutObject", Bucket=bucket, Key=f"tests/{name}/artifact/{path.name}", Body=path.read_bytes())
+    role = stage.ask("iam", "GetRole", RoleName=stage.settings.role_name("training"))["Role"]["Arn"]
+    stage.ask(
         "sagemaker",
         "CreateTrainingJob",
         TrainingJobName=name,
         AlgorithmSpecification={
-            "TrainingImage": bed.images["train"],
+            "TrainingImage": stage.images["train"],
             "TrainingInputMode": "File",
             "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/main.py"],
         },

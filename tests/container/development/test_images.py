@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from contract.artifact import FORMAT_VERSION
-from deploy.images.builder import Workshop
-from deploy.images.recipe import KINDS, SOURCES, Kind
+from deploy.images.builder import ImageBuilder
+from deploy.images.recipe import KINDS, SOURCES, ImageKind
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MB = 1_000_000
@@ -42,9 +42,9 @@ print(json.dumps({"bytes": total, "packages": sorted(seen)}))
 
 
 @pytest.fixture(scope="module")
-def images() -> dict[Kind, str]:
-    workshop = Workshop(repository=REPOSITORY)
-    return {kind: workshop.build(kind) for kind in KINDS}
+def images() -> dict[ImageKind, str]:
+    builder = ImageBuilder(repository=REPOSITORY)
+    return {kind: builder.build(kind) for kind in KINDS}
 
 
 def docker(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -73,33 +73,33 @@ def inspected(image: str) -> dict[str, Any]:
     return found
 
 
-def test_an_unchanged_image_is_found_and_not_built(images: dict[Kind, str]) -> None:
+def test_an_unchanged_image_is_found_and_not_built(images: dict[ImageKind, str]) -> None:
     said: list[str] = []
-    workshop = Workshop(repository=REPOSITORY, say=said.append)
-    assert {kind: workshop.build(kind) for kind in KINDS} == images
+    builder = ImageBuilder(repository=REPOSITORY, say=said.append)
+    assert {kind: builder.build(kind) for kind in KINDS} == images
     assert said == [f"{images[kind]} reused" for kind in KINDS]
 
 
-def test_serve_stays_under_400_mb_and_lambda_under_150(images: dict[Kind, str]) -> None:
+def test_serve_stays_under_400_mb_and_lambda_under_150(images: dict[ImageKind, str]) -> None:
     assert inspected(images["serve"])["Size"] < 400 * MB
     assert inspected(images["lambda"])["Size"] < 150 * MB
 
 
-def test_train_weighs_what_cuda_torch_costs_and_at_most_330_mb_more(images: dict[Kind, str]) -> None:
+def test_train_weighs_what_cuda_torch_costs_and_at_most_330_mb_more(images: dict[ImageKind, str]) -> None:
     torch = json.loads(inside(images["train"], "python3", "-c", TORCH_COST))
     assert {"torch", "torchvision", "nvidia-cudnn-cu13", "triton"} <= set(torch["packages"])
     # 130 MB of it are the engines that packaging measures.
     assert inspected(images["train"])["Size"] - torch["bytes"] <= 330 * MB
 
 
-def test_serve_and_lambda_hold_no_torch(images: dict[Kind, str]) -> None:
+def test_serve_and_lambda_hold_no_torch(images: dict[ImageKind, str]) -> None:
     for kind in ("serve", "lambda"):
         look = "import importlib.util as u; print(u.find_spec('torch'), u.find_spec('train'))"
         assert inside(images[kind], "python3", "-c", look) == "None None\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_build_tool_cache_or_secret_is_left(images: dict[Kind, str], kind: Kind) -> None:
+def test_no_build_tool_cache_or_secret_is_left(images: dict[ImageKind, str], kind: ImageKind) -> None:
     tools = "for tool in pip pip3 uv gcc cc make git apt-get curl; do command -v $tool && echo left; done; true"
     assert inside(images[kind], "sh", "-c", tools) == ""
     places = "/var/cache /root /build /mnt /run/secrets /opt/kennel/tests /tmp /usr/local/lib/python3*"
@@ -112,7 +112,7 @@ def test_no_build_tool_cache_or_secret_is_left(images: dict[Kind, str], kind: Ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_say_where_it_comes_from_and_what_it_speaks(images: dict[Kind, str], kind: Kind) -> None:
+def test_labels_say_where_it_comes_from_and_what_it_speaks(images: dict[ImageKind, str], kind: ImageKind) -> None:
     labels = inspected(images[kind])["Config"]["Labels"]
     assert labels["org.opencontainers.image.version"] == images[kind].split(":")[1]
     assert len(labels["org.opencontainers.image.revision"].split("-")[0]) == 40
@@ -122,7 +122,7 @@ def test_labels_say_where_it_comes_from_and_what_it_speaks(images: dict[Kind, st
     assert labels["kennel.framework"] == {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}[kind]
 
 
-def test_the_labels_tell_torchs_and_cudas_true_versions(images: dict[Kind, str]) -> None:
+def test_the_labels_tell_torchs_and_cudas_true_versions(images: dict[ImageKind, str]) -> None:
     labels = inspected(images["train"])["Config"]["Labels"]
     told = inside(
         images["train"], "python3", "-c", "import torch; print(torch.__version__, torch.version.cuda)"
@@ -130,7 +130,7 @@ def test_the_labels_tell_torchs_and_cudas_true_versions(images: dict[Kind, str])
     assert [labels["kennel.framework.version"], labels["kennel.cuda.version"]] == [told[0].split("+")[0], told[1]]
 
 
-def test_serve_declares_that_it_binds_to_the_port_it_is_told(images: dict[Kind, str]) -> None:
+def test_serve_declares_that_it_binds_to_the_port_it_is_told(images: dict[ImageKind, str]) -> None:
     labels = inspected(images["serve"])["Config"]["Labels"]
     assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
 
@@ -144,39 +144,41 @@ def test_serve_declares_that_it_binds_to_the_port_it_is_told(images: dict[Kind, 
     ],
 )
 def test_entrypoints_are_in_exec_form(
-    images: dict[Kind, str], kind: Kind, entrypoint: list[str], command: list[str] | None
+    images: dict[ImageKind, str], kind: ImageKind, entrypoint: list[str], command: list[str] | None
 ) -> None:
     config = inspected(images[kind])["Config"]
     assert (config["Entrypoint"], config["Cmd"]) == (entrypoint, command)
 
 
 @pytest.mark.parametrize("argument", [(), ("train",)])
-def test_train_accepts_and_does_not_need_its_argument(images: dict[Kind, str], argument: tuple[str, ...]) -> None:
+def test_train_accepts_and_does_not_need_its_argument(images: dict[ImageKind, str], argument: tuple[str, ...]) -> None:
     done = docker("run", "--rm", "--read-only", "--tmpfs=/tmp", images["train"], *argument, "--help")
     assert done.returncode == 0, done.stderr
     assert "--epochs" in done.stdout
 
 
-def test_lambda_is_an_unprivileged_user_who_can_read_all_of_it(images: dict[Kind, str]) -> None:
+def test_lambda_is_an_unprivileged_user_who_can_read_all_of_it(images: dict[ImageKind, str]) -> None:
     assert inside(images["lambda"], "id", "-u") == "65534\n"
     unreadable = "find /opt ! -readable | head; python3 -c 'import lambda_container.handler, awslambdaric.bootstrap'"
     for user in ("65534", "993"):  # Lambda brings a user of its own
         assert inside(images["lambda"], "sh", "-c", unreadable, options=(f"--user={user}",)) == ""
 
 
-def test_train_and_serve_run_as_root_as_sagemaker_asks(images: dict[Kind, str]) -> None:
+def test_train_and_serve_run_as_root_as_sagemaker_asks(images: dict[ImageKind, str]) -> None:
     assert [inside(images[kind], "id", "-u") for kind in ("train", "serve")] == ["0\n", "0\n"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_image_is_python_3_13_for_one_architecture_with_its_bytecode(images: dict[Kind, str], kind: Kind) -> None:
+def test_the_image_is_python_3_13_for_one_architecture_with_its_bytecode(
+    images: dict[ImageKind, str], kind: ImageKind
+) -> None:
     found = inspected(images[kind])
     assert (found["Os"], found["Architecture"]) == ("linux", "amd64")
     look = "import sys, os; print(sys.version_info[:2], any(n.endswith('.pyc') for _, _, f in os.walk('.') for n in f))"
     assert inside(images[kind], "python3", "-c", look) == "(3, 13) True\n"
 
 
-def test_the_manifest_is_one_image_of_docker_and_no_index(images: dict[Kind, str]) -> None:
+def test_the_manifest_is_one_image_of_docker_and_no_index(images: dict[ImageKind, str]) -> None:
     """`docker save` writes the image as the engine holds it: an index would show as further manifests."""
     done = subprocess.run(["docker", "save", images["lambda"]], capture_output=True, check=True)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
@@ -190,7 +192,7 @@ def test_the_manifest_is_one_image_of_docker_and_no_index(images: dict[Kind, str
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
-    images: dict[Kind, str], kind: Kind, tmp_path: Path
+    images: dict[ImageKind, str], kind: ImageKind, tmp_path: Path
 ) -> None:
     """In a copy of the repository, so that nobody's tree is touched."""
     copy = tmp_path / "copy"
@@ -200,14 +202,14 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes((REPOSITORY / name).read_bytes())
             (copy / name).chmod((REPOSITORY / name).stat().st_mode)
-    workshop = Workshop(repository=copy, say=lambda line: None, progress=False)
-    assert workshop.plan(kind).reference == images[kind]
+    builder = ImageBuilder(repository=copy, say=lambda line: None, progress=False)
+    assert builder.plan(kind).reference == images[kind]
     made: list[str] = []
     try:
         for turn in range(2):  # the first may find the build cache pruned, while the image is still here
             with (copy / SOURCES[kind][-1] / "__init__.py").open("a") as source:
                 source.write(f"# change {turn} for a test: {tmp_path.name}\n")
-            made.append(workshop.build(kind))
+            made.append(builder.build(kind))
         assert len({images[kind], *made}) == 3
         before, after = (inspected(image)["RootFS"]["Layers"] for image in made)
         same = [one == other for one, other in zip(before, after, strict=True)]
@@ -219,13 +221,15 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
             docker("rmi", image)
 
 
-def test_the_newest_build_can_be_run_by_a_plain_name(images: dict[Kind, str]) -> None:
+def test_the_newest_build_can_be_run_by_a_plain_name(images: dict[ImageKind, str]) -> None:
     for kind in KINDS:
-        Workshop(repository=REPOSITORY).build(kind)  # other tests build too
+        ImageBuilder(repository=REPOSITORY).build(kind)  # other tests build too
         assert inspected(f"kennel-{kind}")["Id"] == inspected(images[kind])["Id"]
 
 
-def test_the_training_image_knows_its_own_name_and_revision_for_the_artifacts_it_makes(images: dict[Kind, str]) -> None:
+def test_the_training_image_knows_its_own_name_and_revision_for_the_artifacts_it_makes(
+    images: dict[ImageKind, str],
+) -> None:
     config = inspected(images["train"])["Config"]
     revision = config["Labels"]["org.opencontainers.image.revision"]
     assert {f"KENNEL_IMAGE_DIGEST={images['train']}", f"KENNEL_GIT_REVISION={revision}"} <= set(config["Env"])

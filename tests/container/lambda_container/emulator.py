@@ -14,7 +14,7 @@ import requests
 from docker.models.containers import Container
 
 import docker
-from localcloud.awslambda import emulator as rie
+from localcloud.awslambda import emulator
 
 ROOT = Path(__file__).parents[3]
 LABEL = "kennel.test"
@@ -52,7 +52,7 @@ class Function:
 @contextlib.contextmanager
 def running(image: str, environment: Mapping[str, str], *, timeout: int) -> Iterator[Function]:
     """The function with Lambda's own variables and `environment`; `timeout` in seconds."""
-    emulator = rie.fetch(rie.ARCHITECTURES[rie.host_architecture()])
+    program = emulator.fetch(emulator.ARCHITECTURES[emulator.host_architecture()])
     client = docker.from_env()
     container = client.containers.run(
         image,
@@ -68,7 +68,7 @@ def running(image: str, environment: Mapping[str, str], *, timeout: int) -> Iter
             "AWS_REGION": "us-east-1",
             **environment,
         },
-        volumes={str(emulator): {"bind": "/rie", "mode": "ro"}},
+        volumes={str(program): {"bind": "/rie", "mode": "ro"}},
         ports={"8080/tcp": ("127.0.0.1", 0)},
         labels={LABEL: "lambda"},
         read_only=True,

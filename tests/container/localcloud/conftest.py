@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from localcloud import daemon
 from localcloud.daemon import Status
 from tests.container.localcloud.roles import make_roles
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="session")
 def base_image() -> str:
     """An image with Python and nothing of ours: programs come through a channel."""
-    return Workshop(repository=ROOT).base()
+    return ImageBuilder(repository=ROOT).base()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # its helper image would ha
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 
 ROOT = Path(__file__).resolve().parents[3]
 Serve = Callable[..., DockerContainer]
@@ -23,7 +23,7 @@ Serve = Callable[..., DockerContainer]
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    return Workshop(repository=ROOT).build("serve")
+    return ImageBuilder(repository=ROOT).build("serve")
 
 
 @pytest.fixture(scope="module")

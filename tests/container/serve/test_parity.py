@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import requests
 
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from starter import groceries
 from tests.container.serve.conftest import ROOT, Serve, address
 
@@ -28,7 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = sorted((groceries.fetch(ROOT / ".kennel" / "cache") / "test").rglob("*.jpg"))
     for path in found[:: max(1, len(found) // 12)][:12]:
         shutil.copy(path, pictures / path.name)
-    image = Workshop(repository=ROOT).build("train")
+    image = ImageBuilder(repository=ROOT).build("train")
     mounts = [f"--volume={folder}:/parity", f"--volume={HERE / 'export_random.py'}:/opt/kennel/export_random.py:ro"]
     arguments = ["export_random.py", "/parity/model", "/parity/pictures", "/parity/logits.npy"]
     command = ["docker", "run", "--rm", *mounts, "--entrypoint=python3", image, *arguments]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 
 ROOT = Path(__file__).resolve().parents[3]
 COLOURS = {"blue": (40, 60, 200), "red": (200, 50, 40)}
@@ -50,7 +50,7 @@ def test_two_ranks_end_with_a_model_on_64_mb_of_shm_read_only_data_and_pictures_
             "docker", "run", "--rm", "--label=kennel.test", "--network=none", "--hostname=algo-1",
             "--shm-size=64m", "--read-only", "--tmpfs=/tmp:size=64m", "--memory=3g",
             f"--volume={opt_ml}:/opt/ml", f"--volume={data}:/opt/ml/input/data/training:ro",
-            Workshop(repository=ROOT).build("train"), "train",
+            ImageBuilder(repository=ROOT).build("train"), "train",
         ],
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip

@@ -45,7 +45,7 @@ class Context:
         return "LambdaContext([aws_request_id=1])"
 
 
-class World:
+class Fakes:
     def __init__(self, replies: Sequence[bytes | OSError] = (), *, slow: float = 0, **environment: str) -> None:
         self.clock = FakeClock()
         self.log: list[str] = []
@@ -71,8 +71,8 @@ def error_of(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_url_is_answered_as_in_the_origin_projects_plus_predictions() -> None:
-    world = World([http_reply(), ANSWER])
-    answer = world.answer({"url": "https://a.test/Carolina-Dog-standing-outdoors.jpg"})
+    fakes = Fakes([http_reply(), ANSWER])
+    answer = fakes.answer({"url": "https://a.test/Carolina-Dog-standing-outdoors.jpg"})
     assert answer == {
         "statusCode": 200,
         "headers": {"Content-Type": "text/plain", "Access-Control-Allow-Origin": "*"},
@@ -85,10 +85,10 @@ def test_a_url_is_answered_as_in_the_origin_projects_plus_predictions() -> None:
 
 
 def test_the_endpoint_gets_the_picture_signed_in_one_call() -> None:
-    world = World([ANSWER])
-    world.answer(IMAGE)
-    assert world.network.connected == [("52.1.2.3", 443, "runtime.sagemaker.us-east-1.amazonaws.com")]
-    sent = world.network.streams[0].sent
+    fakes = Fakes([ANSWER])
+    fakes.answer(IMAGE)
+    assert fakes.network.connected == [("52.1.2.3", 443, "runtime.sagemaker.us-east-1.amazonaws.com")]
+    sent = fakes.network.streams[0].sent
     assert sent.startswith(b"POST /endpoints/dogs/invocations HTTP/1.1\r\n")
     assert b"\r\nContent-Type: image/jpeg\r\n" in sent
     assert b"\r\nAccept: application/json;form=full\r\n" in sent
@@ -99,20 +99,20 @@ def test_the_endpoint_gets_the_picture_signed_in_one_call() -> None:
 
 
 def test_a_picture_in_s3_is_read_with_the_functions_own_rights() -> None:
-    world = World([http_reply(), ANSWER])
-    answer = world.answer({"s3": {"bucket": "dogs", "key": "a b.jpg"}})
+    fakes = Fakes([http_reply(), ANSWER])
+    answer = fakes.answer({"s3": {"bucket": "dogs", "key": "a b.jpg"}})
     assert answer["statusCode"] == 200
-    sent = world.network.streams[0].sent
+    sent = fakes.network.streams[0].sent
     assert sent.startswith(b"GET /a%20b.jpg HTTP/1.1\r\nHost: dogs.s3.us-east-1.amazonaws.com\r\n")
     assert b"/us-east-1/s3/aws4_request" in sent
-    assert world.network.streams[0].hung_up
+    assert fakes.network.streams[0].hung_up
 
 
 @pytest.mark.parametrize("make", [v1, v2])
 def test_an_http_event_is_answered_with_a_proxy_response(make: Any) -> None:
     body = base64.b64encode(JPEG).decode()
     event = make(headers={"content-type": "image/jpeg"}, body=body, isBase64Encoded=True)
-    answer = World([ANSWER]).answer(event)
+    answer = Fakes([ANSWER]).answer(event)
     assert answer.keys() == {"statusCode", "headers", "body", "isBase64Encoded"}
     assert answer["statusCode"] == 200
     assert answer["headers"] == {"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"}
@@ -120,20 +120,20 @@ def test_an_http_event_is_answered_with_a_proxy_response(make: Any) -> None:
 
 
 def test_a_refusal_over_http_has_no_key_that_an_api_does_not_know() -> None:
-    answer = World().answer(v1("GET", queryStringParameters={"url": "https://inside.test/"}))
+    answer = Fakes().answer(v1("GET", queryStringParameters={"url": "https://inside.test/"}))
     assert answer.keys() == {"statusCode", "headers", "body", "isBase64Encoded"}
     assert (answer["statusCode"], error_of(answer)["code"]) == (403, "address-not-allowed")
 
 
 def test_a_refusal_of_a_direct_event_can_be_read_without_parsing() -> None:
-    answer = World().answer({"ulr": "x"})
+    answer = Fakes().answer({"ulr": "x"})
     assert answer["statusCode"] == 400
     assert answer["error"] == error_of(answer)
     assert answer["error"]["code"] == "bad-event"
 
 
 def test_a_browser_may_post_from_anywhere() -> None:
-    answer = World().answer(v2("OPTIONS"))
+    answer = Fakes().answer(v2("OPTIONS"))
     assert answer["statusCode"] == 204
     assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
     assert "POST" in answer["headers"]["Access-Control-Allow-Methods"]
@@ -144,10 +144,10 @@ def test_a_browser_may_post_from_anywhere() -> None:
     [(b"", 422), (b"<html></html>", 415), (b"%PDF-1.7", 415), (JPEG + b"x" * 2000, 413)],
 )
 def test_what_cannot_be_a_picture_never_reaches_the_endpoint(picture: bytes, status: int) -> None:
-    world = World([http_reply(picture)], KENNEL_MAX_BYTES="1000")
+    fakes = Fakes([http_reply(picture)], KENNEL_MAX_BYTES="1000")
     event = {"url": "https://a.test/"}
-    assert world.answer(event)["statusCode"] == status
-    assert len(world.network.connected) == 1
+    assert fakes.answer(event)["statusCode"] == status
+    assert len(fakes.network.connected) == 1
 
 
 @pytest.mark.parametrize(
@@ -160,43 +160,43 @@ def test_what_cannot_be_a_picture_never_reaches_the_endpoint(picture: bytes, sta
     ],
 )
 def test_the_pictures_bytes_say_what_it_is(picture: bytes, kind: bytes) -> None:
-    world = World([ANSWER])
-    assert world.answer({"image": base64.b64encode(picture).decode()})["statusCode"] == 200
-    assert b"\r\nContent-Type: " + kind + b"\r\n" in world.network.streams[0].sent
+    fakes = Fakes([ANSWER])
+    assert fakes.answer({"image": base64.b64encode(picture).decode()})["statusCode"] == 200
+    assert b"\r\nContent-Type: " + kind + b"\r\n" in fakes.network.streams[0].sent
 
 
 def test_the_connection_to_the_endpoint_is_kept_for_the_next_call() -> None:
-    world = World([ANSWER])
-    world.answer(IMAGE)
-    assert not world.network.streams[0].hung_up
-    assert len(world.network.connected) == 1
+    fakes = Fakes([ANSWER])
+    fakes.answer(IMAGE)
+    assert not fakes.network.streams[0].hung_up
+    assert len(fakes.network.connected) == 1
 
 
 def test_a_slow_endpoint_is_answered_504_before_lambda_ends_the_function() -> None:
-    world = World([ANSWER], slow=2.6)
-    answer = world.answer(IMAGE, milliseconds=3_000)
+    fakes = Fakes([ANSWER], slow=2.6)
+    answer = fakes.answer(IMAGE, milliseconds=3_000)
     assert (answer["statusCode"], error_of(answer)["code"]) == (504, "endpoint-timeout")
 
 
 def test_a_slow_pictures_server_leaves_time_for_the_endpoint() -> None:
-    world = World([http_reply()], slow=10.1)
-    answer = world.answer({"url": "https://a.test/"}, milliseconds=60_000)
+    fakes = Fakes([http_reply()], slow=10.1)
+    answer = fakes.answer({"url": "https://a.test/"}, milliseconds=60_000)
     assert (answer["statusCode"], error_of(answer)["code"]) == (504, "fetch-timeout")
 
 
 def test_an_event_that_comes_with_no_time_left_is_answered_504() -> None:
-    assert World([ANSWER]).answer(IMAGE, milliseconds=100)["statusCode"] == 504
+    assert Fakes([ANSWER]).answer(IMAGE, milliseconds=100)["statusCode"] == 504
 
 
 def test_an_endpoint_that_cannot_be_reached_is_502() -> None:
-    answer = World([ConnectionRefusedError("refused")]).answer(IMAGE)
+    answer = Fakes([ConnectionRefusedError("refused")]).answer(IMAGE)
     assert (answer["statusCode"], error_of(answer)["code"]) == (502, "endpoint-unreachable")
 
 
 def test_a_busy_endpoint_says_when_to_come_back() -> None:
     reply = http_reply(b"{}", status="429 Too Many", headers={"x-amzn-errortype": "ModelNotReadyException"})
     for event in (IMAGE, v2(headers={"content-type": "image/jpeg"}, body=IMAGE["image"], isBase64Encoded=True)):
-        answer = World([reply]).answer(event)
+        answer = Fakes([reply]).answer(event)
         assert answer["statusCode"] == 429
         assert answer["headers"]["Retry-After"] == "1"
 
@@ -204,7 +204,7 @@ def test_a_busy_endpoint_says_when_to_come_back() -> None:
 def test_a_model_error_carries_the_original_status() -> None:
     body = json.dumps({"OriginalStatusCode": 500, "OriginalMessage": "oops"}).encode()
     reply = http_reply(body, status="424 Failed", headers={"x-amzn-errortype": "ModelError"})
-    error = error_of(World([reply]).answer(IMAGE))
+    error = error_of(Fakes([reply]).answer(IMAGE))
     assert error == {"code": "model-error", "message": "oops", "original_status": 500}
 
 
@@ -218,8 +218,8 @@ def test_a_model_error_carries_the_original_status() -> None:
     ],
 )
 def test_what_s3_refuses_is_told_with_its_status(status: str, body: bytes, expected: tuple[int, int, str]) -> None:
-    world = World([http_reply(body, status=status)])
-    answer = world.answer({"s3": {"bucket": "dogs", "key": "k"}})
+    fakes = Fakes([http_reply(body, status=status)])
+    answer = fakes.answer({"s3": {"bucket": "dogs", "key": "k"}})
     error = error_of(answer)
     assert (answer["statusCode"], error["original_status"]) == expected[:2]
     assert expected[2] in error["message"]
@@ -227,27 +227,27 @@ def test_what_s3_refuses_is_told_with_its_status(status: str, body: bytes, expec
 
 @pytest.mark.parametrize("bucket", ["evil.test/", "a@b", "A", "..", "x#y", "a..b", "a" * 64, ""])
 def test_a_bucket_name_cannot_become_another_host(bucket: str) -> None:
-    world = World()
-    assert world.answer({"s3": {"bucket": bucket, "key": "k"}})["statusCode"] == 400
-    assert world.network.looked_up == []
+    fakes = Fakes()
+    assert fakes.answer({"s3": {"bucket": bucket, "key": "k"}})["statusCode"] == 400
+    assert fakes.network.looked_up == []
 
 
 @pytest.mark.parametrize("key", ["", "k" * 1025, "\ud800" * 600])
 def test_a_key_that_s3_cannot_hold_is_400(key: str) -> None:
-    assert World().answer({"s3": {"bucket": "dogs", "key": key}})["statusCode"] == 400
+    assert Fakes().answer({"s3": {"bucket": "dogs", "key": key}})["statusCode"] == 400
 
 
 def test_an_endpoints_endless_answer_is_502() -> None:
-    answer = World([http_reply(b"", length=50_000_000)]).answer(IMAGE)
+    answer = Fakes([http_reply(b"", length=50_000_000)]).answer(IMAGE)
     assert (answer["statusCode"], error_of(answer)["code"]) == (502, "bad-answer")
 
 
 def test_every_call_leaves_one_line_without_addresses_or_secrets() -> None:
-    world = World([http_reply(), ANSWER])
-    world.answer({"url": "https://a.test/?signature=hush"})
-    assert [json.loads(line) for line in world.log] == [{"status": 200, "code": "ok", "milliseconds": 0}]
+    fakes = Fakes([http_reply(), ANSWER])
+    fakes.answer({"url": "https://a.test/?signature=hush"})
+    assert [json.loads(line) for line in fakes.log] == [{"status": 200, "code": "ok", "milliseconds": 0}]
 
 
 def test_a_wrong_environment_stops_the_function_at_its_first_event() -> None:
     with pytest.raises(SettingsError, match="KENNEL_ENDPOINT_NAME"):
-        World(KENNEL_ENDPOINT_NAME="")
+        Fakes(KENNEL_ENDPOINT_NAME="")

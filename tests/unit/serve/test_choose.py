@@ -36,7 +36,7 @@ def packaged(on: Machine = HERE, *, files: tuple[str, ...] = ("model.onnx", "mod
 
 
 @dataclass
-class World:
+class Fakes:
     """Engines that take as many milliseconds as is said, of a clock that nothing else moves."""
 
     costs: dict[Engine, float] = field(default_factory=dict)
@@ -71,23 +71,23 @@ class World:
 
 
 def test_on_a_machine_of_the_same_abilities_the_recorded_engine_serves_and_nothing_is_measured() -> None:
-    world = World()
-    assert world.choose(packaged()) == (INT8, "as packaged: 10.0 ms a picture")
-    assert world.opened == [("model/model.int8.onnx", "onnxruntime-int8", 3)]
-    assert world.now == 0.0
+    fakes = Fakes()
+    assert fakes.choose(packaged()) == (INT8, "as packaged: 10.0 ms a picture")
+    assert fakes.opened == [("model/model.int8.onnx", "onnxruntime-int8", 3)]
+    assert fakes.now == 0.0
 
 
 def test_on_another_machine_the_accepted_ones_are_measured_and_the_fastest_is_taken_saying_why() -> None:
-    world = World({INT8: 9, OTHER: 7, FALLBACK: 11, BF16: 1})
-    engine, reason = world.choose(packaged(ELSEWHERE))
-    assert (engine, len(world.opened)) == (OTHER, 3)
+    fakes = Fakes({INT8: 9, OTHER: 7, FALLBACK: 11, BF16: 1})
+    engine, reason = fakes.choose(packaged(ELSEWHERE))
+    assert (engine, len(fakes.opened)) == (OTHER, 3)
     assert reason == (
         "packaged on elsewhere; measured here: onnxruntime-int8 9.0 ms, openvino-fp32 7.0 ms, onnxruntime-fp32 11.0 ms"
     )
 
 
 def test_where_the_cpu_lacks_what_the_recorded_engine_needs_the_next_ones_are_measured() -> None:
-    engine, reason = World({OTHER: 30, FALLBACK: 20}).choose(packaged(), OLD)
+    engine, reason = Fakes({OTHER: 30, FALLBACK: 20}).choose(packaged(), OLD)
     assert engine == FALLBACK
     assert reason.startswith("onnxruntime-int8 is not supported by this CPU, which has none of avx512_vnni")
     assert reason.endswith("measured here: openvino-fp32 30.0 ms, onnxruntime-fp32 20.0 ms")
@@ -96,52 +96,52 @@ def test_where_the_cpu_lacks_what_the_recorded_engine_needs_the_next_ones_are_me
 def test_where_one_alone_is_left_it_is_not_measured() -> None:
     found = packaged()
     alone = tuple(each for each in found.serving.candidates if each.engine in (INT8, FALLBACK))
-    world = World()
-    engine, _ = world.choose(replace(found, serving=replace(found.serving, candidates=alone)), OLD)
-    assert (engine, world.now, len(world.opened)) == (FALLBACK, 0.0, 1)
+    fakes = Fakes()
+    engine, _ = fakes.choose(replace(found, serving=replace(found.serving, candidates=alone)), OLD)
+    assert (engine, fakes.now, len(fakes.opened)) == (FALLBACK, 0.0, 1)
 
 
 def test_where_nothing_accepted_can_run_here_the_one_that_always_can_serves() -> None:
     rounded = Choice(engine=INT8, candidates=(Candidate(engine=INT8, accepted=True),), machine=HERE)
-    assert World().choose(replace(packaged(), serving=rounded), OLD)[0] == FALLBACK
-    assert World().choose(replace(packaged(), serving=Choice(engine=INT8)), OLD)[0] == FALLBACK
+    assert Fakes().choose(replace(packaged(), serving=rounded), OLD)[0] == FALLBACK
+    assert Fakes().choose(replace(packaged(), serving=Choice(engine=INT8)), OLD)[0] == FALLBACK
 
 
 def test_an_artifact_of_format_1_is_served_as_it_always_was() -> None:
-    assert World().choose(manifest()) == (FALLBACK, "as packaged: not measured")
+    assert Fakes().choose(manifest()) == (FALLBACK, "as packaged: not measured")
 
 
 @pytest.mark.parametrize("fault", ["refused", "failing"])
 def test_what_does_not_open_or_compute_on_another_machine_is_passed_over_and_said(fault: str) -> None:
-    world = World({OTHER: 7, FALLBACK: 11})
-    setattr(world, fault, (INT8,))
-    engine, reason = world.choose(packaged(ELSEWHERE))
+    fakes = Fakes({OTHER: 7, FALLBACK: 11})
+    setattr(fakes, fault, (INT8,))
+    engine, reason = fakes.choose(packaged(ELSEWHERE))
     assert engine == OTHER
     assert "onnxruntime-int8 fails: " in reason
 
 
 def test_a_recorded_engine_that_does_not_open_leaves_the_one_that_always_can() -> None:
-    engine, reason = World(refused=(INT8,)).choose(packaged())
+    engine, reason = Fakes(refused=(INT8,)).choose(packaged())
     assert engine == FALLBACK
     assert reason.endswith("model.int8.onnx: onnxruntime-int8 refuses it; so the one that always can")
 
 
 def test_an_artifact_that_no_engine_opens_is_refused() -> None:
     with pytest.raises(ArtifactError, match=r"model\.onnx: onnxruntime-fp32 refuses it"):
-        World(refused=(INT8, OTHER, FALLBACK)).choose(packaged(ELSEWHERE))
+        Fakes(refused=(INT8, OTHER, FALLBACK)).choose(packaged(ELSEWHERE))
 
 
 def test_the_engine_that_is_asked_for_serves_wherever_it_was_packaged() -> None:
-    world = World({INT8: 1})
-    assert world.choose(packaged(ELSEWHERE), wanted="openvino-fp32") == (OTHER, "asked for by KENNEL_ENGINE")
-    assert (world.now, len(world.opened)) == (0.0, 1)
+    fakes = Fakes({INT8: 1})
+    assert fakes.choose(packaged(ELSEWHERE), wanted="openvino-fp32") == (OTHER, "asked for by KENNEL_ENGINE")
+    assert (fakes.now, len(fakes.opened)) == (0.0, 1)
 
 
 def test_one_that_packaging_did_not_accept_serves_when_asked_for_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, "kennel.serve")
-    assert World().choose(packaged(), wanted="openvino-bf16")[0] == BF16
+    assert Fakes().choose(packaged(), wanted="openvino-bf16")[0] == BF16
     assert "KENNEL_ENGINE=openvino-bf16: packaging did not accept it: top-1 drops 2.0 pt" in caplog.text
 
 
@@ -154,22 +154,22 @@ def test_one_that_packaging_did_not_accept_serves_when_asked_for_with_a_warning(
     ],
 )
 def test_an_engine_that_cannot_serve_is_refused_with_the_fix(wanted: str, machine: Machine, said: str) -> None:
-    world = World()
+    fakes = Fakes()
     with pytest.raises(ArtifactError, match=said):
-        world.choose(packaged(files=("model.onnx",)), machine, wanted)
-    assert world.opened == []
+        fakes.choose(packaged(files=("model.onnx",)), machine, wanted)
+    assert fakes.opened == []
 
 
 def test_one_that_is_asked_for_and_does_not_open_is_refused_and_not_replaced() -> None:
     with pytest.raises(ArtifactError, match="openvino-fp32 refuses it"):
-        World(refused=(OTHER,)).choose(packaged(), wanted="openvino-fp32")
+        Fakes(refused=(OTHER,)).choose(packaged(), wanted="openvino-fp32")
 
 
 @pytest.mark.parametrize("on", [HERE, ELSEWHERE])
 def test_a_damaged_file_is_refused_and_no_slower_one_served_in_its_place(on: Machine) -> None:
     with pytest.raises(DamagedError, match=r"model\.int8\.onnx: checksum differs"):
-        World(damaged=("model.int8.onnx",)).choose(packaged(on))
+        Fakes(damaged=("model.int8.onnx",)).choose(packaged(on))
 
 
 def test_what_does_not_serve_here_is_not_opened_and_may_be_damaged() -> None:
-    assert World(damaged=("model.onnx",)).choose(packaged())[0] == INT8
+    assert Fakes(damaged=("model.onnx",)).choose(packaged())[0] == INT8

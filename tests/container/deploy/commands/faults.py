@@ -16,7 +16,7 @@ from typing import Any, Literal
 from botocore import xform_name
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from deploy.aws.client import Door
+from deploy.aws.client import Client
 from deploy.values import Request, printable
 
 Fault = Literal["denied", "throttled", "timeout", "kill"]
@@ -40,13 +40,13 @@ def name_of(request: Request, fault: Fault) -> str:
 
 
 @dataclass(kw_only=True)
-class FaultyDoor:
+class FaultyClient:
     """A door that fails each call once, as `fault` says. What has failed stands in `file`, a line each.
 
     Refusals come instead of the call; a time-out and a kill come after it, when what was asked for has happened.
     """
 
-    door: Door
+    client: Client
     fault: Fault
     file: Path
     failing: list[str] = field(default_factory=list)
@@ -54,11 +54,11 @@ class FaultyDoor:
     def __call__(self, request: Request) -> dict[str, Any]:
         name = name_of(request, self.fault)
         if name in self.failed or (self.fault != "denied" and not is_change(request)):
-            return self.door(request)
+            return self.client(request)
         with self.file.open("a", encoding="utf-8") as file:
             file.write(f"{name}\n")
         self.failing.append(name)
-        return _Failing(inner=self.door, fault=self.fault)(request)
+        return _Failing(inner=self.client, fault=self.fault)(request)
 
     @property
     def failed(self) -> list[str]:
@@ -69,7 +69,7 @@ class FaultyDoor:
 class _Failing:
     """One call through the real door, whose client fails."""
 
-    inner: Door
+    inner: Client
     fault: Fault
     _made: dict[str, Any] = field(default_factory=dict)
 
@@ -108,7 +108,7 @@ class _Client:
         raise ReadTimeoutError(endpoint_url="the service")
 
 
-def walk(command: Callable[[Callable[[Door], Any]], None], fault: Fault, file: Path) -> list[str]:
+def walk(command: Callable[[Callable[[Client], Any]], None], fault: Fault, file: Path) -> list[str]:
     """Runs a command until it comes through, while each of its calls fails once. Returns what was said of each failure.
 
     `command` runs with a door made by what it is given; for "kill" it runs in a process of its own.
@@ -122,28 +122,28 @@ def walk(command: Callable[[Callable[[Door], Any]], None], fault: Fault, file: P
     raise AssertionError(f"still failing after {LIMIT} runs: {said[-3:]}")
 
 
-def _here(command: Callable[[Callable[[Door], Any]], None], fault: Fault, file: Path) -> str | None:
+def _here(command: Callable[[Callable[[Client], Any]], None], fault: Fault, file: Path) -> str | None:
     from deploy.errors import DeployError
 
-    doors: list[FaultyDoor] = []
+    clients: list[FaultyClient] = []
 
-    def faulty(door: Door) -> FaultyDoor:
-        doors.append(FaultyDoor(door=door, fault=fault, file=file))
-        return doors[-1]
+    def faulty(client: Client) -> FaultyClient:
+        clients.append(FaultyClient(client=client, fault=fault, file=file))
+        return clients[-1]
 
     try:
         command(faulty)
     except DeployError as error:
         return str(error)
-    tolerated = [name for door in doors for name in door.failing]
+    tolerated = [name for client in clients for name in client.failing]
     return f"{TOLERATED}{' '.join(tolerated)}" if tolerated else None
 
 
-def _faulty(file: Path, door: Door) -> FaultyDoor:
-    return FaultyDoor(door=door, fault="kill", file=file)
+def _faulty(file: Path, client: Client) -> FaultyClient:
+    return FaultyClient(client=client, fault="kill", file=file)
 
 
-def _in_process(command: Callable[[Callable[[Door], Any]], None], file: Path) -> str | None:
+def _in_process(command: Callable[[Callable[[Client], Any]], None], file: Path) -> str | None:
     context = multiprocessing.get_context("forkserver")
     process = context.Process(target=command, args=(partial(_faulty, file),))
     process.start()

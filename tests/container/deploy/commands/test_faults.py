@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from deploy.aws.client import Door
+from deploy.aws.client import Client
 from deploy.aws.lock import Holder
 from deploy.commands.deploy import deploy
 from deploy.commands.down import down
 from localcloud import daemon
 from tests.container.deploy import fixtures as beds
-from tests.container.deploy.commands.faults import TOLERATED, Fault, FaultyDoor, is_change, walk
-from tests.container.deploy.fixtures import Bed
+from tests.container.deploy.commands.faults import TOLERATED, Fault, FaultyClient, is_change, walk
+from tests.container.deploy.fixtures import StageFixture
 
 TOML = """
 [endpoint]
@@ -32,7 +32,7 @@ SECRETS = ('kennel-local"', "aws_secret", "AWS_SECRET")
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageFixture]:
     multiprocessing.set_forkserver_preload(["tests.clients_preload", "deploy.commands.deploy", "deploy.commands.down"])
     folder = tmp_path_factory.mktemp("faults")
     cloud = daemon.start_background(port=0, state_dir=folder / "state")
@@ -42,26 +42,26 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         daemon.stop(folder / "state")
 
 
-def deployed(bed: Bed, door: Callable[[Door], Any]) -> None:
-    deploy(bed.session(door=door))
+def deployed(stage: StageFixture, client: Callable[[Client], Any]) -> None:
+    deploy(stage.session(client=client))
 
 
-def taken_away(bed: Bed, door: Callable[[Door], Any]) -> None:
-    down(bed.session(door=door), lambda _: True)
+def taken_away(stage: StageFixture, client: Callable[[Client], Any]) -> None:
+    down(stage.session(client=client), lambda _: True)
 
 
 @pytest.mark.parametrize("fault", ["denied", "throttled", "timeout", "kill"])
 def test_a_deploy_and_a_down_whose_every_call_fails_once_end_where_they_should(
-    bed: Bed, tmp_path: Path, fault: Fault
+    stage: StageFixture, tmp_path: Path, fault: Fault
 ) -> None:
-    said = walk(partial(deployed, bed), fault, tmp_path / "deploy")
-    assert deploy(bed.session()) == ()
-    serving = bed.ask("sagemaker", "DescribeEndpoint", EndpointName=bed.settings.endpoint_name)
+    said = walk(partial(deployed, stage), fault, tmp_path / "deploy")
+    assert deploy(stage.session()) == ()
+    serving = stage.ask("sagemaker", "DescribeEndpoint", EndpointName=stage.settings.endpoint_name)
     assert serving["EndpointStatus"] == "InService"
     if fault in ("timeout", "kill"):  # a refusal leaves all as it was, and is met alike
-        said += walk(partial(taken_away, bed), fault, tmp_path / "down")
-    down(bed.session(), lambda _: True)
-    assert down(bed.session(), lambda _: True).gone == ()
+        said += walk(partial(taken_away, stage), fault, tmp_path / "down")
+    down(stage.session(), lambda _: True)
+    assert down(stage.session(), lambda _: True).gone == ()
     assert len(said) > 10
     for text in said:
         tells_what_to_do(fault, text)
@@ -79,23 +79,23 @@ def tells_what_to_do(fault: Fault, text: str) -> None:
     assert "Traceback" not in text
 
 
-def test_the_faults_are_those_that_are_asked_for(bed: Bed, tmp_path: Path) -> None:
+def test_the_faults_are_those_that_are_asked_for(stage: StageFixture, tmp_path: Path) -> None:
     from deploy.errors import DeployError
     from deploy.values import Request
     from tests.clients import connect
 
-    door = FaultyDoor(door=connect(bed.settings), fault="denied", file=tmp_path / "faults")
+    client = FaultyClient(client=connect(stage.settings), fault="denied", file=tmp_path / "faults")
     who = Request(service="sts", operation="GetCallerIdentity")
     assert not is_change(who)
     with pytest.raises(DeployError, match="AccessDeniedException"):
-        door(who)
-    assert door(who)["Account"] == "123456789012"
+        client(who)
+    assert client(who)["Account"] == "123456789012"
 
 
-def test_of_two_deploys_at_once_the_second_waits_and_finds_all_done(bed: Bed) -> None:
+def test_of_two_deploys_at_once_the_second_waits_and_finds_all_done(stage: StageFixture) -> None:
     context = multiprocessing.get_context("forkserver")
     said = [context.Queue() for _ in range(2)]
-    both = [context.Process(target=deploying, args=(bed, each)) for each in said]
+    both = [context.Process(target=deploying, args=(stage, each)) for each in said]
     for process in both:
         process.start()
     told = [each.get(timeout=180) for each in said]
@@ -105,12 +105,12 @@ def test_of_two_deploys_at_once_the_second_waits_and_finds_all_done(bed: Bed) ->
     made = [sum(line.endswith("done") for line in text.splitlines()) for text in told]
     assert (min(made), max(made) > 5) == (0, True), told
     assert any("is changing this stage: waiting" in text for text in told)
-    assert deploy(bed.session()) == ()
+    assert deploy(stage.session()) == ()
 
 
-def deploying(bed: Bed, said: multiprocessing.Queue[str]) -> None:
+def deploying(stage: StageFixture, said: multiprocessing.Queue[str]) -> None:
     out = io.StringIO()
-    session = bed.session(out)
+    session = stage.session(out)
     session.holder = Holder(who="tests", host="bed", pid=os.getpid())
     deploy(session)
     said.put(out.getvalue())

@@ -12,7 +12,7 @@ from deploy.commands.invoke import invoke_endpoint
 from deploy.commands.transform import transform
 from deploy.errors import DeployError
 from localcloud import daemon
-from tests.container.deploy.fixtures import Bed, make
+from tests.container.deploy.fixtures import StageFixture, make
 
 pytestmark = pytest.mark.timeout(240)
 TOML = """
@@ -30,7 +30,7 @@ target = 2
 
 
 @pytest.fixture(scope="module")
-def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageFixture]:
     folder = tmp_path_factory.mktemp("bulk")
     status = daemon.start_background(port=0, state_dir=folder / "localcloud")
     try:
@@ -48,30 +48,32 @@ def pictures(folder: Path, count: int) -> Path:
     return folder
 
 
-def test_every_picture_of_a_folder_is_answered_once(bed: Bed, tmp_path: Path) -> None:
+def test_every_picture_of_a_folder_is_answered_once(stage: StageFixture, tmp_path: Path) -> None:
     folder, said = pictures(tmp_path / "album", 5), io.StringIO()
-    found = transform(bed.session(said), str(folder), instances=2)
+    found = transform(stage.session(said), str(folder), instances=2)
     assert [each.picture for each in found.answers] == ["0.jpg", "2.jpg", "4.jpg", "sub/1.png", "sub/3.png"]
     assert found.missing == ()
     assert all(0 < each.predictions[0][1] <= 1 for each in found.answers)
-    again = transform(bed.session(said), str(folder), instances=2)
+    again = transform(stage.session(said), str(folder), instances=2)
     assert again == found
     assert "taken up again" in said.getvalue()
 
 
-def test_a_picture_that_is_none_is_named_with_the_reason(bed: Bed, tmp_path: Path) -> None:
+def test_a_picture_that_is_none_is_named_with_the_reason(stage: StageFixture, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "album", 2)
     (folder / "broken.jpg").write_bytes(b"this is no picture")
-    found = transform(bed.session(), str(folder))
+    found = transform(stage.session(), str(folder))
     assert len(found.answers) == 2
     assert found.missing == ("broken.jpg",)
     assert "ClientError" in found.reason
     assert "broken.jpg: Bad HTTP status received from algorithm: 422" in found.reason
 
 
-def test_an_asynchronous_endpoint_is_deployed_asked_and_changed_by_no_second_deploy(bed: Bed, tmp_path: Path) -> None:
+def test_an_asynchronous_endpoint_is_deployed_asked_and_changed_by_no_second_deploy(
+    stage: StageFixture, tmp_path: Path
+) -> None:
     said = io.StringIO()
-    session = bed.session(said)
+    session = stage.session(said)
     deploy(session)
     picture, broken = tmp_path / "a.jpg", tmp_path / "b.jpg"
     Image.new("RGB", (40, 40), (200, 90, 10)).save(picture)
@@ -81,4 +83,4 @@ def test_an_asynchronous_endpoint_is_deployed_asked_and_changed_by_no_second_dep
     assert "waits in its queue" in said.getvalue()
     with pytest.raises(DeployError, match="Received client error \\(422\\)"):
         invoke_endpoint(session, "bulk", broken)
-    assert deploy(bed.session()) == ()
+    assert deploy(stage.session()) == ()

@@ -22,7 +22,7 @@ from deploy.commands.why import show, why
 from deploy.config.settings import choose, parse
 from deploy.console import Screen
 from deploy.diagnosis.facts import Facts
-from deploy.diagnosis.images import ImageEyes
+from deploy.diagnosis.images import ImageInspector
 from deploy.diagnosis.rules import Diagnosis
 from deploy.images.layers import Engine
 from deploy.images.manifest import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Blob, Manifest
@@ -61,8 +61,8 @@ class Ward:
         self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
 
     def why(self, name: str, *, after: timedelta = timedelta()) -> tuple[Facts, list[Diagnosis]]:
-        eyes = ImageEyes(call=self.call, engine=Engine(), registry=self.registry)
-        facts, found = why(self.session, name, eyes, now=datetime.now(UTC) + after)
+        inspector = ImageInspector(call=self.call, engine=Engine(), registry=self.registry)
+        facts, found = why(self.session, name, inspector, now=datetime.now(UTC) + after)
         show(facts, found, self.session.screen)
         return facts, found
 

@@ -25,7 +25,7 @@ from deploy.endpoints.endpoint import Endpoint
 from deploy.endpoints.invoke import Question, ask
 from deploy.endpoints.resources import Serving, endpoint
 from deploy.errors import DeployError
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from deploy.images.facts import ImageFacts
 from deploy.session import Session
 from deploy.stage.desired import foundation
@@ -52,7 +52,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def image() -> str:
-    return Workshop(repository=REPOSITORY, say=lambda _: None).build("serve")
+    return ImageBuilder(repository=REPOSITORY, say=lambda _: None).build("serve")
 
 
 class Desk:

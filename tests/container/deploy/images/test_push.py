@@ -20,13 +20,13 @@ from deploy.commands.push import push
 from deploy.config.settings import Settings, choose, parse
 from deploy.console import Screen
 from deploy.errors import AwsError, ImageRefusedError
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from deploy.images.compression import KnownLayers
 from deploy.images.engine import answer
 from deploy.images.layers import Engine
 from deploy.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
-from deploy.images.push import Sender
-from deploy.images.recipe import Kind
+from deploy.images.push import Pusher
+from deploy.images.recipe import ImageKind
 from deploy.images.registry import Login, Registry, login
 from deploy.session import Session
 from deploy.values import Request
@@ -49,27 +49,27 @@ class Desk:
         self.settings: Settings = chosen.model_copy(update={"stage": stage, "project": named})
         self.said, self.folder = io.StringIO(), folder
         self.passwords: list[str] = []
-        workshop = Workshop(repository=ROOT, say=lambda _: None, progress=False)
+        builder = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False)
         self.session = Session(
             settings=self.settings,
             call=connect(self.settings),
-            build=workshop.build,  # type: ignore[arg-type]
+            build=builder.build,  # type: ignore[arg-type]
             screen=Screen(out=self.said),
         )
         self.engine = Engine(scratch=folder)
 
-    def push(self, *kinds: Kind, repair: bool = False) -> dict[Kind, str]:
+    def push(self, *kinds: ImageKind, repair: bool = False) -> dict[ImageKind, str]:
         self.said.truncate(0)
         return push(self.session, kinds, self._doors, repair=repair)
 
-    def _doors(self, session: Session) -> tuple[Sender, Registry]:
+    def _doors(self, session: Session) -> tuple[Pusher, Registry]:
         def ask() -> Login:
             given = login(session.call, time.time)
             self.passwords.append(given.password)
             return given
 
         registry = Registry(ask=ask)
-        return Sender(engine=self.engine, known=KnownLayers(folder=self.folder / "layers")), registry
+        return Pusher(engine=self.engine, known=KnownLayers(folder=self.folder / "layers")), registry
 
     def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         return self.session.call(Request(service=service, operation=operation, params=params))
@@ -77,13 +77,13 @@ class Desk:
     def model(self, name: str, image: str) -> None:
         self.ask("sagemaker", "CreateModel", ModelName=name, PrimaryContainer={"Image": image}, ExecutionRoleArn=ROLE)
 
-    def manifest(self, kind: Kind, tag: str) -> dict[str, Any]:
+    def manifest(self, kind: ImageKind, tag: str) -> dict[str, Any]:
         """A pushed image as ECR describes it."""
         name = self.settings.repository_name(kind)
         found = self.ask("ecr", "BatchGetImage", repositoryName=name, imageIds=[{"imageTag": tag}])["images"]
         return dict(found[0])
 
-    def tag(self, kind: Kind) -> str:
+    def tag(self, kind: ImageKind) -> str:
         return self.session.build(kind).rpartition(":")[2]
 
 
@@ -163,7 +163,7 @@ def _as_index(entry: str) -> str:
 @pytest.mark.parametrize("kind", ["serve", "lambda"])
 @pytest.mark.parametrize("form", ["oci", "index"])
 def test_what_other_tools_pushed_is_refused_and_then_repaired_without_a_rebuild(
-    desk: Desk, kind: Kind, form: str
+    desk: Desk, kind: ImageKind, form: str
 ) -> None:
     desk.push(kind)
     name, tag = desk.settings.repository_name(kind), desk.tag(kind)
@@ -232,7 +232,7 @@ def test_docker_itself_pushes_and_pulls_there_and_cannot_move_a_tag(desk: Desk) 
     config = desk.folder / "docker"
     config.mkdir()
     (config / "config.json").write_text(json.dumps({"auths": {repository.partition("/")[0]: {"auth": token}}}))
-    base = Workshop(repository=ROOT, say=lambda _: None, progress=False).base()
+    base = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False).base()
 
     def docker(*command: str) -> tuple[int, str]:
         return answer(["docker", "--config", str(config), *command], timeout=120)

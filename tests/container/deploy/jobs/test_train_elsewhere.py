@@ -111,14 +111,14 @@ def test_an_instance_trains_goes_on_after_an_interruption_and_ends_itself(bench:
 
 def test_a_box_trains_with_docker_run_and_the_stage_can_serve_what_came_of_it(bench: Bench) -> None:
     session = bench.session()
-    result = train(session, "pictures", on="here", purpose="box", local=bench.local)
+    result = train(session, "pictures", on="local", purpose="box", local=bench.local)
     assert result.metrics["epoch"] == 3
     assert _members(session, result.artifact) == ["model.json"]
     newest = latest_job(session.settings, session.call, training="box")
     assert newest is not None
     assert newest["TrainingJobName"] == result.name
     assert (bench.runs / result.name / "checkpoints" / "epoch").read_text() == "3"
-    assert train(session, "pictures", on="here", purpose="box", local=bench.local) == result
+    assert train(session, "pictures", on="local", purpose="box", local=bench.local) == result
     assert engine.answer(["docker", "inspect", container(result.name)])[0] != 0  # nothing is left behind
 
 
@@ -127,16 +127,16 @@ def test_a_stopped_training_goes_on_from_its_checkpoint_on_this_box(bench: Bench
     stopper = threading.Thread(target=_stop_after_an_epoch, args=(bench,), daemon=True)
     stopper.start()
     with pytest.raises(JobError, match=r"(?s)it was stopped.*goes on"):
-        train(session, "pictures", on="here", purpose="stopped", local=bench.local)
+        train(session, "pictures", on="local", purpose="stopped", local=bench.local)
     stopper.join(timeout=5)
     before = bench.said.tell()
-    assert train(session, "pictures", on="here", purpose="stopped", local=bench.local).metrics["epoch"] == 3
+    assert train(session, "pictures", on="local", purpose="stopped", local=bench.local).metrics["epoch"] == 3
     assert "from epoch 0" not in bench.said.getvalue()[before:]
 
 
 def test_a_box_trains_without_any_stage_and_says_that_nothing_can_serve_it_yet(bench: Bench) -> None:
     session = Bench(url="http://127.0.0.1:9", image=bench.image, pictures=bench.pictures, runs=bench.runs).session()
-    result = train(session, "pictures", on="here", purpose="alone", local=bench.local)
+    result = train(session, "pictures", on="local", purpose="alone", local=bench.local)
     assert Path(result.artifact).is_file()
     assert "not registered with stage local" in session.screen.out.getvalue()  # type: ignore[attr-defined]  # StringIO
 
@@ -144,7 +144,7 @@ def test_a_box_trains_without_any_stage_and_says_that_nothing_can_serve_it_yet(b
 def test_a_training_that_fails_here_says_why(bench: Bench) -> None:
     session = bench.session(FAIL="1")
     with pytest.raises(JobError, match="the pictures are too dark, exit code: 2"):
-        train(session, "pictures", on="here", purpose="fails", local=bench.local)
+        train(session, "pictures", on="local", purpose="fails", local=bench.local)
 
 
 def test_down_ends_a_running_instance_and_what_ec2_training_left(bench: Bench) -> None:

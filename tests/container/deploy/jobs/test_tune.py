@@ -82,7 +82,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     client.close()
 
 
-@pytest.mark.parametrize("on", ["sagemaker", "here"])
+@pytest.mark.parametrize("on", ["sagemaker", "local"])
 def test_a_search_finds_the_best_values_once_and_its_model_is_the_one_that_is_served(bench: Bench, on: str) -> None:
     session = bench.session()
     found = bench.tune(session, on=on)
@@ -98,7 +98,7 @@ def test_a_search_finds_the_best_values_once_and_its_model_is_the_one_that_is_se
     assert again == found
 
 
-@pytest.mark.parametrize("on", ["sagemaker", "here"])
+@pytest.mark.parametrize("on", ["sagemaker", "local"])
 def test_trials_that_fail_are_told_and_the_best_of_the_others_is_found(bench: Bench, on: str) -> None:
     ranges = {"optimizer": {"values": ["adamw", "sgd"]}, "learning_rate": {"values": [0.2]}}
     found = bench.tune(bench.session(ranges=ranges), on=on)

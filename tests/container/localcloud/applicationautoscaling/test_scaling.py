@@ -54,14 +54,14 @@ class Load:
                 self.ask()
 
         senders = [threading.Thread(target=send) for _ in range(8)]
-        for sender in senders:
-            sender.start()
+        for pusher in senders:
+            pusher.start()
         try:
             yield
         finally:
             over.set()
-            for sender in senders:
-                sender.join()
+            for pusher in senders:
+                pusher.join()
 
 
 def until(what: Callable[[], bool], seconds: float) -> float:

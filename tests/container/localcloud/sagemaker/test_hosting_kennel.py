@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from deploy.images.builder import Workshop
+from deploy.images.builder import ImageBuilder
 from tests.container.localcloud.sagemaker.hosting_support import ROLE, Running, running
 from tests.container.localcloud.sagemaker.test_hosting import User, variant
 from tests.unit.serve.artifacts import write_artifact
 from tests.unit.serve.pictures import encoded
 
-WORKSHOP = Workshop(repository=Path(__file__).resolve().parents[4])
+WORKSHOP = ImageBuilder(repository=Path(__file__).resolve().parents[4])
 PAUSES = (0.0, 0.0, 0.1, 0.5, 1.99, 2.0, 2.01)  # gunicorn drops idle connections after 2 s: some ask just then
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from deploy.aws.client import Door
+from deploy.aws.client import Client
 from deploy.config.settings import Settings, choose, parse
 from deploy.errors import AwsError
 from deploy.values import Request
@@ -51,7 +51,7 @@ def aws(tmp_path: Path) -> Iterator[str]:
         listener.stop()
 
 
-def door(url: str, sent: list[str], **chosen: Any) -> Door:
+def client(url: str, sent: list[str], **chosen: Any) -> Client:
     settings: Settings = choose(parse(TOML.read_text()), "local")
     stage = settings.stage.model_copy(update={"endpoint_url": url})
     made = connect(settings.model_copy(update={"stage": stage}), log=lambda request: sent.append(request.operation))
@@ -60,7 +60,7 @@ def door(url: str, sent: list[str], **chosen: Any) -> Door:
     return made
 
 
-def make_role(ask: Door, trust: dict[str, Any]) -> str:
+def make_role(ask: Client, trust: dict[str, Any]) -> str:
     params = {"RoleName": "new", "AssumeRolePolicyDocument": json.dumps(trust)}
     return str(ask(Request(service="iam", operation="CreateRole", params=params))["Role"]["Arn"])
 
@@ -72,7 +72,7 @@ def create_model(role: str) -> Request:
 
 def test_a_new_role_is_asked_for_until_it_is_known(aws: str) -> None:
     sent: list[str] = []
-    ask = door(aws, sent)
+    ask = client(aws, sent)
     role = make_role(ask, TRUST)
     began = time.monotonic()
     assert ask(create_model(role))["ModelArn"].endswith(":model/m")
@@ -82,7 +82,7 @@ def test_a_new_role_is_asked_for_until_it_is_known(aws: str) -> None:
 
 def test_a_role_that_stays_unknown_is_told_in_awss_words_when_patience_ends(aws: str) -> None:
     jumping = FakeTime()
-    ask = door(aws, [], clock=jumping.clock())
+    ask = client(aws, [], clock=jumping.clock())
     with pytest.raises(AwsError, match="Could not assume role arn:aws:iam::123456789012:role/nobody"):
         ask(create_model("arn:aws:iam::123456789012:role/nobody"))
     assert 60 < sum(jumping.slept) <= ask.passing_s
@@ -90,7 +90,7 @@ def test_a_role_that_stays_unknown_is_told_in_awss_words_when_patience_ends(aws:
 
 def test_a_role_that_trusts_another_service_is_never_known_to_sagemaker(aws: str) -> None:
     jumping = FakeTime()
-    ask = door(aws, [], clock=jumping.clock())
+    ask = client(aws, [], clock=jumping.clock())
     statement = {**TRUST["Statement"][0], "Principal": {"Service": "lambda.amazonaws.com"}}  # type: ignore[dict-item]
     role = make_role(ask, {**TRUST, "Statement": [statement]})
     with pytest.raises(AwsError, match=r"allows principal 'sagemaker\.amazonaws\.com' to assume the role"):
@@ -98,7 +98,7 @@ def test_a_role_that_trusts_another_service_is_never_known_to_sagemaker(aws: str
 
 
 def test_ec2_knows_an_instance_profile_when_its_role_is_there_and_known(aws: str) -> None:
-    ask = door(aws, [])
+    ask = client(aws, [])
     statement = {**TRUST["Statement"][0], "Principal": {"Service": "ec2.amazonaws.com"}}  # type: ignore[dict-item]
 
     def known(delay_s: float) -> bool:
@@ -117,7 +117,7 @@ def test_ec2_knows_an_instance_profile_when_its_role_is_there_and_known(aws: str
 
 def test_another_refusal_of_the_same_request_is_told_at_once(aws: str) -> None:
     jumping = FakeTime()
-    ask = door(aws, [], clock=jumping.clock())
+    ask = client(aws, [], clock=jumping.clock())
     params = {**create_model("arn:aws:iam::123456789012:role/any").params, "PrimaryContainer": {"Image": "none:1"}}
     with pytest.raises(AwsError, match="not found"):
         ask(Request(service="sagemaker", operation="CreateModel", params=params))

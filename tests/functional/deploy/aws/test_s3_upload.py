@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.aws import s3_upload
-from deploy.aws.client import Door, connect
+from deploy.aws.client import Client, connect
 from deploy.config.settings import choose, parse
 from deploy.storage import dataset
 from deploy.values import Request
@@ -24,16 +24,16 @@ class BrokenError(Exception):
 
 
 @pytest.fixture(scope="module")
-def door() -> Iterator[Door]:
+def client() -> Iterator[Client]:
     sockets = bind(0, ["127.0.0.1"])
     listener = Listener(sockets, Application([], region="us-east-1", health=dict))
     listener.start()
     settings = choose(parse(TOML.read_text()), "local")
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    door = connect(settings.model_copy(update={"stage": settings.stage.model_copy(update={"endpoint_url": url})}))
+    client = connect(settings.model_copy(update={"stage": settings.stage.model_copy(update={"endpoint_url": url})}))
     try:
-        door(Request(service="s3", operation="CreateBucket", params={"Bucket": BUCKET}))
-        yield door
+        client(Request(service="s3", operation="CreateBucket", params={"Bucket": BUCKET}))
+        yield client
     finally:
         listener.stop()
 
@@ -45,17 +45,17 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_large_file_arrives_whole_and_is_known_by_the_name_that_s3_gives_it(door: Door, large: Path) -> None:
+def test_a_large_file_arrives_whole_and_is_known_by_the_name_that_s3_gives_it(client: Client, large: Path) -> None:
     heard: list[int] = []
-    s3_upload.upload(door, bucket=BUCKET, key="data/x/whole.tar", path=large, sent=heard.append)
+    s3_upload.upload(client, bucket=BUCKET, key="data/x/whole.tar", path=large, sent=heard.append)
     assert sum(heard) == large.stat().st_size
-    assert dataset.listing(door, bucket=BUCKET, prefix="data/x/") == {"whole.tar": s3_upload.etag(large)}
-    answer = door(Request(service="s3", operation="GetObject", params={"Bucket": BUCKET, "Key": "data/x/whole.tar"}))
+    assert dataset.listing(client, bucket=BUCKET, prefix="data/x/") == {"whole.tar": s3_upload.etag(large)}
+    answer = client(Request(service="s3", operation="GetObject", params={"Bucket": BUCKET, "Key": "data/x/whole.tar"}))
     assert answer["Body"].read() == large.read_bytes()
 
 
 def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_nothing_behind(
-    door: Door, large: Path
+    client: Client, large: Path
 ) -> None:
     sent: list[int] = []
     asked: dict[str, Request] = {}
@@ -63,31 +63,31 @@ def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_noth
     def breaking(request: Request) -> dict[str, Any]:
         if request.operation == "UploadPart" and request.params["PartNumber"] == 2:
             raise BrokenError
-        return door(request)
+        return client(request)
 
     def counting(request: Request) -> dict[str, Any]:
         asked[request.operation] = request
         if request.operation == "UploadPart":
             sent.append(request.params["PartNumber"])
-        return door(request)
+        return client(request)
 
     with pytest.raises(BrokenError):
         s3_upload.upload(breaking, bucket=BUCKET, key="data/y/pictures.tar", path=large)
-    assert len(s3_upload.unfinished(door, BUCKET, "data/y/pictures.tar")) == 1
+    assert len(s3_upload.unfinished(client, BUCKET, "data/y/pictures.tar")) == 1
     s3_upload.upload(counting, bucket=BUCKET, key="data/y/pictures.tar", path=large)
     assert 2 in sent
     assert len(sent) < 3
-    assert s3_upload.unfinished(door, BUCKET, "data/y/pictures.tar") == []
+    assert s3_upload.unfinished(client, BUCKET, "data/y/pictures.tar") == []
     assert set(asked) == {"ListMultipartUploads", "ListParts", "UploadPart", "CompleteMultipartUpload"}
 
 
-def test_the_requests_of_an_upload_in_parts_are_those_of_the_golden_files(door: Door, large: Path) -> None:
+def test_the_requests_of_an_upload_in_parts_are_those_of_the_golden_files(client: Client, large: Path) -> None:
     asked: dict[str, Request] = {}
 
     def noting(request: Request) -> dict[str, Any]:
         if request.params.get("PartNumber", 1) == 1:
             asked.setdefault(request.operation, request)
-        return door(request)
+        return client(request)
 
     s3_upload.upload(noting, bucket=BUCKET, key="data/g/pictures.tar", path=large)
     asked["AbortMultipartUpload"] = s3_upload.abort(BUCKET, "data/g/pictures.tar", "upload")
@@ -99,26 +99,26 @@ def test_the_requests_of_an_upload_in_parts_are_those_of_the_golden_files(door: 
         requests.check("large-file", replace(request, params={**request.params, **fixed}))
 
 
-def test_a_push_tells_bytes_and_the_second_sends_nothing(door: Door, large: Path, tmp_path: Path) -> None:
+def test_a_push_tells_bytes_and_the_second_sends_nothing(client: Client, large: Path, tmp_path: Path) -> None:
     small = tmp_path / "a.jpg"
     small.write_bytes(b"picture")
     heard: list[tuple[int, int]] = []
     source = {"pictures.tar": large, "a.jpg": small}
-    first = dataset.push(source, door, bucket=BUCKET, prefix="data/z/", progress=lambda *told: heard.append(told))
+    first = dataset.push(source, client, bucket=BUCKET, prefix="data/z/", progress=lambda *told: heard.append(told))
     assert heard[-1] == (large.stat().st_size + 7, large.stat().st_size + 7)
     heard.clear()
-    again = dataset.push(source, door, bucket=BUCKET, prefix="data/z/", progress=lambda *told: heard.append(told))
+    again = dataset.push(source, client, bucket=BUCKET, prefix="data/z/", progress=lambda *told: heard.append(told))
     assert again == first
     assert heard == []
 
 
-def test_a_small_file_goes_in_one_piece_with_its_checksum(door: Door, tmp_path: Path) -> None:
+def test_a_small_file_goes_in_one_piece_with_its_checksum(client: Client, tmp_path: Path) -> None:
     small, asked = tmp_path / "a.jpg", list[Request]()
     small.write_bytes(b"picture")
 
     def noting(request: Request) -> dict[str, Any]:
         asked.append(request)
-        return door(request)
+        return client(request)
 
     s3_upload.upload(noting, bucket=BUCKET, key="data/s/a.jpg", path=small)
     (request,) = asked

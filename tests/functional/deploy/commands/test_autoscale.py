@@ -52,9 +52,9 @@ class Stage:
         return choose(parse(TOML.format(kind=kind, most=most, url=self.aws.url)), "local")
 
     def session(self, settings: Settings) -> Session:
-        door = connect(settings, log=self.sent.append)
+        client = connect(settings, log=self.sent.append)
         clock = Clock(sleep=lambda _: self.aws.settle())  # what is waited for happens
-        return Session(settings=settings, call=door, build=str, screen=Screen(out=io.StringIO()), clock=clock)
+        return Session(settings=settings, call=client, build=str, screen=Screen(out=io.StringIO()), clock=clock)
 
     def changes(self) -> list[str]:
         """What was changed since the last look."""
@@ -91,7 +91,7 @@ def test_scaling_is_made_so_once_scales_survives_a_redeploy_and_goes_with_down(s
     )
 
     larger = stage.settings(kind="ml.c5.large")
-    stage.aws.world.config("other", one("main", InstanceType="ml.c5.large"))
+    stage.aws.fakes.config("other", one("main", InstanceType="ml.c5.large"))
     moved = Endpoint(name=NAME, kind="real-time", config="other", tags=settings.tags)
     stage.settle(larger, (release(larger, NAME), moved, *scalable_targets(larger, NAME)))
     assert stage.changes() == [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.aws import lock
-from deploy.aws.client import Door
+from deploy.aws.client import Client
 from deploy.commands import notebook
 from deploy.commands.data import push
 from deploy.commands.deploy import deploy
@@ -38,13 +38,13 @@ class Desk:
         self.sent: Counter[str] = Counter()
         self.said = io.StringIO()
         self.images = {"train": "kennel/train:1", "serve": "kennel/serve:1", "lambda": "kennel/lambda:1"}
-        self.door: Door = connect(settings, log=self._log)
+        self.client: Client = connect(settings, log=self._log)
         self.session = Session(
             settings=settings,
-            call=self.door,
+            call=self.client,
             build=lambda kind: self.images[kind],
             screen=Screen(out=self.said),
-            check=self.door.check_account,
+            check=self.client.check_account,
         )
 
     def _log(self, request: Request) -> None:
@@ -52,7 +52,7 @@ class Desk:
             self.sent[request.operation] += 1
 
     def ask(self, service: str, operation: str, **params: object) -> dict[str, object]:
-        return self.door(Request(service=service, operation=operation, params=params))
+        return self.client(Request(service=service, operation=operation, params=params))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from deploy.errors import PushError
 from deploy.images.compression import KnownLayers
 from deploy.images.layers import Layers
 from deploy.images.manifest import DOCKER_LAYER, DOCKER_MANIFEST
-from deploy.images.push import Sender, Target, seen
+from deploy.images.push import Pusher, Target, seen
 from deploy.images.registry import Login, Registry
 from localcloud.ecr.registry import Registry as Served
 from localcloud.ecr.repositories import Records
@@ -64,7 +64,7 @@ class Picture:
 
 
 @dataclass
-class Shelf:
+class FakeRegistry:
     """An engine of images in memory, each by one or several ways."""
 
     ways_there: tuple[Layers, ...]
@@ -78,7 +78,7 @@ class Shelf:
 
 
 @dataclass
-class World:
+class Fakes:
     """A served registry, and a client of it that counts its tokens and its waits."""
 
     served: Served
@@ -97,9 +97,9 @@ class World:
 
     def send(self, *ways: Layers, repository: str, tag: str = "tag") -> Registry:
         registry = self.registry()
-        sender = Sender(engine=Shelf(ways), known=KnownLayers(folder=self.folder))
+        pusher = Pusher(engine=FakeRegistry(ways), known=KnownLayers(folder=self.folder))
         self.told: list[tuple[int, int]] = []
-        sender.send(
+        pusher.send(
             "any:tag",
             Target(registry=registry, repository=repository, tag=tag),
             progress=lambda *at: self.told.append(at),
@@ -119,8 +119,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def world(served: Served, tmp_path: Path) -> World:
-    return World(served=served, folder=tmp_path)
+def fakes(served: Served, tmp_path: Path) -> Fakes:
+    return Fakes(served=served, folder=tmp_path)
 
 
 @pytest.fixture
@@ -131,10 +131,10 @@ def repository(served: Served, request: pytest.FixtureRequest) -> str:
 
 
 def test_what_arrives_is_the_image_in_dockers_types_and_its_layers_unpack_to_what_it_names(
-    world: World, repository: str
+    fakes: Fakes, repository: str
 ) -> None:
     picture = Picture()
-    registry = world.send(picture, repository=repository)
+    registry = fakes.send(picture, repository=repository)
     found = registry.manifest(repository, "tag")
     assert found is not None
     assert found.media_type == DOCKER_MANIFEST
@@ -143,27 +143,27 @@ def test_what_arrives_is_the_image_in_dockers_types_and_its_layers_unpack_to_wha
         assert layer.media_type == DOCKER_LAYER
         assert gzip.decompress(registry.blob(repository, layer.digest)) == tar
     assert seen(registry, repository, found).platform == "linux/amd64"
-    assert world.told[-1] == (4, 4)
-    assert world.tokens == 1
+    assert fakes.told[-1] == (4, 4)
+    assert fakes.tokens == 1
 
 
-def test_a_second_image_sends_only_the_layers_that_are_new(world: World, repository: str) -> None:
-    world.send(Picture(), repository=repository)
+def test_a_second_image_sends_only_the_layers_that_are_new(fakes: Fakes, repository: str) -> None:
+    fakes.send(Picture(), repository=repository)
     second = Picture(tars=(*Picture().tars, _tar("c", 1 << 20)))
-    world.send(second, repository=repository, tag="two")
+    fakes.send(second, repository=repository, tag="two")
     assert second.read == [2]
 
 
-def test_a_layer_that_is_known_but_not_there_is_sent(world: World, repository: str, served: Served) -> None:
-    world.send(Picture(), repository=repository)
+def test_a_layer_that_is_known_but_not_there_is_sent(fakes: Fakes, repository: str, served: Served) -> None:
+    fakes.send(Picture(), repository=repository)
     served.records.create({"repositoryName": f"{repository}-elsewhere"})
     elsewhere = Picture()
-    world.send(elsewhere, repository=f"{repository}-elsewhere")
+    fakes.send(elsewhere, repository=f"{repository}-elsewhere")
     assert sorted(elsewhere.read) == [0, 1]
 
 
 def test_a_token_that_expires_while_a_layer_goes_up_is_renewed_and_the_push_comes_through(
-    world: World, repository: str, served: Served
+    fakes: Fakes, repository: str, served: Served
 ) -> None:
     expired: list[int] = []
 
@@ -172,34 +172,34 @@ def test_a_token_that_expires_while_a_layer_goes_up_is_renewed_and_the_push_come
             expired.append(served.tokens.expire())
 
     picture = Picture(before=expire)
-    registry = world.send(picture, repository=repository)
+    registry = fakes.send(picture, repository=repository)
     assert registry.manifest(repository, "tag") is not None
     assert expired
-    assert world.tokens > 1
+    assert fakes.tokens > 1
 
 
 def test_a_token_that_has_expired_between_two_requests_is_renewed(
-    world: World, repository: str, served: Served
+    fakes: Fakes, repository: str, served: Served
 ) -> None:
-    registry = world.send(Picture(), repository=repository)
-    before = world.tokens
+    registry = fakes.send(Picture(), repository=repository)
+    before = fakes.tokens
     served.tokens.expire()
     assert registry.manifest(repository, "tag") is not None
-    assert world.tokens == before + 1
+    assert fakes.tokens == before + 1
 
 
 def test_a_registry_that_refuses_every_token_is_an_error_that_says_so_and_shows_none(
-    world: World, repository: str, served: Served
+    fakes: Fakes, repository: str, served: Served
 ) -> None:
     given: list[str] = []
 
     def ask() -> Login:
-        made = world.ask()
+        made = fakes.ask()
         served.tokens.expire()
         given.append(made.password)
         return made
 
-    registry = Registry(ask=ask, clock=Clock(sleep=world.waits.append))
+    registry = Registry(ask=ask, clock=Clock(sleep=fakes.waits.append))
     with pytest.raises(PushError, match="authorization token has expired") as caught:
         registry.manifest(repository, "tag")
     assert not any(password in f"{caught.value} {registry!r}" for password in given)
@@ -211,17 +211,17 @@ class Relay:
     def __init__(self, address: str, limit: int) -> None:
         host, _, port = address.partition(":")
         self.there, self.limit, self.cuts = (host, int(port)), limit, 0
-        self.door = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.door.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
 
     def _accept(self) -> None:
         while True:
             try:
-                near = self.door.accept()[0]
+                near = self.listener.accept()[0]
             except OSError:
                 return
             far = socket.create_connection(self.there)
@@ -241,43 +241,43 @@ class Relay:
                 target.sendall(piece)
 
 
-def test_an_upload_whose_line_is_cut_is_begun_again(world: World, repository: str, served: Served) -> None:
+def test_an_upload_whose_line_is_cut_is_begun_again(fakes: Fakes, repository: str, served: Served) -> None:
     noise = Picture(tars=(random.Random(1).randbytes(3 << 20),))
     relay = Relay(served.address(), limit=1 << 20)
-    world.at = relay.url
-    world.send(noise, repository=repository)
-    relay.door.close()
+    fakes.at = relay.url
+    fakes.send(noise, repository=repository)
+    relay.listener.close()
     assert relay.cuts == 1
     assert noise.read == [0, 0]
-    assert world.waits
-    world.at = ""
-    assert world.registry().manifest(repository, "tag") is not None
+    assert fakes.waits
+    fakes.at = ""
+    assert fakes.registry().manifest(repository, "tag") is not None
 
 
-def test_a_way_whose_layers_are_not_what_the_image_names_is_left_for_the_next(world: World, repository: str) -> None:
+def test_a_way_whose_layers_are_not_what_the_image_names_is_left_for_the_next(fakes: Fakes, repository: str) -> None:
     honest = Picture()
 
     class Liar(Picture):
         def layer(self, number: int) -> Iterator[bytes]:
             yield b"something else"
 
-    registry = world.send(Liar(), honest, repository=repository)
+    registry = fakes.send(Liar(), honest, repository=repository)
     assert registry.manifest(repository, "tag") is not None
     assert sorted(honest.read) == [0, 1]
 
 
-def test_no_way_left_is_an_error_for_people(world: World, repository: str) -> None:
+def test_no_way_left_is_an_error_for_people(fakes: Fakes, repository: str) -> None:
     class Unreadable(Picture):
         def layer(self, number: int) -> Iterator[bytes]:
             raise PermissionError("not for you")
 
     with pytest.raises(PushError, match="layers cannot be read"):
-        world.send(Unreadable(), repository=repository)
+        fakes.send(Unreadable(), repository=repository)
 
 
-def test_a_tag_that_holds_something_else_is_refused_in_ecrs_words(world: World, repository: str) -> None:
-    world.send(Picture(), repository=repository)
+def test_a_tag_that_holds_something_else_is_refused_in_ecrs_words(fakes: Fakes, repository: str) -> None:
+    fakes.send(Picture(), repository=repository)
     with pytest.raises(PushError, match="cannot be overwritten because the tag is immutable"):
-        world.send(Picture(tars=(_tar("z", 1 << 20),)), repository=repository)
+        fakes.send(Picture(tars=(_tar("z", 1 << 20),)), repository=repository)
     with pytest.raises(PushError, match="does not exist in the registry"):
-        world.send(Picture(), repository="nobody/here")
+        fakes.send(Picture(), repository="nobody/here")

@@ -16,7 +16,7 @@ from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
 from localcloud.s3 import client
 from localcloud.sagemaker.hosting.scaled_variants import scaled_variants
-from tests.unit.localcloud.sagemaker.hosting.fixtures import World, one
+from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes, one
 
 REGION = "us-east-1"
 
@@ -26,7 +26,7 @@ class ScalingAws:
     """The AWS of the endpoint `name`. `minute` lets a minute pass at once, with all that happens in it."""
 
     url: str
-    world: World
+    fakes: Fakes
     cloud: Cloud
     monitor: Monitor
     time: list[datetime]
@@ -40,11 +40,11 @@ class ScalingAws:
 
     def settle(self) -> None:
         """Let containers that were asked for start, or end."""
-        self.world.later.run()
+        self.fakes.later.run()
 
     def minute(self, invocations: int = 0) -> None:
         for _ in range(invocations):
-            self.world.do("InvokeEndpoint", EndpointName=self.name, Body=b"x")
+            self.fakes.do("InvokeEndpoint", EndpointName=self.name, Body=b"x")
         self.time[0] += timedelta(seconds=59)
         self.monitor.tick(self.time[0].timestamp())
         self.time[0] += timedelta(seconds=1)
@@ -53,7 +53,7 @@ class ScalingAws:
 
     @property
     def running(self) -> int:
-        return len(self.world.engine.running())
+        return len(self.fakes.engine.running())
 
 
 @contextmanager
@@ -61,24 +61,24 @@ def scaling_aws(
     *variants: dict[str, Any], name: str = "E", tags: Sequence[dict[str, str]] = (), **config: Any
 ) -> Iterator[ScalingAws]:
     """An AWS with an endpoint in service. What moto holds is forgotten at the end."""
-    world = World()
-    world.model()
-    world.config("c", *(variants or (one(),)), **config)
+    fakes = Fakes()
+    fakes.model()
+    fakes.config("c", *(variants or (one(),)), **config)
     # Ahead of moto's own clock, which dates what an alarm was last told by hand.
     time = [datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)]
     sockets = bind(0, ["127.0.0.1"])
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    watch = CloudWatch(account=world.cloud.account, region=REGION, now=lambda: time[0])
-    cloud = replace(world.cloud, endpoint_url=url, metrics=watch, alarms=watch, now=lambda: time[0])
-    world.endpoints.scaled = scaled_variants(cloud)
-    watch.ask(world.metrics.collect)
+    watch = CloudWatch(account=fakes.cloud.account, region=REGION, now=lambda: time[0])
+    cloud = replace(fakes.cloud, endpoint_url=url, metrics=watch, alarms=watch, now=lambda: time[0])
+    fakes.endpoints.scaled = scaled_variants(cloud)
+    watch.ask(fakes.metrics.collect)
     scaling, look = autoscaling.service(cloud)
     monitor = Monitor(metrics=watch, alarms=watch, acts=(look,))
-    handlers: dict[str, Callable[..., Any]] = world.catalogue.handlers() | world.endpoints.handlers()
+    handlers: dict[str, Callable[..., Any]] = fakes.catalogue.handlers() | fakes.endpoints.handlers()
     rooms = [scaling, Service(name="sagemaker", handlers=handlers), cloud.tags.service()]
     listener = Listener(sockets, Application(rooms, region=REGION, health=dict))
     listener.start()
-    made = ScalingAws(url=url, world=world, cloud=cloud, monitor=monitor, time=time, name=name)
+    made = ScalingAws(url=url, fakes=fakes, cloud=cloud, monitor=monitor, time=time, name=name)
     made.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName="c", Tags=list(tags))
     made.settle()
     try:

@@ -106,9 +106,9 @@ def test_an_update_that_changes_a_scaled_variant_is_refused_until_it_is_deregist
     with scaling_aws() as aws:
         scaling, sagemaker = aws.client("application-autoscaling"), aws.client("sagemaker")
         scaling.register_scalable_target(**A, MinCapacity=1, MaxCapacity=3)
-        aws.world.config("same", one())
-        aws.world.config("other-type", one(InstanceType="ml.c5.large"))
-        aws.world.config("other-name", one("B"))
+        aws.fakes.config("same", one())
+        aws.fakes.config("other-type", one(InstanceType="ml.c5.large"))
+        aws.fakes.config("other-name", one("B"))
         for config in ("other-type", "other-name"):
             with pytest.raises(ClientError, match="must be deregistered as scalable targets with AWS Auto Scaling"):
                 sagemaker.update_endpoint(EndpointName="E", EndpointConfigName=config)

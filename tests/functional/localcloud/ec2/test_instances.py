@@ -21,7 +21,7 @@ AMIS = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-2
 
 
 @dataclass(kw_only=True)
-class World:
+class Fakes:
     """One localcloud with EC2 alone. A machine runs until it is told to end, or until it is in `shut`."""
 
     url: str
@@ -59,7 +59,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
     shut: set[str] = set()
 
     def machine(container: FakeContainer) -> int:
@@ -69,55 +69,55 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         return 0
 
     engine = FakeEngine(machine, images=(f"{BASE}:1",))
-    room = Instances(
+    instances = Instances(
         replace(cloud(tmp_path_factory.mktemp("ec2"), engine=engine), region=REGION),
         MotoRecords("123456789012", REGION),
         tuple,
     )
     sockets = bind(0, ["127.0.0.1"])
-    listener = Listener(sockets, Application(room.services(), region=REGION, health=dict))
+    listener = Listener(sockets, Application(instances.services(), region=REGION, health=dict))
     listener.start()
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    yield World(url=url, shut=shut, engine=engine, ec2=client("ec2", url, REGION), ssm=client("ssm", url, REGION))
-    room.close()
+    yield Fakes(url=url, shut=shut, engine=engine, ec2=client("ec2", url, REGION), ssm=client("ssm", url, REGION))
+    instances.close()
     listener.stop()
 
 
-def test_one_token_is_one_instance_and_other_parameters_under_it_are_refused(world: World) -> None:
-    first = world.start(ClientToken="t")
-    assert world.start(ClientToken="t") == first
-    until(lambda: bool(world.machines(first)))
-    assert len(world.machines(first)) == 1
+def test_one_token_is_one_instance_and_other_parameters_under_it_are_refused(fakes: Fakes) -> None:
+    first = fakes.start(ClientToken="t")
+    assert fakes.start(ClientToken="t") == first
+    until(lambda: bool(fakes.machines(first)))
+    assert len(fakes.machines(first)) == 1
     with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
-        world.start(ClientToken="t", InstanceType="m5.large")
+        fakes.start(ClientToken="t", InstanceType="m5.large")
 
 
-def test_user_data_over_the_limit_is_refused_as_ec2_refuses_it(world: World) -> None:
+def test_user_data_over_the_limit_is_refused_as_ec2_refuses_it(fakes: Fakes) -> None:
     with pytest.raises(ClientError, match="User data is limited to 16384 bytes"):
-        world.start(UserData="#" * 16385)
-    world.start(UserData="#" * 16384)
+        fakes.start(UserData="#" * 16385)
+    fakes.start(UserData="#" * 16384)
 
 
-def test_metadata_needs_a_token_where_tokens_are_required(world: World) -> None:
-    instance = world.start(UserData="#!/bin/sh\n", MetadataOptions={"HttpTokens": "required"})
+def test_metadata_needs_a_token_where_tokens_are_required(fakes: Fakes) -> None:
+    instance = fakes.start(UserData="#!/bin/sh\n", MetadataOptions={"HttpTokens": "required"})
     path = "/latest/meta-data/instance-id"
-    assert world.metadata(instance, path)[0] == 401
-    status, token = world.metadata(
+    assert fakes.metadata(instance, path)[0] == 401
+    status, token = fakes.metadata(
         instance, "/latest/api/token", method="PUT", X_aws_ec2_metadata_token_ttl_seconds="60"
     )
     assert status == 200
-    assert world.metadata(instance, path, X_aws_ec2_metadata_token=token) == (200, instance)
-    assert world.metadata(instance, "/latest/user-data", X_aws_ec2_metadata_token=token) == (200, "#!/bin/sh\n")
-    assert world.metadata("i-0", path)[0] == 404
+    assert fakes.metadata(instance, path, X_aws_ec2_metadata_token=token) == (200, instance)
+    assert fakes.metadata(instance, "/latest/user-data", X_aws_ec2_metadata_token=token) == (200, "#!/bin/sh\n")
+    assert fakes.metadata("i-0", path)[0] == 404
 
 
-def test_a_notice_is_given_to_spot_instances_only(world: World) -> None:
-    spot, other = world.start(InstanceMarketOptions={"MarketType": "spot"}), world.start()
+def test_a_notice_is_given_to_spot_instances_only(fakes: Fakes) -> None:
+    spot, other = fakes.start(InstanceMarketOptions={"MarketType": "spot"}), fakes.start()
     notice = "/latest/meta-data/spot/instance-action"
-    assert world.metadata(spot, notice)[0] == 404
-    assert world.ask(f"instances/{spot}/interrupt", method="POST")[0] == 200
-    assert world.ask(f"instances/{other}/interrupt", method="POST")[0] == 400
-    assert '"action": "terminate"' in world.metadata(spot, notice)[1]
+    assert fakes.metadata(spot, notice)[0] == 404
+    assert fakes.ask(f"instances/{spot}/interrupt", method="POST")[0] == 200
+    assert fakes.ask(f"instances/{other}/interrupt", method="POST")[0] == 400
+    assert '"action": "terminate"' in fakes.metadata(spot, notice)[1]
 
 
 @pytest.mark.parametrize(
@@ -127,26 +127,26 @@ def test_a_notice_is_given_to_spot_instances_only(world: World) -> None:
         ("stop", "stopped Client.InstanceInitiatedShutdown"),
     ],
 )
-def test_a_machine_that_shuts_itself_down_ends_as_it_was_asked_for(world: World, behaviour: str, state: str) -> None:
-    instance = world.start(InstanceInitiatedShutdownBehavior=behaviour)
-    until(lambda: world.state(instance).startswith("running"))
-    world.shut.add(instance)
-    until(lambda: world.state(instance) == state)
-    assert world.machines(instance) == []
+def test_a_machine_that_shuts_itself_down_ends_as_it_was_asked_for(fakes: Fakes, behaviour: str, state: str) -> None:
+    instance = fakes.start(InstanceInitiatedShutdownBehavior=behaviour)
+    until(lambda: fakes.state(instance).startswith("running"))
+    fakes.shut.add(instance)
+    until(lambda: fakes.state(instance) == state)
+    assert fakes.machines(instance) == []
 
 
-def test_a_terminated_instance_is_ended_and_its_console_can_still_be_read(world: World) -> None:
-    instance = world.start()
-    until(lambda: bool(world.machines(instance)))
-    world.ec2.terminate_instances(InstanceIds=[instance])
-    until(lambda: not world.machines(instance))
-    assert world.state(instance).startswith("terminated")
-    assert "hello from the console" in world.ec2.get_console_output(InstanceId=instance)["Output"]
+def test_a_terminated_instance_is_ended_and_its_console_can_still_be_read(fakes: Fakes) -> None:
+    instance = fakes.start()
+    until(lambda: bool(fakes.machines(instance)))
+    fakes.ec2.terminate_instances(InstanceIds=[instance])
+    until(lambda: not fakes.machines(instance))
+    assert fakes.state(instance).startswith("terminated")
+    assert "hello from the console" in fakes.ec2.get_console_output(InstanceId=instance)["Output"]
 
 
-def test_parameters_that_name_no_such_ami_are_motos(world: World) -> None:
+def test_parameters_that_name_no_such_ami_are_motos(fakes: Fakes) -> None:
     with pytest.raises(ClientError, match="ParameterNotFound"):
-        world.ssm.get_parameter(Name="/mine")
+        fakes.ssm.get_parameter(Name="/mine")
 
 
 def until(condition: Callable[[], bool], seconds: float = 10) -> None:

@@ -30,7 +30,7 @@ class Watch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class Fakes:
     """One ECR with its clock, and a client of it."""
 
     ecr: Any
@@ -91,7 +91,7 @@ class World:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[World]:
+def opened(folder: Path) -> Iterator[Fakes]:
     """A world whose registry keeps its storage in `folder`."""
     watch = Watch()
     records = Records(account="123456789012", region="us-east-1")
@@ -101,7 +101,7 @@ def opened(folder: Path) -> Iterator[World]:
     listener.start()
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     try:
-        yield World(ecr=client("ecr", url, "us-east-1"), registry=registry, watch=watch)
+        yield Fakes(ecr=client("ecr", url, "us-east-1"), registry=registry, watch=watch)
     finally:
         listener.stop()
         registry.close()

@@ -15,21 +15,21 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.ecr.storage import DOCKER_LIST, DOCKER_MANIFEST
-from tests.functional.localcloud.ecr.fixtures import World, opened
+from tests.functional.localcloud.ecr.fixtures import Fakes, opened
 from tests.processes import commands
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
     with opened(tmp_path_factory.mktemp("registry")) as made:
         yield made
 
 
 @pytest.fixture
-def repository(world: World, request: pytest.FixtureRequest) -> str:
+def repository(fakes: Fakes, request: pytest.FixtureRequest) -> str:
     """A fresh repository with immutable tags."""
     name = "kennel/" + hashlib.sha256(request.node.name.encode()).hexdigest()[:8]
-    world.ecr.create_repository(
+    fakes.ecr.create_repository(
         repositoryName=name,
         imageTagMutability="IMMUTABLE",
         imageScanningConfiguration={"scanOnPush": True},
@@ -42,127 +42,127 @@ def code(caught: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def test_a_repository_lies_on_the_registry_and_keeps_what_it_was_told(world: World, repository: str) -> None:
-    found = world.ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
-    assert found["repositoryUri"] == f"{world.registry.address()}/{repository}"
+def test_a_repository_lies_on_the_registry_and_keeps_what_it_was_told(fakes: Fakes, repository: str) -> None:
+    found = fakes.ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
+    assert found["repositoryUri"] == f"{fakes.registry.address()}/{repository}"
     assert found["imageTagMutability"] == "IMMUTABLE"
     assert found["imageScanningConfiguration"] == {"scanOnPush": True}
     assert found["encryptionConfiguration"] == {"encryptionType": "AES256"}
     arn = found["repositoryArn"]
-    assert world.ecr.list_tags_for_resource(resourceArn=arn)["tags"] == [{"Key": "kennel", "Value": "yes"}]
+    assert fakes.ecr.list_tags_for_resource(resourceArn=arn)["tags"] == [{"Key": "kennel", "Value": "yes"}]
     with pytest.raises(ClientError, match="already exists in the registry") as caught:
-        world.ecr.create_repository(repositoryName=repository)
+        fakes.ecr.create_repository(repositoryName=repository)
     assert code(caught) == "RepositoryAlreadyExistsException"
     with pytest.raises(ClientError, match="does not exist in the registry") as caught:
-        world.ecr.describe_repositories(repositoryNames=["nobody/here"])
+        fakes.ecr.describe_repositories(repositoryNames=["nobody/here"])
     assert code(caught) == "RepositoryNotFoundException"
 
 
-def test_a_request_out_of_range_is_an_invalid_parameter(world: World) -> None:
+def test_a_request_out_of_range_is_an_invalid_parameter(fakes: Fakes) -> None:
     with pytest.raises(ClientError, match="regular expression") as caught:
-        world.ecr.create_repository(repositoryName="Upper Case")
+        fakes.ecr.create_repository(repositoryName="Upper Case")
     assert code(caught) == "InvalidParameterException"
 
 
-def test_policies_are_kept_beside_the_images(world: World, repository: str) -> None:
+def test_policies_are_kept_beside_the_images(fakes: Fakes, repository: str) -> None:
     allow = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": ["ecr:BatchGetImage"]}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    world.ecr.set_repository_policy(repositoryName=repository, policyText=policy)
-    assert json.loads(world.ecr.get_repository_policy(repositoryName=repository)["policyText"]) == json.loads(policy)
+    fakes.ecr.set_repository_policy(repositoryName=repository, policyText=policy)
+    assert json.loads(fakes.ecr.get_repository_policy(repositoryName=repository)["policyText"]) == json.loads(policy)
 
 
-def test_a_token_is_user_and_password_for_twelve_hours(world: World) -> None:
-    found = world.ecr.get_authorization_token()["authorizationData"][0]
+def test_a_token_is_user_and_password_for_twelve_hours(fakes: Fakes) -> None:
+    found = fakes.ecr.get_authorization_token()["authorizationData"][0]
     user, _, password = base64.b64decode(found["authorizationToken"]).decode().partition(":")
     assert (user, len(password) > 30) == ("AWS", True)
-    assert found["proxyEndpoint"] == f"http://{world.registry.address()}"
+    assert found["proxyEndpoint"] == f"http://{fakes.registry.address()}"
     left = found["expiresAt"] - datetime.now(UTC)
     assert timedelta(hours=11, minutes=59) < left <= timedelta(hours=12)
 
 
-def test_the_registry_takes_good_tokens_only_and_refuses_expired_ones_in_ecrs_words(world: World) -> None:
-    token = world.token()
-    assert world.send("GET", "/v2/", token=token)[0] == 200
-    status, headers, _ = world.send("GET", "/v2/", token="bm9ib2R5OmhlcmU=")
+def test_the_registry_takes_good_tokens_only_and_refuses_expired_ones_in_ecrs_words(fakes: Fakes) -> None:
+    token = fakes.token()
+    assert fakes.send("GET", "/v2/", token=token)[0] == 200
+    status, headers, _ = fakes.send("GET", "/v2/", token="bm9ib2R5OmhlcmU=")
     assert (status, headers["WWW-Authenticate"].split()[0]) == (401, "Basic")
-    world.watch.offset += timedelta(hours=12, seconds=1)
-    status, _, said = world.send("GET", "/v2/", token=token)
+    fakes.watch.offset += timedelta(hours=12, seconds=1)
+    status, _, said = fakes.send("GET", "/v2/", token=token)
     assert (status, json.loads(said)["errors"][0]["code"]) == (403, "DENIED")
     assert "authorization token has expired" in said
-    assert world.send("GET", "/v2/", token=world.token())[0] == 200
+    assert fakes.send("GET", "/v2/", token=fakes.token())[0] == 200
 
 
-def test_a_push_to_no_repository_is_refused(world: World) -> None:
-    status, _, said = world.send("POST", "/v2/kennel/none/blobs/uploads/", token=world.token())
+def test_a_push_to_no_repository_is_refused(fakes: Fakes) -> None:
+    status, _, said = fakes.send("POST", "/v2/kennel/none/blobs/uploads/", token=fakes.token())
     assert (status, json.loads(said)["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
 
 
-def test_what_was_pushed_is_what_the_api_tells(world: World, repository: str) -> None:
-    text = world.manifest(repository)
-    status, headers, _ = world.send(
-        "PUT", f"/v2/{repository}/manifests/one", text.encode(), token=world.token(), kind=DOCKER_MANIFEST
+def test_what_was_pushed_is_what_the_api_tells(fakes: Fakes, repository: str) -> None:
+    text = fakes.manifest(repository)
+    status, headers, _ = fakes.send(
+        "PUT", f"/v2/{repository}/manifests/one", text.encode(), token=fakes.token(), kind=DOCKER_MANIFEST
     )
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     assert (status, headers["Docker-Content-Digest"]) == (201, digest)
-    detail = world.ecr.describe_images(repositoryName=repository)["imageDetails"][0]
+    detail = fakes.ecr.describe_images(repositoryName=repository)["imageDetails"][0]
     assert (detail["imageDigest"], detail["imageTags"]) == (digest, ["one"])
     assert detail["imageManifestMediaType"] == DOCKER_MANIFEST
     assert detail["imageSizeInBytes"] == 5
-    got = world.ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": "one"}, {"imageTag": "two"}])
+    got = fakes.ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": "one"}, {"imageTag": "two"}])
     assert got["images"][0]["imageManifest"] == text
     assert got["images"][0]["imageId"] == {"imageDigest": digest, "imageTag": "one"}
     assert got["failures"][0]["failureCode"] == "ImageNotFound"
-    listed = world.ecr.list_images(repositoryName=repository, filter={"tagStatus": "TAGGED"})
+    listed = fakes.ecr.list_images(repositoryName=repository, filter={"tagStatus": "TAGGED"})
     assert listed["imageIds"] == [{"imageDigest": digest, "imageTag": "one"}]
-    scan = world.ecr.describe_image_scan_findings(repositoryName=repository, imageId={"imageTag": "one"})
+    scan = fakes.ecr.describe_image_scan_findings(repositoryName=repository, imageId={"imageTag": "one"})
     assert (scan["imageScanStatus"]["status"], scan["imageScanFindings"]["findings"]) == ("COMPLETE", [])
 
 
-def test_an_immutable_tag_moves_neither_by_the_api_nor_by_a_push(world: World, repository: str) -> None:
-    first, second = world.manifest(repository, b"one"), world.manifest(repository, b"two")
-    world.ecr.put_image(repositoryName=repository, imageManifest=first, imageTag="tag")
+def test_an_immutable_tag_moves_neither_by_the_api_nor_by_a_push(fakes: Fakes, repository: str) -> None:
+    first, second = fakes.manifest(repository, b"one"), fakes.manifest(repository, b"two")
+    fakes.ecr.put_image(repositoryName=repository, imageManifest=first, imageTag="tag")
     with pytest.raises(ClientError, match="cannot be overwritten") as caught:
-        world.ecr.put_image(repositoryName=repository, imageManifest=second, imageTag="tag")
+        fakes.ecr.put_image(repositoryName=repository, imageManifest=second, imageTag="tag")
     assert code(caught) == "ImageTagAlreadyExistsException"
     with pytest.raises(ClientError) as caught:
-        world.ecr.put_image(repositoryName=repository, imageManifest=first, imageTag="tag")
+        fakes.ecr.put_image(repositoryName=repository, imageManifest=first, imageTag="tag")
     assert code(caught) == "ImageAlreadyExistsException"
     path = f"/v2/{repository}/manifests/tag"
-    status, _, said = world.send("PUT", path, second.encode(), token=world.token(), kind=DOCKER_MANIFEST)
+    status, _, said = fakes.send("PUT", path, second.encode(), token=fakes.token(), kind=DOCKER_MANIFEST)
     assert (status, json.loads(said)["errors"][0]["code"]) == (400, "TAG_INVALID")
-    status, _, _ = world.send("PUT", path, first.encode(), token=world.token(), kind=DOCKER_MANIFEST)
+    status, _, _ = fakes.send("PUT", path, first.encode(), token=fakes.token(), kind=DOCKER_MANIFEST)
     assert status == 201  # the same again is no change
 
 
-def test_a_manifest_whose_layers_are_not_here_is_refused(world: World, repository: str) -> None:
-    text = world.manifest(repository).replace('"digest": "sha256:', '"digest": "sha256:0000', 1)
+def test_a_manifest_whose_layers_are_not_here_is_refused(fakes: Fakes, repository: str) -> None:
+    text = fakes.manifest(repository).replace('"digest": "sha256:', '"digest": "sha256:0000', 1)
     with pytest.raises(ClientError):
-        world.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="broken")
-    assert world.ecr.list_images(repositoryName=repository)["imageIds"] == []
+        fakes.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="broken")
+    assert fakes.ecr.list_images(repositoryName=repository)["imageIds"] == []
 
 
-def test_deleting_goes_tag_by_tag_and_by_digest(world: World, repository: str) -> None:
-    text = world.manifest(repository)
+def test_deleting_goes_tag_by_tag_and_by_digest(fakes: Fakes, repository: str) -> None:
+    text = fakes.manifest(repository)
     for tag in ("one", "two"):
-        world.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag=tag)
+        fakes.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag=tag)
     with pytest.raises(ClientError) as caught:
-        world.ecr.delete_repository(repositoryName=repository)
+        fakes.ecr.delete_repository(repositoryName=repository)
     assert code(caught) == "RepositoryNotEmptyException"
-    world.ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": "one"}])
-    assert [each["imageTag"] for each in world.ecr.list_images(repositoryName=repository)["imageIds"]] == ["two"]
-    digest = world.ecr.describe_images(repositoryName=repository)["imageDetails"][0]["imageDigest"]
-    world.ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])
-    assert world.ecr.list_images(repositoryName=repository)["imageIds"] == []
-    world.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="again")
-    world.ecr.delete_repository(repositoryName=repository, force=True)
-    world.ecr.create_repository(repositoryName=repository)
-    assert world.ecr.list_images(repositoryName=repository)["imageIds"] == []
+    fakes.ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": "one"}])
+    assert [each["imageTag"] for each in fakes.ecr.list_images(repositoryName=repository)["imageIds"]] == ["two"]
+    digest = fakes.ecr.describe_images(repositoryName=repository)["imageDetails"][0]["imageDigest"]
+    fakes.ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+    assert fakes.ecr.list_images(repositoryName=repository)["imageIds"] == []
+    fakes.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="again")
+    fakes.ecr.delete_repository(repositoryName=repository, force=True)
+    fakes.ecr.create_repository(repositoryName=repository)
+    assert fakes.ecr.list_images(repositoryName=repository)["imageIds"] == []
 
 
-def test_an_image_of_a_list_cannot_be_deleted_alone(world: World, repository: str) -> None:
-    text = world.manifest(repository)
+def test_an_image_of_a_list_cannot_be_deleted_alone(fakes: Fakes, repository: str) -> None:
+    text = fakes.manifest(repository)
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-    world.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="one")
+    fakes.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="one")
     entry = {
         "mediaType": DOCKER_MANIFEST,
         "digest": digest,
@@ -170,8 +170,8 @@ def test_an_image_of_a_list_cannot_be_deleted_alone(world: World, repository: st
         "platform": {"architecture": "amd64", "os": "linux"},
     }
     index = json.dumps({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": [entry]})
-    world.ecr.put_image(repositoryName=repository, imageManifest=index, imageTag="all")
-    answer = world.ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+    fakes.ecr.put_image(repositoryName=repository, imageManifest=index, imageTag="all")
+    answer = fakes.ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])
     assert answer["failures"][0]["failureCode"] == "ImageReferencedByManifestList"
 
 

@@ -10,14 +10,14 @@ from localcloud.containers.engine import EngineError
 from localcloud.ecr.pull import Images
 from localcloud.ecr.storage import DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST
 from localcloud.errors import ApiError
-from tests.functional.localcloud.ecr.fixtures import World, opened
+from tests.functional.localcloud.ecr.fixtures import Fakes, opened
 from tests.unit.localcloud.fakes import FakeEngine
 
 REPOSITORY = "kennel/serve"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
     with opened(tmp_path_factory.mktemp("registry")) as made:
         made.ecr.create_repository(repositoryName=REPOSITORY)
         allow = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "ecr:BatchGetImage"}
@@ -26,14 +26,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield made
 
 
-def put(world: World, text: str, repository: str = REPOSITORY) -> str:
+def put(fakes: Fakes, text: str, repository: str = REPOSITORY) -> str:
     """Pushes a manifest; returns its image by digest."""
-    world.ecr.put_image(repositoryName=repository, imageManifest=text)
-    return f"{world.registry.address()}/{repository}@sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    fakes.ecr.put_image(repositoryName=repository, imageManifest=text)
+    return f"{fakes.registry.address()}/{repository}@sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def images(world: World, *held: str) -> Images:
-    return Images(engine=FakeEngine(images=held), registry=world.registry)
+def images(fakes: Fakes, *held: str) -> Images:
+    return Images(engine=FakeEngine(images=held), registry=fakes.registry)
 
 
 def index(text: str) -> str:
@@ -42,51 +42,51 @@ def index(text: str) -> str:
     return json.dumps({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": entries})
 
 
-def test_sagemaker_takes_dockers_manifest_and_refuses_oci_and_indexes(world: World) -> None:
-    docker = world.manifest(REPOSITORY, b"one")
-    images(world).check_sagemaker(put(world, docker))
-    oci = put(world, world.manifest(REPOSITORY, b"two", kind=OCI_MANIFEST))
-    for reference in (oci, put(world, index(docker))):
+def test_sagemaker_takes_dockers_manifest_and_refuses_oci_and_indexes(fakes: Fakes) -> None:
+    docker = fakes.manifest(REPOSITORY, b"one")
+    images(fakes).check_sagemaker(put(fakes, docker))
+    oci = put(fakes, fakes.manifest(REPOSITORY, b"two", kind=OCI_MANIFEST))
+    for reference in (oci, put(fakes, index(docker))):
         with pytest.raises(ApiError, match="Unsupported manifest media type") as caught:
-            images(world).check_sagemaker(reference)
+            images(fakes).check_sagemaker(reference)
         assert caught.value.code == "ValidationException"
 
 
-def test_lambda_takes_oci_and_refuses_indexes_other_architectures_and_what_it_may_not_pull(world: World) -> None:
-    docker = world.manifest(REPOSITORY, b"three")
-    images(world).check_lambda(put(world, docker), "x86_64")
-    images(world).check_lambda(put(world, world.manifest(REPOSITORY, b"four", kind=OCI_MANIFEST)), "x86_64")
+def test_lambda_takes_oci_and_refuses_indexes_other_architectures_and_what_it_may_not_pull(fakes: Fakes) -> None:
+    docker = fakes.manifest(REPOSITORY, b"three")
+    images(fakes).check_lambda(put(fakes, docker), "x86_64")
+    images(fakes).check_lambda(put(fakes, fakes.manifest(REPOSITORY, b"four", kind=OCI_MANIFEST)), "x86_64")
     with pytest.raises(ApiError, match=r"media type for the source image .* is not supported"):
-        images(world).check_lambda(put(world, index(docker)), "x86_64")
-    arm = put(world, world.manifest(REPOSITORY, b"five", architecture="arm64"))
+        images(fakes).check_lambda(put(fakes, index(docker)), "x86_64")
+    arm = put(fakes, fakes.manifest(REPOSITORY, b"five", architecture="arm64"))
     with pytest.raises(ApiError, match="is for arm64, and the function for x86_64"):
-        images(world).check_lambda(arm, "x86_64")
-    images(world).check_lambda(arm, "arm64")
-    world.ecr.create_repository(repositoryName="kennel/closed")
-    closed = put(world, world.manifest("kennel/closed"), "kennel/closed")
+        images(fakes).check_lambda(arm, "x86_64")
+    images(fakes).check_lambda(arm, "arm64")
+    fakes.ecr.create_repository(repositoryName="kennel/closed")
+    closed = put(fakes, fakes.manifest("kennel/closed"), "kennel/closed")
     with pytest.raises(ApiError, match="does not have permission") as caught:
-        images(world).check_lambda(closed, "x86_64")
+        images(fakes).check_lambda(closed, "x86_64")
     assert caught.value.code == "AccessDeniedException"
 
 
-def test_an_image_that_is_not_there_is_not_found(world: World) -> None:
-    gone = f"{world.registry.address()}/{REPOSITORY}@sha256:{64 * '0'}"
-    for check in (images(world).check_sagemaker, images(world).is_here, images(world).runnable):
+def test_an_image_that_is_not_there_is_not_found(fakes: Fakes) -> None:
+    gone = f"{fakes.registry.address()}/{REPOSITORY}@sha256:{64 * '0'}"
+    for check in (images(fakes).check_sagemaker, images(fakes).is_here, images(fakes).runnable):
         with pytest.raises(ApiError, match="not found"):
             check(gone)
 
 
-def test_what_was_pushed_from_here_runs_under_its_own_id_and_the_rest_is_pulled(world: World) -> None:
-    text = world.manifest(REPOSITORY, b"six")
-    reference, identity = put(world, text), json.loads(text)["config"]["digest"]
-    assert images(world, identity).runnable(reference) == identity
-    assert images(world, reference).runnable(reference) == reference
+def test_what_was_pushed_from_here_runs_under_its_own_id_and_the_rest_is_pulled(fakes: Fakes) -> None:
+    text = fakes.manifest(REPOSITORY, b"six")
+    reference, identity = put(fakes, text), json.loads(text)["config"]["digest"]
+    assert images(fakes, identity).runnable(reference) == identity
+    assert images(fakes, reference).runnable(reference) == reference
     with pytest.raises(EngineError, match="reaches no registry"):  # the in-memory engine was asked to pull
-        images(world).runnable(reference)
+        images(fakes).runnable(reference)
 
 
-def test_an_image_of_the_engines_own_is_taken_as_it_is(world: World) -> None:
-    shelf = images(world, "kennel/serve:1")
+def test_an_image_of_the_engines_own_is_taken_as_it_is(fakes: Fakes) -> None:
+    shelf = images(fakes, "kennel/serve:1")
     shelf.check_sagemaker("kennel/serve:1")
     shelf.check_lambda("kennel/serve:1", "arm64")
     assert shelf.runnable("kennel/serve:1") == "kennel/serve:1"
@@ -98,8 +98,8 @@ def test_an_image_of_the_engines_own_is_taken_as_it_is(world: World) -> None:
     [("kennel/serve:1", "kennel/serve@sha256:0"), ("host:5000/serve", "host:5000/serve@sha256:0"),
      ("host:5000/serve:1", "host:5000/serve@sha256:0")],
 )  # fmt: skip
-def test_a_name_is_resolved_to_a_digest(world: World, reference: str, resolved: str) -> None:
-    shelf = images(world, reference)
+def test_a_name_is_resolved_to_a_digest(fakes: Fakes, reference: str, resolved: str) -> None:
+    shelf = images(fakes, reference)
     found = shelf.find(reference)
     assert found is not None
     assert shelf.resolved(reference, found) == resolved

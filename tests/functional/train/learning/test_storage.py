@@ -23,7 +23,7 @@ def test_values_go_to_a_file_when_they_are_more_than_their_share_of_memory(
     memory: int | None, files: int, tmp_path: Path
 ) -> None:
     before = len(mapped())
-    values = storage.room((2, 100, 3), ranks=Ranks(), memory=memory, folder=tmp_path / "new")
+    values = storage.allocate((2, 100, 3), ranks=Ranks(), memory=memory, folder=tmp_path / "new")
     assert len(mapped()) - before == files
     values[1, [7, 3]] = torch.ones(2, 3)
     assert values.shape == (2, 100, 3)
@@ -36,7 +36,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_written(tmp_path: P
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # stands for a full disk
     try:
         with pytest.raises(storage.StorageError, match=rf"GB in {tmp_path}.*larger volume, or lower views"):
-            storage.room((2, 1 << 20, 4), ranks=Ranks(), memory=1000, folder=tmp_path)
+            storage.allocate((2, 1 << 20, 4), ranks=Ranks(), memory=1000, folder=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())

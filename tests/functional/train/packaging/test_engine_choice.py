@@ -24,7 +24,7 @@ from contract.machine import this_machine
 from contract.preprocess import FloatArray, Preprocessing, open_picture, to_array
 from train.packaging import engine_choice, export, quantise
 from train.packaging import golden as making
-from train.packaging.engine_choice import Bench, Doors, Packaged
+from train.packaging.engine_choice import Bench, Hooks, Packaged
 
 SIDE = 32
 SCALE = Preprocessing(resize=SIDE, crop=SIDE)
@@ -96,7 +96,7 @@ def lines() -> list[str]:
 
 @pytest.fixture(scope="module")
 def found(bench: Bench, lines: list[str]) -> Packaged:
-    return engine_choice.package(bench, Doors(say=lines.append))
+    return engine_choice.package(bench, Hooks(say=lines.append))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def asks_int8(bench: Bench, folder: Path) -> Bench:
 def test_a_quantiser_that_fails_leaves_fp32_and_says_why(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / INT8_NETWORK).write_bytes(b"of an earlier run")
     wrong = replace(asks_int8(bench, tmp_path), calibration=bench.calibration[:, :2])
-    choice = engine_choice.package(wrong, Doors()).choice
+    choice = engine_choice.package(wrong, Hooks()).choice
     assert choice.engine == FALLBACK
     refused = [each.reason for each in choice.candidates if each.engine != FALLBACK]
     assert len(refused) == 2
@@ -176,7 +176,7 @@ def test_a_quantised_file_that_no_engine_opens_leaves_fp32(bench: Bench, tmp_pat
             (asked.folder / INT8_NETWORK).write_bytes(b"torn")
         return engine_choice.opened(asked, engine)
 
-    choice = engine_choice.package(asks_int8(bench, tmp_path), Doors(opened=torn)).choice
+    choice = engine_choice.package(asks_int8(bench, tmp_path), Hooks(opened=torn)).choice
     assert choice.engine == FALLBACK
     assert all("refuses it" in each.reason for each in choice.candidates if not each.accepted)
     assert not (tmp_path / INT8_NETWORK).exists()
@@ -185,7 +185,7 @@ def test_a_quantised_file_that_no_engine_opens_leaves_fp32(bench: Bench, tmp_pat
 def test_a_network_that_cannot_be_opened_at_all_is_an_error(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / NETWORK).write_bytes(b"torn")
     with pytest.raises(EngineError, match=r"model\.onnx: onnxruntime-fp32 refuses it"):
-        engine_choice.package(replace(bench, folder=tmp_path), Doors())
+        engine_choice.package(replace(bench, folder=tmp_path), Hooks())
 
 
 def wrongs(answers: Sequence[Golden], network: Network, scale: Preprocessing = SCALE, *, flip: bool = False) -> int:

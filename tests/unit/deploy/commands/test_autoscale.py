@@ -33,7 +33,7 @@ TRACKING = {
 }
 
 
-class World(FakeAws):
+class Fakes(FakeAws):
     """An AWS where the endpoint runs, and its variant is registered or not."""
 
     def __init__(self, *, registered: bool, **more: Any) -> None:
@@ -77,7 +77,7 @@ def changes(aws: FakeAws) -> list[str]:
 
 
 def test_what_should_scale_is_registered_and_its_counts_are_told(settings: Settings) -> None:
-    aws = World(registered=False)
+    aws = Fakes(registered=False)
     told = autoscale(session(scaled(settings), aws))
     assert changes(aws) == ["RegisterScalableTarget", "PutScalingPolicy"]
     (row,) = [each.row for each in told.scaled]
@@ -85,7 +85,7 @@ def test_what_should_scale_is_registered_and_its_counts_are_told(settings: Setti
 
 
 def test_what_should_not_scale_any_more_is_deregistered(settings: Settings) -> None:
-    aws = World(registered=True)
+    aws = Fakes(registered=True)
     told = autoscale(session(settings, aws))
     assert changes(aws) == ["DeregisterScalableTarget"]
     assert told.scaled[0].row == (RESOURCE, "1", "2", "–", "–", "does not scale")
@@ -109,14 +109,14 @@ def test_what_should_not_scale_any_more_is_deregistered(settings: Settings) -> N
 def test_a_deploy_that_has_to_come_first_is_named_and_nothing_is_changed(
     settings: Settings, endpoint: dict[str, Any], reply: dict[str, Any], message: str
 ) -> None:
-    aws = World(registered=False, **reply)
+    aws = Fakes(registered=False, **reply)
     with pytest.raises(DeployError, match=message):
         autoscale(session(scaled(settings, **endpoint), aws))
     assert changes(aws) == []
 
 
 def test_what_cannot_scale_is_refused_before_the_first_call(settings: Settings) -> None:
-    aws = World(registered=False)
+    aws = Fakes(registered=False)
     with pytest.raises(DeployError, match=r"endpoint\.autoscaling: a serverless endpoint scales by itself"):
         autoscale(session(scaled(settings, kind="serverless"), aws))
     assert aws.sent == []
@@ -140,7 +140,7 @@ def test_activities_are_told_in_few_words_the_newest_first(settings: Settings) -
         at(4, StatusCode="Failed", NotScaledReasons=[{"Code": "AlreadyAtMinCapacity"}]),
         at(2, StatusCode="Failed", StatusMessage="Failed to set desired instance count to 2. Reason: no capacity"),
     ]
-    aws = World(registered=True, DescribeScalingActivities={"ScalingActivities": found})
+    aws = Fakes(registered=True, DescribeScalingActivities={"ScalingActivities": found})
     told = report(scaled(settings), aws).activities
     assert [(each.status, each.why) for each in told] == [
         ("not scaled", "it has its maximum already"),
@@ -155,7 +155,7 @@ def test_a_report_is_a_table_for_people_and_json_for_scripts(settings: Settings)
     when = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
     done = {"StartTime": when, "Description": "Setting desired instance count to 2.", "StatusCode": "Successful",
             "Cause": "minimum capacity was set to 2"}  # fmt: skip
-    told = report(scaled(settings), World(registered=True, DescribeScalingActivities={"ScalingActivities": [done]}))
+    told = report(scaled(settings), Fakes(registered=True, DescribeScalingActivities={"ScalingActivities": [done]}))
     out = io.StringIO()
     told.show(Screen(out=out))
     assert "100 invocations per instance and minute" in out.getvalue()
@@ -166,7 +166,7 @@ def test_a_report_is_a_table_for_people_and_json_for_scripts(settings: Settings)
 
 
 def test_what_is_asked_for_a_report_is_what_aws_takes(settings: Settings) -> None:
-    aws = World(registered=True)
+    aws = Fakes(registered=True)
     report(scaled(settings), aws)
     for request in aws.sent:
         if request.service == "application-autoscaling" and "Policies" not in request.operation:

@@ -13,14 +13,14 @@ from deploy.commands.prune import NEWEST, PushedImage, delete_images, old_digest
 from deploy.config.settings import Settings
 from deploy.console import Screen
 from deploy.errors import DeployError
-from deploy.images.recipe import Kind
+from deploy.images.recipe import ImageKind
 from deploy.images.referenced import referenced
 from deploy.session import Session
 from deploy.values import Request
 from tests.unit.deploy.fakes import FakeAws, refusal
 
 Golden = Callable[..., None]
-CURRENT: dict[Kind, str] = {kind: f"kennel/{kind}:now" for kind in ("train", "serve", "lambda")}
+CURRENT: dict[ImageKind, str] = {kind: f"kennel/{kind}:now" for kind in ("train", "serve", "lambda")}
 
 
 def image(number: int, *tags: str) -> PushedImage:
@@ -33,7 +33,7 @@ def test_in_the_engine_what_is_neither_wanted_nor_referred_to_is_old() -> None:
 
 
 def test_the_engine_keeps_the_tags_of_digests_that_are_referred_to() -> None:
-    lists: dict[Kind, Sequence[PushedImage]] = {"serve": [image(1, "a"), image(2, "b-docker"), image(3, "c")]}
+    lists: dict[ImageKind, Sequence[PushedImage]] = {"serve": [image(1, "a"), image(2, "b-docker"), image(3, "c")]}
     assert tags_of(lists, {"there/serve@sha256:1", "there/serve@sha256:2"}) == {"kennel/serve:a", "kennel/serve:b"}
 
 

@@ -114,7 +114,7 @@ def test_a_job_that_did_not_end_well_says_why(settings: Settings, ending: dict[s
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"on": "moon"}, "--on: unknown; valid are sagemaker, ec2, here"),
+        ({"on": "moon"}, "--on: unknown; valid are sagemaker, ec2, local"),
         ({"on": "sagmaker"}, "did you mean sagemaker"),
         ({"name": "Multi"}, "--name: 'Multi': lower-case"),
         ({"name": "a--b"}, "--name"),
@@ -122,7 +122,7 @@ def test_a_job_that_did_not_end_well_says_why(settings: Settings, ending: dict[s
         ({"instances": -1}, "--instances: -1: from 1 to 100"),
         ({"instances": 101}, "--instances: 101"),
         ({"on": "ec2", "instances": 4}, "ec2 is one machine"),
-        ({"on": "here", "instances": 4}, "here is one machine"),
+        ({"on": "local", "instances": 4}, "local is one machine"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_the_first_call(
@@ -134,12 +134,12 @@ def test_what_cannot_be_trained_is_refused_before_the_first_call(
 
 def test_the_settings_say_where_unless_the_command_line_does(settings: Settings) -> None:
     assert checked(settings) == "sagemaker"
-    assert checked(settings, on="here", name="multi-large") == "here"
+    assert checked(settings, on="local", name="multi-large") == "local"
 
 
 def test_ctrl_c_says_what_it_left() -> None:
     assert "--stop" in left_running("sagemaker")
-    assert "checkpoint" in left_running("here")
+    assert "checkpoint" in left_running("local")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def record(status: str, hour: int) -> Any:
     return lambda _: {"Body": io.BytesIO(text.encode())}
 
 
-def world(*, sagemaker: int | None = None, elsewhere: int | None = None, status: str = "Completed") -> FakeAws:
+def fakes(*, sagemaker: int | None = None, elsewhere: int | None = None, status: str = "Completed") -> FakeAws:
     """Jobs that were made at those hours: one of SageMaker, one that left a record in the bucket."""
     summaries = [{"TrainingJobName": "kennel-local-train-0123456789"}] if sagemaker else []
     made = datetime(2026, 11, 21, sagemaker or 0, tzinfo=UTC)
@@ -191,16 +191,16 @@ def world(*, sagemaker: int | None = None, elsewhere: int | None = None, status:
 def test_the_newest_model_is_served_wherever_it_was_trained(
     settings: Settings, jobs_there: dict[str, Any], served: str | None
 ) -> None:
-    found = latest_job(settings, world(**jobs_there))
+    found = latest_job(settings, fakes(**jobs_there))
     assert (found and found["TrainingJobName"]) == served
 
 
 def test_what_is_asked_for_the_newest_model_and_a_running_job_is_recorded(settings: Settings, golden: Golden) -> None:
-    aws = world(sagemaker=3, elsewhere=4)
+    aws = fakes(sagemaker=3, elsewhere=4)
     latest_job(settings, aws)
     for request in aws.sent:
         golden("newest-model", request)
-    nothing = world()
+    nothing = fakes()
     with pytest.raises(JobError):
         stop(session(settings, nothing))
     golden("running", nothing.sent[0])
@@ -221,8 +221,8 @@ def test_a_named_job_is_found_on_sagemaker_or_among_the_records(settings: Settin
 
 def test_stopping_takes_the_running_job_and_says_when_there_is_none(settings: Settings) -> None:
     who = {"GetCallerIdentity": {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/me"}}
-    running = FakeAws({**world(sagemaker=3).replies, **who})
+    running = FakeAws({**fakes(sagemaker=3).replies, **who})
     assert stop(session(settings, running)) == "kennel-local-train-0123456789"
     assert running.operations[-1] == "StopTrainingJob"
     with pytest.raises(JobError, match="no training called multi runs"):
-        stop(session(settings, world()), purpose="multi")
+        stop(session(settings, fakes()), purpose="multi")

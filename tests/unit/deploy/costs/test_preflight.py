@@ -49,7 +49,7 @@ def test_a_job_says_what_it_costs_with_the_options_of_the_command_line(settings:
     assert said(session)[0] == "training: 4 × ml.m5.xlarge, 0.920 USD an hour while it runs, 60 minutes at most"
 
 
-@pytest.mark.parametrize(("kind", "first"), [("g5.xlarge", ["training: 1 × g5.xlarge, 1.006 USD"]), ("here", [])])
+@pytest.mark.parametrize(("kind", "first"), [("g5.xlarge", ["training: 1 × g5.xlarge, 1.006 USD"]), ("local", [])])
 def test_a_job_on_an_instance_costs_its_price_and_one_here_nothing(
     settings: Settings, kind: str, first: list[str]
 ) -> None:

@@ -112,7 +112,7 @@ def test_provisioned_concurrency_is_paid_for_by_its_memory(settings: Settings) -
         (Training(), [0.23]),
         (Training(instance_count=4), [0.92]),
         (Training(keep_alive_minutes=10), [0.23, 0.23]),
-        (Training(on="here"), []),
+        (Training(on="local"), []),
         (Training(on="ec2"), [0.526]),
         (Training(instance_type="ml.x9.large"), [None]),
     ],

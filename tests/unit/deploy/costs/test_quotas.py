@@ -41,9 +41,9 @@ def account(values: Mapping[str, float], **more: Any) -> FakeAws:
     return FakeAws({"ListServiceQuotas": listing(**values), **more})
 
 
-def needed(settings: Settings, verb: str = "", **sections: Section) -> list[tuple[str, float]]:
+def needed(settings: Settings, command: str = "", **sections: Section) -> list[tuple[str, float]]:
     found = needs(settings.model_copy(update=sections))
-    return [(need.name or need.code, need.wanted) for need in found if verb in ("", need.verb)]
+    return [(need.name or need.code, need.wanted) for need in found if command in ("", need.command)]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def needed(settings: Settings, verb: str = "", **sections: Section) -> list[tupl
         (Training(instance_count=7), [(TRAINING, 7)]),
         (Training(spot=True), [("ml.m5.xlarge for spot training job usage", 1)]),
         (Training(keep_alive_minutes=5), [(TRAINING, 1), ("ml.m5.xlarge for training warm pool usage", 1)]),
-        (Training(on="here"), []),
+        (Training(on="local"), []),
         (Training(on="ec2"), [("L-DB2E81BA", 4)]),
         (Training(on="ec2", ec2=Ec2(spot=True)), [("L-3819A6DF", 4)]),
         (Training(on="ec2", ec2=Ec2(instance_type="p3.8xlarge")), [("L-417A185B", 32)]),
@@ -92,19 +92,19 @@ def test_vcpus_follow_from_the_size(kind: str, count: int) -> None:
 
 @pytest.mark.parametrize(("value", "said"), [(0.0, "too low"), (1.0, "enough"), (None, "not told")])
 def test_a_need_is_held_against_what_the_account_has(value: float | None, said: str) -> None:
-    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
     (row,) = compare(account({} if value is None else {TRAINING: value}), [need])
     assert row.verdict.startswith(said)
 
 
 def test_the_accounts_own_value_goes_before_aws_default() -> None:
-    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
     aws = account({TRAINING: 4.0}, ListAWSDefaultServiceQuotas=listing(**{TRAINING: 0.0, "other": 1.0}))
     assert compare(aws, [need])[0].quota == Quota(code=f"L-{TRAINING}", name=TRAINING, value=4.0)
 
 
 def test_nothing_is_asked_beyond_the_last_quota_that_is_wanted() -> None:
-    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
     pages = [{**listing(other=1.0), "NextToken": "1"}, {**listing(**{TRAINING: 2.0}), "NextToken": "2"}]
     aws = FakeAws({"ListServiceQuotas": pages})
     assert not compare(aws, [need])[0].is_short
@@ -165,5 +165,5 @@ def test_the_requests_are_as_aws_takes_them(plain: Settings, golden: Golden) -> 
     quotas(desk(plain, aws))
     for request in aws.sent:
         golden(str(request.params["ServiceCode"]), request)
-    need = Need(verb="train", service="sagemaker", name=TRAINING, wanted=4, why="")
+    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=4, why="")
     golden("training", increase(Row(need=need, quota=Quota(code="L-CCE2AFA6", name=TRAINING, value=0))))

@@ -135,7 +135,7 @@ def test_what_could_not_be_made_is_looked_at_by_its_images_roles_and_quotas(sett
     assert facts.kind == "nothing of that name"
     assert {image.uri.partition("@")[2] for image in facts.images} == {"sha256:2"}
     assert len(facts.roles) == 3
-    assert {row.need.verb for row in facts.quotas} == {"train", "deploy"}
+    assert {row.need.command for row in facts.quotas} == {"train", "deploy"}
 
 
 def test_what_may_not_be_seen_is_noted_and_the_rest_is_told(settings: Settings) -> None:

@@ -15,14 +15,14 @@ from localcloud.errors import ApiError
 from localcloud.gateway.protocol import serialize
 from localcloud.gateway.validation import validate
 from tests.unit.deploy.fakes import FakeTime
-from tests.unit.localcloud.awslambda.fakes import World
+from tests.unit.localcloud.awslambda.fakes import Fakes
 
 
 class LambdaCalls:
     """deploy's door to localcloud's handlers: what they put off is done before each request that looks."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, fakes: Fakes) -> None:
+        self.fakes = fakes
         self.sent: list[Request] = []
 
     def __call__(self, request: Request) -> dict[str, Any]:
@@ -31,9 +31,9 @@ class LambdaCalls:
         if request.service == "application-autoscaling":
             return {"ScalableTargets": []}
         if request.operation.startswith("Get"):
-            self.world.later.run()
+            self.fakes.later.run()
         try:
-            answer = dict(self.world.handlers()[request.operation](dict(request.params)))
+            answer = dict(self.fakes.handlers()[request.operation](dict(request.params)))
         except ApiError as error:
             raise AwsError(operation=request.operation, code=error.code, message=error.message) from error
         serialize("lambda", request.operation, answer)
@@ -53,7 +53,7 @@ ROLE = State(attributes={"arn": "arn:aws:iam::123456789012:role/kennel-local-lam
 
 def deploy(resources: Sequence[Resource], calls: LambdaCalls) -> tuple[Step, ...]:
     """Plans and applies, and returns the steps that changed something."""
-    calls.world.later.run()
+    calls.fakes.later.run()
     seen = {each.address: each.read(calls) for each in resources}
     made = plan(resources, {**seen, "role/kennel-local-lambda": ROLE})
     return apply(made, calls, clock=FakeTime().clock())

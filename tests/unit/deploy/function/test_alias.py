@@ -15,7 +15,7 @@ from deploy.values import Check, Plan, Ref, State
 from localcloud.containers.engine import Image
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.function.fakes import LambdaCalls, applied, deploy, requests, shown
-from tests.unit.localcloud.awslambda.fakes import World
+from tests.unit.localcloud.awslambda.fakes import Fakes
 
 TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
 RUNS = Runs(image="fn:1", memory_mb=512, timeout_s=60, environment={"KENNEL_ENDPOINT_NAME": "kennel-local"})
@@ -25,8 +25,8 @@ class Desk:
     """A function with its alias, and concurrency, deployed to a Lambda in memory as often as one likes."""
 
     def __init__(self) -> None:
-        self.world = World()
-        self.calls = LambdaCalls(self.world)
+        self.fakes = Fakes()
+        self.calls = LambdaCalls(self.fakes)
         self.alias = Alias(function="f", name="live", runs=RUNS)
         self.warm = 0
 
@@ -40,11 +40,11 @@ class Desk:
 
     def live(self) -> tuple[str, str]:
         """The version behind the alias and the image that it runs."""
-        version = str(self.world.do("GetAlias", Name=self.alias.name)["FunctionVersion"])
-        return version, str(self.world.do("GetFunction", Qualifier=version)["Code"]["ImageUri"])
+        version = str(self.fakes.do("GetAlias", Name=self.alias.name)["FunctionVersion"])
+        return version, str(self.fakes.do("GetFunction", Qualifier=version)["Code"]["ImageUri"])
 
     def versions(self) -> list[str]:
-        return [each["Version"] for each in self.world.do("ListVersionsByFunction")["Versions"]]
+        return [each["Version"] for each in self.fakes.do("ListVersionsByFunction")["Versions"]]
 
 
 @pytest.fixture
@@ -84,27 +84,27 @@ def test_a_deploy_that_was_cut_short_is_finished_by_the_next_without_another_ver
     desk.deploy()
     with pytest.raises(DeployError):
         desk.deploy(image="fn:bad")
-    desk.world.do("UpdateFunctionCode", ImageUri="fn:2")
-    desk.world.later.run()
-    desk.world.do("PublishVersion", Description="kennel: fn:2")
+    desk.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
+    desk.fakes.later.run()
+    desk.fakes.do("PublishVersion", Description="kennel: fn:2")
     assert desk.deploy(image="fn:2") == ["alias/f:live"]
     assert "PublishVersion" not in desk.calls.changes
     assert desk.live() == ("3", "fn:2")
 
 
 def test_an_image_that_cannot_run_at_first_is_replaced_and_later_is_put_right_by_the_next_deploy(desk: Desk) -> None:
-    image = desk.world.engine.image
-    desk.world.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+    image = desk.fakes.engine.image
+    desk.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
     with pytest.raises(DeployError, match="arm64"):
         desk.deploy()
-    desk.world.engine.image = image  # type: ignore[method-assign]
+    desk.fakes.engine.image = image  # type: ignore[method-assign]
     desk.deploy()
     assert desk.live() == ("1", "fn:1")
-    desk.world.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+    desk.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
     with pytest.raises(DeployError, match="arm64"):
         desk.deploy(image="fn:2")
     assert desk.live() == ("1", "fn:1")
-    desk.world.engine.image = image  # type: ignore[method-assign]
+    desk.fakes.engine.image = image  # type: ignore[method-assign]
     desk.deploy()
     assert desk.live() == ("2", "fn:2")
 
@@ -115,9 +115,9 @@ def _other(image: Image | None) -> Image | None:
 
 def test_only_the_live_version_and_the_one_before_it_are_kept_of_ours(desk: Desk) -> None:
     desk.deploy()
-    desk.world.do("UpdateFunctionConfiguration", Timeout=7)
-    desk.world.later.run()
-    desk.world.do("PublishVersion", Description="somebody's own")
+    desk.fakes.do("UpdateFunctionConfiguration", Timeout=7)
+    desk.fakes.later.run()
+    desk.fakes.do("PublishVersion", Description="somebody's own")
     for image in ("fn:2", "fn:3"):
         desk.deploy(image=image)
     assert desk.live() == ("4", "fn:3")
@@ -146,46 +146,46 @@ def test_the_second_deploy_with_provisioned_concurrency_waits_until_the_new_vers
     desk.deploy()
     desk.deploy(image="fn:2")
     assert desk.live() == ("2", "fn:2")
-    assert desk.world.engine.running() == ["sha256:fn:2", "sha256:fn:2"]
+    assert desk.fakes.engine.running() == ["sha256:fn:2", "sha256:fn:2"]
     assert "PutProvisionedConcurrencyConfig" not in desk.calls.changes
     desk.warm = 3
     desk.deploy(image="fn:3")
-    assert desk.world.engine.running() == ["sha256:fn:3"] * 3
+    assert desk.fakes.engine.running() == ["sha256:fn:3"] * 3
     assert desk.deploy() == []
 
 
 def test_what_a_failed_move_left_behind_is_cleared_by_the_next_deploy(desk: Desk) -> None:
     desk.warm = 2
     desk.deploy()
-    desk.world.do("UpdateFunctionCode", ImageUri="fn:2")
-    desk.world.later.run()
-    desk.world.do("PublishVersion", Description="kennel: fn:2")
-    desk.world.later.run()
-    desk.world.engine.refused.add("sha256:fn:2")
-    desk.world.do("UpdateAlias", Name="live", FunctionVersion="2", Description="kennel: before this, version 1")
-    desk.world.later.run()
-    assert "RoutingConfig" in desk.world.do("GetAlias", Name="live")
+    desk.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
+    desk.fakes.later.run()
+    desk.fakes.do("PublishVersion", Description="kennel: fn:2")
+    desk.fakes.later.run()
+    desk.fakes.engine.refused.add("sha256:fn:2")
+    desk.fakes.do("UpdateAlias", Name="live", FunctionVersion="2", Description="kennel: before this, version 1")
+    desk.fakes.later.run()
+    assert "RoutingConfig" in desk.fakes.do("GetAlias", Name="live")
     desk.deploy(image="fn:3")
     assert desk.live() == ("3", "fn:3")
-    assert "RoutingConfig" not in desk.world.do("GetAlias", Name="live")
-    assert desk.world.engine.running() == ["sha256:fn:3", "sha256:fn:3"]
+    assert "RoutingConfig" not in desk.fakes.do("GetAlias", Name="live")
+    assert desk.fakes.engine.running() == ["sha256:fn:3", "sha256:fn:3"]
 
 
 def test_an_alias_that_was_renamed_takes_what_hung_on_the_old_name_with_it(desk: Desk) -> None:
     desk.warm = 1
     desk.deploy()
-    desk.world.do("CreateFunctionUrlConfig", Qualifier="live", AuthType="AWS_IAM")
+    desk.fakes.do("CreateFunctionUrlConfig", Qualifier="live", AuthType="AWS_IAM")
     desk.alias = replace(desk.alias, name="prod")
     desk.deploy()
-    assert [each["Name"] for each in desk.world.do("ListAliases")["Aliases"]] == ["prod"]
-    assert desk.world.do("ListFunctionUrlConfigs")["FunctionUrlConfigs"] == []
-    assert len(desk.world.engine.running()) == 1
+    assert [each["Name"] for each in desk.fakes.do("ListAliases")["Aliases"]] == ["prod"]
+    assert desk.fakes.do("ListFunctionUrlConfigs")["FunctionUrlConfigs"] == []
+    assert len(desk.fakes.engine.running()) == 1
     assert desk.deploy() == []
 
 
 def test_an_alias_of_somebodys_own_stays_with_its_version(desk: Desk) -> None:
     desk.deploy()
-    desk.world.do("CreateAlias", Name="theirs", FunctionVersion="1")
+    desk.fakes.do("CreateAlias", Name="theirs", FunctionVersion="1")
     for image in ("fn:2", "fn:3"):
         desk.deploy(image=image)
     assert desk.versions() == ["$LATEST", "1", "2", "3"]

@@ -12,7 +12,7 @@ from deploy.function.concurrency import Concurrency, concurrency
 from deploy.values import State
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.function.fakes import LambdaCalls, deploy, requests, shown
-from tests.unit.localcloud.awslambda.fakes import World
+from tests.unit.localcloud.awslambda.fakes import Fakes
 
 TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
 PUT, READY = "PutProvisionedConcurrencyConfig", "wait READY"
@@ -59,17 +59,17 @@ COUNTS = [pair for pair in product((None, 2, 3, 5), (0, 1, 2, 3, 5)) if pair[0] 
 
 
 def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_nothing() -> None:
-    world = World()
-    world.active()
-    world.do("PublishVersion")
-    world.later.run()
-    world.do("CreateAlias", Name="live", FunctionVersion="1")
-    calls = LambdaCalls(world)
+    fakes = Fakes()
+    fakes.active()
+    fakes.do("PublishVersion")
+    fakes.later.run()
+    fakes.do("CreateAlias", Name="live", FunctionVersion="1")
+    calls = LambdaCalls(fakes)
     for now, after in product(COUNTS, COUNTS):
         deploy([wanted(*now)], calls)
         deploy([wanted(*after)], calls)
         assert deploy([wanted(*after)], calls) == (), (now, after)
-        assert len(world.engine.running()) == after[1], (now, after)
+        assert len(fakes.engine.running()) == after[1], (now, after)
 
 
 @pytest.mark.parametrize(("status", "acts"), [("READY", []), ("IN_PROGRESS", [READY]), ("FAILED", [f"{PUT} 3", READY])])
@@ -124,7 +124,7 @@ def test_every_request_is_as_lambda_takes_it(golden: Golden) -> None:
         golden("concurrency", request, contracts=(67,))
     for request in requests(wanted(None, 0).plan(State(fields={**found(5, 3).fields, "scales": True}))):
         golden("concurrency", request, contracts=(67,))
-    calls = LambdaCalls(World())
+    calls = LambdaCalls(Fakes())
     wanted(5, 3).read(calls)
     for request in calls.sent:
         golden("concurrency", request, contracts=(67,))

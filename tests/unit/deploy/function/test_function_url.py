@@ -12,7 +12,7 @@ from deploy.function.function_url import Access, FunctionUrl, function_url
 from deploy.values import State
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.function.fakes import LambdaCalls, deploy, requests, shown
-from tests.unit.localcloud.awslambda.fakes import World
+from tests.unit.localcloud.awslambda.fakes import Fakes
 
 
 def url(access: Access) -> FunctionUrl:
@@ -45,17 +45,17 @@ def test_a_permission_that_lacks_is_given_again() -> None:
 
 
 def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_nothing() -> None:
-    world = World()
-    world.active()
-    world.do("PublishVersion")
-    world.later.run()
-    world.do("CreateAlias", Name="live", FunctionVersion="1")
-    calls = LambdaCalls(world)
+    fakes = Fakes()
+    fakes.active()
+    fakes.do("PublishVersion")
+    fakes.later.run()
+    fakes.do("CreateAlias", Name="live", FunctionVersion="1")
+    calls = LambdaCalls(fakes)
     for now, after in product(get_args(Access), get_args(Access)):
         deploy([url(now)], calls)
         deploy([url(after)], calls)
         assert deploy([url(after)], calls) == (), (now, after)
-        statements = world.functions.functions["f"].policies.get("live", [])
+        statements = fakes.functions.functions["f"].policies.get("live", [])
         assert len(statements) == (0 if after == "none" else 2), (now, after)
 
 
@@ -80,7 +80,7 @@ def test_every_request_is_as_lambda_takes_it(golden: Golden, access: Access) -> 
     for request in requests(url("none").plan(found(access))):
         sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
         golden(sid or "url", request, contracts=(70,))
-    calls = LambdaCalls(World())
+    calls = LambdaCalls(Fakes())
     url(access).read(calls)
     for request in calls.sent:
         golden("url", request, contracts=(70,))

@@ -19,7 +19,7 @@ from deploy.iam.managed_policy import KIND as POLICY
 from deploy.iam.role import KIND as ROLE
 from deploy.iam.role import training_role
 from deploy.notebook.resource import notebook
-from deploy.planning.resource import Kind
+from deploy.planning.resource import ResourceKind
 from deploy.values import Request
 from tests.unit.deploy.autoscaling.test_scalable_target import WANTED, seen
 from tests.unit.deploy.conftest import Golden
@@ -94,7 +94,7 @@ def questions(settings: Settings) -> Iterator[tuple[str, Request]]:
     yield from (("by-hand", act) for act in undone.acts if isinstance(act, Request))
 
 
-def listed(kind: Kind, name: str, settings: Settings) -> Iterator[tuple[str, Request]]:
+def listed(kind: ResourceKind, name: str, settings: Settings) -> Iterator[tuple[str, Request]]:
     """What `down` asks to find a kind of resource and to know whose it is."""
     aws = FakeAws()
     list(kind.names(settings, aws))

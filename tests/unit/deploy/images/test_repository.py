@@ -12,7 +12,7 @@ from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.images import pushed
 from deploy.images.manifest import DOCKER_MANIFEST, OCI_MANIFEST
-from deploy.images.recipe import KINDS, Kind
+from deploy.images.recipe import KINDS, ImageKind
 from deploy.images.registry import TOKEN
 from deploy.images.repository import KIND, LIFECYCLE, Repository, repository
 from deploy.values import Request, State
@@ -32,7 +32,7 @@ def operations(acts: Any) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_repository_is_tagged_immutable_scanned_and_encrypted_from_its_first_moment(
-    settings: Settings, golden: Golden, kind: Kind
+    settings: Settings, golden: Golden, kind: ImageKind
 ) -> None:
     step = repository(settings, kind).plan(None)
     assert step.action == "create"

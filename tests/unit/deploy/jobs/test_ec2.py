@@ -102,8 +102,8 @@ def test_one_address_may_log_in_only_when_asked_and_nobody_else(settings: Settin
     for act in opened.plan(None).acts:
         assert isinstance(act, Request)
         golden("one-address", _known(act))
-    world = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": []}
-    fields = {"inbound": ["tcp 22 from 0.0.0.0/0"], "permissions": [world]}
+    fakes = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": []}
+    fields = {"inbound": ["tcp 22 from 0.0.0.0/0"], "permissions": [fakes]}
     mended = closed.plan(State(fields=fields, attributes={"id": "sg-1"}, tags=settings.tags))
     assert mended.touches == "lets nobody in"
     (revoked,) = mended.acts

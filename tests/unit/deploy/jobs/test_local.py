@@ -30,7 +30,7 @@ class Docker:
 
 
 def job(settings: Settings, **more: Any) -> JobRequest:
-    given = {"image": "kennel/train:1", "data": "pictures", "data_hash": "abc", "instance_type": "here"}
+    given = {"image": "kennel/train:1", "data": "pictures", "data_hash": "abc", "instance_type": "local"}
     return jobs.request(settings, **{**given, "instance_count": 1, **more})
 
 

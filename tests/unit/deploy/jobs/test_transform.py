@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.commands import transform as verb
+from deploy.commands import transform as command
 from deploy.config.settings import Settings
 from deploy.console import Screen
 from deploy.errors import DataError, DeployError, JobError
@@ -111,12 +111,12 @@ def test_a_prefix_that_cannot_be_read_or_holds_other_things_is_refused(
 ) -> None:
     contents = [{"Key": f"transform/in/x/{key}", "Size": 1, "ETag": "e"} for key in keys]
     with pytest.raises(DataError, match=said):
-        verb.listed(session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), source)
+        command.listed(session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), source)
 
 
 def test_the_pictures_of_a_prefix_are_named_by_their_path_below_it(settings: Settings) -> None:
     contents = [{"Key": f"transform/in/x/{key}", "Size": 7, "ETag": "e"} for key in ("a.jpg", "sub/b.png")]
-    found = verb.listed(
+    found = command.listed(
         session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), f"{BUCKET}/transform/in/x"
     )
     assert found.uri == f"{BUCKET}/transform/in/x/"
@@ -126,21 +126,21 @@ def test_the_pictures_of_a_prefix_are_named_by_their_path_below_it(settings: Set
 def test_what_cannot_be_asked_is_refused_before_anything_is_sent(settings: Settings) -> None:
     aws = FakeAws()
     with pytest.raises(DeployError, match="no endpoint is called other; there are main"):
-        verb.transform(session(settings, aws), "s3://x", endpoint="other")
+        command.transform(session(settings, aws), "s3://x", endpoint="other")
     with pytest.raises(DataError, match="--instances: 0"):
-        verb.transform(session(settings, aws), "s3://x", instances=0)
+        command.transform(session(settings, aws), "s3://x", instances=0)
     with pytest.raises(DataError, match="holds no pictures"):
-        verb.transform(session(settings, aws), str(Path(__file__).parents[1] / "golden"))
+        command.transform(session(settings, aws), str(Path(__file__).parents[1] / "golden"))
     assert aws.sent == []
 
 
 def test_a_job_that_failed_keeps_what_was_answered_and_says_why() -> None:
-    some = verb.Transformed(name=NAME, answers=(Answer(picture="a", predictions=(("pug", 1.0),)),), missing=("b",))
-    none = verb.Transformed(name=NAME, answers=(), missing=("a", "b"))
+    some = command.Transformed(name=NAME, answers=(Answer(picture="a", predictions=(("pug", 1.0),)),), missing=("b",))
+    none = command.Transformed(name=NAME, answers=(), missing=("a", "b"))
     failed = {"TransformJobStatus": "Failed", "FailureReason": "ClientError: See job logs"}
-    assert verb.concluded({"TransformJobStatus": "Completed"}, some, "") == some
-    assert verb.concluded(failed, some, "b: 422").reason == "ClientError: See job logs\nb: 422"
+    assert command.concluded({"TransformJobStatus": "Completed"}, some, "") == some
+    assert command.concluded(failed, some, "b: 422").reason == "ClientError: See job logs\nb: 422"
     with pytest.raises(JobError, match="Failed: ClientError: See job logs"):
-        verb.concluded(failed, none, "b: 422")
+        command.concluded(failed, none, "b: 422")
     with pytest.raises(JobError, match="Stopped: it was stopped"):
-        verb.concluded({"TransformJobStatus": "Stopped"}, some, "")
+        command.concluded({"TransformJobStatus": "Stopped"}, some, "")

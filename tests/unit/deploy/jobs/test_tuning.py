@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.commands import tune as verb
+from deploy.commands import tune as command
 from deploy.config.settings import Settings
 from deploy.config.training import HYPERPARAMETERS, Tuning
 from deploy.console import Screen
@@ -102,7 +102,7 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_asked(
     settings: Settings, changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(SettingsError, match=said):
-        verb.checked(searched(settings, **changes), "sagemaker")
+        command.checked(searched(settings, **changes), "sagemaker")
 
 
 def test_a_tuning_job_takes_fewer_variables_than_a_training_job(settings: Settings) -> None:
@@ -112,10 +112,10 @@ def test_a_tuning_job_takes_fewer_variables_than_a_training_job(settings: Settin
 
 
 def test_where_to_search_follows_from_where_to_train(settings: Settings) -> None:
-    here = settings.model_copy(update={"training": settings.training.model_copy(update={"on": "here"})})
-    assert [verb.checked(each, "") for each in (settings, here)] == ["sagemaker", "here"]
-    with pytest.raises(SettingsError, match="sagemaker, here"):
-        verb.checked(settings, "ec2")
+    here = settings.model_copy(update={"training": settings.training.model_copy(update={"on": "local"})})
+    assert [command.checked(each, "") for each in (settings, here)] == ["sagemaker", "local"]
+    with pytest.raises(SettingsError, match="sagemaker, local"):
+        command.checked(settings, "ec2")
 
 
 def test_the_name_follows_from_what_is_searched_and_fits(settings: Settings) -> None:
@@ -208,7 +208,7 @@ class Followed:
 
 def test_a_search_that_is_done_is_not_made_again_and_its_best_is_registered_as_tuned(settings: Settings) -> None:
     followed = Followed(settings, "Completed")
-    found = verb.tune(followed.session, "x")
+    found = command.tune(followed.session, "x")
     assert found.best is not None
     assert (found.best.job, found.best.objective) == (f"{NAME}-003", 0.8)
     assert [each.job[-3:] for each in found.trials] == ["003", "001", "002"]
@@ -229,19 +229,19 @@ def test_a_search_without_an_objective_fails_with_the_reason(settings: Settings)
         DescribeHyperParameterTuningJob=failed,
     )
     with pytest.raises(JobError, match="No training job succeeded"):
-        verb.tune(followed.session, "x")
+        command.tune(followed.session, "x")
 
 
 def test_without_pictures_nothing_is_begun(settings: Settings) -> None:
     followed = Followed(settings, "Completed", ListObjectsV2={})
     with pytest.raises(DeployError, match="no pictures there yet"):
-        verb.tune(followed.session, "x")
+        command.tune(followed.session, "x")
 
 
 def test_the_newest_running_search_is_stopped(settings: Settings) -> None:
     listed = {"HyperParameterTuningJobSummaries": [{"HyperParameterTuningJobName": NAME}]}
     followed = Followed(settings, "InProgress", ListHyperParameterTuningJobs=listed)
-    assert verb.stop(followed.session) == NAME
+    assert command.stop(followed.session) == NAME
     assert followed.sent("StopHyperParameterTuningJob") == [{"HyperParameterTuningJobName": NAME}]
     with pytest.raises(JobError, match="no tuning job runs"):
-        verb.stop(Followed(settings, "InProgress").session)
+        command.stop(Followed(settings, "InProgress").session)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.commands import notebook as verbs
+from deploy.commands import notebook as commands
 from deploy.config.settings import Settings
 from deploy.console import Screen
 from deploy.errors import AwsError, DeployError
@@ -82,31 +82,31 @@ def desk(settings: Settings) -> Desk:
 
 def test_it_is_made_after_its_cost_was_agreed_to_and_without_root(desk: Desk) -> None:
     with pytest.raises(DeployError, match="not made"):
-        verbs.create(desk.session, lambda *_: False)
+        commands.create(desk.session, lambda *_: False)
     assert not desk.notebooks.instances
-    assert verbs.create(desk.session, desk.yes) == NAME
+    assert commands.create(desk.session, desk.yes) == NAME
     assert "ml.t3.medium: 0.050 USD an hour while it runs" in desk.out.getvalue()
     made = desk.notebooks.instances[NAME]
     assert (made["RootAccess"], made["InstanceType"], desk.status()) == ("Disabled", "ml.t3.medium", "InService")
-    verbs.create(desk.session, lambda *_: False)  # it is there: nothing is asked
+    commands.create(desk.session, lambda *_: False)  # it is there: nothing is asked
 
 
 def test_it_is_opened_stopped_started_and_deleted(desk: Desk) -> None:
-    verbs.create(desk.session, desk.yes)
-    assert verbs.address(desk.session).startswith(f"https://{NAME}.notebook.us-east-1.sagemaker.aws?authToken=")
-    verbs.stop(desk.session)
-    verbs.stop(desk.session)
+    commands.create(desk.session, desk.yes)
+    assert commands.address(desk.session).startswith(f"https://{NAME}.notebook.us-east-1.sagemaker.aws?authToken=")
+    commands.stop(desk.session)
+    commands.stop(desk.session)
     assert desk.status() == "Stopped"
     with pytest.raises(DeployError, match=r"is Stopped; ./inv notebook start"):
-        verbs.address(desk.session)
-    verbs.start(desk.session)
-    verbs.start(desk.session)
+        commands.address(desk.session)
+    commands.start(desk.session)
+    commands.start(desk.session)
     assert desk.status() == "InService"
-    verbs.delete(desk.session, desk.yes)
+    commands.delete(desk.session, desk.yes)
     assert (desk.notebooks.instances, desk.notebooks.configs) == ({}, {})
 
 
-@pytest.mark.parametrize("act", [verbs.address, verbs.stop, verbs.start])
+@pytest.mark.parametrize("act", [commands.address, commands.stop, commands.start])
 def test_what_is_not_there_says_how_it_is_made(desk: Desk, act: Any) -> None:
     with pytest.raises(DeployError, match=r"is not there; ./inv notebook create"):
         act(desk.session)
@@ -114,7 +114,7 @@ def test_what_is_not_there_says_how_it_is_made(desk: Desk, act: Any) -> None:
 
 @pytest.mark.parametrize("status", ["InService", "Stopped", "Failed"])
 def test_down_takes_it_away_whatever_its_state(desk: Desk, status: str) -> None:
-    verbs.create(desk.session, desk.yes)
+    commands.create(desk.session, desk.yes)
     desk.later.run()
     desk.notebooks.instances[NAME]["NotebookInstanceStatus"] = status
     _, instance = notebook(desk.session.settings)
@@ -144,7 +144,7 @@ def test_the_start_script_holds_the_check_and_fits(settings: Settings) -> None:
 
 
 def test_what_status_and_down_ask_is_as_sagemaker_takes_it(desk: Desk, golden: Golden) -> None:
-    verbs.create(desk.session, desk.yes)
+    commands.create(desk.session, desk.yes)
     desk.sent.clear()
     for kind in KINDS:
         assert list(kind.names(desk.session.settings, desk)) == [NAME]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.aws.client import Door, is_missing
+from deploy.aws.client import Client, is_missing
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.planning.apply import apply, resolve, wait
@@ -145,8 +145,8 @@ def client_error(code: str, message: str) -> Exception:
     return ClientError({"Error": {"Code": code, "Message": message}}, "GetCallerIdentity")
 
 
-def door(settings: Settings, session: Session, time: FakeTime) -> Door:
-    return Door(stage=settings.stage, session=session, clock=time.clock())
+def client(settings: Settings, session: Session, time: FakeTime) -> Client:
+    return Client(stage=settings.stage, session=session, clock=time.clock())
 
 
 WHO = Request(service="sts", operation="GetCallerIdentity")
@@ -156,7 +156,7 @@ NEW = Request(service="lambda", operation="CreateFunction")
 def test_a_refusal_that_passes_by_itself_is_tried_again(settings: Settings) -> None:
     time = FakeTime()
     session = Session(*[client_error("ValidationException", "Could not assume role arn:x")] * 3)
-    assert door(settings, session, time)(NEW)["Account"] == "210987654321"
+    assert client(settings, session, time)(NEW)["Account"] == "210987654321"
     assert time.slept == [1, 2, 4]
 
 
@@ -164,14 +164,14 @@ def test_patience_with_a_refusal_is_bounded(settings: Settings) -> None:
     time = FakeTime()
     session = Session(*[client_error("ValidationException", "Could not assume role arn:x")] * 1000)
     with pytest.raises(DeployError, match="Could not assume role"):
-        door(settings, session, time)(NEW)
+        client(settings, session, time)(NEW)
     assert 100 < time.time <= 120
 
 
 def test_an_endpoint_that_the_autoscaler_is_moving_is_waited_for(settings: Settings) -> None:
     time = FakeTime()
     session = Session(*[client_error("ValidationException", 'Cannot update in-progress endpoint "arn:x".')] * 50)
-    door(settings, session, time)(NEW)
+    client(settings, session, time)(NEW)
     assert 120 < time.time < 600
 
 
@@ -179,20 +179,20 @@ def test_a_question_about_what_is_not_there_is_answered_at_once(settings: Settin
     time = FakeTime()
     session = Session(*[client_error("ValidationException", 'Could not find endpoint configuration "c".')] * 3)
     with pytest.raises(DeployError, match="Could not find"):
-        door(settings, session, time)(Request(service="sagemaker", operation="DescribeEndpointConfig"))
+        client(settings, session, time)(Request(service="sagemaker", operation="DescribeEndpointConfig"))
     assert time.slept == []
 
 
 def test_any_other_refusal_is_told_at_once_with_what_to_do(settings: Settings) -> None:
     session = Session(client_error("ExpiredToken", "The security token is expired"))
     with pytest.raises(DeployError, match=r"(?s)sts.GetCallerIdentity: ExpiredToken: .*log in again"):
-        door(settings, session, FakeTime())(WHO)
+        client(settings, session, FakeTime())(WHO)
     assert session.calls == 1
 
 
 def test_another_account_than_the_stages_is_refused(settings: Settings) -> None:
     with pytest.raises(DeployError, match=r"account 210987654321: .*stage's account 123456789012"):
-        door(settings, Session(), FakeTime()).check_account()
+        client(settings, Session(), FakeTime()).check_account()
 
 
 def test_nothing_at_the_address_says_how_to_start_it(settings: Settings) -> None:
@@ -200,12 +200,12 @@ def test_nothing_at_the_address_says_how_to_start_it(settings: Settings) -> None
 
     session = Session(EndpointConnectionError(endpoint_url="http://127.0.0.1:4566"))
     with pytest.raises(DeployError, match=r"nothing answers at http://127.0.0.1:4566: run ./inv up"):
-        door(settings, session, FakeTime())(WHO)
+        client(settings, session, FakeTime())(WHO)
 
 
 def test_every_request_can_be_seen_before_it_goes(settings: Settings) -> None:
     seen: list[Request] = []
-    Door(stage=settings.stage, session=Session(), log=seen.append)(WHO)
+    Client(stage=settings.stage, session=Session(), log=seen.append)(WHO)
     assert [str(each) for each in seen] == ["sts.GetCallerIdentity {}"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.commands.plan import show
 from deploy.console import Screen
-from deploy.values import HIDDEN, Change, Plan, Request, Step, told
+from deploy.values import HIDDEN, Change, Plan, Request, Step, redacted
 
 SECRET = "hunter2"
 REQUEST = Request(
@@ -21,13 +21,13 @@ REQUEST = Request(
 
 @pytest.mark.parametrize("name", ["DB_PASSWORD", "hf_token", "AWS_SECRET_ACCESS_KEY", "apiKey", "Credentials"])
 def test_a_value_whose_name_says_that_it_is_secret_is_hidden(name: str) -> None:
-    assert told({"Environment": {name: SECRET}}) == {"Environment": {name: HIDDEN}}
+    assert redacted({"Environment": {name: SECRET}}) == {"Environment": {name: HIDDEN}}
 
 
 @pytest.mark.parametrize("name", ["KENNEL_THREADS", "AttributeKey", "NextTokens"])
 def test_other_values_and_structures_are_told(name: str) -> None:
     kept = ["x"] if name == "NextTokens" else "2"
-    assert told({name: kept}) == {name: kept}
+    assert redacted({name: kept}) == {name: kept}
 
 
 def test_a_secret_is_in_no_trace_no_plan_and_no_json() -> None:

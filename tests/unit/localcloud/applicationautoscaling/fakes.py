@@ -56,7 +56,7 @@ class FakeScalable:
 
 
 @dataclass
-class World:
+class Fakes:
     """The operations and the autoscaler, with a clock of minutes."""
 
     now: datetime = START

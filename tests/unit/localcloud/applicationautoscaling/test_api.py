@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from localcloud.gateway.service import PassOn
-from tests.unit.localcloud.applicationautoscaling.fakes import TARGET, World
+from tests.unit.localcloud.applicationautoscaling.fakes import TARGET, Fakes
 
 CONCURRENCY = {"PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"}
 FUNCTION = {
@@ -28,38 +28,38 @@ FUNCTION = {
 def test_a_target_that_aws_would_not_take_is_refused(change: dict[str, Any], message: str) -> None:
     request = TARGET | {"MinCapacity": 1, "MaxCapacity": 4} | change
     request = {key: value for key, value in request.items() if value is not None}
-    error = World().refused("RegisterScalableTarget", **request)
+    error = Fakes().refused("RegisterScalableTarget", **request)
     assert error.code == "ValidationException"
     assert message in error.message
 
 
 def test_a_target_is_changed_in_part_and_keeps_the_rest() -> None:
-    world = World()
-    world.register(1, 4, Tags={"a": "b"})
-    world.do("RegisterScalableTarget", **TARGET, MaxCapacity=6)
-    (target,) = world.do("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
+    fakes = Fakes()
+    fakes.register(1, 4, Tags={"a": "b"})
+    fakes.do("RegisterScalableTarget", **TARGET, MaxCapacity=6)
+    (target,) = fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 6)
     arn = target["ScalableTargetARN"]
-    world.do("TagResource", ResourceARN=arn, Tags={"c": "d"})
-    world.do("UntagResource", ResourceARN=arn, TagKeys=["a"])
-    assert world.do("ListTagsForResource", ResourceARN=arn) == {"Tags": {"c": "d"}}
-    assert world.do("DescribeScalableTargets", ServiceNamespace="sagemaker", ResourceIds=["x"])["ScalableTargets"] == []
+    fakes.do("TagResource", ResourceARN=arn, Tags={"c": "d"})
+    fakes.do("UntagResource", ResourceARN=arn, TagKeys=["a"])
+    assert fakes.do("ListTagsForResource", ResourceARN=arn) == {"Tags": {"c": "d"}}
+    assert fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker", ResourceIds=["x"])["ScalableTargets"] == []
 
 
 def test_deregistering_takes_policies_alarms_and_schedules_along() -> None:
-    world = World()
-    world.register()
-    alarms = world.track()["Alarms"]
-    assert [alarm["AlarmName"] for alarm in alarms] == list(world.alarms.kept)
-    world.do(
+    fakes = Fakes()
+    fakes.register()
+    alarms = fakes.track()["Alarms"]
+    assert [alarm["AlarmName"] for alarm in alarms] == list(fakes.alarms.kept)
+    fakes.do(
         "PutScheduledAction", **TARGET, ScheduledActionName="s", Schedule="rate(1 day)",
         ScalableTargetAction={"MinCapacity": 2},
     )  # fmt: skip
-    world.do("DeregisterScalableTarget", **TARGET)
-    assert world.alarms.kept == {}
-    assert world.do("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"] == []
-    assert world.do("DescribeScheduledActions", ServiceNamespace="sagemaker")["ScheduledActions"] == []
-    error = world.refused("DeregisterScalableTarget", **TARGET)
+    fakes.do("DeregisterScalableTarget", **TARGET)
+    assert fakes.alarms.kept == {}
+    assert fakes.do("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"] == []
+    assert fakes.do("DescribeScheduledActions", ServiceNamespace="sagemaker")["ScheduledActions"] == []
+    error = fakes.refused("DeregisterScalableTarget", **TARGET)
     assert error.code == "ObjectNotFoundException"
     assert error.message.startswith(
         "No scalable target found for service namespace: sagemaker, resource ID: endpoint/E"
@@ -68,13 +68,13 @@ def test_deregistering_takes_policies_alarms_and_schedules_along() -> None:
 
 def test_policies_and_schedules_need_a_target() -> None:
     config = {"TargetValue": 1.0, "PredefinedMetricSpecification": CONCURRENCY}
-    error = World().refused(
+    error = Fakes().refused(
         "PutScalingPolicy", **TARGET, PolicyName="p", PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration=config,
     )  # fmt: skip
     assert "No scalable target registered" in error.message
     for operation, name in (("DeleteScalingPolicy", "PolicyName"), ("DeleteScheduledAction", "ScheduledActionName")):
-        assert World().refused(operation, **TARGET, **{name: "x"}).code == "ObjectNotFoundException"
+        assert Fakes().refused(operation, **TARGET, **{name: "x"}).code == "ObjectNotFoundException"
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_policies_and_schedules_need_a_target() -> None:
     ],
 )
 def test_a_policy_that_cannot_work_is_refused(config: dict[str, Any], message: str) -> None:
-    world = World()
-    world.register()
+    fakes = Fakes()
+    fakes.register()
     body = {"TargetValue": 1.0, "PredefinedMetricSpecification": CONCURRENCY} | config
-    error = world.refused(
+    error = fakes.refused(
         "PutScalingPolicy", **TARGET, PolicyName="p", PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration={key: value for key, value in body.items() if value is not None},
     )  # fmt: skip
@@ -104,8 +104,8 @@ def test_a_policy_that_cannot_work_is_refused(config: dict[str, Any], message: s
 
 
 def test_a_functions_utilization_is_a_share() -> None:
-    world = World()
-    world.do("RegisterScalableTarget", **FUNCTION, MinCapacity=1, MaxCapacity=5)
+    fakes = Fakes()
+    fakes.do("RegisterScalableTarget", **FUNCTION, MinCapacity=1, MaxCapacity=5)
     kind = {"PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"}
     for value, taken in ((0.7, True), (0.95, False)):
         request = FUNCTION | {
@@ -113,9 +113,9 @@ def test_a_functions_utilization_is_a_share() -> None:
             "TargetTrackingScalingPolicyConfiguration": {"TargetValue": value, "PredefinedMetricSpecification": kind},
         }  # fmt: skip
         if taken:
-            assert len(world.do("PutScalingPolicy", **request)["Alarms"]) == 2
+            assert len(fakes.do("PutScalingPolicy", **request)["Alarms"]) == 2
         else:
-            assert "between 0.1 and 0.9" in world.refused("PutScalingPolicy", **request).message
+            assert "between 0.1 and 0.9" in fakes.refused("PutScalingPolicy", **request).message
 
 
 @pytest.mark.parametrize(
@@ -128,25 +128,25 @@ def test_a_functions_utilization_is_a_share() -> None:
     ],
 )
 def test_a_schedule_that_cannot_run_is_refused(change: dict[str, Any], message: str) -> None:
-    world = World()
-    world.register()
+    fakes = Fakes()
+    fakes.register()
     action = {"Schedule": "rate(1 day)", "ScalableTargetAction": {"MinCapacity": 2}} | change
-    assert message in world.refused("PutScheduledAction", **TARGET, ScheduledActionName="s", **action).message
+    assert message in fakes.refused("PutScheduledAction", **TARGET, ScheduledActionName="s", **action).message
 
 
 def test_what_is_not_ours_goes_on_to_moto() -> None:
-    world = World()
+    fakes = Fakes()
     with pytest.raises(PassOn):
-        world.do("DescribeScalableTargets", ServiceNamespace="ecs")
+        fakes.do("DescribeScalableTargets", ServiceNamespace="ecs")
     with pytest.raises(PassOn):
-        world.do("ListTagsForResource", ResourceARN="arn:aws:application-autoscaling:r:a:scalable-target/other")
+        fakes.do("ListTagsForResource", ResourceARN="arn:aws:application-autoscaling:r:a:scalable-target/other")
 
 
 def test_a_listing_is_cut_into_pages() -> None:
-    world = World()
-    world.register()
-    world.track()
-    first = world.do("DescribeScalingPolicies", ServiceNamespace="sagemaker", MaxResults=1)
+    fakes = Fakes()
+    fakes.register()
+    fakes.track()
+    first = fakes.do("DescribeScalingPolicies", ServiceNamespace="sagemaker", MaxResults=1)
     assert "NextToken" not in first
-    error = world.refused("DescribeScalingPolicies", ServiceNamespace="sagemaker", NextToken="elsewhere")
+    error = fakes.refused("DescribeScalingPolicies", ServiceNamespace="sagemaker", NextToken="elsewhere")
     assert error.code == "InvalidNextTokenException"

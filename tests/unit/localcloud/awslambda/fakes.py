@@ -41,7 +41,7 @@ def emulator(container: Served, method: str, path: str, body: bytes, headers: Ma
 
 
 @dataclass
-class World:
+class Fakes:
     """Lambda with an in-memory engine and work that waits for `later.run()`."""
 
     engine: ServingEngine = field(default_factory=lambda: ServingEngine(emulator, images=IMAGES))

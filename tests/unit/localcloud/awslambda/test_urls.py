@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 
 from localcloud.awslambda.urls import FunctionUrls, answer, event
 from localcloud.gateway.service import Request
-from tests.unit.localcloud.awslambda.fakes import World
+from tests.unit.localcloud.awslambda.fakes import Fakes
 
 
 def request(**changes: Any) -> Request:
@@ -60,14 +60,14 @@ def test_a_result_with_a_status_code_says_it_all_and_anything_else_is_json(
 
 
 def test_a_public_url_needs_both_permissions() -> None:
-    world = World()
-    world.active()
-    urls = FunctionUrls(invoker=world.invoker)
+    fakes = Fakes()
+    fakes.active()
+    urls = FunctionUrls(invoker=fakes.invoker)
     assert urls.serve(request()).status == 403
-    world.do("CreateFunctionUrlConfig", AuthType="NONE")
-    world.do("AddPermission", StatementId="1", Action="lambda:InvokeFunctionUrl", Principal="*")
+    fakes.do("CreateFunctionUrlConfig", AuthType="NONE")
+    fakes.do("AddPermission", StatementId="1", Action="lambda:InvokeFunctionUrl", Principal="*")
     assert urls.serve(request()).status == 403
-    world.do(
+    fakes.do(
         "AddPermission", StatementId="2", Action="lambda:InvokeFunction", Principal="*", InvokedViaFunctionUrl=True
     )
     served = urls.serve(request())
@@ -75,7 +75,7 @@ def test_a_public_url_needs_both_permissions() -> None:
     assert isinstance(served.body, bytes)
     assert json.loads(served.body)["event"]["rawPath"] == "/classify"
     assert urls.serve(request(path="g/")).status == 404
-    world.do("PutFunctionConcurrency", ReservedConcurrentExecutions=0)
+    fakes.do("PutFunctionConcurrency", ReservedConcurrentExecutions=0)
     assert urls.serve(request()).status == 429
 
 
@@ -90,23 +90,23 @@ def signed(service: str = "lambda", *, at: datetime | None = None) -> Request:
     return request(headers={**headers, "host": "127.0.0.1:4566"})
 
 
-def iam_world() -> tuple[World, FunctionUrls]:
+def iam_fakes() -> tuple[Fakes, FunctionUrls]:
     """A function with a URL of AuthType AWS_IAM, and both permissions for the account, at the time of day."""
-    world = World()
-    world.cloud = replace(world.cloud, now=lambda: datetime.now(UTC))
-    world.functions.cloud = world.cloud
-    world.active()
-    world.do("CreateFunctionUrlConfig", AuthType="AWS_IAM")
+    fakes = Fakes()
+    fakes.cloud = replace(fakes.cloud, now=lambda: datetime.now(UTC))
+    fakes.functions.cloud = fakes.cloud
+    fakes.active()
+    fakes.do("CreateFunctionUrlConfig", AuthType="AWS_IAM")
     account = {"Principal": "123456789012"}
-    world.do(
+    fakes.do(
         "AddPermission", StatementId="1", Action="lambda:InvokeFunctionUrl", FunctionUrlAuthType="AWS_IAM", **account
     )
-    world.do("AddPermission", StatementId="2", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True, **account)
-    return world, FunctionUrls(invoker=world.invoker)
+    fakes.do("AddPermission", StatementId="2", Action="lambda:InvokeFunction", InvokedViaFunctionUrl=True, **account)
+    return fakes, FunctionUrls(invoker=fakes.invoker)
 
 
 def test_an_iam_url_takes_requests_that_are_signed_for_lambda_and_fresh() -> None:
-    _, urls = iam_world()
+    _, urls = iam_fakes()
     assert urls.serve(signed()).status == 200
     assert urls.serve(request()).status == 403
     assert urls.serve(request(headers={"authorization": "AWS4-HMAC-SHA256 Credential=x"})).status == 403
@@ -115,7 +115,7 @@ def test_an_iam_url_takes_requests_that_are_signed_for_lambda_and_fresh() -> Non
 
 
 def test_a_presigned_iam_url_works_until_it_expires() -> None:
-    _, urls = iam_world()
+    _, urls = iam_fakes()
     sent = AWSRequest(method="GET", url="http://127.0.0.1:4566/_localcloud/function-url/f/")
     SigV4QueryAuth(Credentials("a", "b"), "lambda", "us-east-1", expires=60).add_auth(sent)
     query = str(sent.url).partition("?")[2]
@@ -126,20 +126,20 @@ def test_a_presigned_iam_url_works_until_it_expires() -> None:
 
 @pytest.mark.parametrize("statement", ["1", "2"])
 def test_an_iam_url_needs_both_permissions(statement: str) -> None:
-    world, urls = iam_world()
-    world.do("RemovePermission", StatementId=statement)
+    fakes, urls = iam_fakes()
+    fakes.do("RemovePermission", StatementId=statement)
     assert urls.serve(signed()).status == 403
 
 
 def test_permissions_for_the_one_kind_of_url_do_not_open_the_other() -> None:
-    world, urls = iam_world()
-    world.do("UpdateFunctionUrlConfig", AuthType="NONE")
+    fakes, urls = iam_fakes()
+    fakes.do("UpdateFunctionUrlConfig", AuthType="NONE")
     assert urls.serve(signed()).status == 403
 
 
 def test_a_function_that_fails_is_a_502() -> None:
-    world, urls = iam_world()
+    fakes, urls = iam_fakes()
     urls.serve(signed())
-    for container in world.engine.served.values():
+    for container in fakes.engine.served.values():
         container.running = False
     assert urls.serve(signed()).status == 502

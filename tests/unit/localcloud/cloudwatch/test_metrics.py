@@ -45,7 +45,7 @@ def test_what_is_older_than_a_day_is_forgotten() -> None:
     assert store.series(M, "Sum", 60, 1, end=60.0) == [None]
 
 
-class World:
+class Fakes:
     """A monitor over one alarm: Invocations above 5 in one period of 60 s, which last 6 here."""
 
     def __init__(self) -> None:
@@ -74,29 +74,29 @@ class World:
 
 
 def test_an_alarm_follows_its_metric_period_by_period() -> None:
-    world = World()
-    assert world.at(606.0, 9.0) == "OK"  # the period with the 9 has only begun
-    assert world.at(612.0) == "ALARM"
-    assert "a: Threshold Crossed" in world.alarms.reasons[-1]
-    assert "[9]" in world.alarms.reasons[-1]
-    assert world.at(618.0) == "OK"
-    assert world.acted == [606.0, 612.0, 618.0]
+    fakes = Fakes()
+    assert fakes.at(606.0, 9.0) == "OK"  # the period with the 9 has only begun
+    assert fakes.at(612.0) == "ALARM"
+    assert "a: Threshold Crossed" in fakes.alarms.reasons[-1]
+    assert "[9]" in fakes.alarms.reasons[-1]
+    assert fakes.at(618.0) == "OK"
+    assert fakes.acted == [606.0, 612.0, 618.0]
 
 
 def test_a_state_set_by_hand_holds_until_the_next_period() -> None:
-    world = World()
-    world.at(606.0)
-    world.alarms.kept["a"] = Alarm(**(vars(world.alarms.kept["a"]) | {"state": "ALARM", "changed": 607.0}))
-    assert world.at(608.0) == "ALARM"
-    assert world.at(613.5) == "OK"
+    fakes = Fakes()
+    fakes.at(606.0)
+    fakes.alarms.kept["a"] = Alarm(**(vars(fakes.alarms.kept["a"]) | {"state": "ALARM", "changed": 607.0}))
+    assert fakes.at(608.0) == "ALARM"
+    assert fakes.at(613.5) == "OK"
 
 
 def test_a_source_that_fails_does_not_stop_the_alarms() -> None:
-    world = World()
+    fakes = Fakes()
 
     def broken() -> list[Datum]:
         raise RuntimeError("no numbers")
 
-    world.store.ask(broken)
-    world.store.put([summary(M, [9.0])])
-    assert world.at(606.0) == "ALARM"
+    fakes.store.ask(broken)
+    fakes.store.put([summary(M, [9.0])])
+    assert fakes.at(606.0) == "ALARM"

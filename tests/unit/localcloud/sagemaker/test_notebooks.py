@@ -12,7 +12,7 @@ ROLE = "arn:aws:iam::123456789012:role/kennel"
 CONFIG = {"NotebookInstanceLifecycleConfigName": "start"}
 
 
-class World:
+class Fakes:
     """Notebooks whose settling waits for `later.run()`."""
 
     def __init__(self) -> None:
@@ -37,20 +37,20 @@ class World:
 
 
 def test_an_instance_goes_from_pending_to_in_service_to_stopped_to_gone() -> None:
-    world = World()
-    world.create()
-    seen = [world.status()]
+    fakes = Fakes()
+    fakes.create()
+    seen = [fakes.status()]
     for operation in ("StopNotebookInstance", "StartNotebookInstance", "StopNotebookInstance"):
-        world.later.run()
-        seen.append(world.status())
-        world.do(operation)
-        seen.append(world.status())
+        fakes.later.run()
+        seen.append(fakes.status())
+        fakes.do(operation)
+        seen.append(fakes.status())
     assert seen == ["Pending", "InService", "Stopping", "Stopped", "Pending", "InService", "Stopping"]
-    world.later.run()
-    world.do("DeleteNotebookInstance")
-    assert world.status() == "Deleting"
-    world.later.run()
-    assert world.refused("DescribeNotebookInstance") == "RecordNotFound"
+    fakes.later.run()
+    fakes.do("DeleteNotebookInstance")
+    assert fakes.status() == "Deleting"
+    fakes.later.run()
+    assert fakes.refused("DescribeNotebookInstance") == "RecordNotFound"
 
 
 @pytest.mark.parametrize(
@@ -66,35 +66,35 @@ def test_an_instance_goes_from_pending_to_in_service_to_stopped_to_gone() -> Non
     ],
 )
 def test_what_cannot_be_done_in_a_state_is_refused(operation: str, told: str) -> None:
-    world = World()
-    world.create()
-    world.later.run()
-    assert world.refused(operation, RoleArn=ROLE).startswith(told)
+    fakes = Fakes()
+    fakes.create()
+    fakes.later.run()
+    assert fakes.refused(operation, RoleArn=ROLE).startswith(told)
 
 
 def test_a_stopped_one_is_updated_and_opens_only_in_service() -> None:
-    world = World()
-    world.create(VolumeSizeInGB=10)
-    assert "is not InService" in world.refused("CreatePresignedNotebookInstanceUrl")
-    world.later.run()
-    world.do("StopNotebookInstance")
-    world.later.run()
-    world.do("UpdateNotebookInstance", InstanceType="ml.t3.large")
-    world.later.run()
-    assert world.do("DescribeNotebookInstance")["InstanceType"] == "ml.t3.large"
-    assert "only be made larger" in world.refused("UpdateNotebookInstance", VolumeSizeInGB=5)
+    fakes = Fakes()
+    fakes.create(VolumeSizeInGB=10)
+    assert "is not InService" in fakes.refused("CreatePresignedNotebookInstanceUrl")
+    fakes.later.run()
+    fakes.do("StopNotebookInstance")
+    fakes.later.run()
+    fakes.do("UpdateNotebookInstance", InstanceType="ml.t3.large")
+    fakes.later.run()
+    assert fakes.do("DescribeNotebookInstance")["InstanceType"] == "ml.t3.large"
+    assert "only be made larger" in fakes.refused("UpdateNotebookInstance", VolumeSizeInGB=5)
 
 
 def test_a_configuration_must_be_there_to_be_named() -> None:
-    world = World()
+    fakes = Fakes()
     with pytest.raises(ApiError, match="does not exist"):
-        world.create(LifecycleConfigName="start")
-    world.do("CreateNotebookInstanceLifecycleConfig", **CONFIG, OnStart=[{"Content": "YQ=="}])
-    assert "already exists" in world.refused("CreateNotebookInstanceLifecycleConfig", **CONFIG)
-    world.create(LifecycleConfigName="start")
-    world.do("UpdateNotebookInstanceLifecycleConfig", **CONFIG, OnStart=[{"Content": "Yg=="}])
-    assert world.do("DescribeNotebookInstanceLifecycleConfig", **CONFIG)["OnStart"] == [{"Content": "Yg=="}]
-    listed = world.do("ListNotebookInstanceLifecycleConfigs", NameContains="sta")
+        fakes.create(LifecycleConfigName="start")
+    fakes.do("CreateNotebookInstanceLifecycleConfig", **CONFIG, OnStart=[{"Content": "YQ=="}])
+    assert "already exists" in fakes.refused("CreateNotebookInstanceLifecycleConfig", **CONFIG)
+    fakes.create(LifecycleConfigName="start")
+    fakes.do("UpdateNotebookInstanceLifecycleConfig", **CONFIG, OnStart=[{"Content": "Yg=="}])
+    assert fakes.do("DescribeNotebookInstanceLifecycleConfig", **CONFIG)["OnStart"] == [{"Content": "Yg=="}]
+    listed = fakes.do("ListNotebookInstanceLifecycleConfigs", NameContains="sta")
     assert len(listed["NotebookInstanceLifecycleConfigs"]) == 1
-    world.do("DeleteNotebookInstanceLifecycleConfig", **CONFIG)
-    assert "does not exist" in world.refused("DescribeNotebookInstanceLifecycleConfig", **CONFIG)
+    fakes.do("DeleteNotebookInstanceLifecycleConfig", **CONFIG)
+    assert "does not exist" in fakes.refused("DescribeNotebookInstanceLifecycleConfig", **CONFIG)

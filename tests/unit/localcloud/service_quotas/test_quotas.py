@@ -10,7 +10,7 @@ from localcloud.sagemaker.training.api import TrainingJobs
 from localcloud.service_quotas.api import ServiceQuotas
 from localcloud.service_quotas.limits import VARIABLE, Quotas, quotas_of
 from tests.unit.localcloud.fakes import FakeObjects, cloud, training_request
-from tests.unit.localcloud.sagemaker.hosting.fixtures import World, one
+from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes, one
 
 
 def made(quotas: Quotas) -> ServiceQuotas:
@@ -41,27 +41,27 @@ def test_a_table_that_is_not_there_is_named(text: str) -> None:
 
 
 def test_a_request_is_granted_by_somebody_and_then_holds() -> None:
-    room = made(Quotas(limited=True))
+    service = made(Quotas(limited=True))
     name = "ml.g4dn.xlarge for training job usage"
-    listed = room.list({"ServiceCode": "sagemaker", "MaxResults": 10_000})["Quotas"]
+    listed = service.list({"ServiceCode": "sagemaker", "MaxResults": 10_000})["Quotas"]
     quota = next(each for each in listed if each["QuotaName"] == name)
     place = {"ServiceCode": "sagemaker", "QuotaCode": quota["QuotaCode"]}
     with pytest.raises(ApiError, match="greater than the current value of 0"):
-        room.request({**place, "DesiredValue": 0.0})
-    asked = room.request({**place, "DesiredValue": 2.0})["RequestedQuota"]
+        service.request({**place, "DesiredValue": 0.0})
+    asked = service.request({**place, "DesiredValue": 2.0})["RequestedQuota"]
     with pytest.raises(ApiError, match="Only one open"):
-        room.request({**place, "DesiredValue": 3.0})
-    assert room.get(place)["Quota"]["Value"] == 0.0
-    room.approve({"id": asked["Id"]})
-    assert room.get(place)["Quota"]["Value"] == 2.0
-    assert room.history({"Status": "APPROVED"})["RequestedQuotas"][0]["QuotaName"] == name
+        service.request({**place, "DesiredValue": 3.0})
+    assert service.get(place)["Quota"]["Value"] == 0.0
+    service.approve({"id": asked["Id"]})
+    assert service.get(place)["Quota"]["Value"] == 2.0
+    assert service.history({"Status": "APPROVED"})["RequestedQuotas"][0]["QuotaName"] == name
 
 
 def test_quotas_come_a_page_at_a_time() -> None:
-    room = made(Quotas())
+    service = made(Quotas())
     seen, token = [], None
     while True:
-        page = room.list({"ServiceCode": "sagemaker", **({"NextToken": token} if token else {})})
+        page = service.list({"ServiceCode": "sagemaker", **({"NextToken": token} if token else {})})
         seen += [quota["QuotaCode"] for quota in page["Quotas"]]
         token = page.get("NextToken")
         if token is None:
@@ -78,10 +78,10 @@ def test_a_job_beyond_the_quota_is_refused_before_it_exists(tmp_path: Path) -> N
 
 
 def test_an_endpoint_beyond_the_quota_is_refused_before_it_exists() -> None:
-    world = World()
-    world.model()
-    world.config("c", one(InstanceType="ml.g5.xlarge"))
-    world.cloud.quotas.limited = True
+    fakes = Fakes()
+    fakes.model()
+    fakes.config("c", one(InstanceType="ml.g5.xlarge"))
+    fakes.cloud.quotas.limited = True
     with pytest.raises(ApiError, match=r"'ml.g5.xlarge for endpoint usage' is 0 Instances"):
-        world.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")
-    assert world.endpoints.endpoints == {}
+        fakes.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")
+    assert fakes.endpoints.endpoints == {}

@@ -19,7 +19,7 @@ from contract.golden import Golden
 from contract.machine import Machine
 from contract.preprocess import FloatArray, Preprocessing
 from train.packaging import engine_choice
-from train.packaging.engine_choice import Bench, Doors
+from train.packaging.engine_choice import Bench, Hooks
 
 SIDE, COUNT, LABELS = 8, 1000, 3
 INT8, BF16, OTHER = named("onnxruntime-int8"), named("openvino-bf16"), named("openvino-fp32")
@@ -84,7 +84,7 @@ def network(engine: Engine, answer: Answer) -> Network:
 
 
 @dataclass
-class World:
+class Fakes:
     """Engines that take as many milliseconds a picture as is said, of a clock that nothing else moves."""
 
     costs: dict[Engine, float]
@@ -109,7 +109,7 @@ class World:
 
     def package(self, **changes: Any) -> engine_choice.Packaged:
         return engine_choice.package(
-            bench(**changes), Doors(opened=self.opened, clock=lambda: self.now, say=self.lines.append)
+            bench(**changes), Hooks(opened=self.opened, clock=lambda: self.now, say=self.lines.append)
         )
 
     def choice(self, **changes: Any) -> Choice:
@@ -123,8 +123,8 @@ def reason(choice: Choice, engine: Engine) -> str:
 
 
 def test_the_fastest_that_answers_as_well_serves_and_what_was_measured_is_recorded() -> None:
-    world = World({FALLBACK: 40, INT8: 10, BF16: 20, OTHER: 30})
-    found = world.package()
+    fakes = Fakes({FALLBACK: 40, INT8: 10, BF16: 20, OTHER: 30})
+    found = fakes.package()
     assert found.choice.engine == found.network.engine == INT8
     assert found.choice.reason == "10.0 ms a picture, 4.0 times as fast as onnxruntime-fp32"
     assert [each.engine for each in found.choice.accepted()] == [INT8, OTHER, FALLBACK]
@@ -133,22 +133,22 @@ def test_the_fastest_that_answers_as_well_serves_and_what_was_measured_is_record
     )
     assert (found.choice.machine, found.choice.pictures, found.choice.reference_top1) == (ABLE, COUNT, 1.0)
     assert "slower than one that is accepted" in reason(found.choice, BF16)
-    assert world.lines[-1].startswith("serving with onnxruntime-int8: 10.0 ms")
+    assert fakes.lines[-1].startswith("serving with onnxruntime-int8: 10.0 ms")
     assert Choice.from_dict(found.choice.to_dict()) == found.choice
 
 
 def test_full_batches_are_timed_of_those_near_the_fastest_only_and_may_turn_the_order() -> None:
     full = {INT8: 2.0}  # times slower a picture in a full batch
-    world = World({FALLBACK: 40, INT8: 10, BF16: 14, OTHER: 16}, full=full)
-    found = {each.engine: each for each in world.choice().candidates}
+    fakes = Fakes({FALLBACK: 40, INT8: 10, BF16: 14, OTHER: 16}, full=full)
+    found = {each.engine: each for each in fakes.choice().candidates}
     assert {engine: set(each.milliseconds) for engine, each in found.items() if each.milliseconds} == {
         INT8: {"1", "8"}, BF16: {"1", "8"}, OTHER: {"1"}, FALLBACK: {"1"},
     }  # fmt: skip
-    assert (found[INT8].cost, found[BF16].cost, world.choice().engine) == (15.0, 14.0, BF16)
+    assert (found[INT8].cost, found[BF16].cost, fakes.choice().engine) == (15.0, 14.0, BF16)
 
 
 def test_where_the_fastest_is_refused_the_next_one_is_looked_at() -> None:
-    choice = World({FALLBACK: 40, INT8: 10, BF16: 20}, {INT8: wrong_for(100)}).choice()
+    choice = Fakes({FALLBACK: 40, INT8: 10, BF16: 20}, {INT8: wrong_for(100)}).choice()
     assert (choice.engine, reason(choice, INT8)[:18]) == (BF16, "top-1 drops 10.0 p")
 
 
@@ -165,14 +165,14 @@ def test_an_engine_may_lose_three_pictures_in_a_thousand_and_no_more(lost: int, 
 
 
 def test_what_was_wrong_in_fp32_already_is_no_loss() -> None:
-    choice = World({FALLBACK: 40, INT8: 10}, {FALLBACK: wrong_for(100), INT8: wrong_for(100)}).choice()
+    choice = Fakes({FALLBACK: 40, INT8: 10}, {FALLBACK: wrong_for(100), INT8: wrong_for(100)}).choice()
     assert (choice.engine, choice.reference_top1) == (INT8, 0.9)
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf])
 @pytest.mark.parametrize("engine", [INT8, BF16, OTHER], ids=str)
 def test_numbers_that_are_not_finite_are_refused(engine: Engine, number: float) -> None:
-    choice = World({FALLBACK: 40, engine: 10}, {engine: always(1.0, number, 0.0)}).choice()
+    choice = Fakes({FALLBACK: 40, engine: 10}, {engine: always(1.0, number, 0.0)}).choice()
     assert (choice.engine, reason(choice, engine)) == (FALLBACK, "gives numbers that are not finite")
 
 
@@ -180,7 +180,7 @@ def test_numbers_that_are_not_finite_are_refused(engine: Engine, number: float) 
 def test_another_fp32_engine_must_give_the_same_logits_within_a_thousandth_of_the_largest(
     off: float, taken: bool
 ) -> None:
-    choice = World({FALLBACK: 40, OTHER: 10}, {OTHER: lambda pictures: right(pictures) + np.float32(off)}).choice()
+    choice = Fakes({FALLBACK: 40, OTHER: 10}, {OTHER: lambda pictures: right(pictures) + np.float32(off)}).choice()
     assert (choice.engine == OTHER) is taken
     assert taken or "logits differ from onnxruntime-fp32's by 0.02" in reason(choice, OTHER)
 
@@ -188,43 +188,43 @@ def test_another_fp32_engine_must_give_the_same_logits_within_a_thousandth_of_th
 @pytest.mark.parametrize("answer", [fails, fails_beyond_noise], ids=["when timed", "when it is asked pictures"])
 @pytest.mark.parametrize("engine", [INT8, OTHER], ids=str)
 def test_an_engine_that_raises_is_recorded_with_its_reason_and_the_others_go_on(engine: Engine, answer: Answer) -> None:
-    choice = World({FALLBACK: 40, BF16: 30, engine: 10}, {engine: answer}).choice()
+    choice = Fakes({FALLBACK: 40, BF16: 30, engine: 10}, {engine: answer}).choice()
     assert (choice.engine, reason(choice, engine)) == (BF16, "fails: RuntimeError: an engine's own reason")
 
 
 def test_an_engine_that_cannot_be_opened_is_recorded_and_the_others_go_on() -> None:
-    choice = World({FALLBACK: 40, BF16: 30, INT8: 1}, refused=(INT8,)).choice()
+    choice = Fakes({FALLBACK: 40, BF16: 30, INT8: 1}, refused=(INT8,)).choice()
     assert (choice.engine, reason(choice, INT8)) == (BF16, "model.int8.onnx: onnxruntime-int8 refuses it")
 
 
 def test_an_engine_that_this_cpu_is_no_use_for_is_recorded_and_not_opened() -> None:
-    world = World(dict.fromkeys(ENGINES, 10.0))
-    choice = world.choice(machine=Machine(cpu="old", flags=("avx2",)))
+    fakes = Fakes(dict.fromkeys(ENGINES, 10.0))
+    choice = fakes.choice(machine=Machine(cpu="old", flags=("avx2",)))
     assert "not supported by this CPU, which has none of avx512_vnni" in reason(choice, INT8)
     assert "none of avx512_bf16, amx_bf16" in reason(choice, BF16)
-    assert set(world.asked) == {FALLBACK, OTHER}
+    assert set(fakes.asked) == {FALLBACK, OTHER}
 
 
 def test_onnx_runtime_in_fp32_is_accepted_when_it_is_slowest_and_when_all_others_fail() -> None:
-    everything = World(dict(zip(ENGINES, (90, 1, 2, 3, 4), strict=True)))
+    everything = Fakes(dict(zip(ENGINES, (90, 1, 2, 3, 4), strict=True)))
     assert FALLBACK in [each.engine for each in everything.choice().accepted()]
-    alone = World({FALLBACK: 40}).choice()
+    alone = Fakes({FALLBACK: 40}).choice()
     assert (alone.engine, len(alone.candidates)) == (FALLBACK, len(KNOWN))
     assert alone.reason == "40.0 ms a picture, and no faster one is accepted"
 
 
 def test_a_measurement_that_cannot_be_made_at_all_costs_no_training() -> None:
-    world = World({FALLBACK: 40}, {FALLBACK: fails})
-    found = world.package(golden=(golden(1.0, 0.0, 0.0),))
+    fakes = Fakes({FALLBACK: 40}, {FALLBACK: fails})
+    found = fakes.package(golden=(golden(1.0, 0.0, 0.0),))
     assert (found.choice.engine, found.network.engine, found.choice.candidates) == (FALLBACK, FALLBACK, ())
     assert found.choice.reason == "measuring fails: RuntimeError: an engine's own reason"
-    assert (found.golden[0].tolerance, "measuring fails" in world.lines[-1]) == (0.02, True)
+    assert (found.golden[0].tolerance, "measuring fails" in fakes.lines[-1]) == (0.02, True)
 
 
 @pytest.mark.parametrize(("off", "taken"), [(0.12, True), (0.13, False)])
 def test_int8_that_moves_a_golden_picture_too_far_is_refused_though_it_loses_no_top1(off: float, taken: bool) -> None:
     row = always(math.log(0.8), math.log(0.1), math.log(0.1))
-    found = World({FALLBACK: 40, INT8: 10}, {INT8: row, FALLBACK: row}).package(
+    found = Fakes({FALLBACK: 40, INT8: 10}, {INT8: row, FALLBACK: row}).package(
         golden=(golden(0.8, 0.1, 0.1), golden(0.8 - off, 0.1 + off, 0.1)), truth=np.zeros(COUNT, dtype=np.int64)
     )
     assert (found.choice.engine == INT8) is taken
@@ -261,10 +261,10 @@ def test_the_hyperparameters_leave_those_named_and_the_one_that_always_can(
 
 
 def test_where_only_one_engine_is_asked_for_nothing_is_measured() -> None:
-    world = World({FALLBACK: 40})
-    choice = world.choice(engine="onnxruntime", precision="fp32")
+    fakes = Fakes({FALLBACK: 40})
+    choice = fakes.choice(engine="onnxruntime", precision="fp32")
     assert (choice.engine, choice.reason, choice.candidates) == (FALLBACK, "the only one asked for", ())
-    assert world.now == 0.0
+    assert fakes.now == 0.0
 
 
 def test_the_log_tells_times_accuracy_and_verdict() -> None:

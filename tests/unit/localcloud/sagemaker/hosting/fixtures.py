@@ -18,7 +18,7 @@ ARN = "arn:aws:sagemaker:us-east-1:123456789012:"
 
 
 @dataclass
-class World:
+class Fakes:
     """Hosting with an in-memory engine, work that waits for `later.run()`, and a clock that nothing sleeps by."""
 
     engine: ServingEngine = field(default_factory=ServingEngine)

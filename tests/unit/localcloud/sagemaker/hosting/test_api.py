@@ -5,38 +5,38 @@ from typing import Any
 
 from localcloud.containers.http import BrokenError, Reply, TimedOutError
 from tests.unit.localcloud.sagemaker.hosting.fakes import Served, ServingEngine, healthy
-from tests.unit.localcloud.sagemaker.hosting.fixtures import ARN, World, one
+from tests.unit.localcloud.sagemaker.hosting.fixtures import ARN, Fakes, one
 
 # ---------------------------------------------------------------------------------------------- life
 
 
 def test_an_endpoint_goes_from_creating_to_in_service_and_away() -> None:
-    world = World()
-    world.model(ModelDataUrl="s3://models/a/model.tar.gz", Environment={"NAME": "x"})
-    world.config("c", one(count=2))
-    assert world.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")["EndpointArn"] == f"{ARN}endpoint/e"
-    assert world.describe()["EndpointStatus"] == "Creating"
-    assert world.describe()["ProductionVariants"][0]["VariantStatus"] == [{"Status": "Creating"}]
-    assert world.describe()["ProductionVariants"][0]["DesiredInstanceCount"] == 2
-    assert "not found" in world.refused("InvokeEndpoint", EndpointName="E", Body=b"").message
-    assert "in-progress" in world.refused("DeleteEndpoint", EndpointName="E").message
-    world.later.run()
-    described = world.describe()
+    fakes = Fakes()
+    fakes.model(ModelDataUrl="s3://models/a/model.tar.gz", Environment={"NAME": "x"})
+    fakes.config("c", one(count=2))
+    assert fakes.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")["EndpointArn"] == f"{ARN}endpoint/e"
+    assert fakes.describe()["EndpointStatus"] == "Creating"
+    assert fakes.describe()["ProductionVariants"][0]["VariantStatus"] == [{"Status": "Creating"}]
+    assert fakes.describe()["ProductionVariants"][0]["DesiredInstanceCount"] == 2
+    assert "not found" in fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"").message
+    assert "in-progress" in fakes.refused("DeleteEndpoint", EndpointName="E").message
+    fakes.later.run()
+    described = fakes.describe()
     assert described["EndpointStatus"] == "InService"
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
-    spec = world.engine.specs[0]
+    spec = fakes.engine.specs[0]
     assert spec.command == ("serve",)
     assert spec.mounts[0].target == "/opt/ml/model"
     assert spec.mounts[0].read_only
     assert spec.environment["NAME"] == "x"
-    assert [row["EndpointName"] for row in world.do("ListEndpoints", StatusEquals="InService")["Endpoints"]] == ["E"]
-    assert world.do("ListEndpoints", StatusEquals="Failed")["Endpoints"] == []
-    world.do("DeleteEndpoint", EndpointName="E")
-    assert world.describe()["EndpointStatus"] == "Deleting"
-    world.later.run()
-    assert "Could not find endpoint" in world.refused("DescribeEndpoint", EndpointName="E").message
-    assert world.engine.running() == []
-    assert {grace for _, grace in world.engine.stopped} == {30}
+    assert [row["EndpointName"] for row in fakes.do("ListEndpoints", StatusEquals="InService")["Endpoints"]] == ["E"]
+    assert fakes.do("ListEndpoints", StatusEquals="Failed")["Endpoints"] == []
+    fakes.do("DeleteEndpoint", EndpointName="E")
+    assert fakes.describe()["EndpointStatus"] == "Deleting"
+    fakes.later.run()
+    assert "Could not find endpoint" in fakes.refused("DescribeEndpoint", EndpointName="E").message
+    assert fakes.engine.running() == []
+    assert {grace for _, grace in fakes.engine.stopped} == {30}
 
 
 def sick(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -44,60 +44,60 @@ def sick(container: Served, method: str, path: str, body: bytes, headers: Mappin
 
 
 def test_an_endpoint_that_never_answers_ping_fails_after_its_startup_time_and_leaves_nothing() -> None:
-    world = World(ServingEngine(sick))
-    world.endpoint(one(count=2, ContainerStartupHealthCheckTimeoutInSeconds=60))
-    described = world.describe()
+    fakes = Fakes(ServingEngine(sick))
+    fakes.endpoint(one(count=2, ContainerStartupHealthCheckTimeoutInSeconds=60))
+    described = fakes.describe()
     assert described["EndpointStatus"] == "Failed"
     assert described["FailureReason"].startswith(
         "The primary container for production variant A did not pass the ping health check."
     )
     assert "last words" in described["FailureReason"]
-    assert 60 <= world.clock.now < 130
-    assert world.engine.served == {}
+    assert 60 <= fakes.clock.now < 130
+    assert fakes.engine.served == {}
 
 
 def test_a_container_that_docker_cannot_start_is_sagemakers_cannot_start_container_error() -> None:
     engine = ServingEngine()
     engine.refused.add("serve:1")
-    world = World(engine)
-    world.endpoint()
-    assert world.describe()["EndpointStatus"] == "Failed"
-    assert world.describe()["FailureReason"].startswith("CannotStartContainerError.")
-    said = world.refused("UpdateEndpoint", EndpointName="E", EndpointConfigName="c")
+    fakes = Fakes(engine)
+    fakes.endpoint()
+    assert fakes.describe()["EndpointStatus"] == "Failed"
+    assert fakes.describe()["FailureReason"].startswith("CannotStartContainerError.")
+    said = fakes.refused("UpdateEndpoint", EndpointName="E", EndpointConfigName="c")
     assert "in status Failed" in said.message
 
 
-def updated(world: World, *variants: dict[str, Any], **params: Any) -> None:
-    world.model("m2", "serve:2")
-    world.config("c2", *(variants or (one(model="m2"),)))
-    world.do("UpdateEndpoint", EndpointName="E", EndpointConfigName="c2", **params)
+def updated(fakes: Fakes, *variants: dict[str, Any], **params: Any) -> None:
+    fakes.model("m2", "serve:2")
+    fakes.config("c2", *(variants or (one(model="m2"),)))
+    fakes.do("UpdateEndpoint", EndpointName="E", EndpointConfigName="c2", **params)
 
 
 def test_an_update_starts_the_new_fleet_before_the_old_one_stops() -> None:
-    world = World()
-    world.endpoint()
-    updated(world)
-    assert world.describe()["EndpointStatus"] == "Updating"
-    assert world.describe()["PendingDeploymentSummary"]["EndpointConfigName"] == "c2"
-    assert "in-progress" in world.refused("UpdateEndpoint", EndpointName="E", EndpointConfigName="c2").message
-    assert world.ask()["Body"] == b"serve:1"
-    world.later.run()
-    assert world.describe()["EndpointStatus"] == "InService"
-    assert world.describe()["EndpointConfigName"] == "c2"
-    assert world.ask()["Body"] == b"serve:2"
-    assert world.engine.running() == ["serve:2"]
+    fakes = Fakes()
+    fakes.endpoint()
+    updated(fakes)
+    assert fakes.describe()["EndpointStatus"] == "Updating"
+    assert fakes.describe()["PendingDeploymentSummary"]["EndpointConfigName"] == "c2"
+    assert "in-progress" in fakes.refused("UpdateEndpoint", EndpointName="E", EndpointConfigName="c2").message
+    assert fakes.ask()["Body"] == b"serve:1"
+    fakes.later.run()
+    assert fakes.describe()["EndpointStatus"] == "InService"
+    assert fakes.describe()["EndpointConfigName"] == "c2"
+    assert fakes.ask()["Body"] == b"serve:2"
+    assert fakes.engine.running() == ["serve:2"]
 
 
 def test_an_update_whose_containers_fail_keeps_the_old_fleet_and_says_why() -> None:
-    world = World()
-    world.endpoint()
-    world.engine.refused.add("serve:2")
-    updated(world)
-    world.later.run()
-    described = world.describe()
+    fakes = Fakes()
+    fakes.endpoint()
+    fakes.engine.refused.add("serve:2")
+    updated(fakes)
+    fakes.later.run()
+    described = fakes.describe()
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "c")
     assert "CannotStartContainerError" in described["FailureReason"]
-    assert world.ask()["Body"] == b"serve:1"
+    assert fakes.ask()["Body"] == b"serve:1"
 
 
 def canary(**more: Any) -> dict[str, Any]:
@@ -108,97 +108,97 @@ def canary(**more: Any) -> dict[str, Any]:
 
 
 def test_a_canary_gives_the_new_fleet_its_share_while_it_waits() -> None:
-    world = World()
-    world.endpoint()
+    fakes = Fakes()
+    fakes.endpoint()
     seen = []
 
     def look(_: float) -> None:
-        world.point = 0.05
-        inside = world.ask()["Body"]
-        world.point = 0.5
-        seen.append((inside, world.ask()["Body"]))
+        fakes.point = 0.05
+        inside = fakes.ask()["Body"]
+        fakes.point = 0.5
+        seen.append((inside, fakes.ask()["Body"]))
 
-    updated(world, DeploymentConfig=canary())
-    world.clock.on_wait = look
-    world.later.run()
+    updated(fakes, DeploymentConfig=canary())
+    fakes.clock.on_wait = look
+    fakes.later.run()
     assert seen[0] == (b"serve:2", b"serve:1")
     assert seen[-1] == (b"serve:2", b"serve:2")
-    assert world.describe()["LastDeploymentConfig"] == canary()
+    assert fakes.describe()["LastDeploymentConfig"] == canary()
 
 
 def test_an_alarm_during_the_bake_rolls_back() -> None:
-    world = World()
-    world.endpoint()
-    updated(world, DeploymentConfig=canary(AutoRollbackConfiguration={"Alarms": [{"AlarmName": "errors"}]}))
-    world.clock.on_wait = lambda now: world.ringing.append("errors") if now > 5 else None
-    world.later.run()
-    described = world.describe()
+    fakes = Fakes()
+    fakes.endpoint()
+    updated(fakes, DeploymentConfig=canary(AutoRollbackConfiguration={"Alarms": [{"AlarmName": "errors"}]}))
+    fakes.clock.on_wait = lambda now: fakes.ringing.append("errors") if now > 5 else None
+    fakes.later.run()
+    described = fakes.describe()
     assert described["EndpointConfigName"] == "c"
     assert "errors" in described["FailureReason"]
-    assert world.engine.running() == ["serve:1"]
+    assert fakes.engine.running() == ["serve:1"]
 
 
 def test_a_change_that_breaks_never_leaves_the_endpoint_in_progress() -> None:
-    world = World()
-    world.endpoint()
-    updated(world, DeploymentConfig=canary())
+    fakes = Fakes()
+    fakes.endpoint()
+    updated(fakes, DeploymentConfig=canary())
 
     def broken(_: float) -> None:
         raise OSError("no space left on device")
 
-    world.clock.on_wait = broken
-    world.later.run()
-    world.clock.on_wait = lambda _: None
-    described = world.describe()
+    fakes.clock.on_wait = broken
+    fakes.later.run()
+    fakes.clock.on_wait = lambda _: None
+    described = fakes.describe()
     assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "c")
     assert "no space left on device" in described["FailureReason"]
-    assert world.engine.running() == ["serve:1"]
+    assert fakes.engine.running() == ["serve:1"]
 
 
 def test_an_isolated_model_runs_on_a_network_that_leads_nowhere() -> None:
-    world = World()
-    world.do("CreateModel", ModelName="m", PrimaryContainer={"Image": "serve:1"}, EnableNetworkIsolation=True)
-    world.config("c", one(count=2))
-    world.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")
-    world.later.run()
-    assert world.engine.isolated_networks == ["lc-test-isolated"]
-    assert {(spec.network, spec.publish) for spec in world.engine.specs} == {("lc-test-isolated", ())}
+    fakes = Fakes()
+    fakes.do("CreateModel", ModelName="m", PrimaryContainer={"Image": "serve:1"}, EnableNetworkIsolation=True)
+    fakes.config("c", one(count=2))
+    fakes.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")
+    fakes.later.run()
+    assert fakes.engine.isolated_networks == ["lc-test-isolated"]
+    assert {(spec.network, spec.publish) for spec in fakes.engine.specs} == {("lc-test-isolated", ())}
 
 
 def test_scaling_starts_and_stops_real_instances() -> None:
-    world = World()
-    world.endpoint()
+    fakes = Fakes()
+    fakes.endpoint()
     for count in (3, 1):
         wanted = [{"VariantName": "A", "DesiredInstanceCount": count}]
-        world.do("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=wanted)
-        assert world.describe()["EndpointStatus"] == "Updating"
-        world.later.run()
-        assert len(world.engine.running()) == count
+        fakes.do("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=wanted)
+        assert fakes.describe()["EndpointStatus"] == "Updating"
+        fakes.later.run()
+        assert len(fakes.engine.running()) == count
     wanted = [{"VariantName": "A", "DesiredInstanceCount": 0}]
-    said = world.refused("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=wanted)
+    said = fakes.refused("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=wanted)
     assert "at least 1" in said.message
-    assert world.describe()["EndpointStatus"] == "InService"
+    assert fakes.describe()["EndpointStatus"] == "InService"
 
 
 def test_a_dead_instance_is_replaced_and_meanwhile_requests_go_to_the_others() -> None:
-    world = World()
-    world.endpoint(one(count=2))
-    first = next(iter(world.engine.served.values()))
+    fakes = Fakes()
+    fakes.endpoint(one(count=2))
+    first = next(iter(fakes.engine.served.values()))
     first.running = False
     for _ in range(4):
-        assert world.ask()["Body"] == b"serve:1"
-    endpoint = world.endpoints.get("E")
+        assert fakes.ask()["Body"] == b"serve:1"
+    endpoint = fakes.endpoints.get("E")
     assert endpoint.fleet is not None
     endpoint.fleet.variants["A"].replace_dead()
-    assert len(world.engine.running()) == 2
-    assert first.id not in world.engine.served
+    assert len(fakes.engine.running()) == 2
+    assert first.id not in fakes.engine.served
 
 
 def test_no_living_instance_is_503() -> None:
-    world = World()
-    world.endpoint()
-    next(iter(world.engine.served.values())).running = False
-    said = world.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
+    fakes = Fakes()
+    fakes.endpoint()
+    next(iter(fakes.engine.served.values())).running = False
+    said = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
     assert (said.code, said.status) == ("ServiceUnavailable", 503)
 
 
@@ -211,12 +211,12 @@ def test_the_model_has_sixty_seconds_and_its_silence_is_a_model_error() -> None:
             raise TimedOutError
         return healthy(container, method, path, body, headers)
 
-    world = World(ServingEngine(slow))
-    world.endpoint()
-    said = world.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
+    fakes = Fakes(ServingEngine(slow))
+    fakes.endpoint()
+    said = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
     assert (said.code, said.status, said.members["OriginalStatusCode"]) == ("ModelError", 424, 0)
     assert "timed out while waiting" in said.members["OriginalMessage"]
-    assert next(iter(world.engine.served.values())).asked[-1][4] == 60.0
+    assert next(iter(fakes.engine.served.values())).asked[-1][4] == 60.0
 
 
 def test_a_request_that_kills_its_container_is_not_tried_on_another() -> None:
@@ -226,19 +226,19 @@ def test_a_request_that_kills_its_container_is_not_tried_on_another() -> None:
             raise BrokenError("reset")
         return healthy(container, method, path, body, headers)
 
-    world = World(ServingEngine(crash))
-    world.endpoint(one(count=2))
-    assert world.refused("InvokeEndpoint", EndpointName="E", Body=b"x").code == "ModelError"
-    assert len(world.engine.running()) == 1
+    fakes = Fakes(ServingEngine(crash))
+    fakes.endpoint(one(count=2))
+    assert fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x").code == "ModelError"
+    assert len(fakes.engine.running()) == 1
 
 
 def test_a_containers_refusal_keeps_its_status_and_message() -> None:
     def refuse(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         return Reply(status=200 if path == "/ping" else 415, headers={}, body=b"no pictures")
 
-    world = World(ServingEngine(refuse))
-    world.endpoint()
-    said = world.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
+    fakes = Fakes(ServingEngine(refuse))
+    fakes.endpoint()
+    said = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
     assert said.status == 424
     assert said.members["OriginalStatusCode"] == 415
     assert said.members["OriginalMessage"] == "no pictures"
@@ -247,10 +247,10 @@ def test_a_containers_refusal_keeps_its_status_and_message() -> None:
 
 
 def test_only_the_documented_headers_reach_the_container() -> None:
-    world = World()
-    world.endpoint()
-    answer = world.ask(ContentType="image/png", Accept="text/csv", CustomAttributes="a=1", InferenceId="7")
-    _, path, body, headers, _ = next(iter(world.engine.served.values())).asked[-1]
+    fakes = Fakes()
+    fakes.endpoint()
+    answer = fakes.ask(ContentType="image/png", Accept="text/csv", CustomAttributes="a=1", InferenceId="7")
+    _, path, body, headers, _ = next(iter(fakes.engine.served.values())).asked[-1]
     assert (path, body) == ("/invocations", b"x")
     assert headers == {
         "Content-Type": "image/png",
@@ -263,37 +263,37 @@ def test_only_the_documented_headers_reach_the_container() -> None:
 
 
 def test_a_serverless_variant_takes_four_megabytes_and_its_concurrency() -> None:
-    world = World()
+    fakes = Fakes()
     serverless = {
         "VariantName": "A",
         "ModelName": "m",
         "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1},
     }
-    world.endpoint(serverless)
-    assert world.engine.specs[0].memory == 2048 * 1024 * 1024
-    world.ask(Body=b"x" * 4 * 1024 * 1024)
-    said = world.refused("InvokeEndpoint", EndpointName="E", Body=b"x" * (4 * 1024 * 1024 + 1))
+    fakes.endpoint(serverless)
+    assert fakes.engine.specs[0].memory == 2048 * 1024 * 1024
+    fakes.ask(Body=b"x" * 4 * 1024 * 1024)
+    said = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x" * (4 * 1024 * 1024 + 1))
     assert (said.code, said.status) == ("ValidationError", 413)
-    fleet = world.endpoints.get("E").fleet
+    fleet = fakes.endpoints.get("E").fleet
     assert fleet is not None
     held = fleet.variants["A"].take()
     assert held is not None
-    assert world.refused("InvokeEndpoint", EndpointName="E", Body=b"x").status == 429
+    assert fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x").status == 429
     fleet.variants["A"].give_back(held)
-    assert world.ask()["Body"] == b"serve:1"
+    assert fakes.ask()["Body"] == b"serve:1"
 
 
 def test_an_unknown_target_variant_and_weights_of_zero_are_validation_errors() -> None:
-    world = World()
-    world.endpoint(one(InitialVariantWeight=0.0))
-    assert world.refused("InvokeEndpoint", EndpointName="E", Body=b"x", TargetVariant="Z").code == "ValidationError"
-    assert world.refused("InvokeEndpoint", EndpointName="E", Body=b"x").code == "ValidationError"
-    assert world.ask(TargetVariant="A")["InvokedProductionVariant"] == "A"
+    fakes = Fakes()
+    fakes.endpoint(one(InitialVariantWeight=0.0))
+    assert fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x", TargetVariant="Z").code == "ValidationError"
+    assert fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x").code == "ValidationError"
+    assert fakes.ask(TargetVariant="A")["InvokedProductionVariant"] == "A"
 
 
 def test_tags_are_kept_while_the_resource_lives() -> None:
-    world = World()
-    world.endpoint()
-    tags = world.cloud.tags.service().handlers["ListTags"]
-    world.config("tagged", one(), Tags=[{"Key": "project", "Value": "kennel"}])
+    fakes = Fakes()
+    fakes.endpoint()
+    tags = fakes.cloud.tags.service().handlers["ListTags"]
+    fakes.config("tagged", one(), Tags=[{"Key": "project", "Value": "kennel"}])
     assert tags({"ResourceArn": f"{ARN}endpoint-config/tagged"}) == {"Tags": [{"Key": "project", "Value": "kennel"}]}

@@ -9,7 +9,7 @@ from localcloud.containers.http import Reply, TimedOutError
 from localcloud.errors import ApiError
 from localcloud.sagemaker.hosting.async_invoke import AsyncInvoker
 from tests.unit.localcloud.sagemaker.hosting.fakes import Served, ServingEngine
-from tests.unit.localcloud.sagemaker.hosting.fixtures import World, one
+from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes, one
 
 CONFIG: dict[str, Any] = {
     "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 1},
@@ -27,29 +27,29 @@ class Bench:
     """An asynchronous endpoint E with `count` instances. Work waits for `world.later.run()`."""
 
     def __init__(self, *, count: int = 1, config: dict[str, Any] | None = None) -> None:
-        self.world = World(engine=ServingEngine(upper))
-        self.world.model()
-        self.world.config("c", one(count=count), AsyncInferenceConfig=config or CONFIG)
-        self.world.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")
-        self.world.later.run()
+        self.fakes = Fakes(engine=ServingEngine(upper))
+        self.fakes.model()
+        self.fakes.config("c", one(count=count), AsyncInferenceConfig=config or CONFIG)
+        self.fakes.do("CreateEndpoint", EndpointName="E", EndpointConfigName="c")
+        self.fakes.later.run()
         self.invoker = AsyncInvoker(
-            cloud=self.world.cloud, endpoints=self.world.endpoints, spawn=self.world.later.spawn, clock=self.world.clock
+            cloud=self.fakes.cloud, endpoints=self.fakes.endpoints, spawn=self.fakes.later.spawn, clock=self.fakes.clock
         )
 
     def ask(self, content: bytes = b"one", **params: Any) -> dict[str, Any]:
-        self.world.objects.content["models", "in/x"] = content
+        self.fakes.objects.content["models", "in/x"] = content
         return self.invoker.invoke({"EndpointName": "E", "InputLocation": "s3://models/in/x"} | params)
 
     def read(self, uri: str) -> bytes | None:
-        return self.world.objects.content.get(("models", uri.removeprefix("s3://models/")))
+        return self.fakes.objects.content.get(("models", uri.removeprefix("s3://models/")))
 
     def measured(self) -> dict[str, float]:
         return {datum.metric.name: datum.total for datum in self.invoker.collect()}
 
     def scale(self, count: int) -> None:
         asked = [{"VariantName": "A", "DesiredInstanceCount": count}]
-        self.world.do("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=asked)
-        self.world.later.run()
+        self.fakes.do("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=asked)
+        self.fakes.later.run()
 
 
 def test_an_answer_lies_where_it_was_promised() -> None:
@@ -58,10 +58,10 @@ def test_an_answer_lies_where_it_was_promised() -> None:
     assert said["InferenceId"] == "mine"
     assert said["OutputLocation"].startswith("s3://models/out/")
     assert bench.read(said["OutputLocation"]) is None
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert bench.read(said["OutputLocation"]) == b"ONE"
     assert bench.read(said["FailureLocation"]) is None
-    headers = next(iter(bench.world.engine.served.values())).asked[-1][3]
+    headers = next(iter(bench.fakes.engine.served.values())).asked[-1][3]
     assert headers == {"Content-Type": "image/jpeg", "X-Amzn-SageMaker-Inference-Id": "mine"}
 
 
@@ -69,7 +69,7 @@ def test_the_caller_may_name_the_answer_and_send_the_picture_along() -> None:
     bench = Bench()
     params = {"EndpointName": "E", "Body": b"two", "Filename": "two.json", "S3OutputPathExtension": "a/b"}
     assert bench.invoker.invoke(params)["OutputLocation"] == "s3://models/out/a/b/two.json"
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert bench.read("s3://models/out/a/b/two.json") == b"TWO"
 
 
@@ -79,7 +79,7 @@ def test_the_caller_may_name_the_answer_and_send_the_picture_along() -> None:
 def test_a_failure_lies_where_it_was_promised(content: bytes, said: str) -> None:
     bench = Bench()
     told = bench.ask(content)
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert said in (bench.read(told["FailureLocation"]) or b"").decode()
     assert bench.read(told["OutputLocation"]) is None
 
@@ -87,7 +87,7 @@ def test_a_failure_lies_where_it_was_promised(content: bytes, said: str) -> None
 def test_an_input_that_is_not_there_is_a_failure() -> None:
     bench = Bench()
     told = bench.invoker.invoke({"EndpointName": "E", "InputLocation": "s3://models/none"})
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert b"no such object" in (bench.read(told["FailureLocation"]) or b"")
 
 
@@ -95,9 +95,9 @@ def test_each_instance_gets_only_so_many_at_once() -> None:
     bench = Bench(count=2)
     for _ in range(5):
         bench.ask()
-    assert len(bench.world.later.work) == 2
+    assert len(bench.fakes.later.work) == 2
     assert bench.measured()["ApproximateBacklogSize"] == 5
-    bench.world.later.run()
+    bench.fakes.later.run()
     found = bench.measured()
     assert (found["ApproximateBacklogSize"], found["InvocationsProcessed"]) == (0, 5)
     assert "InvocationsProcessed" not in bench.measured()
@@ -107,13 +107,13 @@ def test_without_instances_requests_wait_until_there_are_some() -> None:
     bench = Bench()
     bench.scale(0)
     told = bench.ask()
-    bench.world.later.run()
+    bench.fakes.later.run()
     found = bench.measured()
     assert bench.read(told["OutputLocation"]) is None
     assert (found["ApproximateBacklogSizePerInstance"], found["HasBacklogWithoutCapacity"]) == (1, 1)
     bench.scale(1)
     bench.invoker.pump()
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert bench.read(told["OutputLocation"]) == b"ONE"
     assert bench.measured()["HasBacklogWithoutCapacity"] == 0
 
@@ -121,13 +121,13 @@ def test_without_instances_requests_wait_until_there_are_some() -> None:
 def test_a_request_that_nobody_took_waits_again() -> None:
     bench = Bench()
     told = bench.ask()
-    served = next(iter(bench.world.engine.served.values()))
+    served = next(iter(bench.fakes.engine.served.values()))
     served.running = False
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert bench.measured()["ApproximateBacklogSize"] == 1
     served.running = True
     bench.invoker.pump()
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert bench.read(told["OutputLocation"]) == b"ONE"
 
 
@@ -135,9 +135,9 @@ def test_a_request_that_waited_too_long_is_a_failure() -> None:
     bench = Bench()
     bench.scale(0)
     told = bench.ask(RequestTTLSeconds=60)
-    bench.world.clock.now += 61
+    bench.fakes.clock.now += 61
     bench.invoker.pump()
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert b"expired" in (bench.read(told["FailureLocation"]) or b"")
     assert bench.measured()["ExpiredRequests"] == 1
 
@@ -146,8 +146,8 @@ def test_the_queue_of_a_deleted_endpoint_goes_with_it() -> None:
     bench = Bench()
     bench.scale(0)
     bench.ask()
-    bench.world.do("DeleteEndpoint", EndpointName="E")
-    bench.world.later.run()
+    bench.fakes.do("DeleteEndpoint", EndpointName="E")
+    bench.fakes.later.run()
     bench.invoker.pump()
     assert bench.invoker.backlogs == {}
     assert bench.measured() == {}
@@ -156,8 +156,8 @@ def test_the_queue_of_a_deleted_endpoint_goes_with_it() -> None:
 def test_each_kind_of_endpoint_is_asked_in_its_own_way() -> None:
     bench = Bench()
     with pytest.raises(ApiError, match="use InvokeEndpointAsync"):
-        bench.world.ask()
-    plain = World()
+        bench.fakes.ask()
+    plain = Fakes()
     plain.endpoint()
     invoker = AsyncInvoker(cloud=plain.cloud, endpoints=plain.endpoints, spawn=plain.later.spawn, clock=plain.clock)
     with pytest.raises(ApiError, match="use InvokeEndpoint"):
@@ -171,7 +171,7 @@ def test_a_request_has_one_input(params: dict[str, Any]) -> None:
 
 
 def test_describe_shows_how_requests_are_queued() -> None:
-    assert Bench().world.describe()["AsyncInferenceConfig"] == CONFIG
+    assert Bench().fakes.describe()["AsyncInferenceConfig"] == CONFIG
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ def test_describe_shows_how_requests_are_queued() -> None:
 def test_what_an_asynchronous_endpoint_cannot_be_is_refused(
     output: dict[str, Any], variants: list[dict[str, Any]], said: str
 ) -> None:
-    world = World()
-    world.model()
-    refused = world.refused(
+    fakes = Fakes()
+    fakes.model()
+    refused = fakes.refused(
         "CreateEndpointConfig",
         EndpointConfigName="c",
         ProductionVariants=variants,

@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from tests.unit.localcloud.sagemaker.hosting.fixtures import ARN, World, one
+from tests.unit.localcloud.sagemaker.hosting.fixtures import ARN, Fakes, one
 
 
 def test_missing_and_duplicate_names_are_refused_in_sagemakers_words() -> None:
-    world = World()
-    world.model("Mod")
-    said = world.refused("CreateModel", ModelName="Mod", PrimaryContainer={"Image": "serve:1"})
+    fakes = Fakes()
+    fakes.model("Mod")
+    said = fakes.refused("CreateModel", ModelName="Mod", PrimaryContainer={"Image": "serve:1"})
     assert said.message == f'Cannot create already existing model "{ARN}model/mod".'
     assert said.code == "ValidationException"
-    assert world.refused("DescribeModel", ModelName="x").message == f'Could not find model "{ARN}model/x".'
-    said = world.refused("CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[one(model="x")])
+    assert fakes.refused("DescribeModel", ModelName="x").message == f'Could not find model "{ARN}model/x".'
+    said = fakes.refused("CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[one(model="x")])
     assert said.message == f'Could not find model "{ARN}model/x".'
-    said = world.refused("CreateEndpoint", EndpointName="E", EndpointConfigName="x")
+    said = fakes.refused("CreateEndpoint", EndpointName="E", EndpointConfigName="x")
     assert said.message == f'Could not find endpoint configuration "{ARN}endpoint-config/x".'
-    assert world.refused("DescribeEndpoint", EndpointName="X").message == f'Could not find endpoint "{ARN}endpoint/x".'
+    assert fakes.refused("DescribeEndpoint", EndpointName="X").message == f'Could not find endpoint "{ARN}endpoint/x".'
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_missing_and_duplicate_names_are_refused_in_sagemakers_words() -> None:
     ],
 )
 def test_a_model_that_cannot_run_is_refused_when_it_is_made(container: dict[str, Any], told: str) -> None:
-    said = World().refused("CreateModel", ModelName="m", PrimaryContainer={"Image": "serve:1", **container})
+    said = Fakes().refused("CreateModel", ModelName="m", PrimaryContainer={"Image": "serve:1", **container})
     assert told in said.message
 
 
@@ -49,21 +49,21 @@ def test_a_model_that_cannot_run_is_refused_when_it_is_made(container: dict[str,
     ],
 )
 def test_a_configuration_that_localcloud_or_sagemaker_cannot_run_is_refused(changes: dict[str, Any], told: str) -> None:
-    world = World()
-    world.model()
-    said = world.refused(
+    fakes = Fakes()
+    fakes.model()
+    said = fakes.refused(
         "CreateEndpointConfig", **({"EndpointConfigName": "c", "ProductionVariants": [one()]} | changes)
     )
     assert told in said.message
 
 
 def test_lists_filter_sort_and_page() -> None:
-    world = World()
+    fakes = Fakes()
     for name in ("red-1", "blue", "red-2", "red-3"):
-        world.model(name)
-    first = world.do("ListModels", NameContains="RED", SortBy="Name", SortOrder="Ascending", MaxResults=2)
+        fakes.model(name)
+    first = fakes.do("ListModels", NameContains="RED", SortBy="Name", SortOrder="Ascending", MaxResults=2)
     assert [row["ModelName"] for row in first["Models"]] == ["red-1", "red-2"]
-    rest = world.do(
+    rest = fakes.do(
         "ListModels",
         NameContains="red",
         SortBy="Name",

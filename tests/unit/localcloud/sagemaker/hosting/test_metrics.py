@@ -6,25 +6,25 @@ from localcloud.cloudwatch.meter import Answered
 from localcloud.cloudwatch.metrics import Datum
 from localcloud.containers.http import Reply, UnreachableError
 from localcloud.sagemaker.hosting.metrics import EndpointMetrics
-from tests.unit.localcloud.sagemaker.hosting.fixtures import World, one
+from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes, one
 
 
 def published(data: list[Datum]) -> dict[str, Datum]:
     return {datum.metric.name: datum for datum in data}
 
 
-def answering(status: int) -> World:
-    world = World()
-    world.endpoint(one("A", count=2))
-    world.engine.serve = lambda *_: Reply(status=status, headers={}, body=b"")
-    return world
+def answering(status: int) -> Fakes:
+    fakes = Fakes()
+    fakes.endpoint(one("A", count=2))
+    fakes.engine.serve = lambda *_: Reply(status=status, headers={}, body=b"")
+    return fakes
 
 
 def test_each_request_counts_once_and_its_share_of_the_instances() -> None:
-    world = answering(200)
+    fakes = answering(200)
     for _ in range(4):
-        world.ask()
-    found = published(world.metrics.collect())
+        fakes.ask()
+    found = published(fakes.metrics.collect())
     assert found["Invocations"].total == 4
     assert found["InvocationsPerInstance"].total == 2.0
     assert found["Invocation5XXErrors"].count == 4
@@ -39,9 +39,9 @@ def test_each_request_counts_once_and_its_share_of_the_instances() -> None:
     [(500, "Invocation5XXErrors", "Invocation4XXErrors"), (422, "Invocation4XXErrors", "Invocation5XXErrors")],
 )
 def test_a_models_error_is_published_by_its_class(status: int, name: str, other: str) -> None:
-    world = answering(status)
-    world.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
-    found = published(world.metrics.collect())
+    fakes = answering(status)
+    fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
+    found = published(fakes.metrics.collect())
     assert (found[name].total, found[other].total, found["InvocationModelErrors"].total) == (1, 0, 1)
 
 
@@ -53,21 +53,21 @@ def test_an_idle_variant_says_zero_for_what_it_is_scaled_by_and_nothing_else() -
 
 
 def test_a_request_that_reached_no_model_is_no_invocation() -> None:
-    world = answering(200)
+    fakes = answering(200)
 
     def gone(*_: object) -> Reply:
         raise UnreachableError("10.0.0.1")
 
-    world.engine.serve = gone
-    world.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
-    assert "Invocations" not in published(world.metrics.collect())
+    fakes.engine.serve = gone
+    fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
+    assert "Invocations" not in published(fakes.metrics.collect())
 
 
 def test_what_was_published_is_not_published_again() -> None:
-    world = answering(200)
-    world.ask()
-    world.metrics.collect()
-    assert "Invocations" not in published(world.metrics.collect())
+    fakes = answering(200)
+    fakes.ask()
+    fakes.metrics.collect()
+    assert "Invocations" not in published(fakes.metrics.collect())
 
 
 def test_concurrency_is_the_average_over_the_time_and_for_each_instance() -> None:

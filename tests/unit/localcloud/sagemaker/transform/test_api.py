@@ -10,7 +10,7 @@ from localcloud.errors import ApiError
 from localcloud.sagemaker.transform.api import Transforms
 from tests.unit.localcloud.fakes import FakeLogs
 from tests.unit.localcloud.sagemaker.hosting.fakes import Served, ServingEngine
-from tests.unit.localcloud.sagemaker.hosting.fixtures import World
+from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes
 from tests.unit.localcloud.sagemaker.transform.test_request import request
 
 
@@ -26,23 +26,23 @@ class Bench:
     """Transform jobs on a bucket `data` with pictures below in/."""
 
     def __init__(self, serve: Any = echo, **objects: bytes) -> None:
-        self.world = World(engine=ServingEngine(serve))
-        self.world.model()
-        self.world.objects.buckets.add("data")
+        self.fakes = Fakes(engine=ServingEngine(serve))
+        self.fakes.model()
+        self.fakes.objects.buckets.add("data")
         for name, content in objects.items():
-            self.world.objects.content["data", f"in/{name}"] = content
+            self.fakes.objects.content["data", f"in/{name}"] = content
         self.jobs = Transforms(
-            cloud=self.world.cloud, catalogue=self.world.catalogue, host=self.world.endpoints.host,
-            spawn=self.world.later.spawn,
+            cloud=self.fakes.cloud, catalogue=self.fakes.catalogue, host=self.fakes.endpoints.host,
+            spawn=self.fakes.later.spawn,
         )  # fmt: skip
 
     def run(self, **changes: Any) -> dict[str, Any]:
         self.jobs.create(request(ModelClientConfig={"InvocationsMaxRetries": 0}) | changes)
-        self.world.later.run()
+        self.fakes.later.run()
         return self.jobs.describe({"TransformJobName": "t-1"})
 
     def outputs(self) -> dict[str, bytes]:
-        content = self.world.objects.content
+        content = self.fakes.objects.content
         return {key: value for (_, key), value in content.items() if key.startswith("out/")}
 
 
@@ -52,8 +52,8 @@ def test_every_object_is_answered_beside_its_name() -> None:
     assert found["TransformJobStatus"] == "Completed"
     assert found["TransformEndTime"] >= found["TransformStartTime"]
     assert bench.outputs() == {"out/a.out": b"ONE", "out/b.out": b"TWO"}
-    assert bench.world.engine.served == {}
-    spec = bench.world.engine.specs[0]
+    assert bench.fakes.engine.served == {}
+    spec = bench.fakes.engine.specs[0]
     assert spec.environment["SAGEMAKER_BATCH"] == "true"
     assert spec.labels == {"kennel.transform": "t-1"}
 
@@ -76,7 +76,7 @@ def test_a_bad_object_fails_the_job_and_spares_the_others(content: bytes, whose:
     assert found["TransformJobStatus"] == "Failed"
     assert found["FailureReason"].startswith(f"{whose}: See job logs for more information")
     assert bench.outputs() == {"out/b.out": b"TWO"}
-    logs = bench.world.cloud.logs
+    logs = bench.fakes.cloud.logs
     assert isinstance(logs, FakeLogs)
     told = [line for name, lines in logs.streams.items() if name.endswith("/data-log") for line in lines]
     assert told[0].startswith("s3://data/in/a: Bad HTTP status received from algorithm")
@@ -95,7 +95,7 @@ def test_what_may_pass_is_asked_again() -> None:
     run = bench.jobs.runs["t-1"]
     waits: list[float] = []
     run.pause = waits.append
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert (run.status, len(waits)) == ("Completed", 2)
 
 
@@ -104,7 +104,7 @@ def test_a_stopped_job_asks_no_more() -> None:
     bench.jobs.create(request())
     bench.jobs.stop({"TransformJobName": "t-1"})
     assert bench.jobs.describe({"TransformJobName": "t-1"})["TransformJobStatus"] == "Stopping"
-    bench.world.later.run()
+    bench.fakes.later.run()
     assert bench.jobs.describe({"TransformJobName": "t-1"})["TransformJobStatus"] == "Stopped"
     assert bench.outputs() == {}
     with pytest.raises(ApiError, match="in status Stopped"):
@@ -115,7 +115,7 @@ def test_a_prefix_without_objects_fails_and_starts_nothing() -> None:
     bench = Bench()
     found = bench.run()
     assert "No S3 objects found" in found["FailureReason"]
-    assert bench.world.engine.specs == []
+    assert bench.fakes.engine.specs == []
 
 
 @pytest.mark.parametrize(
