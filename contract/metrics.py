@@ -1,4 +1,4 @@
-"""How training prints its numbers and how SageMaker's MetricDefinitions find them, in one place (CONTRACTS 18).
+"""How training prints its numbers and how SageMaker's MetricDefinitions find them, in one place (rule 18).
 
 One line an epoch, on stdout:
 
@@ -36,7 +36,7 @@ def line(values: Mapping[str, float]) -> str:
 
 
 def definitions() -> list[dict[str, str]]:
-    """MetricDefinitions for CreateTrainingJob: at most 40, each regex at most 500 characters (CONTRACTS 18)."""
+    """MetricDefinitions for CreateTrainingJob: at most 40, each regex at most 500 characters (rule 18)."""
     return [{"Name": name.replace("_", ":", 1), "Regex": rf"{PREFIX} .*\b{name}={_NUMBER}"} for name in NAMES]
 
 

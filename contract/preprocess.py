@@ -67,7 +67,7 @@ class Preprocessing:
 def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decodes a picture (the first frame of an animation) to RGB, upright by its EXIF orientation.
 
-    The pixel count is read from the header and checked before anything is decoded (CONTRACTS 30). A JPEG is decoded
+    The pixel count is read from the header and checked before anything is decoded (rule 30). A JPEG is decoded
     at the smallest DCT scale whose shorter side still reaches `shorter_side` pixels.
 
     Raises PictureError.

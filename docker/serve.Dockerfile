@@ -11,7 +11,7 @@ COPY contract contract
 COPY serve serve
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
 EXPOSE 8080
-# Root, because SageMaker runs it so and owns /opt/ml/model (CONTRACTS 25, 37). The root file system may be read-only.
+# Root, because SageMaker runs it so and owns /opt/ml/model (rules 25, 37). The root file system may be read-only.
 LABEL kennel.writable="/tmp" com.amazonaws.sagemaker.capabilities.accept-bind-to-port="true"
 ENTRYPOINT ["python3", "-m", "serve"]
 

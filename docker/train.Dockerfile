@@ -1,4 +1,4 @@
-# The training image: torch with CUDA, the contract and the trainer. No driver (CONTRACTS 3), build tools or caches.
+# The training image: torch with CUDA, the contract and the trainer. No driver (rule 3), build tools or caches.
 ARG BASE
 FROM ${BASE} AS runtime
 # One layer for each big part of the lock (deploy/images/recipe.py, LAYERS).
@@ -23,7 +23,7 @@ WORKDIR /opt/kennel
 COPY contract contract
 COPY train train
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
-# Root, because SageMaker writes /opt/ml as root and asks for it (CONTRACTS 22). The root file system may be read-only:
+# Root, because SageMaker writes /opt/ml as root and asks for it (rule 22). The root file system may be read-only:
 # what is written is under the declared paths.
 LABEL kennel.writable="/opt/ml /tmp"
 ARG IMAGE

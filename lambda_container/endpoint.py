@@ -1,4 +1,4 @@
-"""Asking the SageMaker endpoint, and reading what it says (CONTRACTS 30-32)."""
+"""Asking the SageMaker endpoint, and reading what it says (rules 30-32)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lambda_container.sigv4 import Credentials, sign
 
 # One call for both forms of the answer: predictions for people, logits for the callers of the origin projects.
 ACCEPT = "application/json;form=full"
-# Bytes. The answer holds it up to twice, escaped, and must stay under Lambda's 6 MB (CONTRACTS 65).
+# Bytes. The answer holds it up to twice, escaped, and must stay under Lambda's 6 MB (rule 65).
 MAX_ANSWER = 1_000_000
 RETRY_AFTER = "1"  # seconds, when the endpoint does not say
 BUSY = frozenset({429, 503})

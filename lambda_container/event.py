@@ -1,7 +1,7 @@
 """What the caller sent: an event as any of Lambda's front doors delivers it, made into one request. Pure.
 
 Direct invocations carry {"url"}, {"s3"} or {"image"}; HTTP events are those of function URLs and HTTP APIs (payload
-2.0, CONTRACTS 71) and of REST APIs and load balancers (1.0).
+2.0, rule 71) and of REST APIs and load balancers (1.0).
 """
 
 from __future__ import annotations

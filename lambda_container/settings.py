@@ -11,7 +11,7 @@ from lambda_container.address import PORTS, Policy
 from lambda_container.sigv4 import Credentials
 
 MAX_BYTES = 5_000_000  # below the endpoint's limit; an event holds less: base64 of 4.7 MB makes Lambda's 6 MB
-ENDPOINT_LIMIT = 6_291_456  # bytes, CONTRACTS 30
+ENDPOINT_LIMIT = 6_291_456  # bytes, rule 30
 
 
 class SettingsError(Exception):

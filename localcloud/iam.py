@@ -1,6 +1,6 @@
 """Whether a service may take a role: it must exist, trust the service for what asks, and be known everywhere by now.
 
-On AWS a new role is not known everywhere at once, and nobody says for how long (CONTRACTS 83): KENNEL_LOCALCLOUD_ROLE_S
+On AWS a new role is not known everywhere at once, and nobody says for how long (rule 83): KENNEL_LOCALCLOUD_ROLE_S
 makes roles as slow here, so that clients are seen to wait.
 """
 

@@ -1,4 +1,4 @@
-"""`python3 -m serve [serve]`: the environment becomes gunicorn's configuration and gunicorn runs (CONTRACTS 25, 27).
+"""`python3 -m serve [serve]`: the environment becomes gunicorn's configuration and gunicorn runs (rules 25, 27).
 
 One worker process: an event loop for HTTP, threads for pictures. The engine releases the GIL and uses all CPUs itself,
 one copy of the model is in memory, requests meet in one batcher. The worker loads the model after the fork and after

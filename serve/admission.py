@@ -1,7 +1,7 @@
 """Who is let in: by the time that a request would wait, since its caller waits for an answer and not for a number.
 
 A server that takes more than it can do answers everybody late. So what it cannot do in time it refuses at once, before
-a picture is decoded (CONTRACTS 30, 32), and the others wait no longer than was said.
+a picture is decoded (rules 30, 32), and the others wait no longer than was said.
 """
 
 from __future__ import annotations

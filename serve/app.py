@@ -1,4 +1,4 @@
-"""The HTTP surface: thin routes over the codec, the pipeline and the loader (CONTRACTS 28–32, 39, 43).
+"""The HTTP surface: thin routes over the codec, the pipeline and the loader (rules 28–32, 39, 43).
 
 All of it runs in one thread, on the event loop: what takes long (decoding, the network, large bodies) goes to the
 pipeline's threads. Requests were threads once, and cost three times as much for contending for the interpreter lock.

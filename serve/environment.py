@@ -1,4 +1,4 @@
-"""The server's settings, from environment variables (CONTRACTS 27, 30, 38, 43). Pure: no file is read here."""
+"""The server's settings, from environment variables (rules 27, 30, 38, 43). Pure: no file is read here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from contract.engine import KNOWN as ENGINES
 
 MIB = 1024 * 1024
-MAX_BODY_BYTES = 6_291_456  # CONTRACTS 30: the sources disagree, this is the stricter
-MAX_BATCH_MIB = 100  # CONTRACTS 43
+MAX_BODY_BYTES = 6_291_456  # rule 30: the sources disagree, this is the stricter
+MAX_BATCH_MIB = 100  # rule 43
 BYTES_PER_PIXEL = 24  # the most that decoding holds at once: a palette picture made RGBA, laid on paper, made RGB
 
 
@@ -33,8 +33,8 @@ class Settings:
     max_waiting: int = 256
     max_requests: int = 64
     max_wait: float = 0.4  # with the request's own time, 99 of 100 answers within half a second
-    answer_timeout: float = 55.0  # CONTRACTS 30: the caller gives up after 60
-    drain_timeout: int = 25  # CONTRACTS 36: SIGKILL comes after 30
+    answer_timeout: float = 55.0  # rule 30: the caller gives up after 60
+    drain_timeout: int = 25  # rule 36: SIGKILL comes after 30
     transform_concurrency: int = 1
     golden_tolerance: float | None = None
     engine: str = "auto"
@@ -91,7 +91,7 @@ KNOWN = (
 
 
 def _body_bytes(environ: Mapping[str, str], batch: bool) -> int:
-    """A transform job says how large a payload may be; 0 means that it sets no limit (CONTRACTS 43)."""
+    """A transform job says how large a payload may be; 0 means that it sets no limit (rule 43)."""
     if not batch:
         return MAX_BODY_BYTES
     return MIB * (_number(environ, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, 0, MAX_BATCH_MIB) or MAX_BATCH_MIB)

@@ -1,6 +1,6 @@
 """Loads the model behind the listening socket: the port answers at once, /ping says 200 only when the model is warm.
 
-CONTRACTS 28 wants a connection accepted within 250 ms, and a large model takes longer to read (CONTRACTS 29).
+rule 28 wants a connection accepted within 250 ms, and a large model takes longer to read (rule 29).
 """
 
 from __future__ import annotations

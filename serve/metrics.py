@@ -1,4 +1,4 @@
-"""What GET /metrics tells, in Prometheus form (CONTRACTS 39). One process serves, so one registry holds it all."""
+"""What GET /metrics tells, in Prometheus form (rule 39). One process serves, so one registry holds it all."""
 
 from __future__ import annotations
 

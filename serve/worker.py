@@ -1,4 +1,4 @@
-"""Gunicorn's ASGI worker, but one that loses no request when it is told to stop (CONTRACTS 36).
+"""Gunicorn's ASGI worker, but one that loses no request when it is told to stop (rule 36).
 
 The stock one closes the port on connections that wait in the kernel's backlog, takes a second to hear the signal, and
 waits for callers who keep a connection and ask nothing more.

@@ -1,7 +1,7 @@
-"""The training container's entry: `docker run IMAGE train` on SageMaker, or by hand with flags (CONTRACTS 1).
+"""The training container's entry: `docker run IMAGE train` on SageMaker, or by hand with flags (rule 1).
 
 Exit codes: 0 done · 1 failed · 2 wrong flags, hyperparameters, place or pictures · 3 weights unreachable ·
-143 (130) told to stop. Whatever fails leaves its reason in the failure file (CONTRACTS 12, 13).
+143 (130) told to stop. Whatever fails leaves its reason in the failure file (rules 12, 13).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _train(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> supervise.Verdict:
     place, config = _read(chosen, environ, root)
-    with tempfile.TemporaryDirectory(prefix="kennel-") as scratch:  # /tmp: CONTRACTS 22
+    with tempfile.TemporaryDirectory(prefix="kennel-") as scratch:  # /tmp: rule 22
         folder = Path(scratch)
         marks = folder / "marks"
         marks.mkdir()

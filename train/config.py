@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_args, get_type_hints
 
 IGNORED_PREFIX = "sagemaker_"  # the SDK's own entries
-IGNORED = ("_tuning_objective_metric",)  # CONTRACTS 19
+IGNORED = ("_tuning_objective_metric",)  # rule 19
 
 
 class ConfigError(ValueError):
@@ -109,7 +109,7 @@ def names() -> tuple[str, ...]:
 
 
 def from_hyperparameters(values: Mapping[str, Any]) -> Config:
-    """A Config from SageMaker's string map: values raw or JSON-quoted, keys with dash or underscore (CONTRACTS 4, 5).
+    """A Config from SageMaker's string map: values raw or JSON-quoted, keys with dash or underscore (rules 4, 5).
 
     SageMaker's own keys are ignored. Raises ConfigError for an unknown key, a doubled key or a wrong value.
     """

@@ -24,7 +24,7 @@ from train.run import Run
 
 
 class StopSignal:
-    """Remembers SIGTERM until the step in progress is done (CONTRACTS 16)."""
+    """Remembers SIGTERM until the step in progress is done (rule 16)."""
 
     def __init__(self) -> None:
         self.received = False

@@ -48,7 +48,7 @@ def read_run(environ: Mapping[str, str] = os.environ) -> Run:
 
 
 def write_error(error: BaseException, *, rank: int, environ: Mapping[str, str] = os.environ) -> None:
-    """Called by a rank that fails: the reason, in one or two lines, for /opt/ml/output/failure (CONTRACTS 13).
+    """Called by a rank that fails: the reason, in one or two lines, for /opt/ml/output/failure (rule 13).
 
     The supervisor takes the earliest one. Does nothing where no supervisor asks for it.
     """

@@ -233,7 +233,7 @@ def picture_steps(job: Job, used: Precision, epoch: int, first: int) -> Iterator
 
 
 def reporter(ranks: Ranks) -> Callable[[Mapping[str, float]], None]:
-    """Prints an epoch's line, on rank 0 (CONTRACTS 18)."""
+    """Prints an epoch's line, on rank 0 (rule 18)."""
     return lambda values: show(ranks, metrics.line(values))
 
 

@@ -28,7 +28,7 @@ class RunError(RuntimeError):
 
 
 def configuration(host: str, hosts: Sequence[str], *, ranks: int) -> dict[str, Any]:
-    """The files of /opt/ml/input/config as SageMaker gives them, by name (CONTRACTS 4, 6, 8)."""
+    """The files of /opt/ml/input/config as SageMaker gives them, by name (rules 4, 6, 8)."""
     return {
         "hyperparameters.json": {"ranks": str(ranks)},
         "inputdataconfig.json": {"training": {"TrainingInputMode": "File"}},

@@ -67,7 +67,7 @@ def train(data: Path, weights: Path, output: Path, **settings: object) -> Traine
 
 
 def read_metrics(said: str) -> tuple[tuple[Mapping[str, float], ...], Mapping[str, float]]:
-    """The metric lines (CONTRACTS 18): those of epochs, and the closing one, which names none."""
+    """The metric lines (rule 18): those of epochs, and the closing one, which names none."""
     lines = [line for line in said.splitlines() if line.startswith("kennel ")]
     found = [{name: float(value) for name, value in NUMBER.findall(line)} for line in lines]
     closing = [numbers for numbers in found if "epoch" not in numbers]

@@ -1,6 +1,6 @@
 """What wakes an asynchronous variant that has gone to 0: a step policy, and the alarm that rings while requests wait.
 
-Target tracking counts what waits for each instance, and of none it would let a few requests wait for ever (CONTRACTS
+Target tracking counts what waits for each instance, and of none it would let a few requests wait for ever (rule
 50; "Autoscale an asynchronous endpoint" of the SageMaker developer guide).
 """
 

@@ -1,4 +1,4 @@
-"""A scalable target with its policy and schedules: how far and why a capacity moves by itself (CONTRACTS 47-54).
+"""A scalable target with its policy and schedules: how far and why a capacity moves by itself (rules 47–50, 52–54).
 
 A target is released (deregistered) before its variant goes or changes its instance type, and registered anew after.
 """
@@ -170,19 +170,19 @@ class ScalableTarget:
 
 
 def key_of(resource: str) -> dict[str, str]:
-    """Namespace, ResourceId and dimension of a resource (CONTRACTS 47, 68)."""
+    """Namespace, ResourceId and dimension of a resource (rules 47, 68)."""
     namespace = "sagemaker" if resource.startswith("endpoint/") else "lambda"
     return {"ServiceNamespace": namespace, "ResourceId": resource, "ScalableDimension": DIMENSIONS[namespace]}
 
 
 def deregister(resource: str) -> tuple[Request, ...]:
-    """Policies, the alarms of target tracking and schedules go with the target (CONTRACTS 54); our own alarm apart."""
+    """Policies, the alarms of target tracking and schedules go with the target (rule 54); our own alarm apart."""
     own = (from_zero.delete_alarm(resource),) if resource.startswith("endpoint/") else ()
     return (autoscaling("DeregisterScalableTarget", **key_of(resource)), *own)
 
 
 def metric_words(tracking: Mapping[str, Any]) -> str:
-    """A target for people, with its unit (CONTRACTS 48)."""
+    """A target for people, with its unit (rule 48)."""
     target = f"{tracking['TargetValue']:g}"
     kind = tracking.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType", "")
     if kind == "SageMakerVariantInvocationsPerInstance":

@@ -16,7 +16,7 @@ from deploy.values import Params, Request
 
 Log = Callable[[Request], None]
 
-# Refusals that pass by themselves: a new role, a configuration not yet seen everywhere (CONTRACTS 83, 84).
+# Refusals that pass by themselves: a new role, a configuration not yet seen everywhere (rules 83, 84).
 PASSING = (
     "Could not assume role",
     "Could not access model data at",
@@ -25,7 +25,7 @@ PASSING = (
     "Could not find endpoint configuration",
     "A conflicting conditional operation is currently in progress",  # the same bucket, made by two at once
 )
-# The autoscaler may begin to move an endpoint between a plan and its update (CONTRACTS 59); its instances take minutes.
+# The autoscaler may begin to move an endpoint between a plan and its update (rule 59); its instances take minutes.
 BUSY = "Cannot update in-progress endpoint"
 BUSY_S = 1800.0
 DUMMY = "kennel-local"

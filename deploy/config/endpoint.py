@@ -16,7 +16,7 @@ InferenceAmi = Literal[
     "al2-ami-sagemaker-inference-gpu-2-1",
     "al2-ami-sagemaker-inference-gpu-3-1",
     "al2023-ami-sagemaker-inference-gpu-4-1",
-]  # CONTRACTS 40
+]  # rule 40
 Count = Annotated[int, Field(ge=1, le=100)]
 VARIANT = "main"  # the name of the one variant where none is named
 ALARM_S = 60  # what an alarm takes to ring, at least
@@ -37,7 +37,7 @@ class Rollout(Section):
     """How a new version takes the traffic over from the old one, and what makes it go back by itself."""
 
     how: Literal["all-at-once", "canary", "linear"] = "all-at-once"
-    percent: int = Field(default=10, ge=1, le=50)  # CONTRACTS 55
+    percent: int = Field(default=10, ge=1, le=50)  # rule 55
     wait_seconds: int = Field(default=300, ge=0, le=3600)
     keep_old_seconds: int = Field(default=0, ge=0, le=3600)
     max_error_percent: float = Field(default=0, ge=0, le=100)
@@ -48,7 +48,7 @@ class Rollout(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Rollout:
         if self.how == "linear" and self.percent < 10:
-            raise ValueError(f"percent: linear steps are 10 to 50 per cent, not {self.percent} (CONTRACTS 55)")
+            raise ValueError(f"percent: linear steps are 10 to 50 per cent, not {self.percent} (rule 55)")
         if self.seconds > LONGEST_ROLLOUT_S:
             raise ValueError(f"wait_seconds: all steps take {self.seconds} s, and AWS allows {LONGEST_ROLLOUT_S}")
         if (self.max_error_percent or self.max_latency_ms) and self.seconds < ALARM_S:
@@ -73,7 +73,7 @@ class Rollout(Section):
 class Schedule(Section):
     """Other bounds at stated times (UTC)."""
 
-    at: str = Field(pattern=r"^(at|rate|cron)\(.+\)$")  # CONTRACTS 49
+    at: str = Field(pattern=r"^(at|rate|cron)\(.+\)$")  # rule 49
     min: int | None = Field(default=None, ge=0)
     max: int | None = Field(default=None, ge=0)
 
@@ -108,13 +108,13 @@ class Endpoint(Section):
     instance_count: Count = 1
     training: Name = "train"
     job: JobName = ""
-    startup_timeout_s: int = Field(default=480, ge=60, le=3600)  # CONTRACTS 29
-    environment: dict[str, str] = Field(default_factory=dict, max_length=100)  # CONTRACTS 38
+    startup_timeout_s: int = Field(default=480, ge=60, le=3600)  # rule 29
+    environment: dict[str, str] = Field(default_factory=dict, max_length=100)  # rule 38
     inference_ami: InferenceAmi = ""
-    memory_mb: int = Field(default=3072, ge=1024, le=6144, multiple_of=1024)  # CONTRACTS 45
+    memory_mb: int = Field(default=3072, ge=1024, le=6144, multiple_of=1024)  # rule 45
     max_concurrency: int = Field(default=5, ge=1, le=200)
     provisioned_concurrency: int = Field(default=0, ge=0, le=200)
-    async_concurrency: int = Field(default=4, ge=1, le=1000)  # CONTRACTS 42
+    async_concurrency: int = Field(default=4, ge=1, le=1000)  # rule 42
     variants: dict[Name, Variant] = Field(default_factory=dict, max_length=10)
     rollout: Rollout = Rollout()
     autoscaling: Autoscaling = Autoscaling()

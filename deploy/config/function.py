@@ -14,7 +14,7 @@ class ProvisionedScaling(Section):
 
     min: int = Field(default=1, ge=1)
     max: int = Field(default=0, ge=0)
-    utilization: float = Field(default=0.7, ge=0.1, le=0.9)  # CONTRACTS 68
+    utilization: float = Field(default=0.7, ge=0.1, le=0.9)  # rule 68
 
     @property
     def is_on(self) -> bool:
@@ -30,13 +30,13 @@ class ProvisionedScaling(Section):
 class Function(Section):
     """The Lambda in front of the endpoint."""
 
-    memory_mb: int = Field(default=512, ge=128, le=10240)  # CONTRACTS 65
+    memory_mb: int = Field(default=512, ge=128, le=10240)  # rule 65
     timeout_s: int = Field(default=60, ge=1, le=900)
     reserved_concurrency: int | None = Field(default=None, ge=1)
     provisioned_concurrency: int = Field(default=0, ge=0)
     alias: str = Field(default="live", pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", max_length=128)
     url: Literal["none", "iam", "public"] = "none"
-    max_bytes: int = Field(default=6_000_000, ge=1, le=6_291_456)  # CONTRACTS 30
+    max_bytes: int = Field(default=6_000_000, ge=1, le=6_291_456)  # rule 30
     allow_http: bool = False
     allow_hosts: tuple[str, ...] = ()
     autoscaling: ProvisionedScaling = ProvisionedScaling()
@@ -47,7 +47,7 @@ class Function(Section):
         if self.reserved_concurrency is not None and most > self.reserved_concurrency:
             raise ValueError(
                 f"provisioned_concurrency: {most} is more than reserved_concurrency, {self.reserved_concurrency} "
-                "(CONTRACTS 67)"
+                "(rule 67)"
             )
         if self.autoscaling.is_on and not self.provisioned_concurrency:
             raise ValueError("autoscaling: scales provisioned_concurrency, which is 0")

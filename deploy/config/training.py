@@ -17,7 +17,7 @@ HYPERPARAMETERS = (
     "engine", "serve_precision", "checkpoint_interval_steps",
 )  # fmt: skip
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=512)]
-LONGEST_RUN = 28 * 24 * 60  # minutes (CONTRACTS 17)
+LONGEST_RUN = 28 * 24 * 60  # minutes (rule 17)
 
 
 class Ec2(Section):
@@ -26,7 +26,7 @@ class Ec2(Section):
     instance_type: str = Field(default="g4dn.xlarge", pattern=r"^[a-z0-9-]+\.[a-z0-9]+$")
     ami_parameter: str = Field(
         default="/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id",
-        pattern=r"^/[A-Za-z0-9/._-]+$",  # CONTRACTS 85
+        pattern=r"^/[A-Za-z0-9/._-]+$",  # rule 85
     )
     volume_gb: int = Field(default=100, ge=30, le=16384)
     spot: bool = False
@@ -51,10 +51,10 @@ class Training(Section):
     max_run_minutes: int = Field(default=60, ge=1, le=LONGEST_RUN)
     spot: bool = False
     max_wait_minutes: int = Field(default=120, ge=1, le=LONGEST_RUN)
-    keep_alive_minutes: int = Field(default=0, ge=0, le=60)  # the stricter of CONTRACTS 20
+    keep_alive_minutes: int = Field(default=0, ge=0, le=60)  # the stricter of rule 20
     environment: dict[Variable, Annotated[str, Field(max_length=512)]] = Field(
         default_factory=dict,
-        max_length=100,  # CONTRACTS 11
+        max_length=100,  # rule 11
     )
     subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(default=(), max_length=16)
     security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(default=(), max_length=5)
@@ -68,9 +68,9 @@ class Training(Section):
             if key.replace("-", "_") not in HYPERPARAMETERS:
                 raise ValueError(f"hyperparameters.{key}: {unknown(key, HYPERPARAMETERS)}")
         if self.spot and self.max_wait_minutes < self.max_run_minutes:
-            raise ValueError("max_wait_minutes: must be at least max_run_minutes (CONTRACTS 17)")
+            raise ValueError("max_wait_minutes: must be at least max_run_minutes (rule 17)")
         if self.spot and self.keep_alive_minutes:
-            raise ValueError("keep_alive_minutes: a warm pool cannot be spot; leave one of the two out (CONTRACTS 20)")
+            raise ValueError("keep_alive_minutes: a warm pool cannot be spot; leave one of the two out (rule 20)")
         if bool(self.subnets) != bool(self.security_groups):
             raise ValueError("subnets: a VPC needs subnets and security_groups together")
         return self

@@ -27,7 +27,7 @@ class Item:
 
 
 def serving(settings: Settings, prices: Prices) -> tuple[Item, ...]:
-    """What goes on being paid once `deploy` has run: endpoints and provisioned concurrency (LESSONS 9, 10)."""
+    """What goes on being paid once `deploy` has run: endpoints and provisioned concurrency (pains 9, 10)."""
     items = [
         item
         for name, endpoint in settings.all_endpoints.items()

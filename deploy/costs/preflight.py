@@ -14,7 +14,7 @@ PAID = ("endpoint", "endpoint-config", "concurrency")  # kinds of resources that
 
 
 def training(session: Session, job: JobRequest) -> None:
-    """Said before a job is begun (LESSONS 8, 9). Raises DeployError."""
+    """Said before a job is begun (pains 8, 9). Raises DeployError."""
     settings = as_asked(session.settings, job)
     quotas.require(session.call, settings, "train")
     prices = Prices(call=session.call, region=settings.stage.region)
@@ -30,7 +30,7 @@ def tuning(session: Session) -> None:
 
 
 def serving(session: Session, todo: Plan) -> None:
-    """Said before a plan is run that makes or changes what is paid by the hour (LESSONS 8–10). Raises DeployError."""
+    """Said before a plan is run that makes or changes what is paid by the hour (pains 8–10). Raises DeployError."""
     if not any(step.kind in PAID for step in todo.changes):
         return
     settings = session.settings

@@ -1,4 +1,4 @@
-"""The quotas that deploy.toml needs against those that the account has (CONTRACTS 20, 67, 91)."""
+"""The quotas that deploy.toml needs against those that the account has (rules 20, 67, 91)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deploy.costs.bill import fleets
 from deploy.errors import AwsError, DeployError
 from deploy.values import Call, Request
 
-UNRESERVED = 100  # must stay so in an account (CONTRACTS 67)
+UNRESERVED = 100  # must stay so in an account (rule 67)
 # EC2 counts vCPUs by family: first letters of the type → (on demand, spot).
 VCPU_CODES: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("g", "vt"), ("L-DB2E81BA", "L-3819A6DF")),
@@ -82,7 +82,7 @@ def compare(call: Call, wanted: Iterable[Need]) -> tuple[Row, ...]:
 
 
 def require(call: Call, settings: Settings, command: str) -> None:
-    """Raises DeployError when a quota that the verb needs is known to be too low (LESSONS 8)."""
+    """Raises DeployError when a quota that the verb needs is known to be too low (pain 8)."""
     short = [
         row for row in compare(call, [need for need in needs(settings) if need.command == command]) if row.is_short
     ]

@@ -1,4 +1,4 @@
-"""The rules: each is a pure function from facts to what it finds, one pain of LESSONS.md each where it has a number."""
+"""The diagnosis rules: pure functions from facts to causes. Most find a pain of docs/aws-contracts.md."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from deploy.jobs.failures import PLAIN
 
 Certainty = Literal["certain", "likely", "possible"]
 CERTAINTIES: tuple[Certainty, ...] = ("certain", "likely", "possible")
-STUCK_S = 20 * 60.0  # eight minutes may pass before a container must answer (CONTRACTS 29); instances take some too
-YOUNG_S = 60.0  # a new role is known everywhere after 10–30 s (LESSONS 16)
+STUCK_S = 20 * 60.0  # eight minutes may pass before a container must answer (rule 29); instances take some too
+YOUNG_S = 60.0  # a new role is known everywhere after 10–30 s (pain 16)
 TELLING = re.compile(r"error|exception|traceback|fatal|failed|refused|denied|not found|killed|unable|cannot", re.I)
 LINES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """A cause, what speaks for it, how sure that is, and the command to type next. `pain` is LESSONS' number, or 0."""
+    """A cause, what speaks for it, how sure that is, and the command to type next. `pain` is its number in
+    docs/aws-contracts.md, or 0."""
 
     cause: str
     evidence: str

@@ -15,7 +15,7 @@ from deploy.errors import DeployError
 from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, State, Step, differences
 
-MOST = 10  # of an endpoint's deployment (CONTRACTS 55)
+MOST = 10  # of an endpoint's deployment (rule 55)
 PERIOD_S = 60
 
 
@@ -93,7 +93,7 @@ def alarms(settings: Settings, endpoint: str) -> tuple[Alarm, ...]:
     if len(made) > MOST:
         raise DeployError(
             f"{endpoint}: {len(wanted.variants)} variants make {len(made)} alarms and a deployment takes {MOST}: "
-            "leave max_error_percent or max_latency_ms out (CONTRACTS 55)"
+            "leave max_error_percent or max_latency_ms out (rule 55)"
         )
     return tuple(made)
 

@@ -1,4 +1,4 @@
-"""The endpoint: made once, then moved from configuration to configuration without a gap (CONTRACTS 53, 55–57, 59)."""
+"""The endpoint: made once, then moved from configuration to configuration without a gap (rules 53, 55–57, 59)."""
 
 from __future__ import annotations
 
@@ -149,13 +149,13 @@ class Endpoint:
         return (create, self._in_service())
 
     def _require_same_variants(self, seen: State) -> None:
-        """Traffic shifts step by step between variants of the same names only (CONTRACTS 57)."""
+        """Traffic shifts step by step between variants of the same names only (rule 57)."""
         routing = self.deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
         before, after = set(seen.fields.get("shares", ())), set(self.serves)
         if routing.get("Type", ALL_AT_ONCE) != ALL_AT_ONCE and before and before != after:
             raise DeployError(
                 f"{self.address}: {routing['Type'].lower()} needs the same variants before and after, and "
-                f"{', '.join(sorted(before))} become {', '.join(sorted(after))} (CONTRACTS 57); "
+                f"{', '.join(sorted(before))} become {', '.join(sorted(after))} (rule 57); "
                 'deploy this change once with rollout.how = "all-at-once"'
             )
 
@@ -234,7 +234,7 @@ class Endpoint:
         return in_service(self.name, self.config, patience_s=self.patience_s)
 
     def _settled(self) -> Wait:
-        """An update during another is refused (CONTRACTS 59)."""
+        """An update during another is refused (rule 59)."""
         request = self._describe()
         return Wait(request=request, path="EndpointStatus", until="InService", failed=BROKEN, timeout=self.patience_s)
 
@@ -248,7 +248,7 @@ def noted(arn: str, key: str, value: str) -> Request:
 
 
 def update(name: str, config: str, deployment: Mapping[str, Any]) -> Request:
-    """UpdateEndpoint that keeps scaled-out capacity, which AWS would else throw away (CONTRACTS 53)."""
+    """UpdateEndpoint that keeps scaled-out capacity, which AWS would else throw away (rule 53)."""
     more = {"DeploymentConfig": dict(deployment)} if deployment else {}
     return sagemaker(
         "UpdateEndpoint", EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=True, **more

@@ -23,7 +23,7 @@ LONGEST = 63
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointConfig:
-    """Production variants as CreateEndpointConfig takes them, and what an async endpoint adds (CONTRACTS 42)."""
+    """Production variants as CreateEndpointConfig takes them, and what an async endpoint adds (rule 42)."""
 
     name: str
     endpoint: str

@@ -30,5 +30,5 @@ def previous(past: Sequence[str]) -> str:
 
 
 def tag(past: Sequence[str]) -> dict[str, str]:
-    """The tag that records a history (CONTRACTS: 256 characters; five keys take 54)."""
+    """The tag that records a history (rule 92: 256 characters; five keys take 54)."""
     return {"Key": HISTORY_TAG, "Value": " ".join(past)}

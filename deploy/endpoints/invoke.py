@@ -15,7 +15,7 @@ from deploy.errors import DeployError
 from deploy.values import Call, Request
 
 LABELS, PROBABILITIES = "application/json", "application/json;form=probabilities"
-ASYNC_S = 900.0  # CONTRACTS 42: the default time for an answer; waiting for an instance comes on top
+ASYNC_S = 900.0  # rule 42: the default time for an answer; waiting for an instance comes on top
 
 
 @dataclass(frozen=True, kw_only=True)

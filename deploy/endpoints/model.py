@@ -16,7 +16,7 @@ from deploy.values import Call, Ref, State, Step, content_hash
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """An image with an artifact (the S3 URI of a model.tar.gz) and an environment (CONTRACTS 37, 38)."""
+    """An image with an artifact (the S3 URI of a model.tar.gz) and an environment (rules 37, 38)."""
 
     name: str
     image: str

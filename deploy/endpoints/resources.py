@@ -21,8 +21,8 @@ from deploy.planning.resource import Resource
 
 TOLERANCE = "KENNEL_GOLDEN_TOLERANCE"
 ANY_ANSWER = "1"  # no probability differs by more
-SERVERLESS_IMAGE_GB = 10  # CONTRACTS 45
-VALUE_BYTES, ALL_BYTES = 1024, 32 * 1024  # CONTRACTS 38
+SERVERLESS_IMAGE_GB = 10  # rule 45
+VALUE_BYTES, ALL_BYTES = 1024, 32 * 1024  # rule 38
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def environment(wanted: section.Endpoint) -> dict[str, str]:
 def production_variant(
     name: str, variant: section.Variant, wanted: section.Endpoint, *, model_name: str, image: ImageFacts
 ) -> dict[str, Any]:
-    """A ProductionVariant of CreateEndpointConfig (CONTRACTS 29, 40, 45)."""
+    """A ProductionVariant of CreateEndpointConfig (rules 29, 40, 45)."""
     shown: dict[str, Any] = {"VariantName": name, "ModelName": model_name, "InitialVariantWeight": variant.weight}
     if wanted.kind == "serverless":
         limits = {"MemorySizeInMB": wanted.memory_mb, "MaxConcurrency": wanted.max_concurrency}
@@ -108,7 +108,7 @@ def production_variant(
 
 
 def asynchronous(settings: Settings, name: str) -> dict[str, Any]:
-    """The AsyncInferenceConfig of an async endpoint; {} of another (CONTRACTS 42)."""
+    """The AsyncInferenceConfig of an async endpoint; {} of another (rule 42)."""
     wanted = settings.all_endpoints[name]
     if wanted.kind != "async":
         return {}
@@ -168,7 +168,7 @@ def _unique(models: Mapping[str, Model]) -> tuple[Model, ...]:
 
 
 def _check_serverless(wanted: section.Endpoint, where: str, image: ImageFacts) -> None:
-    """Deployment guardrails, GPUs and large images are not to be had there (CONTRACTS 45, 57)."""
+    """Deployment guardrails, GPUs and large images are not to be had there (rules 45, 57)."""
     shift = wanted.rollout
     if image.size_bytes > SERVERLESS_IMAGE_GB * 10**9:
         size = image.size_bytes / 10**9
@@ -185,6 +185,6 @@ def _check_serverless(wanted: section.Endpoint, where: str, image: ImageFacts) -
 def _check_environment(values: Mapping[str, str], where: str) -> None:
     for key, value in values.items():
         if max(len(key.encode()), len(value.encode())) > VALUE_BYTES:
-            raise DeployError(f"{where}.{key}: a variable may have {VALUE_BYTES} bytes (CONTRACTS 38)")
+            raise DeployError(f"{where}.{key}: a variable may have {VALUE_BYTES} bytes (rule 38)")
     if len(values) > 100 or sum(len(f"{key}{value}".encode()) for key, value in values.items()) > ALL_BYTES:
-        raise DeployError(f"{where}: at most 100 variables of 32 KB together (CONTRACTS 38)")
+        raise DeployError(f"{where}: at most 100 variables of 32 KB together (rule 38)")

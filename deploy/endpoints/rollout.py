@@ -13,7 +13,7 @@ LEAST_S = 600
 
 
 def deployment(rollout: Rollout, alarms: Sequence[str]) -> dict[str, Any]:
-    """The DeploymentConfig of UpdateEndpoint (CONTRACTS 55, 56). `alarms` are names; one that rings sends it back."""
+    """The DeploymentConfig of UpdateEndpoint (rules 55, 56). `alarms` are names; one that rings sends it back."""
     shift = rollout.how != "all-at-once"
     routing: dict[str, Any] = {
         "Type": ROUTING[rollout.how],

@@ -28,7 +28,7 @@ SCHEDULES = (
 
 
 def check_endpoint(endpoint: Endpoint, where: str) -> None:
-    """Raises DeployError for what AWS would refuse, or take and never scale by (CONTRACTS 48-50)."""
+    """Raises DeployError for what AWS would refuse, or take and never scale by (rules 48-50)."""
     wanted = endpoint.autoscaling
     if not wanted.is_on:
         return
@@ -58,7 +58,7 @@ def _check_kind(endpoint: Endpoint, where: str) -> None:
     if kind == "async" and wanted.metric != "backlog":
         raise DeployError(
             f"{where}.metric: an async endpoint publishes no {wanted.metric}; use backlog, the requests that wait for "
-            "each instance (CONTRACTS 48)"
+            "each instance (rule 48)"
         )
     if kind == "real-time" and wanted.metric == "backlog":
         raise DeployError(
@@ -67,7 +67,7 @@ def _check_kind(endpoint: Endpoint, where: str) -> None:
     if kind == "real-time" and wanted.min < 1:
         raise DeployError(
             f'{where}.min: a real-time endpoint keeps 1 instance at least; kind = "async" may go to 0, and '
-            'kind = "serverless" costs nothing while idle (CONTRACTS 50)'
+            'kind = "serverless" costs nothing while idle (rule 50)'
         )
 
 
@@ -75,7 +75,7 @@ def _check_schedule(schedule: Schedule, wanted: Autoscaling, where: str, *, leas
     if not any(pattern.fullmatch(schedule.at) for pattern in SCHEDULES):
         raise DeployError(
             f"{where}.at: {schedule.at} is none of at(2026-01-31T08:00:00), rate(12 hours) and "
-            "cron(minutes hours day-of-month month day-of-week year), in UTC (CONTRACTS 49)"
+            "cron(minutes hours day-of-month month day-of-week year), in UTC (rule 49)"
         )
     if schedule.min is None and schedule.max is None:
         raise DeployError(f"{where}: changes nothing; give it min, max or both")
@@ -84,7 +84,7 @@ def _check_schedule(schedule: Schedule, wanted: Autoscaling, where: str, *, leas
     if low > high:
         raise DeployError(f"{where}.min: {low} is more than max, {high}")
     if low < least:
-        raise DeployError(f"{where}.min: a real-time endpoint keeps {least} instance at least (CONTRACTS 50)")
+        raise DeployError(f"{where}.min: a real-time endpoint keeps {least} instance at least (rule 50)")
 
 
 def release(settings: Settings, name: str) -> Release:
@@ -124,7 +124,7 @@ def _least(wanted: Autoscaling) -> int:
 
 
 def forms(endpoint: Endpoint, name: str) -> dict[str, str]:
-    """What each variant should run as, by ResourceId (CONTRACTS 47)."""
+    """What each variant should run as, by ResourceId (rule 47)."""
     return {
         f"endpoint/{name}/variant/{key}": form(
             endpoint.kind, "" if endpoint.kind == "serverless" else str(variant.instance_type)
@@ -155,7 +155,7 @@ def tracking(wanted: Autoscaling, endpoint: str) -> Mapping[str, Any]:
 
 
 def _in_service(name: str) -> Wait:
-    """Scaling is blocked while an endpoint is updated (CONTRACTS 53)."""
+    """Scaling is blocked while an endpoint is updated (rule 53)."""
     request = sagemaker("DescribeEndpoint", EndpointName=name)
     return Wait(
         request=request, path="EndpointStatus", until="InService", failed=("Failed", "UpdateRollbackFailed"),

@@ -15,7 +15,7 @@ from deploy.values import Call, State, Step
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What must not scale while its endpoint moves: targets of variants that go or change (CONTRACTS 53, 54), and ours
+    """What must not scale while its endpoint moves: targets of variants that go or change (rules 53, 54), and ours
     where the endpoint does not scale any more.
 
     `forms` are the variants as they should be: ResourceId → form. It stands before the endpoint in a plan.
@@ -63,6 +63,6 @@ class Release:
         if not seen["is_ours"]:
             raise DeployError(
                 f"{resource}: is registered for scaling by somebody else, and its variant cannot change or go until "
-                "that is deregistered; do it where it was made (CONTRACTS 53)"
+                "that is deregistered; do it where it was made (rule 53)"
             )
         return "changes or goes, and must not scale then"

@@ -1,6 +1,6 @@
 """How many requests the function takes at once (reserved), and how many of them meet a warm start (provisioned).
 
-The order in which the two change (CONTRACTS 67; aws/serverless-application-model#1425): what is provisioned may never
+The order in which the two change (rule 67; aws/serverless-application-model#1425): what is provisioned may never
 be more than what is reserved. So the reservation goes first, unless the new one is below what is provisioned now: then
 the provisioned concurrency is lowered first, and is down before the reservation follows. What does not scale any more
 is deregistered before all that, or scaling would put back what is taken away.
@@ -22,7 +22,7 @@ from deploy.function.function import ask
 from deploy.planning.resource import is_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
-UNRESERVED = 100  # must stay for the account's other functions; a new account's whole limit is 10 (CONTRACTS 67)
+UNRESERVED = 100  # must stay for the account's other functions; a new account's whole limit is 10 (rule 67)
 QUOTA = "ask for more (Service Quotas: AWS Lambda, Concurrent executions, L-B99A9384)"
 
 
@@ -48,7 +48,7 @@ class Concurrency:
 
     @property
     def scaled(self) -> str:
-        """What Application Auto Scaling calls it (CONTRACTS 68)."""
+        """What Application Auto Scaling calls it (rule 68)."""
         return f"function:{self.function}:{self.alias}"
 
     def desired(self, now: int = 0) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Concurrency:
         return (put, ready)
 
     def _check(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        """What the account must keep unreserved is known before anything is sent (CONTRACTS 67)."""
+        """What the account must keep unreserved is known before anything is sent (rule 67)."""
         if "limit" not in found:
             return
         reserved, warm, limit = wanted["reserved"], wanted["provisioned"], found["limit"]

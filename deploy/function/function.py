@@ -84,7 +84,7 @@ class Function:
         return delete(self.address, self._lambda("DeleteFunction"), touches="nothing answers any more")
 
     def _settle(self, names: set[str], status: str) -> tuple[Act, ...]:
-        """Code, then configuration, each after the one before has settled (CONTRACTS 66). A function that nobody asked
+        """Code, then configuration, each after the one before has settled (rule 66). A function that nobody asked
         for weeks is Inactive, and can be changed as it is."""
         acts: list[Act] = [is_active(self.name)] if status == "Pending" else []
         acts += [is_updated(self.name)] if status != UNDONE else []
@@ -97,7 +97,7 @@ class Function:
     def _create(self) -> Request:
         return self._lambda(
             "CreateFunction",
-            PackageType="Image",  # takes neither Runtime nor Handler (CONTRACTS 65)
+            PackageType="Image",  # takes neither Runtime nor Handler (rule 65)
             Code={"ImageUri": self.runs.image},
             Role=self.role,
             Architectures=["x86_64"],
@@ -136,12 +136,12 @@ def fields_of(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_active(name: str, version: str | Ref | None = None) -> Wait:
-    """Until a function, or a version of it, can be invoked: FunctionActiveV2, PublishedVersionActive (CONTRACTS 66)."""
+    """Until a function, or a version of it, can be invoked: FunctionActiveV2, PublishedVersionActive (rule 66)."""
     return _settles(name, "State", "Active", {} if version is None else {"Qualifier": version})
 
 
 def is_updated(name: str) -> Wait:
-    """Until a change of $LATEST is done: FunctionUpdatedV2 (CONTRACTS 66)."""
+    """Until a change of $LATEST is done: FunctionUpdatedV2 (rule 66)."""
     return _settles(name, "LastUpdateStatus", "Successful", {})
 
 

@@ -1,5 +1,5 @@
 """The function URL of the alias: signed requests of our account (iam), or anybody's (public). Both take two permissions
-since October 2025: to invoke the URL, and to invoke the function by way of a URL (CONTRACTS 70)."""
+since October 2025: to invoke the URL, and to invoke the function by way of a URL (rule 70)."""
 
 from __future__ import annotations
 

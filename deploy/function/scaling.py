@@ -7,7 +7,7 @@ from deploy.config.settings import Settings
 
 
 def function_targets(settings: Settings) -> tuple[ScalableTarget, ...]:
-    """The target of the function's alias; none where its provisioned concurrency does not scale (CONTRACTS 68)."""
+    """The target of the function's alias; none where its provisioned concurrency does not scale (rule 68)."""
     wanted = settings.function.autoscaling
     if not wanted.is_on:
         return ()

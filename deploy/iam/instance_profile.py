@@ -1,4 +1,4 @@
-"""The instance profile: how an EC2 instance takes its role (CONTRACTS 80)."""
+"""The instance profile: how an EC2 instance takes its role (rule 80)."""
 
 from __future__ import annotations
 

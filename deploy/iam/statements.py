@@ -37,7 +37,7 @@ def write(settings: Settings, *prefixes: str) -> Statement:
 
 
 def pull(settings: Settings, image: str) -> list[Statement]:
-    """To pull one image (CONTRACTS 77). The token is of the whole registry: it knows no resource."""
+    """To pull one image (rule 77). The token is of the whole registry: it knows no resource."""
     layers = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
     repository = settings.arn("ecr", f"repository/{settings.repository_name(image)}")
     return [

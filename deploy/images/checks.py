@@ -12,7 +12,7 @@ from deploy.images.recipe import PLATFORM, ImageKind
 
 Consumer = Literal["SageMaker", "Lambda"]
 CONSUMERS: Mapping[ImageKind, Consumer] = {"train": "SageMaker", "serve": "SageMaker", "lambda": "Lambda"}
-LARGEST = 10 * 10**9  # bytes (CONTRACTS 45, 63; LESSONS 18)
+LARGEST = 10 * 10**9  # bytes (rules 45, 63; pain 18)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +40,16 @@ def faults(found: Facts, consumer: Consumer, *, platform: str = PLATFORM) -> Ite
     """Every reason for which the consumer would refuse the image, each with its fix."""
     mend = "./inv push --repair rewrites it without a rebuild"
     if found.media_type in INDEXES:
-        yield f"is an index ({found.media_type}), which {consumer} refuses: {mend} (CONTRACTS 26, 63; LESSONS 2)"
+        yield f"is an index ({found.media_type}), which {consumer} refuses: {mend} (rules 26, 63; pain 2)"
         return  # of one image among several nothing more is known
     if consumer == "SageMaker" and found.media_type != DOCKER_MANIFEST:
-        yield f"has an OCI manifest ({found.media_type}), which SageMaker refuses: {mend} (CONTRACTS 26; LESSONS 1)"
+        yield f"has an OCI manifest ({found.media_type}), which SageMaker refuses: {mend} (rule 26; pain 1)"
     if found.platform != platform:
-        yield f"is for {found.platform}, and {platform} is asked for: build it with --platform={platform} (LESSONS 3)"
+        yield f"is for {found.platform}, and {platform} is asked for: build it with --platform={platform} (pain 3)"
     if not found.entrypoint:
-        yield 'has no entrypoint, so it cannot be started with an argument: add ENTRYPOINT ["…"] (CONTRACTS 1, 25)'
+        yield 'has no entrypoint, so it cannot be started with an argument: add ENTRYPOINT ["…"] (rules 1, 25)'
     if found.size > LARGEST:
-        yield f"has {found.size / 1e9:.1f} GB, and {LARGEST / 1e9:.0f} are allowed: take something out (LESSONS 18)"
+        yield f"has {found.size / 1e9:.1f} GB, and {LARGEST / 1e9:.0f} are allowed: take something out (pain 18)"
 
 
 def check(name: str, found: Facts, consumer: Consumer) -> None:

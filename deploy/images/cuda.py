@@ -1,6 +1,6 @@
 """Which host image a GPU instance needs for an image's CUDA, and which instance types cannot run our images (pure).
 
-An image whose CUDA is newer than the host's driver leaves an endpoint in Creating without a log (LESSONS 4).
+An image whose CUDA is newer than the host's driver leaves an endpoint in Creating without a log (pain 4).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LABEL = "kennel.cuda.version"
 
 @dataclass(frozen=True, kw_only=True)
 class HostImage:
-    """An InferenceAmiVersion with its NVIDIA driver and the CUDA version that this driver brings (CONTRACTS 40)."""
+    """An InferenceAmiVersion with its NVIDIA driver and the CUDA version that this driver brings (rule 40)."""
 
     name: str
     driver: int
@@ -73,7 +73,7 @@ def host_image(instance_type: str, *, cuda: str, chosen: str, where: str) -> str
                 f"{_advice(needed)}"
             )
         return chosen
-    # A driver runs any CUDA of its own major version, but a newer one is sure (CONTRACTS 40).
+    # A driver runs any CUDA of its own major version, but a newer one is sure (rule 40).
     newer = [each for each in PREFERRED if each.cuda >= needed]
     able = newer[:1] or [each for each in PREFERRED if _runs(each, needed)][-1:]
     if not able:

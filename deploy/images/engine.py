@@ -32,7 +32,7 @@ class Builder:
     def command(self) -> list[str]:
         """The start of a build's argv."""
         if self.buildx:
-            # Attestations would turn the image into an index, which SageMaker and Lambda refuse (CONTRACTS 26, 63).
+            # Attestations would turn the image into an index, which SageMaker and Lambda refuse (rules 26, 63).
             return [self.client, "buildx", "build", "--provenance=false", "--sbom=false", "--output=type=docker"]
         return [self.client, "build"]
 

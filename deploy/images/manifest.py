@@ -1,6 +1,6 @@
 """Image manifests as registries hold them: read, made, repaired. Pure.
 
-SageMaker takes Docker's v2 schema 2 alone, Lambda no index (CONTRACTS 26, 63); an OCI manifest differs from Docker's in
+SageMaker takes Docker's v2 schema 2 alone, Lambda no index (rules 26, 63); an OCI manifest differs from Docker's in
 the names of its types only, so it can be rewritten without touching a layer.
 """
 

@@ -38,7 +38,7 @@ class Login:
 
 
 def login(call: Call, now: Callable[[], float]) -> Login:
-    """A new token of ECR (CONTRACTS 72). `now` is the time in seconds since 1970."""
+    """A new token of ECR (rule 72). `now` is the time in seconds since 1970."""
     given = call(TOKEN)["authorizationData"][0]
     user, _, password = base64.b64decode(given["authorizationToken"]).decode().partition(":")
     left = given["expiresAt"].timestamp() - now()

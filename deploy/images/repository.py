@@ -37,7 +37,7 @@ ENCRYPTION = "AES256"
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A repository that should be. With `lambda_of`, the ARN of a function, Lambda may pull for it (CONTRACTS 64)."""
+    """A repository that should be. With `lambda_of`, the ARN of a function, Lambda may pull for it (rule 64)."""
 
     name: str
     arn: str
@@ -87,7 +87,7 @@ class Repository:
         return delete(self.address, self._ecr("DeleteRepository", force=True), touches="every image in it")
 
     def _create(self) -> Request:
-        """Tags come with it, so that even a half-made one is known as ours (CONTRACTS 73, 75)."""
+        """Tags come with it, so that even a half-made one is known as ours (rules 73, 75)."""
         return self._ecr(
             "CreateRepository",
             imageTagMutability="IMMUTABLE",

@@ -42,7 +42,7 @@ class Place:
 
 
 def run(job: JobRequest, settings: Settings, place: Place, script: str, *, launch: int = 1) -> Request:
-    """The RunInstances request of a job's instance. Sent twice it makes one instance (CONTRACTS 85–88)."""
+    """The RunInstances request of a job's instance. Sent twice it makes one instance (rules 85–88)."""
     ec2 = settings.training.ec2
     tags = tag_list({**job.tags, "Name": job.name, "kennel:job": job.name})
     disk = {
@@ -81,7 +81,7 @@ SPOT: Mapping[str, Any] = {
 
 
 def newest_image(parameter: str) -> Request:
-    """Asks Systems Manager which AMI is the newest of its kind (CONTRACTS 85)."""
+    """Asks Systems Manager which AMI is the newest of its kind (rule 85)."""
     return requests.ssm("GetParameter", Name=parameter)
 
 

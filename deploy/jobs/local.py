@@ -18,7 +18,7 @@ from deploy.jobs.backend import ENDED, Description
 from deploy.jobs.request import JobRequest
 
 HOST = "algo-1"
-GRACE_S = 120  # as on SageMaker (CONTRACTS 16)
+GRACE_S = 120  # as on SageMaker (rule 16)
 ML = "/opt/ml"
 LINES = "lines.txt"
 
@@ -44,7 +44,7 @@ def container(name: str) -> str:
 
 
 def configuration(job: JobRequest) -> dict[str, Any]:
-    """The files of /opt/ml/input/config, by name (CONTRACTS 4, 6, 8)."""
+    """The files of /opt/ml/input/config, by name (rules 4, 6, 8)."""
     channel = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
     return {
         "hyperparameters.json": dict(job.hyperparameters),

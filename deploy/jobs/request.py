@@ -10,8 +10,8 @@ from deploy.config.settings import Settings
 from deploy.errors import SettingsError
 from deploy.values import Ref, content_hash
 
-NAME_LIMIT = 60  # of 63 (CONTRACTS 17): a further attempt is called name-2, name-3, …
-LIMIT = 256  # of a hyperparameter's value: the stricter of two sources (CONTRACTS 4)
+NAME_LIMIT = 60  # of 63 (rule 17): a further attempt is called name-2, name-3, …
+LIMIT = 256  # of a hyperparameter's value: the stricter of two sources (rule 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def request(
 
 
 def text(value: Scalar) -> str:
-    """A hyperparameter as SageMaker carries it: a string. Raises SettingsError when it is too long (CONTRACTS 4)."""
+    """A hyperparameter as SageMaker carries it: a string. Raises SettingsError when it is too long (rule 4)."""
     written = str(value).lower() if isinstance(value, bool) else str(value)
     if len(written) > LIMIT:
         raise SettingsError(f"a hyperparameter may have {LIMIT} characters, not {len(written)}: {written[:40]}…")

@@ -26,7 +26,7 @@ OWN_DISKS = re.compile(r"ml\.(?:[cmr]\d+[a-z]*d[a-z]*|g4dn|g5|g6e?|g7e?|p3dn|p4d
 
 
 def create(job: JobRequest) -> Request:
-    """The CreateTrainingJob request of a job (CONTRACTS 4, 11, 15–20)."""
+    """The CreateTrainingJob request of a job (rules 4, 11, 15–20)."""
     stopping: dict[str, Any] = {"MaxRuntimeInSeconds": job.max_run_s}
     if job.max_wait_s is not None:
         stopping["MaxWaitTimeInSeconds"] = job.max_wait_s
@@ -54,7 +54,7 @@ def create(job: JobRequest) -> Request:
 
 
 def resources(job: JobRequest) -> dict[str, Any]:
-    """ResourceConfig: the hosts, their disks and keys, and how long they are kept for the next job (CONTRACTS 20)."""
+    """ResourceConfig: the hosts, their disks and keys, and how long they are kept for the next job (rule 20)."""
     key = job.kms_key and not OWN_DISKS.match(job.instance_type)
     return {
         "InstanceType": job.instance_type,
@@ -96,7 +96,7 @@ class SageMaker:
         return job_reader(name, self.call)
 
     def stop(self, name: str) -> None:
-        """SIGTERM to the job, which writes a checkpoint; SIGKILL after 120 s (CONTRACTS 16)."""
+        """SIGTERM to the job, which writes a checkpoint; SIGKILL after 120 s (rule 16)."""
         self.call(stop(name))
 
 

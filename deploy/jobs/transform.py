@@ -1,4 +1,4 @@
-"""Batch transform as values: the request, the pictures that go in, the answers that come out (CONTRACTS 43)."""
+"""Batch transform as values: the request, the pictures that go in, the answers that come out (rule 43)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from deploy.jobs.request import JobRequest, text
 from deploy.values import Call, Request, content_hash
 
 LONGEST = 32  # of a tuning job's name
-MOST_VALUES, MOST_VARIABLES, MOST_KEYS = 30, 48, 100  # of a range; CONTRACTS 11 and 19
+MOST_VALUES, MOST_VARIABLES, MOST_KEYS = 30, 48, 100  # of a range; rules 11 and 19
 SCALES = {"linear": "Linear", "log": "Logarithmic"}
 ENDED = ("Completed", "Failed", "Stopped")
 NAME = "HyperParameterTuningJobName"
@@ -72,7 +72,7 @@ def check(settings: Settings) -> None:
     variables = len(settings.training.environment)
     if variables > MOST_VARIABLES:
         raise SettingsError(
-            f"training.environment: {variables} variables; a tuning job takes {MOST_VARIABLES} (CONTRACTS 11)"
+            f"training.environment: {variables} variables; a tuning job takes {MOST_VARIABLES} (rule 11)"
         )
     keys = len({key.replace("-", "_") for key in settings.training.hyperparameters} | set(tuning.ranges)) + 1
     if keys > MOST_KEYS:
@@ -111,7 +111,7 @@ def name_of(settings: Settings, job: JobRequest) -> str:
 
 
 def create(settings: Settings, job: JobRequest, name: str) -> Request:
-    """The CreateHyperParameterTuningJob request (CONTRACTS 4, 11, 18, 19).
+    """The CreateHyperParameterTuningJob request (rules 4, 11, 18, 19).
 
     Trials keep no checkpoints: one place would be shared by all of them.
     """

@@ -10,7 +10,7 @@ from math import ceil
 from deploy.errors import JobError
 from deploy.jobs.request import JobRequest
 
-LIMIT_BYTES = 16384  # raw (CONTRACTS 88)
+LIMIT_BYTES = 16384  # raw (rule 88)
 AROUND_MINUTES = 30  # for pulling, fetching and uploading, beyond the job's own limit
 HOST = "algo-1"
 

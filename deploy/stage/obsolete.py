@@ -14,7 +14,7 @@ from deploy.stage.inventory import inventory
 from deploy.stage.kinds import BY_NAME, KINDS
 from deploy.values import Call, State, Step
 
-# In the order in which they go. The scaling of an endpoint that goes is deregistered before it (CONTRACTS 54).
+# In the order in which they go. The scaling of an endpoint that goes is deregistered before it (rule 54).
 LOOKED_AT = ("scalable-target", "endpoint", "endpoint-config", "model", "alarm")
 
 

@@ -1,4 +1,4 @@
-"""PutScalingPolicy and PutScheduledAction and their kin (CONTRACTS 48, 49, 68)."""
+"""PutScalingPolicy and PutScheduledAction and their kin (rules 48, 49, 68)."""
 
 import uuid
 from collections.abc import Callable, Mapping

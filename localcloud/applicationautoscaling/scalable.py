@@ -66,7 +66,7 @@ class VariantCount:
     noun: str = "instance count"
 
     def check(self, wanted: Registration) -> None:
-        """Hold what SageMaker scales and what not (CONTRACTS 47, 50)."""
+        """Hold what SageMaker scales and what not (rules 47, 50)."""
         endpoint, variant = _parts(VARIANT, wanted.resource)
         found = _asked(self.sagemaker().describe_endpoint, EndpointName=endpoint)
         if wanted.is_new and found["EndpointStatus"] != "InService":
@@ -152,7 +152,7 @@ class VariantProvisionedConcurrency:
 
 @dataclass(frozen=True, kw_only=True)
 class ProvisionedConcurrency:
-    """lambda:function:ProvisionedConcurrency (CONTRACTS 68)."""
+    """lambda:function:ProvisionedConcurrency (rule 68)."""
 
     functions: Callable[[], Any]
     noun: str = "provisioned concurrency"
@@ -186,7 +186,7 @@ class ProvisionedConcurrency:
 
 
 def _parts(pattern: re.Pattern[str], resource: str) -> tuple[str, str]:
-    """The two names in a ResourceId (CONTRACTS 47, 68). Raises ApiError."""
+    """The two names in a ResourceId (rules 47, 68). Raises ApiError."""
     match = pattern.fullmatch(resource)
     if match is None:
         raise invalid(UNSUPPORTED)

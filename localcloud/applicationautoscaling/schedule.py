@@ -1,4 +1,4 @@
-"""When a scheduled action runs: at(), rate() and cron() of Application Auto Scaling (CONTRACTS 49). Pure."""
+"""When a scheduled action runs: at(), rate() and cron() of Application Auto Scaling (rule 49). Pure."""
 
 import calendar
 import re

@@ -18,7 +18,7 @@ from localcloud.cloud import Cloud
 from localcloud.gateway.service import Service
 from localcloud.s3 import client
 
-# The service-linked roles (CONTRACTS 52), by namespace.
+# The service-linked roles (rule 52), by namespace.
 ROLES = {
     "sagemaker": "sagemaker.application-autoscaling.amazonaws.com/"
     "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",

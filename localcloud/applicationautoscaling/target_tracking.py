@@ -12,7 +12,7 @@ from typing import Any
 from localcloud.cloudwatch.alarms import Alarm
 from localcloud.cloudwatch.metrics import Metric, dimensions_of, metric
 
-DEFAULT_COOLDOWN = 300  # CONTRACTS 49
+DEFAULT_COOLDOWN = 300  # rule 49
 SCALE_IN_SHARE = 0.9
 
 
@@ -26,7 +26,7 @@ class Tracked:
 
 
 def tracked(config: Mapping[str, Any], resource: str) -> Tracked:
-    """The metric that a TargetTrackingScalingPolicyConfiguration follows for a resource (CONTRACTS 48, 68)."""
+    """The metric that a TargetTrackingScalingPolicyConfiguration follows for a resource (rules 48, 68)."""
     if "CustomizedMetricSpecification" in config:
         given = config["CustomizedMetricSpecification"]
         named = Metric(

@@ -42,7 +42,7 @@ class Targets:
         }
 
     def register(self, params: Params) -> Params:
-        """Make or change a target: new bounds move nothing until a policy or a schedule does (CONTRACTS 47, 50)."""
+        """Make or change a target: new bounds move nothing until a policy or a schedule does (rules 47, 50)."""
         ours(params)
         scalable = self._scalable(params)
         with self.records.lock:
@@ -84,7 +84,7 @@ class Targets:
         return target
 
     def deregister(self, params: Params) -> Params:
-        """Forget a target with its policies, their alarms, and its schedules (CONTRACTS 54)."""
+        """Forget a target with its policies, their alarms, and its schedules (rule 54)."""
         ours(params)
         with self.records.lock:
             target = self.records.find(params)

@@ -1,4 +1,4 @@
-"""Reserved and provisioned concurrency of functions, and what the account has (CONTRACTS 67)."""
+"""Reserved and provisioned concurrency of functions, and what the account has (rule 67)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -40,7 +40,7 @@ def missing(what: str) -> ApiError:
 
 
 def check_settings(params: Mapping[str, Any]) -> None:
-    """Hold what Lambda holds beyond botocore's model (CONTRACTS 65), and what localcloud cannot do."""
+    """Hold what Lambda holds beyond botocore's model (rule 65), and what localcloud cannot do."""
     for key in ("Runtime", "Handler", "Layers"):
         if params.get(key):
             raise invalid(f"Please don't provide {key} when the intended function PackageType is Image.")
@@ -115,7 +115,7 @@ def settle(config: Params, reason: str) -> None:
 
 
 def not_now(config: Mapping[str, Any]) -> ApiError:
-    """Return the 409 of a function that is not Active (CONTRACTS 66)."""
+    """Return the 409 of a function that is not Active (rule 66)."""
     return conflict(
         "The operation cannot be performed at this time. The function is currently in the following state: "
         f"{config['State']}"

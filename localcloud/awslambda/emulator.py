@@ -1,6 +1,6 @@
 """The real Runtime Interface Emulator: where it comes from, and one container of a function under it.
 
-The binary is in the wheel of aws-sam-cli, fetched once by package name with a pinned hash (CONTRACTS 61, 62, 65).
+The binary is in the wheel of aws-sam-cli, fetched once by package name with a pinned hash (rules 61, 62, 65).
 """
 
 import fcntl
@@ -101,7 +101,7 @@ def _install(binary: Binary, target: Path) -> None:
 def container_spec(
     cloud: Cloud, config: Mapping[str, Any], image: Image, *, emulator: Path, mark: str
 ) -> ContainerSpec:
-    """Return one execution environment of a function: read-only but /tmp, unprivileged, bounded (CONTRACTS 62, 65)."""
+    """Return one execution environment of a function: read-only but /tmp, unprivileged, bounded (rules 62, 65)."""
     name, version, memory = config["FunctionName"], config["Version"], int(config["MemorySize"])
     override = config.get("ImageConfigResponse", {}).get("ImageConfig", {})
     entrypoint = tuple(override.get("EntryPoint") or image.entrypoint)

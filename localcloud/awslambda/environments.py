@@ -9,7 +9,7 @@ from localcloud.errors import ApiError
 
 LOCAL_CAP = 10  # containers for one function that reserves nothing: this is one machine
 ACCOUNT_LIMIT = 1000
-MUST_STAY_UNRESERVED = 100  # CONTRACTS 67
+MUST_STAY_UNRESERVED = 100  # rule 67
 IDLE_SECONDS = 300.0
 
 

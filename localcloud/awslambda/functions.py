@@ -1,4 +1,4 @@
-"""Lambda functions from container images: what is kept of them, and their states (CONTRACTS 65-67)."""
+"""Lambda functions from container images: what is kept of them, and their states (rules 65-67)."""
 
 import logging
 import re
@@ -146,7 +146,7 @@ class Functions:
             raise ApiError("ServiceException", f"localcloud could not start the function: {error}", 500) from None
 
     def _image(self, reference: str, architecture: str) -> Image:
-        """Resolve a tag to what the local engine holds now (CONTRACTS 65)."""
+        """Resolve a tag to what the local engine holds now (rule 65)."""
         self.cloud.images.check_lambda(reference, architecture)
         image = self.cloud.images.find(reference)
         if image is None:
@@ -199,7 +199,7 @@ class Functions:
     # ------------------------------------------------------------------------------------------ change
 
     def _begin(self, function: Function, params: Mapping[str, Any]) -> None:
-        """Refuse a change while another is under way, or of a revision that is no longer (CONTRACTS 66)."""
+        """Refuse a change while another is under way, or of a revision that is no longer (rule 66)."""
         config = function.latest.config
         if config["State"] == "Pending":
             raise not_now(config)

@@ -1,4 +1,4 @@
-"""Invoke: one event to one execution environment, with Lambda's limits (CONTRACTS 65)."""
+"""Invoke: one event to one execution environment, with Lambda's limits (rule 65)."""
 
 import base64
 import json
@@ -120,7 +120,7 @@ def _in_sandbox(release: Release, payload: bytes, *, want_log: bool, context: st
 
 
 def check_payload(payload: bytes, limit: int) -> None:
-    """Refuse an event that is too large or no JSON (CONTRACTS 65)."""
+    """Refuse an event that is too large or no JSON (rule 65)."""
     if len(payload) > limit:
         raise ApiError(
             "RequestTooLargeException",

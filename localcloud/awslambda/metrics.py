@@ -1,6 +1,6 @@
 """What Lambda publishes of functions in CloudWatch's AWS/Lambda, and how much of provisioned concurrency is in use.
 
-After "Types of metrics for Lambda functions" of its developer guide (CONTRACTS 68).
+After "Types of metrics for Lambda functions" of its developer guide (rule 68).
 """
 
 import threading

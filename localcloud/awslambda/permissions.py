@@ -129,7 +129,7 @@ class Settings:
 
 
 def policy_statement(params: Params, resource: str) -> Params:
-    """Return the policy statement that AddPermission makes, conditions and all (CONTRACTS 70)."""
+    """Return the policy statement that AddPermission makes, conditions and all (rule 70)."""
     principal: Any = params["Principal"]
     if principal != "*":
         account = f"arn:aws:iam::{principal}:root" if principal.isdigit() else principal

@@ -1,4 +1,4 @@
-"""Function URLs: an HTTP request becomes an event of version 2.0, the result an HTTP answer (CONTRACTS 70, 71)."""
+"""Function URLs: an HTTP request becomes an event of version 2.0, the result an HTTP answer (rules 70, 71)."""
 
 import base64
 import json
@@ -95,7 +95,7 @@ def told(status: int, message: str) -> Answer:
 
 
 def lets_in(statements: Iterable[Mapping[str, Any]], auth: str) -> bool:
-    """Tell whether a policy lets callers of a URL in: since October 2025 it takes both actions (CONTRACTS 70)."""
+    """Tell whether a policy lets callers of a URL in: since October 2025 it takes both actions (rule 70)."""
     found = {each["Action"] for each in statements if _names_callers(each["Principal"], auth) and _applies(each, auth)}
     return found >= URL_ACTIONS
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
-CONNECT_SECONDS = 1.0  # CONTRACTS 28 wants 250 ms; a dead container's address answers nothing at all
+CONNECT_SECONDS = 1.0  # rule 28 wants 250 ms; a dead container's address answers nothing at all
 
 
 class UnreachableError(Exception):

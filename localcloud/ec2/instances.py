@@ -121,7 +121,7 @@ class Instances:
         return Answer(status=200, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())
 
     def interrupt(self, labels: dict[str, Any]) -> dict[str, Any]:
-        """A spot interruption: the notice now, the end in two minutes (CONTRACTS 87)."""
+        """A spot interruption: the notice now, the end in two minutes (rule 87)."""
         machine = self._machine(labels["id"])
         if not machine.record.is_spot:
             raise ApiError("IncorrectInstanceState", f"{labels['id']} is no spot instance")

@@ -1,4 +1,4 @@
-"""EC2's instance metadata service, pure: what an instance is told of itself, and by which rules (CONTRACTS 86, 87).
+"""EC2's instance metadata service, pure: what an instance is told of itself, and by which rules (rules 86, 87).
 
 After the EC2 user guide: with HttpTokens=required every GET needs a token that a PUT gave, and a PUT that was forwarded
 is refused.

@@ -93,5 +93,5 @@ def _decoded(user_data: Any) -> bytes:
 
 
 def too_long(form: Mapping[str, str], limit: int = 16384) -> bool:
-    """Whether a RunInstances' user data is over EC2's limit, in bytes before encoding (CONTRACTS 88)."""
+    """Whether a RunInstances' user data is over EC2's limit, in bytes before encoding (rule 88)."""
     return len(_decoded(form.get("UserData", ""))) > limit

@@ -35,7 +35,7 @@ class Ecr:
         }
 
     def token(self, _: Params) -> Params:
-        """GetAuthorizationToken: user AWS and a password, good for twelve hours (CONTRACTS 72)."""
+        """GetAuthorizationToken: user AWS and a password, good for twelve hours (rule 72)."""
         token, expires = self.registry.tokens.issue()
         where = f"http://{self.registry.address()}"
         return {"authorizationData": [{"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": where}]}

@@ -1,4 +1,4 @@
-"""ECR's images: what lies in the registry is what the API tells (CONTRACTS 73)."""
+"""ECR's images: what lies in the registry is what the API tells (rule 73)."""
 
 import hashlib
 import json

@@ -1,6 +1,6 @@
 """What the world sees of the registry: ECR's tokens, repositories and immutable tags, before a real registry.
 
-A request that ECR would refuse is refused here in ECR's words; every other goes on as it came (CONTRACTS 72, 73).
+A request that ECR would refuse is refused here in ECR's words; every other goes on as it came (rules 72, 73).
 """
 
 import http.client

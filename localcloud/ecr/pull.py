@@ -25,7 +25,7 @@ class Images:
     registry: Registry | None = None
 
     def check_sagemaker(self, reference: str) -> None:
-        """Raise ApiError for an image that SageMaker refuses: an index, an OCI manifest (CONTRACTS 26), none at all."""
+        """Raise ApiError for an image that SageMaker refuses: an index, an OCI manifest (rule 26), none at all."""
         stored = self._stored(reference)
         if stored is None:
             return
@@ -38,7 +38,7 @@ class Images:
 
     def check_lambda(self, reference: str, architecture: str) -> None:
         """Raise ApiError for an image that Lambda refuses: an index, another architecture, no right to pull it
-        (CONTRACTS 63, 64)."""
+        (rules 63, 64)."""
         stored = self._stored(reference)
         if stored is None or self.registry is None:
             return

@@ -69,7 +69,7 @@ class Registry:
             raise Refusal(404, "NAME_UNKNOWN", error.message) from None
 
     def check_tag(self, repository: str, tag: str, manifest: bytes) -> None:
-        """A push of what the tag holds already is no change; the rest may not move an immutable tag (CONTRACTS 73)."""
+        """A push of what the tag holds already is no change; the rest may not move an immutable tag (rule 73)."""
         if tag.startswith("sha256:") or not is_immutable(self.records.find(repository), tag):
             return
         found = self.store.find(repository, tag=tag)

@@ -71,7 +71,7 @@ class Records:
 
 
 def is_immutable(record: Record, tag: str) -> bool:
-    """Whether nobody may move this tag of a repository (CONTRACTS 73). A filter of exclusions is a wildcard pattern."""
+    """Whether nobody may move this tag of a repository (rule 73). A filter of exclusions is a wildcard pattern."""
     excluded = any(fnmatchcase(tag, each["filter"]) for each in record.image_tag_mutability_exclusion_filters or ())
     mode = mutability(record)
     return excluded if mode == "MUTABLE_WITH_EXCLUSION" else mode.startswith("IMMUTABLE") and not excluded
@@ -83,7 +83,7 @@ def mutability(record: Record) -> str:
 
 
 def allows_lambda(record: Record) -> bool:
-    """Whether a repository's policy lets Lambda pull (CONTRACTS 64)."""
+    """Whether a repository's policy lets Lambda pull (rule 64)."""
     return any(
         statement.get("Effect") == "Allow" and "lambda.amazonaws.com" in _listed(_services(statement))
         for statement in _listed(json.loads(record.policy or "{}").get("Statement", []))

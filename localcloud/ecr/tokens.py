@@ -1,4 +1,4 @@
-"""ECR's authorization tokens: `AWS:<password>` in base64, for twelve hours (CONTRACTS 72)."""
+"""ECR's authorization tokens: `AWS:<password>` in base64, for twelve hours (rule 72)."""
 
 import base64
 import secrets

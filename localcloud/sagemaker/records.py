@@ -39,7 +39,7 @@ class RecordStore:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def arn(self, name: str) -> str:
-        """Return the ARN; SageMaker lower-cases the name in it (CONTRACTS 79)."""
+        """Return the ARN; SageMaker lower-cases the name in it (rule 79)."""
         return self.cloud.arn("sagemaker", f"{self.kind}/{name.lower()}")
 
     def add(self, name: str, record: Params) -> str:

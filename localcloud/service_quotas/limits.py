@@ -24,14 +24,14 @@ GENEROUS = 1000.0
 USES: Mapping[str, tuple[str, float]] = {
     "training job usage": ("TrainingInstanceType", 15.0),
     "spot training job usage": ("TrainingInstanceType", 4.0),
-    "training warm pool usage": ("TrainingInstanceType", 0.0),  # CONTRACTS 20
+    "training warm pool usage": ("TrainingInstanceType", 0.0),  # rule 20
     "endpoint usage": ("ProductionVariantInstanceType", 4.0),
     "transform job usage": ("TransformInstanceType", 4.0),
     "notebook instance usage": ("InstanceType", 8.0),
 }
 ACCELERATED = ("ml.g", "ml.p", "ml.inf", "ml.trn", "ml.dl")
 STANDARD = "Standard (A, C, D, H, I, M, R, T, Z)"
-OTHERS: tuple[tuple[str, str, str, float], ...] = (  # service, code (CONTRACTS 91), name, a new account's value
+OTHERS: tuple[tuple[str, str, str, float], ...] = (  # service, code (rule 91), name, a new account's value
     ("ec2", "L-1216C47A", f"Running On-Demand {STANDARD} instances", 5.0),
     ("ec2", "L-34B43A08", f"All {STANDARD} Spot Instance Requests", 5.0),
     ("ec2", "L-DB2E81BA", "Running On-Demand G and VT instances", 0.0),

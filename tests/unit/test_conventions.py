@@ -81,3 +81,41 @@ def test_the_documents_show_every_task_and_no_other() -> None:
     shown = {word for call in calls for word in call.split()}
     assert tasks - shown == set()
     assert {call.split()[0] for call in calls} - tasks == set()
+
+
+CITATION = re.compile(r"\b(rule|pain)s? (\d+(?:(?:–|-|, | and |, and )\d+)*)")
+
+
+def citations(text: str) -> set[tuple[str, int]]:
+    """Every rule and pain that a text cites; of a range, its ends."""
+    return {(kind, int(number)) for kind, numbers in CITATION.findall(text) for number in re.findall(r"\d+", numbers)}
+
+
+def test_every_rule_and_pain_that_is_cited_stands_in_the_documents() -> None:
+    contracts = (REPOSITORY / "docs" / "aws-contracts.md").read_text(encoding="utf-8")
+    known = {(kind.lower(), int(number)) for kind, number in re.findall(r"^#### (Rule|Pain) (\d+): ", contracts, re.M)}
+    texts = [
+        *PRODUCT,
+        *TESTS,
+        *(path.as_posix() for path in (REPOSITORY / "docker").glob("*.Dockerfile")),
+        "deploy.toml",
+    ]
+    missing = {
+        path: sorted(citations((REPOSITORY / path).read_text(encoding="utf-8")) - known)
+        for path in texts
+        if path != "tests/unit/test_conventions.py"
+    }
+    assert {path: numbers for path, numbers in missing.items() if numbers} == {}
+    assert len(known) > 80
+
+
+def test_a_citation_is_read_in_each_of_its_forms() -> None:
+    text = "rule 26 (rules 47–50, 54; rules 28, 29 and 30, pain 2), a rule of thumb, pains 9, 10"
+    rules = {("rule", number) for number in (26, 47, 50, 54, 28, 29, 30)}
+    assert citations(text) == rules | {("pain", 2), ("pain", 9), ("pain", 10)}
+
+
+@pytest.mark.parametrize("module", [*PRODUCT, *TESTS])
+def test_nothing_cites_a_document_that_is_not_in_the_project(module: str) -> None:
+    text = (REPOSITORY / module).read_text(encoding="utf-8")
+    assert re.findall(r"\b(?:CONTRACTS|LESSONS|DESIGN|HOUSE)(?:\.md| \d)", text) == []

@@ -39,7 +39,7 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """The place of one host's run. Rank of a host is its index in `hosts`, the master is the first (CONTRACTS 9)."""
+    """The place of one host's run. Rank of a host is its index in `hosts`, the master is the first (rule 9)."""
 
     hosts: tuple[str, ...] = ("localhost",)
     current_host: str = "localhost"
@@ -75,7 +75,7 @@ class Environment:
 def from_sagemaker(
     files: Mapping[str, Any], environ: Mapping[str, str], machine: Machine, *, root: Path = OPT_ML
 ) -> Environment:
-    """The Environment that SageMaker describes: `files` are the decoded files of `root`/input/config (CONTRACTS 6-11).
+    """The Environment that SageMaker describes: `files` are the decoded files of `root`/input/config (rules 6-11).
 
     A missing resourceconfig.json means one host. Raises PlaceError.
     """
@@ -90,7 +90,7 @@ def from_sagemaker(
     interface = str(resources.get("network_interface_name") or "")
     piped = [name for name, about in channels.items() if _mapping(about, CHANNELS).get("TrainingInputMode") == "Pipe"]
     if piped:
-        raise PlaceError(f"channel {piped[0]!r} comes as Pipe: use TrainingInputMode File or FastFile (CONTRACTS 7)")
+        raise PlaceError(f"channel {piped[0]!r} comes as Pipe: use TrainingInputMode File or FastFile (rule 7)")
     alone = len(hosts) == 1
     port = environ.get("MASTER_PORT", "")
     return Environment(

@@ -11,7 +11,7 @@ from train.host.environment import LOOPBACK, Environment, PlaceError
 
 WORKER = "train.worker"
 CPUS_PER_RANK = 8  # torch's own threads serve one rank well up to about here; more ranks cost memory and traffic
-SHUTDOWN_SECONDS = 100  # what torchrun leaves ranks between SIGTERM and SIGKILL; SageMaker gives 120 (CONTRACTS 16)
+SHUTDOWN_SECONDS = 100  # what torchrun leaves ranks between SIGTERM and SIGKILL; SageMaker gives 120 (rule 16)
 RESOLVE_SECONDS = 300.0
 MALLOC = {  # glibc gives large blocks back at once; clearing them anew for each batch took 9 of 53 ms CPU a picture
     "MALLOC_MMAP_MAX_": "0",
@@ -19,7 +19,7 @@ MALLOC = {  # glibc gives large blocks back at once; clearing them anew for each
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
 
-# From sagemaker-training's lists (CONTRACTS 10).
+# From sagemaker-training's lists (rule 10).
 EFA_TYPES = ("ml.g4dn.8xlarge", "ml.g4dn.12xlarge", "ml.g5.48xlarge", "ml.p3dn.24xlarge", "ml.trn1.32xlarge")
 RDMA_TYPES = ("ml.p4d.24xlarge", "ml.p4de.24xlarge", "ml.p5.48xlarge")
 
@@ -81,7 +81,7 @@ def wait_for_master(
     sleep: Callable[[float], None],
     patience: float = RESOLVE_SECONDS,
 ) -> None:
-    """Retries DNS until the master's name resolves: hosts come up one by one (CONTRACTS 9). Raises PlaceError."""
+    """Retries DNS until the master's name resolves: hosts come up one by one (rule 9). Raises PlaceError."""
     name, deadline, pause = environment.master_addr, clock() + patience, 0.5
     while True:
         try:

@@ -22,8 +22,8 @@ from types import FrameType
 
 from train.host.launch import Launch
 
-REASON_CHARACTERS = 1024  # CONTRACTS 13
-GRACE_SECONDS = 108.0  # from the first signal to SIGKILL for all; SageMaker's own comes at 120 s (CONTRACTS 16)
+REASON_CHARACTERS = 1024  # rule 13
+GRACE_SECONDS = 108.0  # from the first signal to SIGKILL for all; SageMaker's own comes at 120 s (rule 16)
 FAILED_SECONDS = 20.0  # how long ranks may linger after one of them failed
 DONE, FAILED, STOPPED = 0, 1, 143
 
@@ -63,7 +63,7 @@ class Ending:
 def verdict(ending: Ending) -> Verdict:
     """Exit code 0 only when every rank is done, 143 (130 for Ctrl-C) when told to stop, else 1 with the real reason.
 
-    A Stop is a stop whatever the exit code is (CONTRACTS 16), so 143, what a shell says of SIGTERM, is the honest one.
+    A Stop is a stop whatever the exit code is (rule 16), so 143, what a shell says of SIGTERM, is the honest one.
     """
     done = sum(name.endswith(".done") for name in ending.marks)
     stopped = any(name.endswith(".stopped") for name in ending.marks)
@@ -76,7 +76,7 @@ def verdict(ending: Ending) -> Verdict:
 
 
 def shorten(text: str) -> str:
-    """At most 1024 characters (CONTRACTS 13)."""
+    """At most 1024 characters (rule 13)."""
     return text if len(text) <= REASON_CHARACTERS else text[: REASON_CHARACTERS - 1] + "…"
 
 

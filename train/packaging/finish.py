@@ -116,7 +116,7 @@ def served(job: Job, network: Network, samples: Sequence[Sample]) -> Evaluation 
 
 
 def write(job: Job, closing: Closing, manifest: Manifest, packaged: Packaged) -> None:
-    """Rank 0's alone: the rest of the artifact in model_dir, the report in output_data_dir (CONTRACTS 14)."""
+    """Rank 0's alone: the rest of the artifact in model_dir, the report in output_data_dir (rule 14)."""
     place = job.run.environment
     shown = examples.choose(closing.samples)
     pictures = examples.pictures(shown, job.start.preprocessing, workers=job.workers)

@@ -1,7 +1,7 @@
 """From samples to batches: decoding in threads, augmentation and the division of an epoch's pictures among ranks.
 
 Threads, not processes: Pillow decodes without the GIL, nothing goes through /dev/shm (64 MB on SageMaker,
-CONTRACTS 22), and nothing is pickled. What a picture becomes depends on (seed, epoch, index) alone, never on the
+rule 22), and nothing is pickled. What a picture becomes depends on (seed, epoch, index) alone, never on the
 number of ranks or workers.
 """
 

@@ -1,7 +1,7 @@
 """What the person (or the CI) who types ./inv may do: every call that deploy/ makes, on this stage's things only.
 
 Names of models, configurations and jobs hold a hash, so those are allowed by the stage's prefix; what has a fixed name
-is allowed by that name. Only listings, and what knows no resource, are allowed on everything (CONTRACTS 81).
+is allowed by that name. Only listings, and what knows no resource, are allowed on everything (rule 81).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TAKERS: Mapping[str, str] = {
     "lambda": "lambda.amazonaws.com",
     "ec2": "ec2.amazonaws.com",
 }
-# The roles that services make for themselves, by the service that takes them: scaling (CONTRACTS 52) and spot.
+# The roles that services make for themselves, by the service that takes them: scaling (rule 52) and spot.
 LINKED: Mapping[str, str] = {
     "sagemaker.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
     "lambda.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_LambdaConcurrency",

@@ -1,4 +1,4 @@
-"""What an EC2 instance that trains may do (CONTRACTS 80)."""
+"""What an EC2 instance that trains may do (rule 80)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the endpoints, and batch transform with their models, may do (CONTRACTS 78, 82)."""
+"""What the endpoints, and batch transform with their models, may do (rules 78, 82)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEY_USES = ("Decrypt",)
 
 
 def trust(settings: Settings) -> Document:
-    """Inference sends an ARN of no certain resource: the account's, and no narrower (CONTRACTS 82)."""
+    """Inference sends an ARN of no certain resource: the account's, and no narrower (rule 82)."""
     return sagemaker_trust(settings, "*")
 
 

@@ -1,4 +1,4 @@
-"""What the Lambda may do (CONTRACTS 79)."""
+"""What the Lambda may do (rule 79)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training job on SageMaker may do, and who may take its role (CONTRACTS 77, 82)."""
+"""What a training job on SageMaker may do, and who may take its role (rules 77, 82)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def policy(settings: Settings) -> Document:
 
 def data(settings: Settings) -> list[Statement]:
     """What training needs of the bucket, wherever it runs. A checkpoint that is deleted there is deleted in S3 too
-    (CONTRACTS 15)."""
+    (rule 15)."""
     return [
         statements.list_bucket(settings),
         statements.read(settings, DATA, WEIGHTS, CHECKPOINTS),
@@ -42,7 +42,7 @@ def data(settings: Settings) -> list[Statement]:
 
 
 def sagemaker_trust(settings: Settings, *resources: str) -> Document:
-    """Only SageMaker, and only for such resources of our account (CONTRACTS 82)."""
+    """Only SageMaker, and only for such resources of our account (rule 82)."""
     arns = [settings.arn("sagemaker", resource) for resource in resources]
     return service_trust(
         ["sagemaker.amazonaws.com"],

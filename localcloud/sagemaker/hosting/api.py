@@ -143,7 +143,7 @@ class Endpoints:
     # ------------------------------------------------------------------------------------------ change
 
     def update(self, params: Params) -> Params:
-        """Blue/green: new containers first, then traffic moves, then the old ones drain (CONTRACTS 53, 55, 59)."""
+        """Blue/green: new containers first, then traffic moves, then the old ones drain (rules 53, 55, 59)."""
         endpoint = self.get(params["EndpointName"])
         deployment = params.get("DeploymentConfig") or {}
         if params.get("RetainDeploymentConfig") and not deployment:
@@ -254,7 +254,7 @@ class Endpoints:
         self._settle(endpoint, status="InService", reason=reason)
 
     def _begin(self, endpoint: Endpoint, status: str, anyway: Sequence[str] = ()) -> None:
-        """Enter a state of change, unless another is under way (CONTRACTS 59)."""
+        """Enter a state of change, unless another is under way (rule 59)."""
         with endpoint.lock:
             if endpoint.status in IN_PROGRESS:
                 raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
@@ -363,7 +363,7 @@ class Endpoints:
 
 
 def _asked(variant: Variant, entry: Mapping[str, Any]) -> Share:
-    """Return the share that one entry of UpdateEndpointWeightsAndCapacities asks for (CONTRACTS 50)."""
+    """Return the share that one entry of UpdateEndpointWeightsAndCapacities asks for (rule 50)."""
     count = int(entry.get("DesiredInstanceCount", variant.share.count))
     if count < 1 and not variant.spec.asynchronous:
         raise invalid(f"Variant {variant.spec.name}: DesiredInstanceCount must be at least 1.")

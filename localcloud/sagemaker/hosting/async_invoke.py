@@ -1,4 +1,4 @@
-"""InvokeEndpointAsync: a queue for each endpoint, answers and failures as objects in S3 (CONTRACTS 42)."""
+"""InvokeEndpointAsync: a queue for each endpoint, answers and failures as objects in S3 (rule 42)."""
 
 import threading
 import time

@@ -43,7 +43,7 @@ class Catalogue:
         }
 
     def create_model(self, params: Params) -> Params:
-        """Check the container and its data as SageMaker does, then keep the model (CONTRACTS 37, 38)."""
+        """Check the container and its data as SageMaker does, then keep the model (rules 37, 38)."""
         container = model_container(params)
         check_environment(container.get("Environment", {}))
         url = model_data_url(container)
@@ -55,7 +55,7 @@ class Catalogue:
             )
         if url is not None and not self.cloud.objects.list(s3(url)):
             raise invalid(f"Could not find model data at {url}.")
-        if "ExecutionRoleArn" in params:  # inference names no narrower source than the account's (CONTRACTS 82)
+        if "ExecutionRoleArn" in params:  # inference names no narrower source than the account's (rule 82)
             sagemaker_takes(self.cloud.roles, params["ExecutionRoleArn"], self.cloud.arn("sagemaker", "*"))
         tags = params.pop("Tags", [])
         arn = self.models.add(params["ModelName"], {"EnableNetworkIsolation": False, **params})
@@ -126,7 +126,7 @@ def model_container(model: Mapping[str, Any]) -> Params:
 
 
 def model_data_url(container: Mapping[str, Any]) -> str | None:
-    """Return the S3 URL that fills /opt/ml/model, or None. Checks the form of CONTRACTS 37."""
+    """Return the S3 URL that fills /opt/ml/model, or None. Checks the form of rule 37."""
     source = container.get("ModelDataSource", {}).get("S3DataSource")
     if source is None:
         url: str | None = container.get("ModelDataUrl")
@@ -140,7 +140,7 @@ def model_data_url(container: Mapping[str, Any]) -> str | None:
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Hold CONTRACTS 38: at most 100 variables, 1024 bytes each, 32 KB together."""
+    """Hold rule 38: at most 100 variables, 1024 bytes each, 32 KB together."""
     sizes = [len(key.encode()) + len(value.encode()) for key, value in environment.items()]
     long = [key for key, value in environment.items() if max(len(key.encode()), len(value.encode())) > 1024]
     if len(sizes) > 100 or long or sum(sizes) > 32 * 1024:
@@ -166,7 +166,7 @@ def check_config(params: Mapping[str, Any]) -> None:
 
 
 def check_async(params: Mapping[str, Any]) -> None:
-    """Hold the rules of asynchronous inference (CONTRACTS 42)."""
+    """Hold the rules of asynchronous inference (rule 42)."""
     if "AsyncInferenceConfig" not in params:
         return
     output = params["AsyncInferenceConfig"]["OutputConfig"]
@@ -183,7 +183,7 @@ def check_async(params: Mapping[str, Any]) -> None:
 
 
 def check_variant(variant: Mapping[str, Any]) -> None:
-    """Hold the rules between a variant's members (CONTRACTS 37, 45)."""
+    """Hold the rules between a variant's members (rules 37, 45)."""
     name = variant["VariantName"]
     if "ModelName" not in variant:
         raise invalid(f"Variant {name} names no model: localcloud has no inference components.")

@@ -73,7 +73,7 @@ class Variant:
             self.instances.extend(started)
 
     def _drain(self, leaving: Sequence[Instance]) -> None:
-        """Let taken requests end (60 s at most: CONTRACTS 30), then stop."""
+        """Let taken requests end (60 s at most: rule 30), then stop."""
         until = self.host.clock() + 65
         while any(instance.outstanding for instance in leaving) and self.host.clock() < until:
             if self.host.closing.wait(0.02):

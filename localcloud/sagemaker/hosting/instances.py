@@ -24,10 +24,10 @@ Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
 PORT = 8080
-STARTUP_SECONDS = 480  # CONTRACTS 29: ContainerStartupHealthCheckTimeoutInSeconds's default
+STARTUP_SECONDS = 480  # rule 29: ContainerStartupHealthCheckTimeoutInSeconds's default
 PING_SECONDS = 2.0
 PING_EVERY = 0.1
-STOP_SECONDS = 30  # CONTRACTS 36
+STOP_SECONDS = 30  # rule 36
 
 
 class StartError(Exception):
@@ -88,12 +88,12 @@ class InstanceSpec:
 
 
 def port_of(container: Mapping[str, Any]) -> int:
-    """Return the port that the container listens on (CONTRACTS 27)."""
+    """Return the port that the container listens on (rule 27)."""
     return int(container.get("Environment", {}).get("SAGEMAKER_BIND_TO_PORT", PORT))
 
 
 def container_spec(spec: InstanceSpec, cloud: Cloud, mark: str, network: str | None = None) -> ContainerSpec:
-    """Return one instance's container: `docker run IMAGE serve` as SageMaker does (CONTRACTS 25, 37, 38)."""
+    """Return one instance's container: `docker run IMAGE serve` as SageMaker does (rules 25, 37, 38)."""
     container = model_container(spec.model)
     memory = spec.variant.get("ServerlessConfig", {}).get("MemorySizeInMB")
     environment = {
@@ -233,7 +233,7 @@ class Host:
         return instance.misses < 3
 
     def stop(self, instances: Sequence[Instance], *, grace: int = STOP_SECONDS) -> None:
-        """SIGTERM, grace, SIGKILL (CONTRACTS 36), then remove; all at the same time."""
+        """SIGTERM, grace, SIGKILL (rule 36), then remove; all at the same time."""
 
         def end(instance: Instance) -> None:
             try:
@@ -246,7 +246,7 @@ class Host:
 
 
 def ping(wire: Wire) -> bool:
-    """Tell whether /ping answers 200 within 2 s (CONTRACTS 29)."""
+    """Tell whether /ping answers 200 within 2 s (rule 29)."""
     try:
         return wire.request("GET", "/ping", body=None, headers={}, timeout=PING_SECONDS).status == 200
     except (UnreachableError, TimedOutError, BrokenError):

@@ -1,4 +1,4 @@
-"""InvokeEndpoint: one request to one instance of one variant, with SageMaker's limits and errors (CONTRACTS 30-32)."""
+"""InvokeEndpoint: one request to one instance of one variant, with SageMaker's limits and errors (rules 30-32)."""
 
 import random
 import time
@@ -36,7 +36,7 @@ TIMED_OUT = (
 
 
 def headers_of(params: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that the container gets (CONTRACTS 31)."""
+    """Return the headers that the container gets (rule 31)."""
     return {header: params[name] for name, header in FORWARDED.items() if name in params}
 
 
@@ -153,7 +153,7 @@ class Invoker:
 
 
 def model_error(cloud: Cloud, group: str, status: int, text: str) -> ApiError:
-    """Return the 424 that a container's failure becomes (CONTRACTS 32). `group` is its log group."""
+    """Return the 424 that a container's failure becomes (rule 32). `group` is its log group."""
     region = cloud.region
     side = "client" if 400 <= status < 500 else "server"
     message = (

@@ -1,4 +1,4 @@
-"""What SageMaker publishes of each variant of each endpoint in CloudWatch's AWS/SageMaker (CONTRACTS 48).
+"""What SageMaker publishes of each variant of each endpoint in CloudWatch's AWS/SageMaker (rule 48).
 
 After "Amazon SageMaker metrics in Amazon CloudWatch" of the developer guide. Errors are published as 0 and 1, so that
 their average is the share of requests that failed. InvocationsPerInstance and ConcurrentRequestsPerModel are 0 while

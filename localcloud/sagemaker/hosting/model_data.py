@@ -1,4 +1,4 @@
-"""Fills the folder that a serving container sees as /opt/ml/model (CONTRACTS 37)."""
+"""Fills the folder that a serving container sees as /opt/ml/model (rule 37)."""
 
 import shutil
 import tarfile

@@ -1,4 +1,4 @@
-"""What an endpoint's update may not touch: variants that are registered for scaling (CONTRACTS 53)."""
+"""What an endpoint's update may not touch: variants that are registered for scaling (rule 53)."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache

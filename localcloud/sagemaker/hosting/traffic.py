@@ -41,7 +41,7 @@ def updated_shares(
     retain: bool,
     exclude: Sequence[str] = (),
 ) -> dict[str, Share]:
-    """Return each variant's share after UpdateEndpoint (CONTRACTS 53).
+    """Return each variant's share after UpdateEndpoint (rule 53).
 
     Without RetainAllVariantProperties a scaled-out variant falls back to InitialInstanceCount; with it the
     running counts and weights of variants that stay are kept, but for the excluded property types.
@@ -68,7 +68,7 @@ class Step:
 
 
 def traffic_steps(deployment: Mapping[str, Any], instances: int) -> list[Step]:
-    """Return the traffic shifts that a DeploymentConfig asks for, ending with all on the new fleet (CONTRACTS 55, 56).
+    """Return the traffic shifts that a DeploymentConfig asks for, ending with all on the new fleet (rules 55, 56).
 
     `instances` is the size of the new fleet, which turns INSTANCE_COUNT into a share.
     """

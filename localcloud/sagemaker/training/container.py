@@ -22,7 +22,7 @@ def container_spec(
     cpus: float | None,
     gpus: int,
 ) -> ContainerSpec:
-    """The container of one host, whose /opt/ml is `root`. /dev/shm keeps Docker's 64 MB (CONTRACTS 22)."""
+    """The container of one host, whose /opt/ml is `root`. /dev/shm keeps Docker's 64 MB (rule 22)."""
     entrypoint, command = plan.command(request)
     return ContainerSpec(
         image=request["AlgorithmSpecification"]["TrainingImage"],
@@ -45,7 +45,7 @@ def _mounts(request: Mapping[str, Any], root: Path, channels: Sequence[plan.Chan
         folder = f"input/data/{channel.name}"
         if channel.local:
             mounts.append(Mount(source=channel.local, target=f"{_ML}/{folder}", read_only=True))
-        elif channel.mode == "FastFile":  # CONTRACTS 7
+        elif channel.mode == "FastFile":  # rule 7
             mounts.append(Mount(source=str(root / folder), target=f"{_ML}/{folder}", read_only=True))
     checkpoints = request.get("CheckpointConfig", {}).get("LocalPath", plan.CHECKPOINTS)
     if checkpoints.rstrip("/") != plan.CHECKPOINTS:

@@ -78,7 +78,7 @@ def _fetch(objects: Objects, bucket: str, wanted: dict[str, Path]) -> None:
 
 
 class Checkpoints:
-    """Keeps S3 in step with every host's checkpoint folder (CONTRACTS 15).
+    """Keeps S3 in step with every host's checkpoint folder (rule 15).
 
     Restored once at the start; then local writes are uploaded and local deletes delete in S3. What others put into S3
     meanwhile is not pulled.
@@ -146,7 +146,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def merged(folders: Sequence[Path]) -> dict[str, Path]:
-    """Path inside → file, over all hosts' folders (CONTRACTS 14). Of equal names the first host's stays."""
+    """Path inside → file, over all hosts' folders (rule 14). Of equal names the first host's stays."""
     found: dict[str, Path] = {}
     for folder in folders:
         for path in _files(folder):

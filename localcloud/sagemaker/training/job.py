@@ -27,7 +27,7 @@ from localcloud.sagemaker.training.container import container_spec
 from localcloud.sagemaker.training.status import COMPLETED, ENDED, INTERRUPTED, STOPPED, Outcome, Record, failed
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-STOP_GRACE = 120.0  # CONTRACTS 16
+STOP_GRACE = 120.0  # rule 16
 _PEER_GRACE = 10.0  # for the other hosts, once one has failed
 _SYNC_SECONDS = 2.0
 
@@ -350,7 +350,7 @@ class TrainingRun:
                 self._cloud.engine.signal(container, signal)
 
     def _reason(self, roots: list[Path], exits: Mapping[str, int], containers: Mapping[str, str]) -> str:
-        """The first failed host's own words, else any other's (CONTRACTS 12, 13)."""
+        """The first failed host's own words, else any other's (rules 12, 13)."""
         first = next(host for host, code in exits.items() if code)
         texts = {}
         for root in roots:

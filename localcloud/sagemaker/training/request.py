@@ -1,6 +1,6 @@
 """A CreateTrainingJob request turned into what each host gets: config files, environment, command, data. Pure.
 
-CONTRACTS 1–18 say what SageMaker gives a training container.
+rules 1–18 say what SageMaker gives a training container.
 """
 
 import json
@@ -13,10 +13,10 @@ from localcloud.errors import ApiError
 from localcloud.s3 import Found, Location, location
 from localcloud.sagemaker.s3_input import relative
 
-MAX_RUNTIME = 86_400  # CONTRACTS 17: a day unless the request says
+MAX_RUNTIME = 86_400  # rule 17: a day unless the request says
 MAX_RUNTIME_LIMIT = 28 * 86_400
 CHECKPOINTS = "/opt/ml/checkpoints"
-_FAILURE_LIMIT = 1024  # CONTRACTS 13
+_FAILURE_LIMIT = 1024  # rule 13
 
 # GPUs by instance size, for the families that have any; those not named have one (g5.xlarge, g6.2xlarge, p3.2xlarge …).
 _GPU_FAMILY = re.compile(r"ml\.(?:p\d|g\d)")
@@ -169,7 +169,7 @@ def gpu_count(instance_type: str) -> int:
 
 
 def config_files(request: Mapping[str, Any], host: Host) -> dict[str, str]:
-    """/opt/ml/input/config/*: file name → JSON text (CONTRACTS 4, 6, 8)."""
+    """/opt/ml/input/config/*: file name → JSON text (rules 4, 6, 8)."""
     everyone = hosts(request)
     inputs = {
         channel.name: {
@@ -218,7 +218,7 @@ def environment(
 
 
 def command(request: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(entrypoint, command): the image's own ENTRYPOINT with `train`, or what the request says (CONTRACTS 1, 2)."""
+    """(entrypoint, command): the image's own ENTRYPOINT with `train`, or what the request says (rules 1, 2)."""
     algorithm = request["AlgorithmSpecification"]
     entrypoint = tuple(algorithm.get("ContainerEntrypoint", ()))
     return entrypoint, tuple(algorithm.get("ContainerArguments", ())) if entrypoint else ("train",)
@@ -235,7 +235,7 @@ def assign(channel: Channel, found: Sequence[Found], host: int, host_count: int)
 
 
 def failure_reason(text: str, exit_code: int, *, out_of_memory: bool = False) -> str:
-    """FailureReason as SageMaker words it (CONTRACTS 12, 13), within 1024 characters."""
+    """FailureReason as SageMaker words it (rules 12, 13), within 1024 characters."""
     if out_of_memory and not text:
         text = (
             "Please use an instance type with more memory, "
@@ -246,7 +246,7 @@ def failure_reason(text: str, exit_code: int, *, out_of_memory: bool = False) ->
 
 
 class MetricScanner:
-    """Reads log lines and remembers each metric's values (CONTRACTS 18)."""
+    """Reads log lines and remembers each metric's values (rule 18)."""
 
     def __init__(self, definitions: Sequence[Mapping[str, str]]) -> None:
         self._definitions = [(definition["Name"], _compiled(definition)) for definition in definitions]

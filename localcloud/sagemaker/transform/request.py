@@ -1,6 +1,6 @@
 """A CreateTransformJob request turned into what its containers get: environment, payloads, where answers go. Pure.
 
-CONTRACTS 43, and "Use batch transform to run inference" in the developer guide.
+rule 43, and "Use batch transform to run inference" in the developer guide.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ def check(request: Mapping[str, Any]) -> None:
 
 
 def environment(request: Mapping[str, Any]) -> dict[str, str]:
-    """What the platform tells the container; what the request leaves open it is not told (CONTRACTS 43)."""
+    """What the platform tells the container; what the request leaves open it is not told (rule 43)."""
     found = {"SAGEMAKER_BATCH": "true"}
     if "MaxPayloadInMB" in request:
         found["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(request["MaxPayloadInMB"])

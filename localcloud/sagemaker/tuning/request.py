@@ -1,6 +1,6 @@
 """A CreateHyperParameterTuningJob request: what it may say, and the training jobs that it becomes. Pure.
 
-CONTRACTS 4, 11, 18 and 19 hold for those jobs.
+rules 4, 11, 18 and 19 hold for those jobs.
 """
 
 import uuid
@@ -11,7 +11,7 @@ from typing import Any
 from localcloud.sagemaker.records import Params, invalid
 from localcloud.sagemaker.tuning import space
 
-OBJECTIVE = "_tuning_objective_metric"  # CONTRACTS 19
+OBJECTIVE = "_tuning_objective_metric"  # rule 19
 KEYS = 100
 ALL_FAILED = (
     "No training job succeeded after {count} attempts. For additional details, please take a look at the training job "

@@ -1,4 +1,4 @@
-"""The function's image under the real Runtime Interface Emulator (CONTRACTS 60-62), as Lambda runs it: no right to
+"""The function's image under the real Runtime Interface Emulator (rules 60-62), as Lambda runs it: no right to
 write but in /tmp, no privilege, one handler, a time that ends."""
 
 from __future__ import annotations

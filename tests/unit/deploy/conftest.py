@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from deploy.config.settings import Settings, choose, parse
-from deploy.values import Request
 from tests.unit.deploy.golden import requests
 
 TOML = Path(__file__).parents[3] / "deploy.toml"
@@ -22,9 +21,5 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def golden() -> Golden:
-    """golden(name, request, contracts=(53,)): holds a request against botocore's model and its golden file."""
-
-    def check(name: str, request: Request, *, contracts: tuple[int, ...] = ()) -> None:
-        requests.check(name, request, contracts=contracts)
-
-    return check
+    """golden(case, request, rules=(53,)): checks a request against botocore's model and its golden file."""
+    return requests.check

@@ -1,4 +1,4 @@
-"""Pains of LESSONS.md brought about for real, on localcloud with real containers, and each diagnosed by its rule."""
+"""Pains of docs/aws-contracts.md, caused for real on localcloud with real containers; each is diagnosed by its rule."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_provisioned_concurrency_that_stays_with_the_old_version(ward: Ward) -> 
 
 
 def _put(api: Any, asked: dict[str, Any]) -> bool:
-    """Refused while the version is pending (CONTRACTS 66)."""
+    """Refused while the version is pending (rule 66)."""
     try:
         api.put_provisioned_concurrency_config(**asked)
     except api.exceptions.ResourceConflictException:

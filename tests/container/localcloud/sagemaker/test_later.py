@@ -140,7 +140,7 @@ def test_an_asynchronous_endpoint_answers_in_s3_and_scales_from_nothing(cloud: R
 
 
 def woken_by_what_waits(cloud: Running) -> None:
-    """Lets the endpoint scale from 0 to 1 while requests wait and nobody answers (CONTRACTS 50)."""
+    """Lets the endpoint scale from 0 to 1 while requests wait and nobody answers (rule 50)."""
     scaling = cloud.client("application-autoscaling")
     variant = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/later/variant/main"}
     variant["ScalableDimension"] = "sagemaker:variant:DesiredInstanceCount"

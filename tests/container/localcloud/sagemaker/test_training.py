@@ -75,7 +75,7 @@ def test_two_hosts_find_each_other_their_shards_and_the_way_back_to_aws(bench: B
     one = told["algo-1.json"]
     assert (one["job"], one["hyperparameters"], one["account"]) == ("two-hosts", {"epochs": "3"}, "123456789012")
     assert one["channels"]["train"]["S3DistributionType"] == "ShardedByS3Key"
-    assert (one["shm"], one["uid"]) == (64 * 2**20, 0)  # CONTRACTS 22
+    assert (one["shm"], one["uid"]) == (64 * 2**20, 0)  # rule 22
     lines = bench.lines("two-hosts")
     assert lines["algo-1"][0] == "heard algo-2"
     assert lines["algo-2"] == ["epoch=0 loss=1.000;", "epoch=1 loss=0.500;", "epoch=2 loss=0.333;"]

@@ -89,7 +89,7 @@ def _tagging(kind: str, asked: dict[str, str], by: str) -> Iterator[Need]:
 
 
 def linked(service: str, name: str) -> Iterator[Need]:
-    """The role that a service makes for itself, the first time (CONTRACTS 52)."""
+    """The role that a service makes for itself, the first time (rule 52)."""
     host = f"{service}.amazonaws.com"
     role = arn("iam", f"role/aws-service-role/{host}/{name}")
     yield Need(action="iam:CreateServiceLinkedRole", resource=role, context={"iam:AWSServiceName": host})

@@ -123,11 +123,12 @@ def golden() -> list[Call]:
     """Every request that has a golden file, but the audit's. What a test calls by a made-up name stands for the stage's
     thing of that kind."""
     found = []
-    for path in sorted(FOLDER.glob("*.json")):
-        service, operation, name = path.name.split(".", 2)
-        if not name.startswith("audit"):
-            params = _of_the_stage(json.loads(path.read_text(encoding="utf-8")), ANY.get(service, {}))
-            found.append(Call(operation=f"{service}.{operation}", params=params, where=path.name))
+    for path in sorted(FOLDER.rglob("*.json")):
+        content, service = json.loads(path.read_text(encoding="utf-8")), path.parent.name
+        if ".audit" not in path.name:
+            params = _of_the_stage(content["params"], ANY.get(service, {}))
+            where = path.relative_to(FOLDER).as_posix()
+            found.append(Call(operation=f"{service}.{content['operation']}", params=params, where=where))
     return found
 
 

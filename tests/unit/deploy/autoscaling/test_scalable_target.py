@@ -123,8 +123,8 @@ def test_what_may_go_to_none_has_what_brings_it_back(golden: Golden) -> None:
     policy, alarm = new.acts[-2:]
     assert isinstance(policy, Request)
     assert isinstance(alarm, Request)
-    golden("from-zero", policy, contracts=(50,))
-    golden("from-zero", alarm, contracts=(50,))
+    golden("from-zero", policy, rules=(50,))
+    golden("from-zero", alarm, rules=(50,))
     assert policy.gives == {f"{idle.address}.from_zero_arn": "PolicyARN"}
     assert str(alarm.params["AlarmActions"][0]) == f"${{{idle.address}.from_zero_arn}}"
     _, alarms = KIND.remove(RESOURCE, Settings.model_construct()).acts

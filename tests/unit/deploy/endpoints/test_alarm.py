@@ -57,7 +57,7 @@ def test_the_alarms_are_what_cloudwatch_takes(settings: Settings, golden: Golden
     for alarm, name in zip(alarms(guarded(settings), "kennel-local"), ("errors", "latency"), strict=True):
         (put,) = alarm.plan(None).acts
         assert isinstance(put, Request)
-        golden(f"alarm-{name}", put, contracts=(55,))
+        golden(f"alarm-{name}", put, rules=(55,))
     golden("alarm-tags", Request(service="cloudwatch", operation="ListTagsForResource", params={
         "ResourceARN": first(settings).arn}))  # fmt: skip
     golden("alarm", Request(service="cloudwatch", operation="DescribeAlarms", params={

@@ -30,7 +30,7 @@ def test_each_rollout_is_a_request_that_aws_takes(
 ) -> None:
     step = endpoint_of(text, image="kennel/serve:2").plan(running(endpoint_of(text)))
     past, update = requests(step)
-    golden(f"update-{name}", update, contracts=contracts)
+    golden(f"update-{name}", update, rules=contracts)
     if name == "all-at-once":
         golden("history", past)
 

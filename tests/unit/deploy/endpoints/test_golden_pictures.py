@@ -73,8 +73,8 @@ def test_a_model_that_fails_on_one_is_wrong_and_an_aws_that_fails_is_not() -> No
 
 def test_questions_are_requests_that_aws_takes(golden: Golden) -> None:
     question = Question(endpoint="kennel-local", picture=b"jpeg", variant="main", accept=PROBABILITIES)
-    golden("ask", question.request, contracts=(31,))
-    golden("ask", question.later("s3://bucket/async/main/in/1"), contracts=(42,))
+    golden("ask", question.request, rules=(31,))
+    golden("ask", question.later("s3://bucket/async/main/in/1"), rules=(42,))
 
 
 def desk(replies: dict[str, Reply | list[Reply]]) -> tuple[Session, FakeAws, io.StringIO]:
@@ -155,8 +155,8 @@ def test_an_async_answer_is_waited_for_and_a_failure_told(golden: Golden) -> Non
         question, answered, folder="s3://kennel-local-123456789012-us-east-1/async/main", clock=FakeTime().clock()
     ) == [1]
     assert answered.operations == ["PutObject", "InvokeEndpointAsync", *["GetObject"] * 3]
-    golden("async-request", answered.sent[0], contracts=(42,))
-    golden("async-answer", answered.sent[-1], contracts=(42,))
+    golden("async-request", answered.sent[0], rules=(42,))
+    golden("async-answer", answered.sent[-1], rules=(42,))
     failed = replies(GONE, body(b"out of memory"))
     with pytest.raises(DeployError, match="e: out of memory"):
         ask_later(

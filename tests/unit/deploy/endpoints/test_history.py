@@ -73,7 +73,7 @@ def test_where_there_is_no_way_back_it_is_said(past: str, to: str, told: str) ->
 def test_going_back_is_an_update_that_keeps_the_capacity(golden: Golden) -> None:
     old, new = endpoint_of(""), endpoint_of("", image="kennel/serve:2")
     made = step(NAME, running(new), old.config, serves=old.serves, tags=TAGS, why="by hand")
-    golden("rollback", requests(made)[0], contracts=(53, 55))
+    golden("rollback", requests(made)[0], rules=(53, 55))
     assert operations(made) == ["UpdateEndpoint", "(DescribeEndpoint)"]
 
 

@@ -42,12 +42,12 @@ TABLES = {
 def test_a_configuration_of_each_kind_is_one_that_aws_takes(name: str, golden: Golden) -> None:
     text, endpoint, contracts = TABLES[name]
     made = config_of(text, endpoint, facts=CUDA if name == "gpu" else None).plan(None)
-    golden(f"endpoint-config-{name}", requests(made)[0], contracts=contracts)
+    golden(f"endpoint-config-{name}", requests(made)[0], rules=contracts)
 
 
 def test_a_model_is_image_artifact_and_environment(golden: Golden) -> None:
     made = next(each for each in resources("") if isinstance(each, Model)).plan(None)
-    golden("model", requests(made)[0], contracts=(37, 38))
+    golden("model", requests(made)[0], rules=(37, 38))
 
 
 def test_removals_and_looks_are_ones_that_aws_takes(golden: Golden) -> None:

@@ -80,10 +80,10 @@ def test_every_request_of_scaling_is_one_that_aws_takes(settings: Settings, gold
         (action, "day", (49,)),
     ):
         assert isinstance(act, Request)
-        golden(name, act, contracts=rules)
+        golden(name, act, rules=rules)
     remove, _ = KIND.remove(wanted.resource, settings).acts
     assert isinstance(remove, Request)
-    golden("variant", remove, contracts=(54,))
+    golden("variant", remove, rules=(54,))
     assert not wanted.from_zero
 
 
@@ -110,7 +110,7 @@ def test_the_metric_of_a_policy_is_one_that_the_endpoint_publishes(
 ) -> None:
     policy = target(scaled(settings, endpoint=endpoint, **autoscaling)).plan(None).acts[2]
     assert isinstance(policy, Request)
-    golden(name, policy, contracts=(48,))
+    golden(name, policy, rules=(48,))
 
 
 def test_the_functions_alias_scales_by_its_utilization(settings: Settings, golden: Golden) -> None:
@@ -119,8 +119,8 @@ def test_the_functions_alias_scales_by_its_utilization(settings: Settings, golde
     register, policy = wanted.plan(None).acts
     for act in (register, policy):
         assert isinstance(act, Request)
-        golden("alias", act, contracts=(68,))
+        golden("alias", act, rules=(68,))
     (remove,) = KIND.remove(wanted.resource, settings).acts
     assert isinstance(remove, Request)
-    golden("alias", remove, contracts=(54, 68))
+    golden("alias", remove, rules=(54, 68))
     assert function_targets(settings) == ()

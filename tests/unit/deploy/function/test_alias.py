@@ -234,7 +234,7 @@ def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> N
     rules = {"PublishVersion": (66,), "Invoke": (65, 66)}
     checks = [act.request for act in step.acts if isinstance(act, Check)]
     for request in (*requests(step), *checks):
-        golden("alias", request, contracts=rules.get(request.operation, ()))
+        golden("alias", request, rules=rules.get(request.operation, ()))
     for request in requests(alias.plan(None)):
         if request.operation == "CreateAlias":
             golden("alias", request)

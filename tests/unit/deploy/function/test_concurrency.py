@@ -121,10 +121,10 @@ def test_it_follows_from_the_settings(settings: Settings) -> None:
 
 def test_every_request_is_as_lambda_takes_it(golden: Golden) -> None:
     for request in requests(wanted(5, 3).plan(found(None, 0))):
-        golden("concurrency", request, contracts=(67,))
+        golden("concurrency", request, rules=(67,))
     for request in requests(wanted(None, 0).plan(State(fields={**found(5, 3).fields, "scales": True}))):
-        golden("concurrency", request, contracts=(67,))
+        golden("concurrency", request, rules=(67,))
     calls = LambdaCalls(Fakes())
     wanted(5, 3).read(calls)
     for request in calls.sent:
-        golden("concurrency", request, contracts=(67,))
+        golden("concurrency", request, rules=(67,))

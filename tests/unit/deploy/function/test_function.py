@@ -91,10 +91,10 @@ def test_every_request_is_as_lambda_takes_it(wanted: Function, golden: Golden) -
     new = requests(wanted.plan(None))
     updates = requests(wanted.plan(other(wanted, "Active")))
     for request in (*new, *updates, *requests(wanted.remove())):
-        golden("function", request, contracts=(65,))
+        golden("function", request, rules=(65,))
     waits = {"active": is_active("f"), "published": is_active("f", "3"), "updated": is_updated("f")}
     for name, wait in waits.items():
-        golden(name, wait.request, contracts=(66,))
+        golden(name, wait.request, rules=(66,))
 
 
 def test_the_environment_names_the_main_endpoint_and_holds_no_secret(wanted: Function) -> None:

@@ -74,13 +74,13 @@ def test_it_is_the_aliases(settings: Settings) -> None:
 def test_every_request_is_as_lambda_takes_it(golden: Golden, access: Access) -> None:
     for request in requests(url(access).plan(None)):
         sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
-        golden(sid or f"url-{access}", request, contracts=(70,))
+        golden(sid or f"url-{access}", request, rules=(70,))
     other: Access = "public" if access == "iam" else "iam"
-    golden(f"url-{access}", requests(url(access).plan(found(other)))[0], contracts=(70,))
+    golden(f"url-{access}", requests(url(access).plan(found(other)))[0], rules=(70,))
     for request in requests(url("none").plan(found(access))):
         sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
-        golden(sid or "url", request, contracts=(70,))
+        golden(sid or "url", request, rules=(70,))
     calls = LambdaCalls(Fakes())
     url(access).read(calls)
     for request in calls.sent:
-        golden("url", request, contracts=(70,))
+        golden("url", request, rules=(70,))

@@ -1,12 +1,14 @@
-"""Golden files: one for each request that the product can make, held against botocore's own model.
+"""Golden files: one for each request that Kennel can send, checked against botocore's own model.
 
-`golden/<service>.<Operation>.<name>.c<number>-c<number>.json`: the numbers are CONTRACTS.md's rules that the request
-honours. KENNEL_GOLDEN=write writes them; read what was written before committing it.
+`golden/<service>/<operation>.<case>.json`, in words: `sagemaker/update-endpoint.canary.json`. A file holds the operation
+name, the rules of docs/aws-contracts.md that the request honours, and the parameters. KENNEL_GOLDEN=write writes the files;
+read what was written before committing it.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 from datetime import datetime
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+from botocore import xform_name
 from botocore.validate import ParamValidator
 
 from deploy.values import Ref, Request
@@ -23,25 +26,30 @@ from localcloud.gateway.validation import validate
 FOLDER = Path(__file__).parent
 
 
-def check(name: str, request: Request, *, contracts: tuple[int, ...] = ()) -> None:
-    """Raises AssertionError when AWS would not take the request, or when it is not what its file says."""
+def check(case: str, request: Request, *, rules: tuple[int, ...] = ()) -> None:
+    """Raises AssertionError when AWS would refuse the request, or when its golden file differs."""
     params = resolved(request.params)
     report = ParamValidator().validate(params, operation(request).input_shape)
     assert not report.has_errors(), report.generate_report()
     if request.service != "s3":  # whose bodies may be streams
         validate(request.service, request.operation, params)  # patterns, enums and lengths too
-    text = json.dumps(shown(request.params), indent=2, sort_keys=True) + "\n"
-    path = FOLDER / file_name(name, request, contracts)
+    shown_params = json.loads(json.dumps(shown(request.params), sort_keys=True))
+    content = {"operation": request.operation, "rules": sorted(rules), "params": shown_params}
+    text = json.dumps(content, indent=2) + "\n"
+    path = FOLDER / file_name(case, request)
     if os.environ.get("KENNEL_GOLDEN") == "write":
-        FOLDER.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert path.is_file(), f"{path.name} is missing: KENNEL_GOLDEN=write makes it"
+    assert path.is_file(), f"{path.relative_to(FOLDER)} is missing: KENNEL_GOLDEN=write makes it"
     assert text == path.read_text(encoding="utf-8")
 
 
-def file_name(name: str, request: Request, contracts: tuple[int, ...]) -> str:
-    rules = "-".join(f"c{number}" for number in sorted(contracts))
-    return ".".join([request.service, request.operation, name, *([rules] if rules else []), "json"])
+def file_name(case: str, request: Request) -> str:
+    """`service/operation.case.json`; leading words that the operation has already are dropped."""
+    operation = xform_name(request.operation, "-")
+    said = {form for word in operation.split("-") for form in (word, f"{word}s")}
+    words = list(itertools.dropwhile(said.__contains__, case.split("-")))
+    return f"{request.service}/{'.'.join([operation, *(['-'.join(words)] if words else [])])}.json"
 
 
 def operation(request: Request) -> Any:

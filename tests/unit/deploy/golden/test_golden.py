@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore import xform_name
 
 from deploy.config.settings import Settings
 from deploy.function.alias import is_warm
@@ -52,9 +54,26 @@ def test_a_request_that_aws_would_not_take_is_seen() -> None:
         requests.check("bad", bad)
 
 
-def test_a_golden_file_carries_the_numbers_of_the_rules_that_it_honours() -> None:
-    request = Request(service="sagemaker", operation="UpdateEndpoint")
-    assert requests.file_name("x", request, (59, 53)) == "sagemaker.UpdateEndpoint.x.c53-c59.json"
+@pytest.mark.parametrize(
+    ("case", "file"),
+    [
+        ("update-canary", "sagemaker/update-endpoint.canary.json"),
+        ("endpoint", "sagemaker/update-endpoint.json"),
+        ("back-to-the-endpoint", "sagemaker/update-endpoint.back-to-the-endpoint.json"),
+    ],
+)
+def test_a_golden_file_is_found_by_service_operation_and_case(case: str, file: str) -> None:
+    assert requests.file_name(case, Request(service="sagemaker", operation="UpdateEndpoint")) == file
+
+
+def test_every_golden_file_cites_rules_that_are_documented_and_stands_under_its_operations_name() -> None:
+    contracts = (Path(__file__).parents[4] / "docs" / "aws-contracts.md").read_text(encoding="utf-8")
+    known = {int(number) for number in re.findall(r"^#### Rule (\d+): ", contracts, re.MULTILINE)}
+    for path in requests.FOLDER.rglob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert list(content) == ["operation", "rules", "params"]
+        assert set(content["rules"]) <= known, path
+        assert path.name.split(".")[0] == xform_name(content["operation"], "-")
 
 
 def test_every_operation_that_the_code_names_has_a_golden_file() -> None:
@@ -63,7 +82,7 @@ def test_every_operation_that_the_code_names_has_a_golden_file() -> None:
     policies = {CODE / "iam" / "statements.py", *(CODE / "iam" / "policies").glob("*.py")}
     files = [path for path in CODE.rglob("*.py") if path not in policies]
     named = {word for path in files for word in re.findall(r'"([A-Z]\w+)"', path.read_text(encoding="utf-8"))} & known
-    held = {path.name.split(".")[1] for path in requests.FOLDER.glob("*.json")}
+    held = {json.loads(path.read_text(encoding="utf-8"))["operation"] for path in requests.FOLDER.rglob("*.json")}
     assert len(named) > 150
     assert named - held - BARE == set()
     assert named >= BARE

@@ -57,7 +57,7 @@ def test_policies_come_before_the_role_that_attaches_them(taken: Settings, golde
     golden("deployer", steps[-1].acts[0])
     golden("deployer", steps[-1].acts[1])
     for each, step in zip(found[:-1], steps, strict=False):
-        golden(each.address.removeprefix("policy/kennel-local-"), step.acts[0], contracts=(52, 81))
+        golden(each.address.removeprefix("policy/kennel-local-"), step.acts[0], rules=(52, 81))
     assert CI in steps[-1].touches
 
 

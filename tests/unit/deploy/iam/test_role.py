@@ -18,7 +18,7 @@ from tests.unit.deploy.fakes import FakeAws
 
 TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
 BOUNDARY = "arn:aws:iam::123456789012:policy/bounds"
-CONTRACTS = {
+RULES = {
     training_role: (77, 82),
     endpoint_role: (78, 82),
     function_role: (79,),
@@ -40,13 +40,13 @@ def one(name: str = "kennel-local-training", **changed: Any) -> Role:
     return Role(**{"name": name, "trust": {"v": 1}, "policy": policy, "tags": TAGS, **changed})
 
 
-@pytest.mark.parametrize("make", CONTRACTS)
+@pytest.mark.parametrize("make", RULES)
 def test_every_role_is_made_from_nothing_and_then_stays_as_it_is(settings: Settings, make: Any, golden: Golden) -> None:
     role = make(settings)
     step = role.plan(None)
     assert operations(step) == ["CreateRole", "PutRolePolicy"]
     for act in step.acts:
-        golden(role.name.removeprefix("kennel-local-"), act, contracts=CONTRACTS[make])
+        golden(role.name.removeprefix("kennel-local-"), act, rules=RULES[make])
     assert role.plan(there(role)).action == "none"
 
 
@@ -125,7 +125,7 @@ def test_a_role_is_read_with_its_policy_its_tags_and_what_bounds_it() -> None:
 
 def test_a_boundary_of_the_settings_bounds_every_role(settings: Settings) -> None:
     bounded = settings.model_copy(update={"iam": Iam(permissions_boundary=BOUNDARY)})
-    for make in CONTRACTS:
+    for make in RULES:
         assert make(bounded).boundary == BOUNDARY
         create = make(bounded).plan(None).acts[0]
         assert isinstance(create, Request)

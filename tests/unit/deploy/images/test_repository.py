@@ -38,11 +38,11 @@ def test_a_new_repository_is_tagged_immutable_scanned_and_encrypted_from_its_fir
     assert step.action == "create"
     create, *later = step.acts
     assert isinstance(create, Request)
-    golden(f"repository-{kind}", create, contracts=(73, 75))
+    golden(f"repository-{kind}", create, rules=(73, 75))
     assert operations(later) == ["PutLifecyclePolicy", *(["SetRepositoryPolicy"] if kind == "lambda" else [])]
     for act in later:
         assert isinstance(act, Request)
-        golden(f"repository-{kind}", act, contracts=(74,) if act.operation == "PutLifecyclePolicy" else (64,))
+        golden(f"repository-{kind}", act, rules=(74,) if act.operation == "PutLifecyclePolicy" else (64,))
 
 
 def test_only_lambda_is_let_in_and_for_the_one_function(settings: Settings) -> None:
@@ -54,7 +54,7 @@ def test_only_lambda_is_let_in_and_for_the_one_function(settings: Settings) -> N
 
 
 def test_the_lifecycle_is_within_ecrs_rules() -> None:
-    """CONTRACTS 74: 100 to 30,720 characters, at most 50 rules, priorities apart, `any` last, `tagged` with a list."""
+    """rule 74: 100 to 30,720 characters, at most 50 rules, priorities apart, `any` last, `tagged` with a list."""
     assert 100 <= len(json.dumps(LIFECYCLE)) <= 30720
     rules: list[dict[str, Any]] = LIFECYCLE["rules"]
     assert 1 <= len(rules) <= 50
@@ -79,7 +79,7 @@ def test_what_differs_is_mended_and_nothing_else(
     step = wanted.plan(state(wanted, **changes))
     assert (step.action, operations(step.acts)) == ("update", sent)
     if sent[0].startswith("PutImage"):
-        golden("repository-mended", step.acts[0], contracts=(73,) if "Tag" in sent[0] else ())
+        golden("repository-mended", step.acts[0], rules=(73,) if "Tag" in sent[0] else ())
 
 
 def test_what_is_as_it_should_be_is_left_alone(settings: Settings) -> None:
@@ -127,7 +127,7 @@ def test_status_tells_how_many_images_there_are(settings: Settings, count: int, 
 
 
 def test_a_token_is_asked_for_without_parameters(golden: Golden) -> None:
-    golden("token", TOKEN, contracts=(72,))
+    golden("token", TOKEN, rules=(72,))
 
 
 def image(tag: str, media_type: str = DOCKER_MANIFEST) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def script(wanted: JobRequest, launch: int = 1) -> str:
 def test_an_instance_is_asked_for_as_the_settings_say(
     settings: Settings, golden: Golden, name: str, options: dict[str, Any], contracts: tuple[int, ...]
 ) -> None:
-    golden(name, ec2.run(job(settings), with_ec2(settings, **options), PLACE, "#!/bin/bash\n"), contracts=contracts)
+    golden(name, ec2.run(job(settings), with_ec2(settings, **options), PLACE, "#!/bin/bash\n"), rules=contracts)
 
 
 def test_a_key_encrypts_the_disk_and_what_is_uploaded(settings: Settings) -> None:
@@ -76,7 +76,7 @@ def test_the_same_launch_sent_twice_is_one_instance_and_the_next_launch_another(
 
 
 def test_the_newest_image_and_its_disk_are_asked_for(settings: Settings, golden: Golden) -> None:
-    golden("deep-learning-ami", ec2.newest_image(settings.training.ec2.ami_parameter), contracts=(85,))
+    golden("deep-learning-ami", ec2.newest_image(settings.training.ec2.ami_parameter), rules=(85,))
     aws = FakeAws(answers())
     Ec2(session=session(settings, aws)).start(job(settings))
     for request in aws.sent:
@@ -115,7 +115,7 @@ def test_the_profile_holds_just_its_role(settings: Settings, golden: Golden) -> 
     profile = instance_profile.instance_profile(settings)
     for act in (*profile.plan(None).acts, *instance_profile.KIND.remove(profile.name, settings).acts):
         assert isinstance(act, Request)
-        golden("ec2", act, contracts=(80,))
+        golden("ec2", act, rules=(80,))
     other = State(fields={"roles": ["someone"]}, tags=settings.tags)
     operations = [act.operation for act in profile.plan(other).acts if isinstance(act, Request)]
     assert operations == ["RemoveRoleFromInstanceProfile", "AddRoleToInstanceProfile"]
@@ -133,7 +133,7 @@ def test_what_is_left_over_is_found_by_its_tags_and_ended(settings: Settings, go
 
 def test_the_user_data_is_what_was_read_and_agreed_on(settings: Settings) -> None:
     text = script(job(settings))
-    path = requests.FOLDER / "user-data.c86-c87-c88-c90.sh"
+    path = requests.FOLDER / "ec2/user-data.sh"
     if os.environ.get("KENNEL_GOLDEN") == "write":
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")

@@ -40,10 +40,10 @@ def test_the_command_mounts_the_run_and_its_channels_and_hands_gpus_on(settings:
     sources = {"training": Path("/data/pictures"), "weights": Path("/data/w")}
     argv = docker_command(wanted, folder=Path("/runs/j"), sources=sources, gpus=gpus)
     assert argv[:3] == ["docker", "run", "--detach"]
-    assert argv[-2:] == ["kennel/train:1", "train"]  # CONTRACTS 1
+    assert argv[-2:] == ["kennel/train:1", "train"]  # rule 1
     assert ("--gpus=all" in argv) is gpus
-    assert "--ipc=host" in argv  # LESSONS 17: no bus errors
-    assert "--stop-timeout=120" in argv  # CONTRACTS 16
+    assert "--ipc=host" in argv  # pain 17: no bus errors
+    assert "--stop-timeout=120" in argv  # rule 16
     volumes = [word.removeprefix("--volume=") for word in argv if word.startswith("--volume=")]
     assert volumes == [
         "/runs/j:/opt/ml",

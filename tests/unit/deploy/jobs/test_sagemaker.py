@@ -40,7 +40,7 @@ def test_a_spot_job_may_wait_and_an_ordinary_one_may_not(settings: Settings) -> 
     assert spot.params["EnableManagedSpotTraining"] is True
     assert spot.params["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200}
     ordinary = sagemaker.create(job(settings))
-    assert ordinary.params["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}  # CONTRACTS 17: no wait without spot
+    assert ordinary.params["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}  # rule 17: no wait without spot
 
 
 def test_hyperparameters_are_strings_that_training_reads_back(settings: Settings) -> None:

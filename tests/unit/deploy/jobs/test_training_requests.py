@@ -38,11 +38,11 @@ def made(settings: Settings, training: dict[str, Any], **more: Any) -> JobReques
 @pytest.mark.parametrize("name", OPTIONS)
 def test_each_option_becomes_what_the_api_has_for_it(settings: Settings, golden: Golden, name: str) -> None:
     training, contracts = OPTIONS[name]
-    golden(name, sagemaker.create(made(settings, training)), contracts=contracts)
+    golden(name, sagemaker.create(made(settings, training)), rules=contracts)
 
 
 def test_a_running_job_is_stopped_by_its_name(golden: Golden) -> None:
-    golden("job", sagemaker.stop("kennel-local-train-0123456789"), contracts=(16,))
+    golden("job", sagemaker.stop("kennel-local-train-0123456789"), rules=(16,))
 
 
 @pytest.mark.parametrize(

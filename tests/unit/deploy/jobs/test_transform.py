@@ -35,8 +35,8 @@ def request(settings: Settings, given: Pictures) -> Any:
 
 
 def test_the_request_is_as_the_golden_file_says(settings: Settings, golden: Golden) -> None:
-    golden("pictures", request(settings, pictures()), contracts=(43,))
-    golden("large-pictures", request(settings, pictures(a=30 * MIB)), contracts=(43,))
+    golden("pictures", request(settings, pictures()), rules=(43,))
+    golden("large-pictures", request(settings, pictures(a=30 * MIB)), rules=(43,))
 
 
 def test_what_is_asked_of_a_transform_job(golden: Golden) -> None:

@@ -60,7 +60,7 @@ def test_each_search_becomes_what_the_api_has_for_it(settings: Settings, golden:
     changes, training = SEARCHES[name]
     chosen = searched(settings, **changes)
     tuning.check(chosen)
-    golden(name, tuning.create(chosen, job(settings, **training), NAME), contracts=(4, 11, 18, 19))
+    golden(name, tuning.create(chosen, job(settings, **training), NAME), rules=(4, 11, 18, 19))
 
 
 def test_what_is_asked_of_a_tuning_job(settings: Settings, golden: Golden) -> None:

@@ -1,4 +1,4 @@
-"""A request as each host sees it (CONTRACTS 1–18)."""
+"""A request as each host sees it (rules 1–18)."""
 
 import json
 from typing import Any
