@@ -1,8 +1,8 @@
 """Golden files: one for each request that Kennel can send, checked against botocore's own model.
 
-`golden/<service>/<operation>.<case>.json`, in words: `sagemaker/update-endpoint.canary.json`. A file holds the operation
-name, the rules of docs/aws-contracts.md that the request honours, and the parameters. KENNEL_GOLDEN=write writes the files;
-read what was written before committing it.
+`golden/<service>/<operation>.<case>.json`, in words: `sagemaker/update-endpoint.canary.json`. A file holds the
+operation's name, the rules of docs/aws-contracts.md that the request honours, and the parameters.
+KENNEL_GOLDEN=write writes the files; read what was written before committing it.
 """
 
 from __future__ import annotations
