@@ -1,0 +1,238 @@
+"""Writes docs/reference/ from the code: commands, deploy.toml, hyperparameters, error codes, the artifact's format.
+
+`python -m cli.reference` writes the files; a test fails when they are not what the code says.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
+from invoke.tasks import Task
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FOLDER = REPOSITORY / "docs" / "reference"
+MADE = "<!-- made by `python -m cli.reference`; do not edit -->\n"
+BOUNDS: Mapping[type, tuple[str, str]] = {
+    Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt"),
+    MultipleOf: ("a multiple of", "multiple_of"), MinLen: ("length at least", "min_length"),
+    MaxLen: ("length at most", "max_length"),
+}  # fmt: skip
+
+
+def pages() -> dict[str, str]:
+    """Every page of the reference: file name → its text."""
+    return {
+        "commands.md": commands(),
+        "deploy-toml.md": deploy_toml(),
+        "hyperparameters.md": hyperparameters(),
+        "errors.md": errors(),
+        "artifact.md": artifact(),
+    }
+
+
+def write() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+# ---------------------------------------------------------------------------------------------- commands
+
+
+def commands() -> str:
+    """Every task with its options."""
+    import tasks as project
+
+    lines = [MADE, "# Commands\n", "`./inv COMMAND [options]`; several commands in one line run one after the other.\n"]
+    for name in project.__all__:
+        lines += _command(getattr(project, name))
+    return "\n".join(lines)
+
+
+def _command(task: Task[Any]) -> Iterator[str]:
+    yield f"## {task.name}\n"
+    yield f"{inspect.cleandoc(task.__doc__ or '')}\n"
+    arguments = task.get_arguments()
+    if arguments:
+        yield "| option | default | meaning |\n|---|---|---|"
+        for argument in arguments:
+            yield f"| {_option(argument)} | {_shown(argument.default)} | {_cell(argument.help or '')} |"
+        yield ""
+
+
+def _option(argument: Any) -> str:
+    if argument.positional:
+        return f"`{argument.name.upper()}`"
+    flags = [f"--{name}" if len(name) > 1 else f"-{name}" for name in argument.names]
+    value = "" if argument.kind is bool else " VALUE"
+    return ", ".join(f"`{flag}{value}`" for flag in flags)
+
+
+def _shown(default: Any) -> str:
+    return "" if default in (None, "", False, 0) or default is inspect.Parameter.empty else f"`{default}`"
+
+
+# ---------------------------------------------------------------------------------------------- deploy.toml
+
+
+def deploy_toml() -> str:
+    """Every key of deploy.toml: type, default, limits, and its comment in deploy.toml."""
+    from deploy.config.settings import File
+
+    comments = key_comments((REPOSITORY / "deploy.toml").read_text(encoding="utf-8"))
+    intro = (
+        "Keys that are left out have the default. Unknown keys are errors. `NAME` is a name of your own: lower-case\n"
+        "letters, digits and single hyphens.\n"
+    )
+    lines = [MADE, "# deploy.toml\n", intro]
+    for table, model in tables(File):
+        lines += [f"## [{table}]\n", f"{inspect.cleandoc(model.__doc__ or '')}\n"]
+        lines += ["| key | type | default | meaning |\n|---|---|---|---|"]
+        for name, info in model.model_fields.items():
+            if section(info) is None:
+                key = info.alias or name
+                comment = comments.get(f"{comment_table(table)}.{key}", "")
+                cells = (f"`{key}`", _type(info), _default(info), _cell(comment))
+                lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def tables(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every table that deploy.toml may hold, as it is written there, with its model."""
+    for name, info in model.model_fields.items():
+        inner = section(info)
+        if inner is None:
+            continue
+        key = f"{prefix}{info.alias or name}" + (".NAME" if get_origin(info.annotation) is dict else "")
+        yield key, inner
+        if key != "endpoints.NAME":  # the same keys as [endpoint]
+            yield from tables(inner, f"{key}.")
+
+
+def section(info: FieldInfo) -> type[BaseModel] | None:
+    """The model of a field that holds a table, or tables by name."""
+    kinds = [info.annotation, *get_args(info.annotation)]
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def comment_table(table: str) -> str:
+    """The table of deploy.toml that explains another's keys: one example stands for all of a kind."""
+    return table.replace("stages.NAME", "stages.local").replace("endpoints.NAME", "endpoint")
+
+
+def key_comments(text: str) -> dict[str, str]:
+    """`table.key` → the comment on its line."""
+    comments, table = {}, ""
+    for line in text.splitlines():
+        if found := re.match(r"\[([\w.-]+)\]", line):
+            table = found[1]
+        elif found := re.match(r"([\w-]+) = .*?\s{2,}# (.+)$", line):
+            comments[f"{table}.{found[1]}"] = found[2]
+    return comments
+
+
+def _type(info: FieldInfo) -> str:
+    return _cell(f"{kind_words(info.annotation)}{_limits(info.metadata)}")
+
+
+def kind_words(kind: Any) -> str:
+    """A type for people."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in inner)
+    if origin in (Union, UnionType):
+        return " or ".join(kind_words(each) for each in inner if each is not type(None))
+    if origin is tuple:
+        return f"list of {kind_words(inner[0])}"
+    if origin is dict:
+        return f"table of {kind_words(inner[1])}"
+    if hasattr(kind, "__metadata__"):
+        return kind_words(inner[0])
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+    return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _limits(metadata: list[Any]) -> str:
+    limits = [
+        f"{words} {getattr(limit, attribute):,}"
+        for limit in metadata
+        for kind, (words, attribute) in BOUNDS.items()
+        if isinstance(limit, kind)
+    ]
+    return f"; {', '.join(limits)}" if limits else ""
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    default = info.get_default(call_default_factory=True)
+    if default in ("", (), {}, None) or isinstance(default, BaseModel):
+        return ""
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+# ---------------------------------------------------------------------------------------------- hyperparameters
+
+
+def hyperparameters() -> str:
+    """Every hyperparameter: default, values, meaning."""
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------- error codes
+
+
+def errors() -> str:
+    """Every error code of the server and of the Lambda."""
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------- the artifact
+
+
+def artifact() -> str:
+    """The files of an artifact, and the keys of model.json."""
+    from contract import artifact as contract
+
+    description, _, files = inspect.cleandoc(contract.__doc__ or "").partition("\n\n")
+    lines = [MADE, "# The artifact\n", f"{description}\n", "| file | holds |\n|---|---|"]
+    lines += [f"| `{name}` | {_cell(text)} |" for name, text in _listed(files)]
+    lines += ["", "## model.json\n", f"Format version {contract.FORMAT_VERSION}.\n"]
+    lines += _keys("", contract.Manifest)
+    return "\n".join(lines) + "\n"
+
+
+def _listed(text: str) -> Iterator[tuple[str, str]]:
+    """(name, description) of lines `name   description`, whose descriptions may go on indented."""
+    for block in re.split(r"\n(?=\S)", text.strip()):
+        name, _, rest = block.partition(" ")
+        yield name, " ".join(rest.split())
+
+
+def _keys(prefix: str, kind: type) -> Iterator[str]:
+    yield "| key | type | default |\n|---|---|---|" if not prefix else ""
+    hints = get_type_hints(kind)
+    for each in fields(kind):
+        inner = hints[each.name]
+        default = "required" if each.default is MISSING and each.default_factory is MISSING else ""
+        yield f"| `{prefix}{each.name}` | {_cell(kind_words(inner))} | {default} |"
+        if is_dataclass(inner):
+            yield from (row for row in _keys(f"{prefix}{each.name}.", inner) if row)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    write()
