@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import tomllib
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -91,9 +90,10 @@ def title(module: str) -> str:
 
 def version(home: Path) -> str:
     """`kennel 0.1.0 (a1b2c3d)`: the version of pyproject.toml, and the commit where git knows it."""
-    project = tomllib.loads((home / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    from deploy.images.recipe import project_version
+
     commit = _git(home, "rev-parse", "--short", "HEAD") if (home / ".git").exists() else ""
-    return f"{project['name']} {project['version']}" + (f" ({commit})" if commit else "")
+    return f"kennel {project_version(home)}" + (f" ({commit})" if commit else "")
 
 
 def _git(home: Path, *words: str) -> str:
