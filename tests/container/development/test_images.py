@@ -196,18 +196,8 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
 ) -> None:
     """In a copy of the repository, so that nobody's tree is touched."""
     copy = tmp_path / "copy"
-    ask = [
-        "git",
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--",
-        "pyproject.toml",
-        "docker",
-        "contract",
-        *SOURCES[kind],
-    ]
+    parts = ["pyproject.toml", "docker", "contract", *SOURCES[kind]]
+    ask = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *parts]
     for name in subprocess.run(ask, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines():
         if (REPOSITORY / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
