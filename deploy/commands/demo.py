@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from deploy.commands.data import fetch, push
+from deploy.commands.data import fetch, push, push_weights
 from deploy.commands.deploy import deploy
 from deploy.commands.invoke import invoke
 from deploy.commands.train import train
@@ -60,15 +60,15 @@ class Demo:
         """Raises DeployError, and the errors of its parts. Everything stays, for the next run and for a look."""
         screen, began = self.screen, time.monotonic()
         jobs = Background(say=screen.say)
-        with screen.stage("at the same time: images, pictures, pretrained weights, a local AWS"):
+        with screen.stage("at the same time: images, pretrained weights, a local AWS with the pictures in its S3"):
             trainer = jobs.start("train image", lambda: self.session.build("train"))
             weights = jobs.start("pretrained weights", self.weights, after=trainer)  # its torchvision may have them
             servers = jobs.start("serve and lambda images", self._build_servers, after=trainer)
             pictures = jobs.start("pictures", self.groceries)
             host = self.up()
-            folder, weights_file = pictures.result(), weights.result()
-        with screen.stage("pictures and weights to S3"):
-            push(self.session, folder, NAME, weights=weights_file)
+            folder = pictures.result()
+            push(self.session, folder, NAME)
+            push_weights(self.session, weights.result())
         scores = self._train(chance=1 / len(classes(folder / "test")))
         servers.result()
         with serving_files(held_out(folder / "test"), host) as served:
