@@ -1,4 +1,4 @@
-"""The wrapper `inv`, tried in a small project of its own: real environments, real processes, real interruptions."""
+"""The wrapper `inv` in a small project of its own: real environments, real processes, real interruptions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with the wrapper, three tasks and a lock that holds invoke alone; a blank in its name on purpose."""
+    """A folder with the wrapper, three tasks and a lock of invoke alone. Its name has a space on purpose."""
     folder = tmp_path / "a project"
     (folder / "docker").mkdir(parents=True)
     shutil.copy(REPOSITORY / "inv", folder / "inv")
@@ -57,7 +57,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def environment(path: str | None = None, **more: str) -> dict[str, str]:
-    """The tests' own environment, without what would steer the wrapper."""
+    """The tests' own environment, without the variables that the wrapper reads."""
     kept = {name: value for name, value in os.environ.items() if name not in ("KENNEL_PYTHON", "VIRTUAL_ENV")}
     tools = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"  # with the uv of the locked environment
     return {**kept, "PATH": path or tools, **more}
@@ -206,11 +206,21 @@ def test_a_damaged_environment_is_made_anew(project: Path) -> None:
 def test_without_uv_it_brings_its_own(project: Path, tmp_path: Path) -> None:
     path = bare_tools(tmp_path / "tools")
     (tmp_path / "tools" / "python3").symlink_to(os.path.realpath(sys.executable))
-    made = inv(project, "push", env=environment(path))
+    made = inv(project, "push", env=environment(path, PIP_FIND_LINKS="file:///no/such/folder"))
     assert (made.returncode, made.stdout) == (0, "push\n"), made.stderr
+    assert [line for line in made.stderr.splitlines() if not line.startswith("inv: ")] == []
 
 
-def test_a_failing_installation_is_said_and_tried_again(project: Path) -> None:
+def test_without_uv_pips_errors_are_shown(project: Path, tmp_path: Path) -> None:
+    path = bare_tools(tmp_path / "tools")
+    (tmp_path / "tools" / "python3").symlink_to(os.path.realpath(sys.executable))
+    failed = inv(project, "push", env=environment(path, PIP_NO_INDEX="1"))
+    assert failed.returncode == 1
+    assert "ERROR: " in failed.stderr
+    assert "inv: could not install uv (docker/build.lock)" in failed.stderr
+
+
+def test_a_failing_installation_is_an_error_and_the_next_run_tries_again(project: Path) -> None:
     lock = project / "requirements.lock"
     good = lock.read_text()
     lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, good))
@@ -221,7 +231,7 @@ def test_a_failing_installation_is_said_and_tried_again(project: Path) -> None:
     assert inv(project, "push").stdout == "push\n"
 
 
-def test_without_a_python_it_says_what_to_install(project: Path, tmp_path: Path) -> None:
+def test_without_a_python_the_error_says_what_to_install(project: Path, tmp_path: Path) -> None:
     missing = inv(project, "push", env=environment(bare_tools(tmp_path / "tools")))
     assert missing.returncode == 1
     assert missing.stderr == (
@@ -250,7 +260,7 @@ def test_the_python_that_kennel_python_names_is_used_or_refused(
     assert says in refused.stderr
 
 
-def test_a_python_without_venv_is_told_how_to_get_it(project: Path, tmp_path: Path) -> None:
+def test_for_a_python_without_venv_the_error_says_what_to_install(project: Path, tmp_path: Path) -> None:
     path = bare_tools(tmp_path / "tools")
     real = os.path.realpath(sys.executable)
     script(tmp_path / "tools", "python3", f'case "$2" in *ensurepip*) exit 1;; esac\nexec "{real}" "$@"')
