@@ -1,4 +1,4 @@
-"""The stage: the demo, the stage to work on, the local AWS, and the end of it all."""
+"""Stages: the demo, the choice of a stage, the local AWS, and how to delete it all."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cli.context import HERE
 
 
 @command(positional=["stage"], help={"stage": "local, or NAME of [stages.NAME]"})
-def on(run: Run, stage: str) -> None:
+def on(_: Run, stage: str) -> None:
     """Choose the stage for the tasks that follow it."""
     os.environ["KENNEL_STAGE"] = stage
-    run.settings  # noqa: B018 (raises SettingsError for an unknown stage)
+    context.settings()  # raises SettingsError for an unknown stage
 
 
 @command()

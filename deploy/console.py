@@ -79,11 +79,11 @@ class Screen:
         def hear(done: int, total: int) -> None:
             nonlocal due, wait
             now = self.now()
-            if now < due or not 0 < done < total:
+            left = (now - began) * (total - done) / max(1, done)
+            if now < due or not done or left < 1:
                 return
             wait *= 2
             due = now + wait
-            left = (now - began) * (total - done) / done
             self.say(f"   {title}: {shown(done)} of {shown(total)}, about {left:.0f} s left")
 
         return hear
