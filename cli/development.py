@@ -1,4 +1,4 @@
-"""The ground: engine, images, tests, locks: what those who work on Kennel type, too."""
+"""Build and test: the Docker engine, images, tests and locks."""
 
 from __future__ import annotations
 
@@ -7,66 +7,67 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.tasks import task
 
-from cli.context import HERE, user_errors
+from cli.command import Run, command, misused
+from cli.context import HERE
 
 TOOLS = Path(sys.executable).parent
 
 
-@task
-def engine(_: Context) -> None:
-    """Have a Docker engine that answers: installed and started where that is ours to do."""
+@command()
+def engine(_: Run) -> None:
+    """Install and start Docker where no Docker engine answers."""
     from deploy.images import engine_setup
     from deploy.images.builder import ImageBuilder
 
-    with user_errors():
-        host = engine_setup.look(dict(os.environ))
-        acts = engine_setup.plan(host)
-        if not acts:
-            print(f"Docker engine {host.version} answers: nothing to do")
-        doer = engine_setup.Acts(log=HERE / ".kennel" / "dockerd.log", say=print)
-        for act in acts:
-            doer.do(act)
-        if host.apt and host.root and ImageBuilder(repository=HERE).lacks_base_maker():
-            engine_setup.install(["mmdebstrap", "debian-archive-keyring"], say=print)
+    host = engine_setup.look(dict(os.environ))
+    acts = engine_setup.plan(host)
+    if not acts:
+        print(f"Docker engine {host.version} answers: nothing to do")
+    executor = engine_setup.Acts(log=HERE / ".kennel" / "dockerd.log", say=print)
+    for act in acts:
+        executor.do(act)
+    if host.apt and host.root and ImageBuilder(repository=HERE).lacks_base_maker():
+        engine_setup.install(["mmdebstrap", "debian-archive-keyring"], say=print)
 
 
-@task(help={"image": "train, serve or lambda; all when not given"})
-def build(_: Context, image: str = "") -> None:
-    """Build the images, or find them built: ./inv build [train|serve|lambda]."""
+@command(help={"image": "train, serve or lambda (default: all three)"})
+def build(_: Run, image: str = "") -> None:
+    """Build the images, or reuse those that are up to date."""
     from deploy.images.builder import ImageBuilder
     from deploy.images.recipe import KINDS, kind_named
 
     builder = ImageBuilder(repository=HERE)
-    with user_errors():
-        for kind in [kind_named(image)] if image else KINDS:
-            builder.build(kind)
+    for kind in [kind_named(image)] if image else KINDS:
+        builder.build(kind)
 
 
-@task(help={"tier": "unit, functional, container or e2e; all when not given", "package": "one package's tests only"})
-def test(_: Context, tier: str = "", package: str = "") -> None:
-    """Lint, then run the tests: train and serve in their own images, the rest here."""
+@command(
+    help={
+        "tier": "unit, functional, container or e2e (default: lint and all tiers)",
+        "package": "one package, such as serve (default: all)",
+    }
+)
+def test(_: Run, tier: str = "", package: str = "") -> None:
+    """Run lint and the tests; train and serve run in their images."""
     from deploy.images.builder import ImageBuilder
     from deploy.images.recipe import KINDS
     from tests import checks, tiers
 
     if tier and tier not in tiers.TIERS:
-        raise Exit(f"no tier is called {tier!r}: choose from {', '.join(tiers.TIERS)}", 2)
-    chosen = tiers.suites(tiers.test_files(HERE), tier=tier, package=package)
-    if not chosen:
-        raise Exit(f"no tests match {tier} {package}".strip(), 2)
+        raise misused(f"unknown tier {tier!r}; choose from {', '.join(tiers.TIERS)}")
+    suites = tiers.suites(tiers.test_files(HERE), tier=tier, package=package)
+    if not suites:
+        raise misused(f"no tests match {tier} {package}".strip())
     builder = ImageBuilder(repository=HERE)
     clean = bool(tier or package) or checks.run(HERE, TOOLS)
-    if {"container", "e2e"} & {suite.tier for suite in chosen}:
-        with user_errors():
-            for kind in KINDS:
-                builder.build(kind)
-            tiers.install_programs(print)
+    if {"container", "e2e"} & {suite.tier for suite in suites}:
+        for kind in KINDS:
+            builder.build(kind)
+        tiers.install_programs(print)
     runner = tiers.Runner(repository=HERE, image=lambda kind: builder.build(kind, target="test"), say=builder.say)
-    outcomes = runner.run(chosen)
+    outcomes = runner.run(suites)
     if not clean:
         print("lint failed: see above")
     print(tiers.total(outcomes), flush=True)
@@ -74,8 +75,8 @@ def test(_: Context, tier: str = "", package: str = "") -> None:
         raise Exit(code=1)
 
 
-@task
-def lint(_: Context) -> None:
+@command()
+def lint(_: Run) -> None:
     """Check style, types, shell scripts and Dockerfiles."""
     from tests import checks
 
@@ -83,19 +84,19 @@ def lint(_: Context) -> None:
         raise Exit(code=1)
 
 
-@task
-def fmt(_: Context) -> None:
-    """Format the code and mend what lint can mend."""
+@command()
+def fmt(_: Run) -> None:
+    """Format the code and fix what lint can fix."""
     subprocess.run([TOOLS / "ruff", "check", "--fix", "."], cwd=HERE, check=False)
     subprocess.run([TOOLS / "ruff", "format", "."], cwd=HERE, check=False)
 
 
-@task(help={"upgrade": "take the newest versions instead of keeping those that are locked"})
-def lock(_: Context, upgrade: bool = False) -> None:
-    """Write the locks: requirements.lock from pyproject.toml, docker/*.lock from docker/*.in."""
+@command(help={"upgrade": "take the newest versions (default: keep the locked ones)"})
+def lock(_: Run, upgrade: bool = False) -> None:
+    """Write requirements.lock and docker/*.lock."""
     from deploy.images import lockfiles
 
     for lock_ in lockfiles.LOCKS:
         print(lock_.output, flush=True)
         if subprocess.run([TOOLS / "uv", *lock_.arguments(upgrade=upgrade)], cwd=HERE, check=False).returncode:
-            raise Exit(f"{lock_.output} could not be made: see above", 1)
+            raise Exit(f"error: uv could not write {lock_.output}: see above", 1)

@@ -1,111 +1,88 @@
-"""Where things happen: a stage, the local AWS, the demo, and the end of it all."""
+"""Stages: the demo, the choice of a stage, the local AWS, and how to delete it all."""
 
 from __future__ import annotations
 
 import os
 import signal
 from collections import Counter
-from json import dumps
-
-from invoke.context import Context
-from invoke.exceptions import Exit
-from invoke.tasks import task
+from urllib.parse import urlsplit
 
 from cli import context
-from cli.context import HERE, user_errors
+from cli.command import Run, command, on_interrupt
+from cli.context import HERE
 
 
-@task(positional=["stage"], help={"stage": "local, or one of your own in deploy.toml"})
-def on(_: Context, stage: str) -> None:
-    """Choose the stage for the tasks that follow: ./inv on prod plan deploy (or set KENNEL_STAGE)."""
+@command(positional=["stage"], help={"stage": "local, or NAME of [stages.NAME]"})
+def on(_: Run, stage: str) -> None:
+    """Choose the stage for the tasks that follow it."""
     os.environ["KENNEL_STAGE"] = stage
-    with user_errors():
-        context.settings()
+    context.settings()  # raises SettingsError for an unknown stage
 
 
-@task
-def up(_: Context) -> None:
-    """Start the local AWS in the background, and say where it answers."""
-    with user_errors():
-        print(f"AWS answers at {context.local_aws(context.settings()).endpoint_url}")
+@command()
+def up(run: Run) -> None:
+    """Start the local AWS in the background."""
+    print(f"the local AWS listens on {context.local_aws(run.settings).endpoint_url}")
 
 
-@task(
+@command(
     help={
-        "yes": "do not ask",
-        "data": "the bucket with all it holds too",
-        "images": "the pushed images too",
-        "deployer": "the role for those who deploy too",
-        "json": "what went and what was kept, for a script to read",
-    }
+        "yes": "do not ask for confirmation",
+        "data": "delete the bucket and its contents too",
+        "images": "delete the pushed images too",
+        "deployer": "delete the deployers' role too",
+    },
+    json="print what was deleted and kept as JSON",
 )
-def down(
-    _: Context,
-    yes: bool = False,
-    data: bool = False,
-    images: bool = False,
-    deployer: bool = False,
-    json: bool = False,
-) -> None:
-    """Take away everything of the stage, and prove that nothing is left."""
+def down(run: Run, yes: bool = False, data: bool = False, images: bool = False, deployer: bool = False) -> None:
+    """Delete everything of the stage, then verify."""
     from deploy.commands.down import Down, down
     from localcloud import daemon
 
-    with user_errors():
-        settings = context.settings()
-        say, done = (context.tell_aside if json else print), Down()
-        local = bool(settings.stage.endpoint_url)  # a local AWS goes whole
-        asked = {"data": data, "images": images, "deployer": deployer}
-        also = {name for name, wanted in asked.items() if wanted or local}
-        if not local or daemon.status(context.state_dir(settings)).healthy:
-            confirm = (lambda _: True) if yes else context.confirm_deletion
-            done = down(context.session(settings, aside=json), confirm, also=also)
-            say(f"{settings.prefix}: {len(done.gone)} resources taken away, none left")
-            for address in done.kept:
-                say(f"kept: {address} (--data, --images and --deployer take these too)")
-        if local:
-            context.stop_local_aws(settings, say)
-        if json:
-            print(dumps({"gone": [step.address for step in done.gone], "kept": list(done.kept)}, indent=2))
+    done = Down()
+    is_local = bool(run.settings.stage.endpoint_url)
+    options = {"data": data, "images": images, "deployer": deployer}
+    also = {name for name, chosen in options.items() if chosen or is_local}  # a local AWS is deleted whole
+    if not is_local or daemon.status(context.state_dir(run.settings)).healthy:
+        confirm = (lambda _: True) if yes else context.confirm_deletion
+        done = down(run.session, confirm, also=also)
+        run.say(f"{run.settings.prefix}: {len(done.gone)} resources deleted, none left")
+        for address in done.kept:
+            run.say(f"kept: {address} (--data, --images and --deployer delete these too)")
+    if is_local:
+        context.stop_local_aws(run.settings, run.say)
+    run.output({"gone": [step.address for step in done.gone], "kept": list(done.kept)}, lambda: None)
 
 
-@task
-def page(_: Context) -> None:
-    """The address of the local endpoint's page, to drop pictures on."""
-    with user_errors():
-        print(context.page(context.settings()))
+@command()
+def page(run: Run) -> None:
+    """Print the address of the local endpoint's web page."""
+    print(context.page(run.settings))
 
 
-@task
-def demo(_: Context) -> None:
-    """The whole path on this machine: pictures, training, endpoint, Lambda, five answers."""
-    from urllib.parse import urlsplit
-
+@command(help={"compare": "also train from random weights, for comparison"})
+def demo(run: Run, compare: bool = False) -> None:
+    """Train, deploy and query a classifier on this machine."""
     from deploy.commands.demo import Demo
 
-    with user_errors():
-        settings = context.settings()
-        seen: Counter[str] = Counter()
-        session = context.session(settings, seen)
+    settings = run.settings
+    sent: Counter[str] = Counter()
+    session = context.session(settings, sent, live_builds=False)
 
-        def build() -> None:
-            for kind in ("serve", "lambda", "train"):
-                session.build(kind)
+    def stop() -> None:
+        print("\ninterrupted: stopping the local AWS")
+        context.stop_local_aws(settings)
 
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            Demo(
-                session=session,
-                build=build,
-                up=lambda: urlsplit(context.local_aws(settings).info["container_url"]).hostname or "",
-                groceries=lambda: context.pictures("groceries")[0],
-                weights=context.weights,
-                page=lambda: context.page(settings),
-                runs=HERE / ".kennel" / "runs",
-                screen=session.screen,
-                sent=seen,
-            ).run()
-        except KeyboardInterrupt:
-            print("\nstopped: taking away what runs")
-            context.stop_local_aws(settings)
-            raise Exit(code=130) from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with on_interrupt(stop):
+        Demo(
+            session=session,
+            up=lambda: urlsplit(context.local_aws(settings).info["container_url"]).hostname or "",
+            groceries=lambda: context.pictures("groceries")[0],
+            weights=context.weights,
+            page=lambda: context.page(settings),
+            runs=HERE / ".kennel" / "runs",
+            screen=session.screen,
+            compare=compare,
+            sent=sent,
+        ).run()

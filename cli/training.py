@@ -1,41 +1,41 @@
-"""Pictures and models: data, train, tune, transform, notebook."""
+"""Data and models: pictures, training, tuning, batch answers, notebooks."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.tasks import task
 
 from cli import context
-from cli.context import HERE, user_errors
+from cli.command import Run, command, misused, on_interrupt
+from cli.context import HERE
+
+SOURCE = "a folder, an archive or groceries (default: data.source)"
 
 
-@task(help={"source": "groceries, or your own folder or archive; data.source of deploy.toml when not given"})
-def data(_: Context, source: str = "") -> None:
-    """Check pictures and push what changed: ./inv data [groceries|FOLDER]."""
+@command(help={"source": SOURCE})
+def data(run: Run, source: str = "") -> None:
+    """Check the pictures and push what changed to S3."""
     from deploy.commands.data import push
 
-    with user_errors():
-        session = context.session()
-        folder, name = context.pictures(source or session.settings.data.source)
-        push(session, folder, name, weights=context.weights() if context.wants_weights(session.settings) else None)
+    folder, name = context.pictures(source or run.settings.data.source)
+    weights = context.weights() if context.uses_starter_weights(run.settings) else None
+    push(run.session, folder, name, weights=weights)
 
 
-@task(
+@command(
     help={
-        "source": "as given to data",
-        "name": "what this training is called; endpoint.training names the one that is served",
-        "instances": "hosts that train together; training.instance_count when not given",
-        "on": "sagemaker, ec2 or local; training.on when not given",
-        "stop": "stop the running job of that name instead",
-        "quiet": "only the epochs, not every line",
+        "source": SOURCE,
+        "name": "the training's name, for endpoint.training (default: train)",
+        "instances": "hosts that train together (default: training.instance_count)",
+        "on": "sagemaker, ec2 or local (default: training.on)",
+        "stop": "stop the running job of this name",
+        "quiet": "print epochs only",
     }
 )
 def train(  # noqa: PLR0917 (each is an option)
-    _: Context,
+    run: Run,
     source: str = "",
     name: str = "train",
     instances: int = 0,
@@ -43,118 +43,94 @@ def train(  # noqa: PLR0917 (each is an option)
     stop: bool = False,
     quiet: bool = False,
 ) -> None:
-    """Train on the pushed pictures and follow the job to its end; what is trained already is not trained again."""
-    from deploy.commands import train as command
+    """Train on the pushed pictures and follow the job to its end."""
+    from deploy.commands import train as commands
 
-    with user_errors():
-        session = context.session()
-        where = command.checked(session.settings, on=on, name=name, instances=instances)
-        if stop:
-            print(f"{command.stop(session, purpose=name)}: stopping")
-            return
-        chosen = source or session.settings.data.source
-        try:
-            result = command.train(
-                session,
-                context.data_name(chosen),
-                purpose=name,
-                instances=instances or None,
-                on=where,
-                local=context.local_training(session.settings, chosen) if where == "local" else None,
-                verbose=not quiet,
-            )
-        except KeyboardInterrupt:
-            print(f"\n{command.left_running(where)}", file=sys.stderr)
-            raise Exit(code=130) from None
-        print(f"{result.name}: {result.artifact}")
+    place = commands.checked(run.settings, on=on, name=name, instances=instances)
+    if stop:
+        print(f"{commands.stop(run.session, purpose=name)}: stopping")
+        return
+    source = source or run.settings.data.source
+    with on_interrupt(lambda: print(f"\n{commands.left_running(place)}", file=sys.stderr)):
+        result = commands.train(
+            run.session,
+            context.data_name(source),
+            purpose=name,
+            instances=instances or None,
+            on=place,
+            local=context.local_training(run.settings, source) if place == "local" else None,
+            verbose=not quiet,
+        )
+    print(f"{result.name}: {result.artifact}")
 
 
-@task(
+@command(
     help={
-        "source": "as given to data",
-        "on": "sagemaker or local; as training.on when not given",
-        "train": "then train anew with the best values, as training tuned",
-        "stop": "stop the running search instead",
-        "json": "for a script to read",
-    }
+        "source": SOURCE,
+        "on": "sagemaker or local (default: training.on)",
+        "train": "then train with the best values, as training tuned",
+        "stop": "stop the running search",
+    },
+    json="print the trials as JSON",
 )
-def tune(
-    _: Context, source: str = "", on: str = "", train: bool = False, stop: bool = False, json: bool = False
-) -> None:
-    """Search hyperparameters as [tuning] says; the best model becomes training tuned."""
-    from deploy.commands import tune as command
+def tune(run: Run, source: str = "", on: str = "", train: bool = False, stop: bool = False) -> None:
+    """Search for the best hyperparameters; the best model is tuned."""
+    from deploy.commands import tune as commands
     from deploy.jobs import tuning
 
-    with user_errors():
-        session = context.session(aside=json)
-        if stop:
-            print(f"{command.stop(session)}: stopping")
-            return
-        where, chosen = command.checked(session.settings, on), source or session.settings.data.source
-        try:
-            found = command.tune(
-                session,
-                context.data_name(chosen),
-                on=where,
-                local=context.local_training(session.settings, chosen) if where == "local" else None,
-                studies=HERE / ".kennel" / "tuning",
-                train_best=train,
-            )
-        except KeyboardInterrupt:
-            print(f"\n{command.left_running(where)}", file=sys.stderr)
-            raise Exit(code=130) from None
-        if json:
-            print(found.to_json())
-        else:
-            session.screen.table(tuning.HEADINGS, tuning.table(found.trials))
+    if stop:
+        run.say(f"{commands.stop(run.session)}: stopping")
+        return
+    place, source = commands.checked(run.settings, on), source or run.settings.data.source
+    with on_interrupt(lambda: print(f"\n{commands.left_running(place)}", file=sys.stderr)):
+        search = commands.tune(
+            run.session,
+            context.data_name(source),
+            on=place,
+            local=context.local_training(run.settings, source) if place == "local" else None,
+            studies=HERE / ".kennel" / "tuning",
+            train_best=train,
+        )
+    run.output(search.to_json(), lambda: run.session.screen.table(tuning.HEADINGS, tuning.table(search.trials)))
 
 
-@task(
+@command(
+    positional=["source"],
     help={
-        "source": "a folder of pictures, or a prefix below s3://BUCKET/transform/",
-        "endpoint": "the model of this endpoint: main when not given, or NAME of [endpoints.NAME]",
-        "instances": "how many machines share the pictures",
-        "out": "a file to write all answers to, as CSV",
-        "json": "for a script to read",
-    }
+        "source": "a folder, or a prefix below s3://BUCKET/transform/",
+        "endpoint": "the endpoint whose model to use, such as NAME of [endpoints.NAME] (default: main)",
+        "instances": "machines that share the pictures (default: 1)",
+        "out": "a CSV file to write all answers to",
+    },
+    json="print the answers as JSON",
 )
-def transform(
-    _: Context, source: str, endpoint: str = "", instances: int = 1, out: str = "", json: bool = False
-) -> None:
-    """Ask the model about every picture of a folder or prefix, without an endpoint."""
+def transform(run: Run, source: str, endpoint: str = "", instances: int = 1, out: str = "") -> None:
+    """Classify a folder or S3 prefix of pictures in one job."""
     from deploy.commands.transform import transform
     from deploy.jobs import transform as jobs
 
-    with user_errors():
-        session = context.session(aside=json)
-        found = transform(session, source, endpoint=endpoint, instances=instances)
-        context.show(session.screen, jobs.HEADINGS, jobs.table(found.answers), json=json)
-        if out:
-            context.write(Path(out), jobs.as_csv(found.answers))
-        if found.missing:
-            print(
-                f"error: {found.name}: {len(found.missing)} pictures without an answer, the first "
-                f"{found.missing[0]}: {found.reason}",
-                file=sys.stderr,
-            )
-            raise Exit(code=1)
+    result = transform(run.session, source, endpoint=endpoint, instances=instances)
+    run.table(jobs.HEADINGS, jobs.table(result.answers))
+    if out:
+        context.write(Path(out), jobs.as_csv(result.answers))
+    if result.missing:
+        count, first = len(result.missing), result.missing[0]
+        raise Exit(f"error: {result.name}: {count} pictures have no answer; the first is {first}: {result.reason}", 1)
 
 
-@task(positional=["act"], help={"act": "create, open, stop, start or delete", "yes": "do not ask"})
-def notebook(_: Context, act: str, yes: bool = False) -> None:
-    """A small notebook instance that stops itself when idle: ./inv notebook create|open|stop|start|delete."""
+@command(positional=["act"], help={"act": "create, open, stop, start or delete", "yes": "do not ask for confirmation"})
+def notebook(run: Run, act: str, yes: bool = False) -> None:
+    """Manage a notebook instance that stops itself when idle."""
     from deploy.commands import notebook as commands
 
-    with user_errors():
-        session = context.session()
-        confirm = (lambda *_: True) if yes else context.confirm_lines
-        acts = {
-            "create": lambda: print(f"{commands.create(session, confirm)}: ./inv notebook open says where"),
-            "open": lambda: print(commands.address(session)),
-            "stop": lambda: commands.stop(session),
-            "start": lambda: commands.start(session),
-            "delete": lambda: commands.delete(session, confirm),
-        }
-        if act not in acts:
-            raise Exit(f"no notebook act is called {act!r}: choose from {', '.join(acts)}", 2)
-        acts[act]()
+    confirm = (lambda *_: True) if yes else context.confirm_lines
+    acts = {
+        "create": lambda: print(f"{commands.create(run.session, confirm)}: ./inv notebook open prints its address"),
+        "open": lambda: print(commands.address(run.session)),
+        "stop": lambda: commands.stop(run.session),
+        "start": lambda: commands.start(run.session),
+        "delete": lambda: commands.delete(run.session, confirm),
+    }
+    if act not in acts:
+        raise misused(f"notebook {act}: unknown action; choose from {', '.join(acts)}")
+    acts[act]()

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+FIRST_LINE_S = 5.0
+
 
 @dataclass(kw_only=True)
 class Screen:
@@ -38,9 +40,9 @@ class Screen:
 
     @contextmanager
     def bar(self, title: str, *, is_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
-        """A function that hears (done, of how many). When piped, a line at each tenth."""
+        """A function to call with (done, total). When piped it prints a few lines, with the time left."""
         if not self.is_terminal:
-            yield self._tenths(title, size if is_bytes else str)
+            yield self._piped(title, size if is_bytes else str)
             return
         from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
@@ -69,15 +71,20 @@ class Screen:
 
         return Console(file=self.out)
 
-    def _tenths(self, title: str, shown: Callable[[int], str]) -> Callable[[int, int], None]:
-        last = -1
+    def _piped(self, title: str, shown: Callable[[int], str]) -> Callable[[int, int], None]:
+        """Lines after 5, 15, 35 … seconds, each wait twice the one before: short work prints none, long work a few."""
+        began, wait = self.now(), FIRST_LINE_S
+        due = began + wait
 
         def hear(done: int, total: int) -> None:
-            nonlocal last
-            tenth = 10 * done // max(1, total)
-            if tenth != last and done:
-                last = tenth
-                self.say(f"   {title} {shown(done)} of {shown(total)}")
+            nonlocal due, wait
+            now = self.now()
+            left = (now - began) * (total - done) / max(1, done)
+            if now < due or not done or left < 1:
+                return
+            wait *= 2
+            due = now + wait
+            self.say(f"   {title}: {shown(done)} of {shown(total)}, about {left:.0f} s left")
 
         return hear
 

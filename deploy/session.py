@@ -102,7 +102,7 @@ class Session:
             return Image(uri=uri, tag=tag)
         if self.settings.stage.engine_images:
             return Image(uri=reference, tag=tag)
-        raise DeployError(f"image {reference}: is not pushed; run ./inv push {kind}")
+        raise DeployError(f"image {reference}: is not pushed; run ./inv push --image {kind}")
 
     def image_facts(self, kind: str) -> ImageFacts:
         """What is known of the image of a kind."""

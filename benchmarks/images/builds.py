@@ -102,6 +102,7 @@ class Ours:
             shutil.copytree(
                 ROOT / name, self._tree / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
             )
+        shutil.copy(ROOT / "pyproject.toml", self._tree)
         cache = self._tree / ".kennel" / "cache"
         cache.parent.mkdir()
         cache.symlink_to(ROOT / ".kennel" / "cache")

@@ -14,17 +14,23 @@ WEIGHTS = "weights/"
 
 def push(session: Session, source: Path, name: str, *, weights: Path | None = None) -> pictures.Pushed:
     """Pictures (and a weights file) into the stage's bucket, made when it is not there. Raises DataError."""
-    found = pictures.files(source)
+    files = pictures.files(source)
     session.settle(foundation(session.settings))
     bucket, screen = session.settings.bucket, session.screen
     with screen.bar("pictures", is_bytes=True) as progress:
-        pushed = pictures.push(found, session.call, bucket=bucket, prefix=data_prefix(name), progress=progress)
+        pushed = pictures.push(files, session.call, bucket=bucket, prefix=data_prefix(name), progress=progress)
     screen.say(f"   {pushed.uri}: {pushed.count} files, content {pushed.hash}")
     if weights is not None:
-        with screen.bar("weights", is_bytes=True) as progress:
-            pictures.push({weights.name: weights}, session.call, bucket=bucket, prefix=WEIGHTS, progress=progress)
-        screen.say(f"   s3://{bucket}/{WEIGHTS}{weights.name}")
+        push_weights(session, weights)
     return pushed
+
+
+def push_weights(session: Session, path: Path) -> None:
+    """A weights file into the stage's bucket, which must be there."""
+    bucket, screen = session.settings.bucket, session.screen
+    with screen.bar("weights", is_bytes=True) as progress:
+        pictures.push({path.name: path}, session.call, bucket=bucket, prefix=WEIGHTS, progress=progress)
+    screen.say(f"   s3://{bucket}/{WEIGHTS}{path.name}")
 
 
 def fetch(session: Session, uri: str, target: Path) -> Path:

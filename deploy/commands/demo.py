@@ -1,4 +1,4 @@
-"""The whole path on one machine, told as it goes. What is done already is found, not done again."""
+"""demo: trains, deploys and queries a classifier on one machine. A second run reuses what the first one made."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from deploy.commands.data import fetch, push
+from deploy.commands.data import fetch, push, push_weights
 from deploy.commands.deploy import deploy
 from deploy.commands.invoke import invoke
 from deploy.commands.train import train
@@ -26,83 +27,94 @@ from deploy.jobs.request import JobResult
 from deploy.session import Session
 
 PICTURES = 5
-PORT = 4570  # the same each time, so that a second run finds the function as it should be
+PORT = 4570  # always the same, so that a second run finds the function's settings unchanged
 NAME = "groceries"
-# The same network from chance, for comparison; on fewer pixels, which the stage says, to save half a minute.
-BASELINE: Mapping[str, Scalar] = {
+# --compare: the same network from random weights. Fewer pixels save half a minute; the output says so.
+RANDOM_START: Mapping[str, Scalar] = {
     "weights": "none",
     "resize": 112,
     "crop": 96,
-    "engine": "onnxruntime",  # it is compared, not served: nothing is to be chosen
+    "engine": "onnxruntime",  # nothing serves it, so training need not choose an engine
     "serve_precision": "fp32",
 }
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
 class Demo:
-    """The stages' doors. `up` starts the local AWS and returns the host name by which containers reach this machine;
-    `groceries` and `weights` return what is fetched once; `page` is the endpoint's address for a browser."""
+    """The demo's steps. `up` starts the local AWS and returns the host name by which containers reach this machine;
+    `groceries` and `weights` download once and return paths; `page` returns the address of the endpoint's page.
+    With `compare` the network is also trained from random weights."""
 
     session: Session
-    build: Callable[[], None]
     up: Callable[[], str]
     groceries: Callable[[], Path]
     weights: Callable[[], Path]
     page: Callable[[], str]
     runs: Path
     screen: Screen
+    compare: bool = False
     sent: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
-        """Raises DeployError and its kin; what was made stays for a look, and for the next run."""
+        """Raises DeployError, and the errors of its parts. Everything stays, for the next run and for a look."""
         screen, began = self.screen, time.monotonic()
-        with screen.stage("images: train, serve, lambda"):
-            self.build()
-        with screen.stage("a local AWS"):
+        jobs = Background(say=screen.say)
+        with screen.stage("at the same time: images, pretrained weights, a local AWS with the pictures in its S3"):
+            trainer = jobs.start("train image", lambda: self.session.build("train"))
+            weights = jobs.start("pretrained weights", self.weights, after=trainer)  # its torchvision may have them
+            servers = jobs.start("serve and lambda images", self._build_servers, after=trainer)
+            pictures = jobs.start("pictures", self.groceries)
             host = self.up()
-        with screen.stage("pictures and pretrained weights into S3"):
-            folder = self.groceries()
-            push(self.session, folder, NAME, weights=self.weights())
-        hosts = self.session.settings.training.instance_count
-        with screen.stage(f"training on {hosts} hosts, starting from ImageNet"):
-            trained = train(self.session, NAME, verbose=False)
-        with screen.stage(f"for comparison: the same network starting from chance, at {BASELINE['crop']} pixels"):
-            baseline = train(self.session, NAME, purpose="baseline", overrides=BASELINE, verbose=False)
+            folder = pictures.result()
+            push(self.session, folder, NAME)
+            push_weights(self.session, weights.result())
+        scores = self._train(chance=1 / len(classes(folder / "test")))
+        servers.result()
         with serving_files(held_out(folder / "test"), host) as served:
             with screen.stage("endpoint and Lambda"):
                 self.session.settings = allowing(self.session.settings, served.address)
                 if not deploy(self.session):
-                    screen.say("   as it should be already")
-            with screen.stage(f"{len(served.urls)} pictures that it never saw, by URL through the Lambda"):
+                    screen.say("   already up to date")
+            with screen.stage(f"{len(served.urls)} test pictures, sent as URLs to the Lambda"):
                 answers = [self._ask(truth, url) for truth, url in served.urls]
-        self._tell(answers, trained, baseline, time.monotonic() - began)
+        self._summarize(answers, scores, time.monotonic() - began)
 
-    def _ask(self, truth: str, url: str) -> tuple[str, str, float, float]:
-        """Truth, top-1, its probability, and milliseconds."""
+    def _build_servers(self) -> None:
+        for kind in ("serve", "lambda"):
+            self.session.build(kind)
+
+    def _train(self, *, chance: float) -> Scores:
+        hosts = self.session.settings.training.instance_count
+        with self.screen.stage(f"training on {hosts} hosts, starting from ImageNet weights"):
+            trained = train(self.session, NAME, verbose=False)
+        rows = [("trained from ImageNet weights", percent(top1(trained)))]
+        if self.compare:
+            title = f"trained from random weights, at {RANDOM_START['crop']} pixels"
+            with self.screen.stage(f"for comparison: the same network {title}"):
+                baseline = train(self.session, NAME, purpose="baseline", overrides=RANDOM_START, verbose=False)
+            rows.append((title, percent(top1(baseline))))
+        return Scores(rows=(*rows, ("chance", percent(chance))), report=self._report(trained))
+
+    def _ask(self, truth: str, url: str) -> Answer:
         began = time.monotonic()
         answer = invoke(self.session, {"url": url})
         took = 1000 * (time.monotonic() - began)
         label, probability = top(answer)
         return truth, label, probability, took
 
-    def _tell(
-        self, answers: Sequence[tuple[str, str, float, float]], trained: JobResult, baseline: JobResult, seconds: float
-    ) -> None:
+    def _summarize(self, answers: Sequence[Answer], scores: Scores, seconds: float) -> None:
         screen = self.screen
         screen.say()
-        rows = [(truth, label, f"{chance:.2f}", f"{took:.0f} ms", "✓" if truth == label else "✗")
-                for truth, label, chance, took in answers]  # fmt: skip
+        rows = [(truth, label, f"{probability:.2f}", f"{took:.0f} ms", "✓" if truth == label else "✗")
+                for truth, label, probability, took in answers]  # fmt: skip
         screen.table(("truth", "top-1", "probability", "latency", ""), rows)
-        report = self._report(trained)
-        scores = [
-            f"{self._top1(result):.1%} {start}"
-            for result, start in ((trained, "from ImageNet"), (baseline, f"from chance (at {BASELINE['crop']} pixels)"))
-        ]
-        screen.say(f"\ntop-1 on the test split: {', '.join(scores)}")
-        screen.say(f"report: {report}")
+        screen.say()
+        screen.table(("classifier", "top-1 on the test split"), scores.rows)
+        screen.say(f"\nreport: {scores.report}")
         screen.say(f"page to drop pictures on: {self.page()}")
         screen.say(f"\n{on_aws(self.session.settings, self.sent)}")
-        screen.say(f"\n{seconds:.0f} s in all. ./inv status shows what runs; ./inv down takes it away.")
+        screen.say(f"\n{seconds:.0f} s in all. ./inv status lists what runs; ./inv down deletes it.")
 
     def _report(self, result: JobResult) -> Path:
         """The job's report.html on this machine."""
@@ -115,53 +127,105 @@ class Demo:
                         (folder / Path(member.name).name).write_bytes(stream.read())
         return next(iter(sorted(folder.rglob("report.html"))), folder)
 
-    def _top1(self, result: JobResult) -> float:
-        return float(result.metrics.get("test_top1", float("nan")))
+
+Answer = tuple[str, str, float, float]  # truth, top-1, its probability, milliseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """(classifier, top-1) rows, and the path of the training's report."""
+
+    rows: tuple[tuple[str, str], ...]
+    report: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Background:
+    """Runs functions at the same time, and prints a line as each one ends.
+
+    Daemon threads: after an error or Ctrl-C the command ends without waiting for a download.
+    """
+
+    say: Callable[[str], None]
+    now: Callable[[], float] = time.monotonic
+
+    def start(self, title: str, work: Callable[[], T], *, after: Future[Any] | None = None) -> Future[T]:
+        """The result of `work`, which starts now, or as soon as `after` has its own; an error of `after` is its too."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                if after is not None:
+                    after.result()
+                began = self.now()
+                result = work()
+                self.say(f"   {title}: ready after {self.now() - began:.0f} s")
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=run, name=title, daemon=True).start()
+        return future
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def top1(result: JobResult) -> float:
+    """The job's top-1 on the test split, between 0 and 1."""
+    return float(result.metrics.get("test_top1", float("nan")))
 
 
 def top(answer: Mapping[str, Any]) -> tuple[str, float]:
-    """The first label and its probability out of the Lambda's answer. Raises DeployError for a typed error."""
+    """The first label of the Lambda's answer, and its probability. Raises DeployError for any status but 200."""
     body = answer.get("body", "")
     if answer.get("statusCode") != 200:
         raise DeployError(f"the Lambda answered {answer.get('statusCode')}: {body}")
-    found = answer.get("predictions") or json.loads(body).get("predictions", [])
-    return str(found[0]["label"]), float(found[0]["probability"])
+    predictions = answer.get("predictions") or json.loads(body).get("predictions", [])
+    return str(predictions[0]["label"]), float(predictions[0]["probability"])
 
 
 def allowing(settings: Settings, address: str) -> Settings:
-    """The settings with this machine's pictures allowed, which are private and without TLS; the demo's only."""
+    """The settings, with a Lambda that may fetch from `address`, a private host without TLS. Only for the demo."""
     function = settings.function.model_copy(update={"allow_http": True, "allow_hosts": (address,)})
     return settings.model_copy(update={"function": function})
 
 
 def held_out(test: Path, count: int = PICTURES) -> list[tuple[str, Path]]:
-    """Pictures of the test split with their classes: the first of each of `count` classes spread over all."""
-    classes = sorted(folder for folder in test.iterdir() if folder.is_dir())
-    step = max(1, len(classes) // count)
-    return [(folder.name, min(folder.iterdir())) for folder in classes[::step][:count]]
+    """(class, picture) of `count` classes spread evenly over the test split: the first picture of each."""
+    folders = classes(test)
+    step = max(1, len(folders) // count)
+    return [(folder.name, min(folder.iterdir())) for folder in folders[::step][:count]]
+
+
+def classes(split: Path) -> list[Path]:
+    """The folders of a split, one for each class."""
+    return sorted(folder for folder in split.iterdir() if folder.is_dir())
 
 
 def on_aws(settings: Settings, sent: Counter[str]) -> str:
-    """What the same run would have been on AWS."""
+    """What the same run takes on AWS."""
     training, endpoint, function = settings.training, settings.endpoint, settings.function
     calls = sum(sent.values())
     work = ("CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint", "CreateFunction", "Invoke")
     shown = ", ".join(f"{count} × {name}" for name in work if (count := sent.get(name, 0)))
     return "\n".join(
         [
-            f"on AWS: the same {calls} calls{f' ({shown})' if shown else ''}, for",
+            f"On AWS the demo makes the same {calls} calls{f' ({shown})' if shown else ''}:",
             f"  training   {training.instance_count} × {training.instance_type}, billed by the second while a job runs",
             f"  endpoint   {endpoint.instance_count} × {endpoint.instance_type}, billed until ./inv down",
             f"  Lambda     {function.memory_mb} MB, billed by the call",
             f"  S3         one private bucket, {settings.bucket}",
-            "  write your account into deploy.toml [stages.prod]; ./inv on prod plan shows what it would make",
+            "  Write your account into [stages.prod] of deploy.toml; ./inv on prod plan shows what deploy will create.",
         ]
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """Pictures behind addresses: (class, URL) each, all at `address` (host:port)."""
+    """(class, URL) of each picture that is served at `address` (host:port)."""
 
     address: str
     urls: tuple[tuple[str, str], ...]
@@ -169,7 +233,7 @@ class Served:
 
 @contextmanager
 def serving_files(files: Sequence[tuple[str, Path]], host: str, port: int = PORT) -> Iterator[Served]:
-    """Serves just these files on `host` (the Docker gateway, or a name that leads to the loopback) while it lasts."""
+    """Serves these files, and no others, on `host`: the Docker gateway, or a name of the loopback address."""
     named = {f"/{index}{path.suffix}": path for index, (_, path) in enumerate(files)}
     server = _listen(_handler(named), host, port)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -188,7 +252,7 @@ def _listen(handler: type[http.server.BaseHTTPRequestHandler], host: str, port: 
     bind = host if host.replace(".", "").isdigit() else "127.0.0.1"
     try:
         return http.server.ThreadingHTTPServer((bind, port), handler)
-    except OSError:  # taken: any other will do
+    except OSError:  # the port is taken; any other will do
         return http.server.ThreadingHTTPServer((bind, 0), handler)
 
 

@@ -56,7 +56,7 @@ class Pushing:
                 self.pusher.send(reference, Target(registry=self.registry, repository=name, tag=tag), progress=progress)
             found = pushed.manifest(session.settings, session.call, kind, tag)
         if found is None:
-            raise PushError(f"{name}:{tag}: was pushed and is not there; run ./inv push {kind} again")
+            raise PushError(f"{name}:{tag}: was pushed and is not there; run ./inv push --image {kind} again")
         checks.check(f"{name}:{tag}", seen(self.registry, name, found), checks.CONSUMERS[kind])
         return found
 

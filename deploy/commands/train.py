@@ -242,7 +242,8 @@ def job_request(
             raise
         content, weights = {}, {}
     if not content:
-        raise DataError(f"s3://{bucket_name}/{data_prefix(name)}: no pictures there yet; run ./inv data {name}")
+        where = f"s3://{bucket_name}/{data_prefix(name)}"
+        raise DataError(f"{where}: no pictures there yet; run ./inv data --source {name}")
     pushed = pictures.describe(content, bucket=bucket_name, prefix=data_prefix(name))
     image = session.image("train")
     return jobs.request(

@@ -26,6 +26,7 @@ from deploy.images.recipe import (
     inputs,
     installs,
     labels,
+    project_version,
 )
 
 OFFICIAL_BASE = "python:3.13-slim"
@@ -65,6 +66,7 @@ class ImageBuilder:
             kind,
             "".join(read[f"build/{step}/lock"].decode() for step in installs(kind, "runtime")),
             (self.repository / "contract" / "artifact.py").read_text(encoding="utf-8"),
+            version=project_version(self.repository),
             tag=build.tag,
             source=self._origin(),
             revision=revision,

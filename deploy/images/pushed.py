@@ -43,5 +43,5 @@ def repository_uri(settings: Settings, call: Call, kind: ImageKind) -> str:
     name = settings.repository_name(kind)
     found = lookup(call, ecr("DescribeRepositories", repositoryNames=[name]))
     if found is None:
-        raise DeployError(f"repository/{name}: does not exist; run ./inv push {kind}")
+        raise DeployError(f"repository/{name}: does not exist; run ./inv push --image {kind}")
     return str(found["repositories"][0]["repositoryUri"])

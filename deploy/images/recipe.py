@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import tarfile
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -138,7 +139,7 @@ def context(files: Iterable[File], extra: Iterable[File] = ()) -> bytes:
 
 
 def labels(
-    kind: ImageKind, lock: str, artifact: str, *, tag: str, source: str, revision: str, created: str
+    kind: ImageKind, lock: str, artifact: str, *, version: str, tag: str, source: str, revision: str, created: str
 ) -> dict[str, str]:
     """The image's labels: OCI's, the contract's version, the framework's and CUDA's.
 
@@ -151,15 +152,22 @@ def labels(
         "org.opencontainers.image.revision": revision,
         "org.opencontainers.image.version": tag,
         "org.opencontainers.image.created": created,
+        "kennel.version": version,
         "kennel.framework": FRAMEWORKS[kind],
         "kennel.framework.version": pinned(lock, FRAMEWORKS[kind]),
     }
-    version = re.search(r"^FORMAT_VERSION = (\d+)$", artifact, re.MULTILINE)
-    if version and "contract" in SOURCES[kind]:
-        found["kennel.contract.version"] = version[1]
+    contract = re.search(r"^FORMAT_VERSION = (\d+)$", artifact, re.MULTILINE)
+    if contract and "contract" in SOURCES[kind]:
+        found["kennel.contract.version"] = contract[1]
     if kind == "train":
         found["kennel.cuda.version"] = ".".join(pinned(lock, "cuda-toolkit").split(".")[:2])
     return found
+
+
+def project_version(repository: Path) -> str:
+    """Kennel's version, which stands in pyproject.toml only."""
+    text = (repository / "pyproject.toml").read_text(encoding="utf-8")
+    return str(tomllib.loads(text)["project"]["version"])
 
 
 def pinned(lock: str, package: str) -> str:
@@ -190,4 +198,8 @@ def _provenance(build: Build) -> dict[str, str]:
     """What the training image writes into its artifacts; a job may name the image by its digest instead."""
     if build.kind != "train":
         return {}
-    return {"IMAGE": build.reference, "REVISION": build.labels.get("org.opencontainers.image.revision", "")}
+    return {
+        "IMAGE": build.reference,
+        "REVISION": build.labels.get("org.opencontainers.image.revision", ""),
+        "VERSION": build.labels.get("kennel.version", ""),
+    }

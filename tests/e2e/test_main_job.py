@@ -1,4 +1,4 @@
-"""The main job as a user types it, on a few pictures: real images, jobs on two hosts, a real endpoint and Lambda."""
+"""What a user types to train, deploy and ask, on a few pictures: real images, two hosts, an endpoint, a Lambda."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ engine_images = true
 """
 
 
-def _hear_interrupts() -> None:
-    """As at a terminal: what runs in a shell's background, as CI may, inherits that Ctrl-C is ignored."""
+def _accept_interrupts() -> None:
+    """Accepts Ctrl-C as at a terminal; processes that a shell starts in the background, as in CI, ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Desk:
-    """./inv of the repository at `home` with settings, and a local AWS, of its own."""
+    """./inv of the repository at `home`, with its own settings and its own local AWS."""
 
     def __init__(self, folder: Path, *, home: Path = REPOSITORY, text: str = SETTINGS, **values: object) -> None:
         with socket.socket() as free:
@@ -60,11 +60,11 @@ class Desk:
 
     @property
     def state(self) -> Path:
-        """Where its local AWS keeps what it needs."""
+        """The local AWS's folder."""
         return self.home / ".kennel" / f"localcloud-{self.port}"
 
     def processes(self) -> list[str]:
-        """Processes that have to do with its state."""
+        """The command lines of the local AWS's processes."""
         return commands(str(self.state))
 
     def start(self, *words: str) -> subprocess.Popen[str]:
@@ -75,27 +75,27 @@ class Desk:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=_hear_interrupts,  # noqa: PLW1509 (no threads here)
+            preexec_fn=_accept_interrupts,  # noqa: PLW1509 (no threads here)
         )
 
     def inv(self, *words: str) -> str:
-        """What the command says; it must succeed."""
+        """The output of a command, which must succeed."""
         process = self.start(*words)
-        said = process.communicate(timeout=900)[0]
-        assert process.returncode == 0, said
-        return said
+        output = process.communicate(timeout=900)[0]
+        assert process.returncode == 0, output
+        return output
 
     @property
     def left(self) -> list[str]:
-        """Containers and networks of this desk's local AWS."""
+        """The local AWS's containers and networks."""
         from localcloud.state import StateDir
 
         label = f"label=kennel.localcloud={StateDir(self.state).instance}"
-        found = ""
+        ids: list[str] = []
         for words in (["ps", "-aq"], ["network", "ls", "-q"]):
             listed = subprocess.run(["docker", *words, "--filter", label], capture_output=True, text=True, check=True)
-            found += listed.stdout
-        return found.split()
+            ids += listed.stdout.split()
+        return ids
 
     @property
     def answers(self) -> bool:
@@ -109,7 +109,7 @@ class Desk:
 
 
 def few_pictures(folder: Path) -> Path:
-    """Three classes of the starter pictures, a few of each split, laid out in `folder`."""
+    """A few starter pictures of three classes, in `folder`."""
     from starter import groceries
 
     whole = groceries.fetch(REPOSITORY / ".kennel" / "cache")
@@ -136,7 +136,7 @@ def desk(tmp_path: Path, pictures: Path) -> Iterator[Desk]:
         made.clean()
 
 
-def test_pictures_become_an_answer_and_down_leaves_nothing(desk: Desk, pictures: Path) -> None:
+def test_pictures_become_a_classifier_that_answers_and_down_leaves_nothing(desk: Desk, pictures: Path) -> None:
     desk.inv("up")
     assert desk.answers
     desk.inv("data")
@@ -164,11 +164,11 @@ def test_a_job_that_cannot_train_says_why_and_the_command_fails(desk: Desk, pict
         picture.write_bytes(b"not a picture")
     desk.inv("up", "data")
     process = desk.start("train")
-    said = process.communicate(timeout=300)[0]
+    output = process.communicate(timeout=300)[0]
     assert process.returncode == 1
-    assert "error: training job kennel-local-train-" in said
-    assert "raise max_bad_share" in said
-    assert "Traceback" not in said
+    assert "error: training job kennel-local-train-" in output
+    assert "raise max_bad_share" in output
+    assert "Traceback" not in output
 
 
 def test_ctrl_c_in_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -179,11 +179,11 @@ def test_ctrl_c_in_the_demo_leaves_nothing_behind(tmp_path: Path) -> None:
         while not desk.left and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.5)
         assert desk.left, process.communicate()[0]
-        time.sleep(3)  # in the midst of training
+        time.sleep(3)  # training is under way
         os.killpg(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=120)[0]
-        assert process.returncode == 130, said
-        assert "no container and no network is left" in said
+        output = process.communicate(timeout=120)[0]
+        assert process.returncode == 130, output
+        assert "no container and no network is left" in output
         assert desk.left == []
         assert not desk.answers
     finally:

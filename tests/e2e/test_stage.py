@@ -1,5 +1,5 @@
-"""A stage as a user builds it up, changes it and takes it away: a real registry, real training, two endpoints of two
-models, an update and a failing update under load, and nothing left at the end."""
+"""A stage that a user deploys, changes and deletes: a real registry, real training, two endpoints with a model each, an
+update and a failing update under load, and nothing left at the end."""
 
 from __future__ import annotations
 
@@ -65,30 +65,30 @@ class Clone(Desk):
         (home / ".kennel" / "cache").symlink_to(REPOSITORY / ".kennel" / "cache")
         super().__init__(folder, home=home, text=SETTINGS, source=str(source))
         self.environment |= {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET, "KENNEL_TRACE": "1"}
-        self.said = ""
+        self.output = ""
         self.images = images()
 
     def inv(self, *words: str) -> str:
-        said = super().inv(*words)
-        self.said += said
-        return "\n".join(line for line in said.splitlines() if not line.startswith("→ "))
+        output = super().inv(*words)
+        self.output += output
+        return "\n".join(line for line in output.splitlines() if not line.startswith("→ "))
 
     def leaks(self) -> list[str]:
-        """Where a secret lies: in what was said, in what is kept, in what containers were given."""
-        found = ["what was said"] if SECRET in self.said else []
+        """The places that hold the secret key: the output, the local AWS's files, the containers' settings."""
+        places = ["the output"] if SECRET in self.output else []
         for path in self.state.rglob("*"):
             if path.is_file() and path.stat().st_size < 10_000_000 and SECRET.encode() in path.read_bytes():
-                found.append(str(path))
+                places.append(str(path))
         for container in self.left:
-            told = subprocess.run(["docker", "inspect", container], capture_output=True, text=True, check=False)
-            found += [container] if SECRET in told.stdout else []
-        return found
+            details = subprocess.run(["docker", "inspect", container], capture_output=True, text=True, check=False)
+            places += [container] if SECRET in details.stdout else []
+        return places
 
     def aws(self, service: str) -> Any:
         return client(service, f"http://127.0.0.1:{self.port}", "us-east-1")
 
     def clean(self) -> None:
-        """Its images go too, and the plain names lead to the repository's own images again."""
+        """Deletes its images too, and gives the plain names back to the repository's own images."""
         super().clean()
         subprocess.run(["docker", "rmi", *(images() - self.images)], capture_output=True, check=False)
         subprocess.run([REPOSITORY / "inv", "build"], capture_output=True, check=True)
@@ -102,12 +102,12 @@ class Clone(Desk):
     def served(self) -> dict[str, str]:
         """Each endpoint's image."""
         aws = self.aws("sagemaker")
-        found = {}
+        images = {}
         for name in ("kennel-local", "kennel-local-multi"):
             config = aws.describe_endpoint(EndpointName=name)["EndpointConfigName"]
             [variant] = aws.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-            found[name] = aws.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]["Image"]
-        return found
+            images[name] = aws.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]["Image"]
+        return images
 
 
 def images() -> set[str]:
@@ -116,7 +116,7 @@ def images() -> set[str]:
 
 
 class Load:
-    """Asks both endpoints and the function, one after another, while it lasts; keeps what was refused."""
+    """Sends requests to both endpoints and the function in turn while the context lasts; keeps refused ones."""
 
     def __init__(self, clone: Clone, picture: Path) -> None:
         self.clone, self.picture = clone, picture.read_bytes()
@@ -164,20 +164,20 @@ def clone(tmp_path: Path, pictures: Path) -> Iterator[Clone]:
         made.clean()
 
 
-def test_a_stage_is_built_up_changed_under_load_and_taken_away_whole(clone: Clone, pictures: Path) -> None:
+def test_a_stage_is_deployed_changed_under_load_and_deleted_whole(clone: Clone, pictures: Path) -> None:
     picture = next((pictures / "test" / "Orange").iterdir())
 
-    # From nothing. Two models stand side by side, their images come from the registry by digest.
+    # From nothing: two models on two endpoints, their images pulled from the registry by digest.
     clone.inv("up", "build", "push", "data", "train", "train", "--name=multi", "--instances=2", "--quiet")
-    said = clone.inv("deploy", "autoscale", "status")
-    assert said.count("InService") >= 2, said
+    output = clone.inv("deploy", "autoscale", "status")
+    assert output.count("InService") >= 2, output
     first = clone.served()
     assert all("/kennel-local/serve@sha256:" in image for image in first.values())
     jobs = [job["TrainingJobName"] for job in clone.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]]
     assert len(jobs) == 2
     assert clone.leaks() == []
 
-    # A change of the serving code: only what it touches moves, and no request fails.
+    # A change of the serving code updates only the resources that depend on it, and no request fails.
     clone.change(
         "serve/app.py", "from __future__ import annotations\n", "from __future__ import annotations  # newer\n"
     )
@@ -196,7 +196,7 @@ def test_a_stage_is_built_up_changed_under_load_and_taken_away_whole(clone: Clon
         job["TrainingJobName"] for job in clone.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]
     ] == jobs
 
-    # A version that answers wrongly goes back by itself, and no request meets it.
+    # A version that answers wrongly is rolled back, and no request reaches it.
     clone.change(
         "serve/predictor.py",
         "return self.network.logits(pictures)",
@@ -205,11 +205,11 @@ def test_a_stage_is_built_up_changed_under_load_and_taken_away_whole(clone: Clon
     clone.inv("build", "push")
     with Load(clone, picture) as load:
         failed = clone.start("deploy")
-        said = failed.communicate(timeout=600)[0]
-    assert failed.returncode == 1, said
-    assert "rolled back" in said
-    assert "golden" in said
-    assert "Traceback" not in said
+        output = failed.communicate(timeout=600)[0]
+    assert failed.returncode == 1, output
+    assert "rolled back" in output
+    assert "golden" in output
+    assert "Traceback" not in output
     assert load.refused == []
     assert clone.served() == second
 
@@ -220,5 +220,5 @@ def test_a_stage_is_built_up_changed_under_load_and_taken_away_whole(clone: Clon
     for _ in range(50):
         if not clone.processes():
             return
-        time.sleep(0.1)  # its last breath
+        time.sleep(0.1)  # the daemon is ending
     raise AssertionError(clone.processes())

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+from invoke.exceptions import ParseError
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
 from invoke.tasks import Task
 
 import tasks as project_tasks
+from cli.program import Inv
 from deploy.images.lockfiles import LOCKS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -22,6 +28,7 @@ PRODUCT = sorted(
 )
 TESTS = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "tests").rglob("*.py"))
 LOCKED = [lock.output for lock in LOCKS]
+DOCUMENTS = sorted(path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "docs").glob("*.md"))
 
 
 @pytest.mark.parametrize("module", PRODUCT)
@@ -75,12 +82,58 @@ def test_the_images_start_nothing_through_a_shell() -> None:
 
 
 def test_the_documents_show_every_task_and_no_other() -> None:
-    tasks = {task.name for task in vars(project_tasks).values() if isinstance(task, Task)}
+    tasks = {task.name for task in project_tasks.TASKS}
     documents = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     calls = re.findall(r"\./inv ((?:[a-z]+ ?)+)", documents)
     shown = {word for call in calls for word in call.split()}
     assert tasks - shown == set()
     assert {call.split()[0] for call in calls} - tasks == set()
+
+
+def parse(command: str) -> None:
+    """Raises ParseError for a command line of ./inv that Invoke does not take."""
+    every = [ParserContext(name=task.name, args=copy(task).get_arguments()) for task in project_tasks.TASKS]
+    Parser(contexts=every, initial=ParserContext(args=Inv(()).core_args())).parse_argv(shlex.split(command))
+
+
+def copy(task: Task[Any]) -> Task[Any]:
+    """The same task with its own help texts, which Invoke takes out of it when it parses."""
+    return Task(task.body, positional=task.positional, help=dict(task.help))
+
+
+COMMANDS = {
+    f"{name}: {command}": command
+    for name in ("README.md", "CONTRIBUTING.md", *DOCUMENTS)
+    for line in re.findall(r"\./inv ([^`\n]+)", (REPOSITORY / name).read_text(encoding="utf-8"))
+    if "…" not in (command := re.split(r" +#|, |[.;)](?: |$)", line)[0].strip())
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_every_command_that_the_documents_show_can_be_typed(command: str) -> None:
+    if command not in {task.name for task in project_tasks.TASKS}:  # a task's name alone speaks of the task
+        parse(command)
+
+
+def test_a_command_of_another_form_cannot_be_typed() -> None:
+    for command in ("build trian", "data ./pictures", "rollback --endpont main", "why", "deplyo"):
+        with pytest.raises(ParseError):
+            parse(command)
+
+
+MESSAGE = re.compile(r"\./inv ([a-z]+)((?: --[a-z-]+(?:[ =](?:\{[^}]*\}|[\w./-]+))?)*)( \{)?")
+
+
+@pytest.mark.parametrize("module", [*PRODUCT, "deploy.toml"])
+def test_every_command_that_a_message_names_has_the_options_that_it_names(module: str) -> None:
+    tasks = {task.name: task for task in project_tasks.TASKS}
+    for name, options, value in MESSAGE.findall((REPOSITORY / module).read_text(encoding="utf-8")):
+        if name not in tasks:  # prose about ./inv
+            assert not options
+            continue
+        flags = {f"--{argument.name}" for argument in copy(tasks[name]).get_arguments()}
+        assert set(re.findall(r"--[a-z-]+", options)) <= flags
+        assert not value or tasks[name].positional, f"{name} takes no bare word"
 
 
 CITATION = re.compile(r"\b(rule|pain)s? (\d+(?:(?:–|-|, | and |, and )\d+)*)")

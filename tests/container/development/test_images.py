@@ -196,7 +196,8 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
 ) -> None:
     """In a copy of the repository, so that nobody's tree is touched."""
     copy = tmp_path / "copy"
-    ask = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "docker", "contract", *SOURCES[kind]]
+    parts = ["pyproject.toml", "docker", "contract", *SOURCES[kind]]
+    ask = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *parts]
     for name in subprocess.run(ask, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines():
         if (REPOSITORY / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -227,9 +228,14 @@ def test_the_newest_build_can_be_run_by_a_plain_name(images: dict[ImageKind, str
         assert inspected(f"kennel-{kind}")["Id"] == inspected(images[kind])["Id"]
 
 
-def test_the_training_image_knows_its_own_name_and_revision_for_the_artifacts_it_makes(
+def test_the_training_image_knows_its_own_name_revision_and_version_for_the_artifacts_it_makes(
     images: dict[ImageKind, str],
 ) -> None:
     config = inspected(images["train"])["Config"]
     revision = config["Labels"]["org.opencontainers.image.revision"]
-    assert {f"KENNEL_IMAGE_DIGEST={images['train']}", f"KENNEL_GIT_REVISION={revision}"} <= set(config["Env"])
+    version = config["Labels"]["kennel.version"]
+    assert {
+        f"KENNEL_IMAGE_DIGEST={images['train']}",
+        f"KENNEL_GIT_REVISION={revision}",
+        f"KENNEL_VERSION={version}",
+    } <= set(config["Env"])

@@ -1,4 +1,4 @@
-"""Looking for a daemon and starting one, with processes and files that stand in for the real ones."""
+"""Finding and starting a Docker daemon, on processes and files that stand in for the real ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Engine:
 
     def __init__(self, ready: Path) -> None:
         self.ready = ready
-        self.asked: list[list[str]] = []
+        self.commands: list[list[str]] = []
 
     def __call__(self, command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
-        self.asked.append(list(command))
+        self.commands.append(list(command))
         if "version" in command[1]:
             return (0, "20.10.24\n") if self.ready.exists() else (1, "Cannot connect to the Docker daemon")
-        return 1, "not asked for here"
+        return 1, "another command"
 
 
 def processes(folder: Path, state: str = "S", **named: str) -> Path:
@@ -39,10 +39,10 @@ def program(path: Path, text: str) -> str:
     return str(path)
 
 
-def acts(folder: Path, dockerd: str, said: list[str]) -> Acts:
+def acts(folder: Path, dockerd: str, messages: list[str]) -> Acts:
     return Acts(
         log=folder / "state" / "dockerd.log",
-        say=said.append,
+        say=messages.append,
         run=Engine(folder / "ready"),
         dockerd=dockerd,
         pid_file=folder / "docker.pid",
@@ -51,36 +51,36 @@ def acts(folder: Path, dockerd: str, said: list[str]) -> Acts:
     )
 
 
-def test_a_living_daemon_is_found_by_its_name_and_not_by_a_number_used_again(tmp_path: Path) -> None:
+def test_a_running_daemon_is_found_by_its_name_and_not_by_a_reused_process_id(tmp_path: Path) -> None:
     assert daemon(processes(tmp_path / "a", p12="bash", p40="dockerd")) == 40
     assert daemon(processes(tmp_path / "b", p12="bash")) is None
 
 
-def test_a_daemon_that_was_killed_and_not_yet_buried_does_not_live(tmp_path: Path) -> None:
+def test_a_killed_daemon_that_is_still_a_zombie_does_not_run(tmp_path: Path) -> None:
     assert daemon(processes(tmp_path / "proc", state="Z", p40="dockerd")) is None
 
 
 @pytest.mark.parametrize(("living", "stale"), [({"p7": "bash"}, 7), ({"p7": "dockerd"}, None)])
-def test_a_pid_file_is_stale_when_no_daemon_lives(tmp_path: Path, living: dict[str, str], stale: int | None) -> None:
+def test_a_pid_file_is_stale_when_no_daemon_runs(tmp_path: Path, living: dict[str, str], stale: int | None) -> None:
     (tmp_path / "docker.pid").write_text("7")
     proc = processes(tmp_path / "proc", **living)
     host = look({"PATH": ""}, run=Engine(tmp_path / "never"), proc=proc, pid_file=tmp_path / "docker.pid")
     assert (host.version, host.stale_pid) == ("", stale)
 
 
-def test_a_stale_pid_file_is_removed_and_said(tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_stale_pid_file_is_removed_with_a_message(tmp_path: Path) -> None:
+    messages: list[str] = []
     (tmp_path / "docker.pid").write_text("7")
-    acts(tmp_path, "dockerd", said).do("forget stale pid file")
+    acts(tmp_path, "dockerd", messages).do("forget stale pid file")
     assert not (tmp_path / "docker.pid").exists()
-    assert "no longer lives" in said[0]
+    assert messages == [f"removing {tmp_path / 'docker.pid'}: its daemon no longer runs"]
 
 
 def test_a_daemon_is_started_and_waited_for_until_it_answers(tmp_path: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     dockerd = program(tmp_path / "dockerd", f'echo starting; sleep 0.5; : >"{tmp_path / "ready"}"; sleep 3')
-    acts(tmp_path, dockerd, said).do("start")
-    assert said[-1] == "Docker engine 20.10.24 answers"
+    acts(tmp_path, dockerd, messages).do("start")
+    assert messages[-1] == "Docker engine 20.10.24 answers"
     assert (tmp_path / "state" / "dockerd.log").read_text() == "starting\n"
 
 
@@ -90,7 +90,7 @@ def test_a_daemon_that_ends_at_once_is_an_error_with_the_end_of_its_log(tmp_path
         acts(tmp_path, dockerd, []).do("start")
 
 
-def test_no_second_daemon_is_started_where_one_answers_by_now(tmp_path: Path) -> None:
+def test_no_second_daemon_is_started_where_one_answers_meanwhile(tmp_path: Path) -> None:
     (tmp_path / "ready").touch()
     dockerd = program(tmp_path / "dockerd", f'touch "{tmp_path / "second"}"')
     acts(tmp_path, dockerd, []).do("start")

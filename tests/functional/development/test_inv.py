@@ -1,4 +1,4 @@
-"""The wrapper `inv`, tried in a small project of its own: real environments, real processes, real interruptions."""
+"""The wrapper `inv` in a small project of its own: real environments, real processes, real interruptions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TASKS = """
+from cli.program import Inv
 from invoke.tasks import task
 
 @task
@@ -31,26 +32,32 @@ def build(_, image="all"):
 @task
 def push(_):
     print("push")
+
+if __name__ == "__main__":
+    Inv([where, build, push]).run()
 """
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with the wrapper, two tasks and a lock that holds invoke alone; a blank in its name on purpose."""
+    """A folder with the wrapper, three tasks and a lock of invoke alone. Its name has a space on purpose."""
     folder = tmp_path / "a project"
     (folder / "docker").mkdir(parents=True)
     shutil.copy(REPOSITORY / "inv", folder / "inv")
     shutil.copy(REPOSITORY / "docker" / "build.lock", folder / "docker" / "build.lock")
+    (folder / "cli").mkdir()
+    for module in ("__init__.py", "program.py"):
+        shutil.copy(REPOSITORY / "cli" / module, folder / "cli" / module)
     (folder / "tasks.py").write_text(TASKS)
     lock = (REPOSITORY / "requirements.lock").read_text()
-    found = re.search(r"^invoke==.*?(?=^\S)", lock, re.MULTILINE | re.DOTALL)
-    assert found
-    (folder / "requirements.lock").write_text(found[0])
+    entry = re.search(r"^invoke==.*?(?=^\S)", lock, re.MULTILINE | re.DOTALL)
+    assert entry
+    (folder / "requirements.lock").write_text(entry[0])
     return folder
 
 
 def environment(path: str | None = None, **more: str) -> dict[str, str]:
-    """The tests' own environment, without what would steer the wrapper."""
+    """The tests' own environment, without the variables that the wrapper reads."""
     kept = {name: value for name, value in os.environ.items() if name not in ("KENNEL_PYTHON", "VIRTUAL_ENV")}
     tools = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"  # with the uv of the locked environment
     return {**kept, "PATH": path or tools, **more}
@@ -112,21 +119,32 @@ def test_the_environment_is_made_once(project: Path) -> None:
 def test_without_a_task_it_lists_them(project: Path) -> None:
     listed = inv(project)
     assert listed.returncode == 0
-    assert "Available tasks" in listed.stdout
+    assert [line.split()[0] for line in listed.stdout.splitlines() if line.startswith("  ")] == [
+        "where",
+        "build",
+        "push",
+    ]
 
 
 def test_a_task_that_fails_gives_its_exit_status(project: Path) -> None:
     assert inv(project, "no-such-task").returncode != 0
 
 
-def test_words_reach_their_task_and_tasks_can_follow_each_other(project: Path) -> None:
-    assert inv(project, "build", "train", "push").stdout == "build train\npush\n"
+def test_options_reach_their_task_and_tasks_can_follow_each_other(project: Path) -> None:
+    assert inv(project, "build", "--image", "train", "push").stdout == "build train\npush\n"
     assert inv(project, "build", "push").stdout == "build all\npush\n"
+
+
+def test_words_reach_invoke_as_they_were_typed(project: Path) -> None:
+    assert inv(project, "build", "--image", "a b  'c' $d", "push").stdout == "build a b  'c' $d\npush\n"
+    bare = inv(project, "build", "serve")
+    assert (bare.returncode, bare.stdout) == (2, "")
+    assert bare.stderr.endswith("error: build takes serve as --image: ./inv build --image serve\n")
 
 
 def test_up_to_date_it_costs_less_than_a_tenth_of_a_second(project: Path) -> None:
     inv(project, "push")
-    alone = [str(project / ".venv/bin/python"), "-m", "invoke", "--search-root", str(project), "push"]
+    alone = [str(project / ".venv/bin/python"), str(project / "tasks.py"), "push"]
 
     def seconds(command: list[str]) -> float:
         began = time.perf_counter()
@@ -188,11 +206,21 @@ def test_a_damaged_environment_is_made_anew(project: Path) -> None:
 def test_without_uv_it_brings_its_own(project: Path, tmp_path: Path) -> None:
     path = bare_tools(tmp_path / "tools")
     (tmp_path / "tools" / "python3").symlink_to(os.path.realpath(sys.executable))
-    made = inv(project, "push", env=environment(path))
+    made = inv(project, "push", env=environment(path, PIP_FIND_LINKS="file:///no/such/folder"))
     assert (made.returncode, made.stdout) == (0, "push\n"), made.stderr
+    assert [line for line in made.stderr.splitlines() if not line.startswith("inv: ")] == []
 
 
-def test_a_failing_installation_is_said_and_tried_again(project: Path) -> None:
+def test_without_uv_pips_errors_are_shown(project: Path, tmp_path: Path) -> None:
+    path = bare_tools(tmp_path / "tools")
+    (tmp_path / "tools" / "python3").symlink_to(os.path.realpath(sys.executable))
+    failed = inv(project, "push", env=environment(path, PIP_NO_INDEX="1"))
+    assert failed.returncode == 1
+    assert "ERROR: " in failed.stderr
+    assert "inv: could not install uv (docker/build.lock)" in failed.stderr
+
+
+def test_a_failing_installation_is_an_error_and_the_next_run_tries_again(project: Path) -> None:
     lock = project / "requirements.lock"
     good = lock.read_text()
     lock.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, good))
@@ -203,7 +231,7 @@ def test_a_failing_installation_is_said_and_tried_again(project: Path) -> None:
     assert inv(project, "push").stdout == "push\n"
 
 
-def test_without_a_python_it_says_what_to_install(project: Path, tmp_path: Path) -> None:
+def test_without_a_python_the_error_says_what_to_install(project: Path, tmp_path: Path) -> None:
     missing = inv(project, "push", env=environment(bare_tools(tmp_path / "tools")))
     assert missing.returncode == 1
     assert missing.stderr == (
@@ -222,17 +250,17 @@ def test_a_python_that_is_too_old_is_named(project: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("python", "says"), [("/no/such/python", "no such Python"), ("old", "is 3.10")])
-def test_the_python_that_was_asked_for_is_used_or_refused(
+def test_the_python_that_kennel_python_names_is_used_or_refused(
     project: Path, tmp_path: Path, python: str, says: str
 ) -> None:
-    asked = python if python.startswith("/") else str(script(tmp_path / "a bin", "old-python", "echo 3.10"))
-    refused = inv(project, "push", env=environment(KENNEL_PYTHON=asked))
+    named = python if python.startswith("/") else str(script(tmp_path / "a bin", "old-python", "echo 3.10"))
+    refused = inv(project, "push", env=environment(KENNEL_PYTHON=named))
     assert refused.returncode == 1
-    assert f"KENNEL_PYTHON={asked}: " in refused.stderr
+    assert f"KENNEL_PYTHON={named}: " in refused.stderr
     assert says in refused.stderr
 
 
-def test_a_python_without_venv_is_told_how_to_get_it(project: Path, tmp_path: Path) -> None:
+def test_for_a_python_without_venv_the_error_says_what_to_install(project: Path, tmp_path: Path) -> None:
     path = bare_tools(tmp_path / "tools")
     real = os.path.realpath(sys.executable)
     script(tmp_path / "tools", "python3", f'case "$2" in *ensurepip*) exit 1;; esac\nexec "{real}" "$@"')

@@ -1,8 +1,9 @@
-"""The demo's own parts: which pictures it asks about, how it serves them, and what it tells."""
+"""The demo's own parts: which pictures it sends, how it serves them, its background work, and its summary."""
 
 from __future__ import annotations
 
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploy.commands.demo import allowing, held_out, on_aws, serving_files, top
+from deploy.commands.demo import Background, allowing, classes, held_out, on_aws, percent, serving_files, top
 from deploy.config.settings import choose, parse
 from deploy.errors import DeployError
 
@@ -33,7 +34,7 @@ def test_the_pictures_are_of_different_classes_and_the_same_each_time(test_split
     assert all(path.name == "1.jpg" for _, path in chosen)
 
 
-def test_just_these_files_are_served_and_only_while_it_lasts(test_split: Path) -> None:
+def test_only_these_files_are_served_and_only_inside_the_context(test_split: Path) -> None:
     with serving_files(held_out(test_split), "127.0.0.1", port=0) as served:
         read = [(label, urllib.request.urlopen(url, timeout=5).read()) for label, url in served.urls]
         with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -71,13 +72,45 @@ def test_the_first_label_is_found_in_either_form_of_answer(answer: dict[str, Any
     assert top(answer) == ("a", 0.5)
 
 
-def test_an_error_of_the_lambda_is_told_in_its_own_words() -> None:
+def test_an_error_of_the_lambda_is_shown_in_its_own_words() -> None:
     with pytest.raises(DeployError, match=r"answered 403: .*private"):
         top({"statusCode": 403, "body": '{"error": "private address"}'})
 
 
-def test_what_it_would_have_been_on_aws_counts_the_calls() -> None:
+def test_the_summary_for_aws_counts_the_calls() -> None:
     settings = choose(parse(TOML.read_text()), "local")
-    told = on_aws(settings, Counter({"CreateTrainingJob": 2, "Invoke": 5, "GetRole": 3}))
-    assert "the same 10 calls (2 × CreateTrainingJob, 5 × Invoke)" in told
-    assert "2 × ml.m5.xlarge" in told
+    text = on_aws(settings, Counter({"CreateTrainingJob": 2, "Invoke": 5, "GetRole": 3}))
+    assert "the same 10 calls (2 × CreateTrainingJob, 5 × Invoke)" in text
+    assert "2 × ml.m5.xlarge" in text
+
+
+def test_chance_is_one_of_the_classes_of_the_test_split(test_split: Path) -> None:
+    assert percent(1 / len(classes(test_split))) == "10.0 %"
+    assert percent(1 / 14) == "7.1 %"
+
+
+def test_background_work_runs_at_the_same_time_and_prints_one_line_each() -> None:
+    lines: list[str] = []
+    both = threading.Barrier(2, timeout=10)
+    jobs = Background(say=lines.append, now=lambda: 0.0)
+    first, second = jobs.start("pictures", both.wait), jobs.start("image", both.wait)
+    assert {first.result(10), second.result(10)} == {0, 1}
+    assert sorted(lines) == ["   image: ready after 0 s", "   pictures: ready after 0 s"]
+
+
+def test_background_work_waits_for_what_it_needs_and_shares_its_error() -> None:
+    lines: list[str] = []
+    started = threading.Event()
+    jobs = Background(say=lines.append)
+
+    def build() -> str:
+        assert started.wait(10)
+        raise DeployError("no build")
+
+    image = jobs.start("image", build)
+    weights = jobs.start("weights", lambda: pytest.fail("began without the image"), after=image)
+    started.set()
+    for future in (image, weights):
+        with pytest.raises(DeployError, match="no build"):
+            future.result(10)
+    assert lines == []

@@ -15,6 +15,7 @@ from deploy.config.settings import File, Settings, choose, parse
 from deploy.config.training import HYPERPARAMETERS
 from deploy.errors import SettingsError
 from tests.unit.deploy.conftest import TOML
+from train.config import Config
 
 STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.0.1:4566"\n'
 
@@ -114,15 +115,35 @@ KEYS = [
 ]
 
 
+def shown(section: str) -> dict[str, tuple[Any, str]]:
+    """The keys of a table of deploy.toml, each with its value and its comment."""
+    text = TOML.read_text(encoding="utf-8")
+    [body] = re.findall(rf"^\[{re.escape(section)}\][^\n]*\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"^(\w+) = (.+?)\s+# (\w.+)$", body, re.MULTILINE)
+    assert len({key for key, *_ in lines}) == len(lines)
+    return {key: (tomllib.loads(f"x = {value}")["x"], comment) for key, value, comment in lines}
+
+
+def default_of(value: Any, comment: str) -> Any:
+    """What deploy.toml tells a key's default to be: its comment's `default: …`, else the value itself."""
+    named = re.search(r"\(default: ([^;)]+)", comment)
+    if named is None:
+        return value
+    words = {"empty": "", "none": None, "false": False, "true": True}
+    return words[named[1]] if named[1] in words else int(named[1]) if named[1].isdigit() else named[1]
+
+
 @pytest.mark.parametrize(("section", "key", "default"), KEYS)
 def test_every_key_stands_in_deploy_toml_with_its_default_and_what_it_means(
     section: str, key: str, default: object
 ) -> None:
-    text = TOML.read_text(encoding="utf-8")
-    [body] = re.findall(rf"^\[{re.escape(section)}\][^\n]*\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
-    [(value, meaning)] = re.findall(rf"^{key} = (.+?)\s+# (\w.+)$", body, re.MULTILINE)
-    if section != "stages.local" and "when left out" not in meaning:
-        assert tomllib.loads(f"x = {value}")["x"] == (list(default) if isinstance(default, tuple) else default)
+    assert default_of(*shown(section)[key]) == (list(default) if isinstance(default, tuple) else default)
+
+
+def test_the_hyperparameters_of_deploy_toml_name_their_defaults() -> None:
+    lines = shown("training.hyperparameters")
+    assert lines
+    assert {key: default_of(*line) for key, line in lines.items()} == {key: getattr(Config(), key) for key in lines}
 
 
 @pytest.mark.parametrize("table", sorted(FREE))

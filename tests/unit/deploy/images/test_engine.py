@@ -89,7 +89,7 @@ def test_a_client_that_cannot_build_gets_its_plugin_and_the_engine_stays() -> No
         (Host(remote="tcp://10.0.0.1:2376", apt=True, root=True), "DOCKER_HOST=tcp://10.0.0.1:2376 does not answer"),
         (
             Host(version="28.2.2", can_build=False),
-            "no client here builds with BuildKit: install Docker with its buildx",
+            "the docker client cannot build with BuildKit: install Docker with its buildx",
         ),
     ],
     ids=["no apt", "not root", "stopped", "remote", "no buildx"],

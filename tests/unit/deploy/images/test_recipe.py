@@ -110,6 +110,7 @@ def test_a_build_by_the_engine_itself_says_what_it_needs_and_reads_its_context_f
         "--build-arg=BASE=kennel/base:1",
         f"--build-arg=IMAGE={build.reference}",
         "--build-arg=REVISION=",
+        "--build-arg=VERSION=",
         "--label=a=1 2",
         "--label=b=2",
         "--secret=id=ca,src=/etc/ca.pem",
@@ -117,14 +118,17 @@ def test_a_build_by_the_engine_itself_says_what_it_needs_and_reads_its_context_f
     ]
 
 
-def test_labels_name_revision_contract_framework_and_cuda() -> None:
+def test_labels_name_versions_of_kennel_and_contract_revision_framework_and_cuda() -> None:
     lock = "cuda-toolkit[cublas]==13.2.2 \\\n    --hash=sha256:0\ntorch==2.15.0 \\\n"
-    found = labels("train", lock, "X = 1\nFORMAT_VERSION = 3\n", tag="t", source="s", revision="r", created="c")
+    found = labels(
+        "train", lock, "X = 1\nFORMAT_VERSION = 3\n", version="0.1.0", tag="t", source="s", revision="r", created="c"
+    )
     assert found["kennel.contract.version"] == "3"
     assert found["kennel.framework.version"] == "2.15.0"
     assert found["kennel.cuda.version"] == "13.2"
     assert found["org.opencontainers.image.revision"] == "r"
     assert found["org.opencontainers.image.version"] == "t"
+    assert found["kennel.version"] == "0.1.0"
 
 
 def test_a_package_that_is_not_locked_is_an_error_that_says_what_to_run() -> None:

@@ -156,5 +156,5 @@ def test_what_was_not_pushed_has_no_address(settings: Settings, answer: Any) -> 
 
 
 def test_an_image_without_a_repository_says_to_push(settings: Settings) -> None:
-    with pytest.raises(DeployError, match=r"run \./inv push serve"):
+    with pytest.raises(DeployError, match=r"run \./inv push --image serve"):
         pushed.repository_uri(settings, FakeAws({"DescribeRepositories": GONE}), "serve")
