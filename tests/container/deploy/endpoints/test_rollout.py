@@ -24,6 +24,7 @@ from deploy.console import Screen
 from deploy.endpoints.endpoint import Endpoint
 from deploy.endpoints.invoke import Question, ask
 from deploy.endpoints.resources import Serving, endpoint
+from deploy.endpoints.spec import endpoint_spec
 from deploy.errors import DeployError
 from deploy.images.builder import ImageBuilder
 from deploy.images.facts import ImageFacts
@@ -96,9 +97,8 @@ class Desk:
         """Brings the endpoints named (main is the main one) to these artifacts, then asks the golden pictures."""
         session = self.session(toml)
         for short, uri in artifacts.items():
-            name = self.main if short == "main" else f"{self.main}-{short}"
-            serving = Serving(image=self.image, facts=ImageFacts(), artifacts={"main": uri})
-            made = endpoint(session.settings, name, serving)
+            spec = endpoint_spec(session.settings, short)
+            made = endpoint(Serving(spec=spec, image=self.image, facts=ImageFacts(), artifacts={"main": uri}))
             session.settle((*foundation(session.settings), *made))
             served = next(each for each in made if isinstance(each, Endpoint))
             if is_unproven(session, served):

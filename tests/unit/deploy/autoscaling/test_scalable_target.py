@@ -173,7 +173,7 @@ def test_somebody_elses_target_stays_unless_its_variant_cannot_change_under_it()
     stays = Release(endpoint="kennel-local", forms={RESOURCE: FORM}, scales=False, tags=TAGS)
     assert stays.plan(stays.read(foreign)).action == "none"
     goes = Release(endpoint="kennel-local", forms={}, scales=False, tags=TAGS)
-    with pytest.raises(DeployError, match="registered for scaling by somebody else"):
+    with pytest.raises(DeployError, match="another tool registered this variant for scaling"):
         goes.plan(goes.read(foreign))
 
 

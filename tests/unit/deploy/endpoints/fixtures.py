@@ -9,6 +9,7 @@ from deploy.config.settings import Settings, choose, parse
 from deploy.endpoints.endpoint import Endpoint
 from deploy.endpoints.endpoint_config import EndpointConfig
 from deploy.endpoints.resources import Serving, endpoint
+from deploy.endpoints.spec import EndpointSpec, endpoint_spec
 from deploy.images.facts import ImageFacts
 from deploy.planning.resource import Resource
 from deploy.values import Request, State, Step, Wait
@@ -24,6 +25,10 @@ def settings_of(text: str) -> Settings:
     return choose(parse(f"{text}\n{STAGE}"), "local")
 
 
+def spec_of(text: str, name: str = "main") -> EndpointSpec:
+    return endpoint_spec(settings_of(text), name)
+
+
 def artifact(job: str) -> str:
     return f"s3://{BUCKET}/jobs/{job}/output/model.tar.gz"
 
@@ -32,10 +37,9 @@ def resources(
     text: str, name: str = "kennel-local", *, image: str = IMAGE, facts: ImageFacts | None = None, job: str = "train-1"
 ) -> tuple[Resource, ...]:
     """What an endpoint of these settings is made of; each variant's artifact is of a job called after it."""
-    settings = settings_of(text)
-    names = settings.all_endpoints[name].all_variants
-    artifacts = {each: artifact(job if each == "main" else f"{job}-{each}") for each in names}
-    return endpoint(settings, name, Serving(image=image, facts=facts or ImageFacts(), artifacts=artifacts))
+    spec = spec_of(text, name)
+    artifacts = {each: artifact(job if each == "main" else f"{job}-{each}") for each in spec.section.all_variants}
+    return endpoint(Serving(spec=spec, image=image, facts=facts or ImageFacts(), artifacts=artifacts))
 
 
 def config_of(text: str, name: str = "kennel-local", **more: Any) -> EndpointConfig:

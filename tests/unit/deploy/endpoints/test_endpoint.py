@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.endpoints.endpoint import Endpoint
+from deploy.endpoints.endpoint import read
 from deploy.errors import DeployError
 from deploy.planning.apply import apply
 from deploy.values import Plan, State, Wait
@@ -63,14 +63,14 @@ def test_what_is_sent_follows_from_what_is_there(before: str, after: str, status
 
 
 def test_an_update_that_is_under_way_to_the_right_version_is_waited_for_and_not_begun_again() -> None:
-    wanted = endpoint_of("", image="kennel/serve:2")
-    seen = running(endpoint_of(""), status="Updating", pending=wanted.config)
-    assert operations(wanted.plan(seen)) == ["(DescribeEndpoint)"]
+    desired = endpoint_of("", image="kennel/serve:2")
+    observed = running(endpoint_of(""), status="Updating", pending=desired.config)
+    assert operations(desired.plan(observed)) == ["(DescribeEndpoint)"]
 
 
 def test_capacity_that_was_scaled_since_stays_and_the_plan_says_so() -> None:
-    seen = running(endpoint_of(""))
-    scaled = replace(seen, fields={**seen.fields, "shares": {"main": {"weight": 1.0, "instances": 4}}})
+    observed = running(endpoint_of(""))
+    scaled = replace(observed, fields={**observed.fields, "shares": {"main": {"weight": 1.0, "instances": 4}}})
     assert endpoint_of("").plan(scaled).action == "none"
     step = endpoint_of("", image="kennel/serve:2").plan(scaled)
     assert operations(step) == UPDATE
@@ -91,24 +91,24 @@ def test_a_plan_says_field_by_field_what_changes_and_how_traffic_moves() -> None
     assert set(changed) == {"config", "main.Image", "main.ModelDataUrl"}
     assert step.touches == (
         "10 % of the traffic moves when the new instances are healthy, the rest after 300 s; the old version stays "
-        "60 s longer; back by itself when an alarm rings (kennel-local-main-errors, kennel-local-main-latency); "
+        "60 s longer; AWS rolls back when an alarm goes off (kennel-local-main-errors, kennel-local-main-latency); "
         "the capacity stays (main 1)"
     )
 
 
 def test_a_version_that_was_tried_and_rolled_back_is_told_with_the_reason() -> None:
-    wanted = endpoint_of("", image="kennel/serve:2")
-    key = wanted.config.rpartition("-")[2]
+    desired = endpoint_of("", image="kennel/serve:2")
+    key = desired.config.rpartition("-")[2]
     tried = running(endpoint_of(""), tags={"kennel:history": f"37a27b66b9 {key}"}, reason="alarm e-main-errors")
     told = "another version; when it was last tried it was rolled back: alarm e-main-errors"
-    assert wanted.plan(tried).reason == told
-    assert wanted.plan(running(endpoint_of(""), reason="of another version")).reason == "another version"
+    assert desired.plan(tried).reason == told
+    assert desired.plan(running(endpoint_of(""), reason="of another version")).reason == "another version"
 
 
 def test_new_weights_are_shown_as_such() -> None:
     step = endpoint_of(PAIR.replace("3", "1")).plan(running(endpoint_of(PAIR)))
     assert [(change.field, change.before, change.after) for change in step.changes] == [("a.weight", 3.0, 1.0)]
-    assert step.touches == "in place: the instances that stay go on serving"
+    assert step.touches == "in place: the instances that stay keep serving"
 
 
 def test_traffic_does_not_shift_step_by_step_between_variants_of_other_names() -> None:
@@ -118,8 +118,8 @@ def test_traffic_does_not_shift_step_by_step_between_variants_of_other_names() -
 
 
 def test_an_endpoint_that_failed_says_why_and_what_to_look_at() -> None:
-    seen = running(endpoint_of(""), status="Failed", reason="ping")
-    step = endpoint_of("").plan(seen)
+    observed = running(endpoint_of(""), status="Failed", reason="ping")
+    step = endpoint_of("").plan(observed)
     assert (step.action, step.reason, step.touches) == ("replace", "is Failed: ping", "nothing serves now")
     wait = step.acts[-1]
     assert isinstance(wait, Wait)
@@ -136,7 +136,7 @@ def test_one_that_stays_in_creating_is_told_with_the_next_command() -> None:
 def test_a_kind_that_no_update_reaches_is_replaced_and_said_to_interrupt() -> None:
     step = endpoint_of('[endpoint]\nkind = "serverless"').plan(running(endpoint_of("")))
     assert step.reason == "real-time cannot become serverless by an update"
-    assert step.touches == "nothing answers until the new one is in service"
+    assert step.touches == "requests fail until the new endpoint is in service"
 
 
 def test_what_runs_is_read_variant_by_variant() -> None:
@@ -155,17 +155,14 @@ def test_what_runs_is_read_variant_by_variant() -> None:
             "ListTags": {"Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()]},
         }
     )  # fmt: skip
-    seen = Endpoint(name="kennel-local", kind="real-time", config="new", tags=TAGS).read(aws)
-    assert seen is not None
-    assert seen.fields["shares"] == {"main": {"weight": 1.0, "instances": 3}}
-    assert seen.fields["serves"] == {
+    observed = read("kennel-local", aws, config="new")
+    assert observed is not None
+    assert observed.fields["shares"] == {"main": {"weight": 1.0, "instances": 3}}
+    assert observed.fields["serves"] == {
         "main": {"Image": IMAGE, "ModelDataUrl": artifact("train-1"), "InstanceType": "ml.m5.large"}
     }
     assert (
-        Endpoint(name="e", kind="", config="", tags=TAGS).read(
-            FakeAws({"DescribeEndpoint": refusal("ValidationException", "Could not find endpoint e.")})
-        )
-        is None
+        read("e", FakeAws({"DescribeEndpoint": refusal("ValidationException", "Could not find endpoint e.")})) is None
     )
 
 
