@@ -52,7 +52,7 @@ def plan(_: Context, json: bool = False) -> None:
             print(todo.to_json())
         else:
             show(todo, session.screen)
-            preflight.foreseen(session, todo)
+            preflight.preview(session, todo)
 
 
 @task(help={"json": "what was changed, for a script to read"})

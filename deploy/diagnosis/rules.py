@@ -169,7 +169,7 @@ def quota(facts: Facts) -> Iterator[Diagnosis]:
         if row.is_short and row.quota:
             yield Diagnosis(
                 cause=f"the quota {row.quota.name} is too low",
-                evidence=f"it is {row.quota.value:g}, and {row.need.wanted:g} is needed ({row.need.why})",
+                evidence=f"it is {row.quota.value:g}, and {row.need.amount:g} is needed ({row.need.why})",
                 certainty="certain" if facts.kind == "nothing of that name" else "possible",
                 command="./inv quotas --request",
                 pain=8,

@@ -65,13 +65,13 @@ def test_a_search_says_what_its_trials_cost_together(settings: Settings) -> None
     assert said(session)[0].startswith(
         "tuning: 2 × ml.m5.xlarge, 0.460 USD an hour while 2 trials run at once, 8 in all"
     )
-    with pytest.raises(DeployError, match="is 1 and 2 is needed"):
+    with pytest.raises(DeployError, match="is 1, and 2 is needed"):
         preflight.tuning(desk(settings, **{"ml.m5.xlarge for training job usage": 1.0}))
 
 
 def test_a_job_beyond_the_quota_is_not_begun(settings: Settings) -> None:
     session = desk(settings, **{"ml.m5.xlarge for training job usage": 3.0})
-    with pytest.raises(DeployError, match="is 3 and 4 is needed"):
+    with pytest.raises(DeployError, match="is 3, and 4 is needed"):
         preflight.training(session, JOB)
 
 
@@ -88,5 +88,5 @@ def test_a_plan_that_a_quota_forbids_is_still_shown_and_says_so(settings: Settin
     session = desk(settings, **{"ml.m5.large for endpoint usage": 0.0})
     with pytest.raises(DeployError, match=r"ml.m5.large for endpoint usage: is 0"):
         preflight.serving(session, PLAN)
-    preflight.foreseen(session, PLAN)
-    assert "ml.m5.large for endpoint usage: is 0 and 1 is needed" in said(session)[0]
+    preflight.preview(session, PLAN)
+    assert "ml.m5.large for endpoint usage: is 0, and 1 is needed" in said(session)[0]

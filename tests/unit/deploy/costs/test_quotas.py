@@ -43,11 +43,11 @@ def account(values: Mapping[str, float], **more: Any) -> FakeAws:
 
 def needed(settings: Settings, command: str = "", **sections: Section) -> list[tuple[str, float]]:
     found = needs(settings.model_copy(update=sections))
-    return [(need.name or need.code, need.wanted) for need in found if command in ("", need.command)]
+    return [(need.name or need.code, need.amount) for need in found if command in ("", need.command)]
 
 
 @pytest.mark.parametrize(
-    ("training", "wanted"),
+    ("training", "expected"),
     [
         (Training(), [(TRAINING, 1)]),
         (Training(instance_count=7), [(TRAINING, 7)]),
@@ -62,9 +62,9 @@ def needed(settings: Settings, command: str = "", **sections: Section) -> list[t
     ],
 )
 def test_training_needs_its_instances_or_their_vcpus(
-    plain: Settings, training: Training, wanted: list[tuple[str, float]]
+    plain: Settings, training: Training, expected: list[tuple[str, float]]
 ) -> None:
-    assert needed(plain, "train", training=training) == wanted
+    assert needed(plain, "train", training=training) == expected
 
 
 def test_tuning_needs_them_for_as_many_jobs_as_run_at_once(plain: Settings) -> None:
@@ -90,29 +90,29 @@ def test_vcpus_follow_from_the_size(kind: str, count: int) -> None:
     assert vcpus(kind) == count
 
 
-@pytest.mark.parametrize(("value", "said"), [(0.0, "too low"), (1.0, "enough"), (None, "not told")])
-def test_a_need_is_held_against_what_the_account_has(value: float | None, said: str) -> None:
-    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+@pytest.mark.parametrize(("value", "verdict"), [(0.0, "too low"), (1.0, "enough"), (None, "unknown")])
+def test_a_need_is_held_against_what_the_account_has(value: float | None, verdict: str) -> None:
+    need = Need(command="train", service="sagemaker", name=TRAINING, amount=1, why="")
     (row,) = compare(account({} if value is None else {TRAINING: value}), [need])
-    assert row.verdict.startswith(said)
+    assert row.verdict.startswith(verdict)
 
 
 def test_the_accounts_own_value_goes_before_aws_default() -> None:
-    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    need = Need(command="train", service="sagemaker", name=TRAINING, amount=1, why="")
     aws = account({TRAINING: 4.0}, ListAWSDefaultServiceQuotas=listing(**{TRAINING: 0.0, "other": 1.0}))
     assert compare(aws, [need])[0].quota == Quota(code=f"L-{TRAINING}", name=TRAINING, value=4.0)
 
 
-def test_nothing_is_asked_beyond_the_last_quota_that_is_wanted() -> None:
-    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+def test_listing_quotas_stops_once_all_needed_ones_are_there() -> None:
+    need = Need(command="train", service="sagemaker", name=TRAINING, amount=1, why="")
     pages = [{**listing(other=1.0), "NextToken": "1"}, {**listing(**{TRAINING: 2.0}), "NextToken": "2"}]
     aws = FakeAws({"ListServiceQuotas": pages})
     assert not compare(aws, [need])[0].is_short
     assert aws.operations == ["ListServiceQuotas"] * 2
 
 
-def test_a_quota_known_to_be_too_low_ends_it_before_it_costs(plain: Settings) -> None:
-    with pytest.raises(DeployError, match=f"{TRAINING}: is 0 and 1 is needed .*\n./inv quotas --request"):
+def test_a_quota_known_to_be_too_low_ends_the_command_before_it_costs(plain: Settings) -> None:
+    with pytest.raises(DeployError, match=f"{TRAINING}: is 0, and 1 is needed .*\n./inv quotas --request"):
         require(account({TRAINING: 0.0}), plain, "train")
 
 
@@ -154,10 +154,10 @@ def test_what_waits_for_an_answer_is_not_asked_again_and_a_no_asks_nothing(plain
     assert ask(desk(plain, account({})))[0] == ["every quota that is known is enough"]
 
 
-def test_the_table_shows_what_is_not_told(plain: Settings) -> None:
+def test_the_table_shows_an_unknown_quota(plain: Settings) -> None:
     rows = table(quotas(desk(plain, account({TRAINING: 1.0}))))
     assert rows[0][:5] == ("train", TRAINING, "1", "1", "enough")
-    assert ("deploy", ENDPOINT, "1", "?", "not told") in [row[:5] for row in rows]
+    assert ("deploy", ENDPOINT, "1", "?", "unknown") in [row[:5] for row in rows]
 
 
 def test_the_requests_are_as_aws_takes_them(plain: Settings, golden: Golden) -> None:
@@ -165,5 +165,5 @@ def test_the_requests_are_as_aws_takes_them(plain: Settings, golden: Golden) -> 
     quotas(desk(plain, aws))
     for request in aws.sent:
         golden(str(request.params["ServiceCode"]), request)
-    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=4, why="")
+    need = Need(command="train", service="sagemaker", name=TRAINING, amount=4, why="")
     golden("training", increase(Row(need=need, quota=Quota(code="L-CCE2AFA6", name=TRAINING, value=0))))

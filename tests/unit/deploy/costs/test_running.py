@@ -32,8 +32,8 @@ def endpoint(*variants: dict[str, Any], **types: str) -> dict[str, Any]:
     }
 
 
-def variant(name: str, now: int, wanted: int, weight: float = 1.0) -> dict[str, Any]:
-    counts = {"CurrentInstanceCount": now, "DesiredInstanceCount": wanted}
+def variant(name: str, now: int, desired: int, weight: float = 1.0) -> dict[str, Any]:
+    counts = {"CurrentInstanceCount": now, "DesiredInstanceCount": desired}
     return {"VariantName": name, "CurrentWeight": weight, **counts}
 
 

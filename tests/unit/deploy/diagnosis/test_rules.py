@@ -33,7 +33,7 @@ ENDPOINT = Facts(
 )  # fmt: skip
 FUNCTION = Facts(kind="function", name="f", status="Active", function=GOOD_FUNCTION)
 JOB = Facts(kind="training job", name="j", status="Completed", images=(GOOD_IMAGE,), roles=(GOOD_ROLE,))
-NEED = Need(command="train", service="sagemaker", name="ml.g5.xlarge for training job usage", wanted=1, why="x")
+NEED = Need(command="train", service="sagemaker", name="ml.g5.xlarge for training job usage", amount=1, why="x")
 SHORT = Row(need=NEED, quota=Quota(code="L-1", name=NEED.name, value=0))
 
 
