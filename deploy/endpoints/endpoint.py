@@ -85,30 +85,30 @@ class Endpoint:
     def _stay(self, observed: State) -> Step:
         """The configuration is right: at most weights and counts change, in place."""
         settled = (self._in_service(),) if observed.status != "InService" else ()
-        entries = self._entries(observed)
-        if self._is_shared(observed) or not entries:
-            shared = () if self._is_shared(observed) else self._share_out([], observed)
+        entries = self._share_entries(observed)
+        if self._has_recorded_shares(observed) or not entries:
+            shared = () if self._has_recorded_shares(observed) else self._set_shares([], observed)
             if not settled and not shared:
                 return unchanged(self.address)
-            reason = f"still {observed.status}" if settled else "records weights and counts in a tag"
+            reason = f"still {observed.status}" if settled else "records its weights and counts in a tag"
             return Step(action="update", address=self.address, reason=reason, acts=(*settled, *shared))
         return Step(
             action="update",
             address=self.address,
             reason="other weights or instance counts",
-            acts=(*settled, *self._share_out(entries, observed)),
+            acts=(*settled, *self._set_shares(entries, observed)),
             changes=self._share_changes(entries, observed),
             touches="in place: the instances that stay keep serving",
         )
 
     def _move(self, observed: State) -> Step:
-        """Another configuration: blue/green."""
+        """Another configuration: a blue/green update."""
         self._require_same_variants(observed)
         past = extended(history(observed.tags), running=key_of(str(observed.fields["config"])), new=key_of(self.config))
         settled = (self._settled(),) if observed.status in BUSY else ()
         moved = (self._record_past(past, observed), update(self.name, self.config, self.deployment), self._in_service())
-        entries = [] if self._is_shared(observed) else self._entries(observed)
-        shared = () if self._is_shared(observed) else self._share_out(entries, observed)
+        entries = [] if self._has_recorded_shares(observed) else self._share_entries(observed)
+        shared = () if self._has_recorded_shares(observed) else self._set_shares(entries, observed)
         return Step(
             action="update",
             address=self.address,
@@ -122,7 +122,7 @@ class Endpoint:
         """Why AWS rolled this version back when an earlier deploy tried it; "" for a version that is new."""
         was_tried = history(observed.tags)[-1:] == (key_of(self.config),)
         why = observed.attributes.get("reason")
-        return f"; when it was last tried it was rolled back: {why}" if was_tried and why else ""
+        return f"; the last deploy tried it and AWS rolled it back: {why}" if was_tried and why else ""
 
     def _replace(self, observed: State, reason: str) -> Step:
         is_gone = _is_gone(self.name)
@@ -149,11 +149,11 @@ class Endpoint:
         if routing.get("Type", ALL_AT_ONCE) != ALL_AT_ONCE and before and before != after:
             raise DeployError(
                 f"{self.address}: {routing['Type'].lower()} needs the same variants before and after, and "
-                f"{', '.join(sorted(before))} become {', '.join(sorted(after))} (rule 57); "
+                f"{', '.join(sorted(before))} become {', '.join(sorted(after))}; "
                 'deploy this change once with rollout.how = "all-at-once"'
             )
 
-    def _entries(self, observed: State) -> list[dict[str, Any]]:
+    def _share_entries(self, observed: State) -> list[dict[str, Any]]:
         """The changes for UpdateEndpointWeightsAndCapacities. A new variant is always among them, because its
         configuration may have been made with other weights."""
         entries = []
@@ -168,15 +168,15 @@ class Endpoint:
                 entries.append({"VariantName": name, **entry})
         return entries
 
-    def _share_out(self, entries: list[dict[str, Any]], observed: State) -> tuple[Act, ...]:
+    def _set_shares(self, entries: list[dict[str, Any]], observed: State) -> tuple[Act, ...]:
         """Changes what differs, and records in a tag what deploy.toml asked for."""
-        record = self._record(SHARES_TAG, self._shares_key(), observed)
+        recorded = record(observed.attributes["arn"], SHARES_TAG, self._shares_key())
         if not entries:
-            return (record,)
+            return (recorded,)
         change = sagemaker(
             "UpdateEndpointWeightsAndCapacities", EndpointName=self.name, DesiredWeightsAndCapacities=entries
         )
-        return (change, self._in_service(), record)
+        return (change, self._in_service(), recorded)
 
     def _share_changes(self, entries: list[dict[str, Any]], observed: State) -> tuple[Change, ...]:
         words = (("DesiredWeight", "weight"), ("DesiredInstanceCount", "instances"))
@@ -205,15 +205,12 @@ class Endpoint:
         kept = ", ".join(f"{name} {share['instances']}" for name, share in running.items() if share.get("instances"))
         return f"; the capacity stays ({kept})" if kept else "; the capacity stays"
 
-    def _is_shared(self, observed: State) -> bool:
+    def _has_recorded_shares(self, observed: State) -> bool:
         """Whether the last deploy set these same shares. Scaling since then, by hand or automatic, is left alone."""
         return not self.shares or observed.tags.get(SHARES_TAG, self._shares_key()) == self._shares_key()
 
     def _shares_key(self) -> str:
         return content_hash({name: vars(share) for name, share in self.shares.items()})
-
-    def _record(self, key: str, value: str, observed: State) -> Request:
-        return record(observed.attributes["arn"], key, value)
 
     def _record_past(self, past: tuple[str, ...], observed: State) -> Request:
         return sagemaker("AddTags", ResourceArn=observed.attributes["arn"], Tags=[tag(past)])

@@ -51,8 +51,8 @@ class Failing:
         self.settings = chosen.model_copy(update={"stage": stage})
         self.call = connect(self.settings)
         self.registry = Registry(ask=lambda: login(self.call, time.time))
-        self.said = io.StringIO()
-        self.session = Session(settings=self.settings, call=self.call, build=str, screen=Screen(out=self.said))
+        self.out = io.StringIO()
+        self.session = Session(settings=self.settings, call=self.call, build=str, screen=Screen(out=self.out))
         self.role("any", "sagemaker.amazonaws.com", "lambda.amazonaws.com")
 
     def role(self, name: str, *services: str) -> None:
@@ -62,9 +62,9 @@ class Failing:
 
     def why(self, name: str, *, after: timedelta = timedelta()) -> tuple[Facts, list[Diagnosis]]:
         inspector = ImageInspector(call=self.call, engine=Engine(), registry=self.registry)
-        facts, found = why(self.session, name, inspector, now=datetime.now(UTC) + after)
-        show(facts, found, self.session.screen)
-        return facts, found
+        facts, diagnoses = why(self.session, name, inspector, now=datetime.now(UTC) + after)
+        show(facts, diagnoses, self.session.screen)
+        return facts, diagnoses
 
     def job(self, name: str, image: str, *, kind: str = "ml.m5.large", program: str = "") -> None:
         algorithm: dict[str, Any] = {"TrainingImage": image, "TrainingInputMode": "File"}
@@ -98,11 +98,11 @@ class Failing:
 
 def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
     for _ in range(150):
-        found = look()
-        if good(found):
-            return found
+        answer = look()
+        if good(answer):
+            return answer
         time.sleep(0.2)
-    raise AssertionError(f"not so in time: {found}")
+    raise AssertionError(f"not so in time: {answer}")
 
 
 def arm_image() -> None:
@@ -162,9 +162,9 @@ def begin(failing: Failing, base: str) -> Failing:
 
 def test_an_image_for_another_architecture(failing: Failing) -> None:
     facts = failing.ended("kennel-arm")
-    _, found = failing.why("kennel-arm")
-    assert (facts.status, found[0].pain, found[0].certainty) == ("Failed", 3, "certain")
-    assert "linux/arm64" in found[0].cause
+    _, diagnoses = failing.why("kennel-arm")
+    assert (facts.status, diagnoses[0].pain, diagnoses[0].certainty) == ("Failed", 3, "certain")
+    assert "linux/arm64" in diagnoses[0].cause
     assert "exec format error" in facts.text
 
 
@@ -175,22 +175,22 @@ def test_an_image_without_an_entrypoint(failing: Failing) -> None:
 
 def test_a_container_that_fails_its_ping_and_what_it_said(failing: Failing) -> None:
     failing.ended("kennel-dies")
-    _, found = failing.why("kennel-dies")
-    assert found[0].pain == 6
-    assert "ValueError: no model of this format" in found[0].evidence
+    _, diagnoses = failing.why("kennel-dies")
+    assert diagnoses[0].pain == 6
+    assert "ValueError: no model of this format" in diagnoses[0].evidence
 
 
 def test_an_endpoint_that_stays_in_creating(failing: Failing) -> None:
     assert failing.why("kennel-sick")[1] == []  # it may still come up
-    facts, found = failing.why("kennel-sick", after=timedelta(minutes=30))
-    assert (facts.status, found[0].pain) == ("Creating", 5)
+    facts, diagnoses = failing.why("kennel-sick", after=timedelta(minutes=30))
+    assert (facts.status, diagnoses[0].pain) == ("Creating", 5)
 
 
 def test_cuda_newer_than_the_driver_of_the_host_image(failing: Failing) -> None:
     failing.ended("kennel-cuda")
-    _, found = failing.why("kennel-cuda")
-    assert found[0].pain == 4
-    assert "driver 535" in found[0].evidence
+    _, diagnoses = failing.why("kennel-cuda")
+    assert diagnoses[0].pain == 4
+    assert "driver 535" in diagnoses[0].evidence
 
 
 def test_a_quota_of_nothing(failing: Failing) -> None:
@@ -199,10 +199,10 @@ def test_a_quota_of_nothing(failing: Failing) -> None:
         failing.job("kennel-gpu", WELL, kind=kind)
     training = failing.settings.training.model_copy(update={"instance_type": kind})
     failing.session.settings = failing.settings.model_copy(update={"training": training})
-    facts, found = failing.why("kennel-gpu")
+    facts, diagnoses = failing.why("kennel-gpu")
     failing.session.settings = failing.settings
-    assert (facts.kind, found[0].pain) == ("unknown name", 8)
-    assert f"{kind} for training job usage" in found[0].cause
+    assert (facts.kind, diagnoses[0].pain) == ("unknown name", 8)
+    assert f"{kind} for training job usage" in diagnoses[0].cause
 
 
 def test_manifests_that_sagemaker_and_lambda_refuse(failing: Failing) -> None:
@@ -214,8 +214,8 @@ def test_manifests_that_sagemaker_and_lambda_refuse(failing: Failing) -> None:
     code = {"ImageUri": f"{function}:index"}
     with pytest.raises(ClientError, match=r"media type for the source image .* is not supported"):
         failing.cloud.client("lambda").create_function(FunctionName="f", PackageType="Image", Code=code, Role=ROLE)
-    _, found = failing.why("kennel-oci")
-    assert {(each.pain, each.certainty, each.command) for each in found if each.pain < 3} == {
+    _, diagnoses = failing.why("kennel-oci")
+    assert {(each.pain, each.certainty, each.command) for each in diagnoses if each.pain < 3} == {
         (1, "certain", "./inv push --repair"),
         (2, "certain", "./inv push --repair"),
     }
@@ -248,8 +248,8 @@ def push_oci(failing: Failing, repository: str, *, index: bool = False) -> str:
 
 def test_a_role_that_the_service_cannot_take(failing: Failing) -> None:
     failing.role(failing.settings.role_name("training"), "ec2.amazonaws.com")
-    _, found = failing.why("kennel-local-train-not-made")
-    mine = [each for each in found if each.pain == 16]
+    _, diagnoses = failing.why("kennel-local-train-not-made")
+    mine = [each for each in diagnoses if each.pain == 16]
     assert "cannot be assumed by sagemaker.amazonaws.com" in mine[0].cause
 
 
@@ -283,17 +283,17 @@ def test_provisioned_concurrency_that_stays_with_the_old_version(failing: Failin
     assert failing.why(name)[1] == []
     version = api.publish_version(FunctionName=name)["Version"]
     api.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
-    asked = {"FunctionName": name, "Qualifier": version, "ProvisionedConcurrentExecutions": 1}
-    until(lambda: _put(api, asked), bool)
-    _, found = failing.why(name)
-    assert (found[0].pain, found[0].command) == (20, "./inv deploy")
-    assert "bound to a version" in found[0].cause
+    params = {"FunctionName": name, "Qualifier": version, "ProvisionedConcurrentExecutions": 1}
+    until(lambda: _put(api, params), bool)
+    _, diagnoses = failing.why(name)
+    assert (diagnoses[0].pain, diagnoses[0].command) == (20, "./inv deploy")
+    assert "bound to a version" in diagnoses[0].cause
 
 
-def _put(api: Any, asked: dict[str, Any]) -> bool:
+def _put(api: Any, params: dict[str, Any]) -> bool:
     """Refused while the version is pending (rule 66)."""
     try:
-        api.put_provisioned_concurrency_config(**asked)
+        api.put_provisioned_concurrency_config(**params)
     except api.exceptions.ResourceConflictException:
         return False
     return True

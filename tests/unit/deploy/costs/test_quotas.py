@@ -1,4 +1,4 @@
-"""Quotas: what is needed, what is there, and what is refused before the first paid call."""
+"""Quotas: what deploy.toml needs, what the account has, and what is refused before the first paid call."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def account(values: Mapping[str, float], **more: Any) -> FakeAws:
 
 
 def needed(settings: Settings, command: str = "", **sections: Section) -> list[tuple[str, float]]:
-    found = needs(settings.model_copy(update=sections))
-    return [(need.name or need.code, need.amount) for need in found if command in ("", need.command)]
+    own = needs(settings.model_copy(update=sections))
+    return [(need.name or need.code, need.amount) for need in own if command in ("", need.command)]
 
 
 @pytest.mark.parametrize(
@@ -121,25 +121,25 @@ def test_enough_or_unknown_goes_on(plain: Settings, aws: FakeAws) -> None:
     require(aws, plain, "train")
 
 
-def desk(settings: Settings, aws: FakeAws) -> Session:
+def session_with(settings: Settings, aws: FakeAws) -> Session:
     return Session(settings=settings, call=aws, build=str, screen=Screen(out=io.StringIO()))
 
 
 def ask(session: Session, *, yes: bool = True) -> tuple[list[str], list[Sequence[str]]]:
-    asked: list[Sequence[str]] = []
+    questions: list[Sequence[str]] = []
 
     def confirm(lines: Sequence[str]) -> bool:
-        asked.append(lines)
+        questions.append(lines)
         return yes
 
-    return request_more(session, quotas(session), confirm), asked
+    return request_more(session, quotas(session), confirm), questions
 
 
 def test_more_is_asked_for_once_a_quota_and_for_the_largest_need(plain: Settings) -> None:
     aws = account({TRAINING: 0.0, ENDPOINT: 9.0}, RequestServiceQuotaIncrease={"RequestedQuota": {"Status": "PENDING"}})
-    said, asked = ask(desk(plain, aws))
-    assert asked == [[f"{TRAINING}: 2"]]  # tuning's two jobs at once
-    assert said == [f"{TRAINING}: 2 asked for, PENDING"]
+    lines, questions = ask(session_with(plain, aws))
+    assert questions == [[f"{TRAINING}: 2"]]  # tuning's two jobs at once
+    assert lines == [f"{TRAINING}: 2 asked for, PENDING"]
     assert [each.params["DesiredValue"] for each in aws.sent if each.operation == "RequestServiceQuotaIncrease"] == [
         2.0
     ]
@@ -148,21 +148,21 @@ def test_more_is_asked_for_once_a_quota_and_for_the_largest_need(plain: Settings
 def test_what_waits_for_an_answer_is_not_asked_again_and_a_no_asks_nothing(plain: Settings) -> None:
     waiting = {"RequestedQuotas": [{"QuotaCode": f"L-{TRAINING}", "Status": "CASE_OPENED"}]}
     aws = account({TRAINING: 0.0}, ListRequestedServiceQuotaChangeHistory=waiting)
-    assert ask(desk(plain, aws))[0] == [f"{TRAINING}: asked for already, CASE_OPENED"]
-    assert ask(desk(plain, aws), yes=False)[0] == ["nothing was asked for"]
+    assert ask(session_with(plain, aws))[0] == [f"{TRAINING}: asked for already, CASE_OPENED"]
+    assert ask(session_with(plain, aws), yes=False)[0] == ["nothing was asked for"]
     assert "RequestServiceQuotaIncrease" not in aws.operations
-    assert ask(desk(plain, account({})))[0] == ["every quota that is known is enough"]
+    assert ask(session_with(plain, account({})))[0] == ["every quota that is known is enough"]
 
 
 def test_the_table_shows_an_unknown_quota(plain: Settings) -> None:
-    rows = table(quotas(desk(plain, account({TRAINING: 1.0}))))
+    rows = table(quotas(session_with(plain, account({TRAINING: 1.0}))))
     assert rows[0][:5] == ("train", TRAINING, "1", "1", "enough")
     assert ("deploy", ENDPOINT, "1", "?", "unknown") in [row[:5] for row in rows]
 
 
 def test_the_requests_are_as_aws_takes_them(plain: Settings, golden: Golden) -> None:
     aws = FakeAws()
-    quotas(desk(plain, aws))
+    quotas(session_with(plain, aws))
     for request in aws.sent:
         golden(str(request.params["ServiceCode"]), request)
     need = Need(command="train", service="sagemaker", name=TRAINING, amount=4, why="")

@@ -160,9 +160,9 @@ def test_every_question_is_one_that_aws_takes_and_changes_nothing(settings: Sett
         ("kennel-local-nobody", {"DescribeImages": image}),
     ):
         sent += collect(settings, name, replies)[1].sent
-    asked = {request.operation: request for request in reversed(sent)}
-    assert [name for name in asked if not name.startswith(("Get", "List", "Describe", "Filter", "Head"))] == []
-    for request in asked.values():
+    operations = {request.operation: request for request in reversed(sent)}
+    assert [name for name in operations if not name.startswith(("Get", "List", "Describe", "Filter", "Head"))] == []
+    for request in operations.values():
         golden("why", request)
 
 
@@ -197,12 +197,12 @@ def test_the_diagnosis_is_printed_for_people_and_as_json_for_scripts(settings: S
         build=str,
         screen=Screen(out=out),
     )
-    facts, found = why(session, "kennel-local", NoImages(), now=NOW)
-    show(facts, found, session.screen)
+    facts, diagnoses = why(session, "kennel-local", NoImages(), now=NOW)
+    show(facts, diagnoses, session.screen)
     assert "endpoint kennel-local: Failed" in out.getvalue()
     assert "1. certain: the image kennel/serve:1 does not exist" in out.getvalue()
     assert "next: ./inv push" in out.getvalue()
-    document = to_json(facts, found)
+    document = to_json(facts, diagnoses)
     assert json.loads(json.dumps(document))["diagnoses"][1]["pain"] == 6
 
 

@@ -123,27 +123,27 @@ def test_facts_close_to_a_pain_are_no_diagnosis(facts: Facts) -> None:
 
 def test_the_most_certain_comes_first_and_each_cause_once() -> None:
     lines = ("exec format error", "exec format error")
-    found = diagnose(failed(JOB, "CapacityError: no such instance", *lines, quotas=(SHORT,)))
-    assert [each.certainty for each in found] == ["certain", "likely", "possible"]
-    assert [each.pain for each in found] == [3, 0, 8]
+    diagnoses = diagnose(failed(JOB, "CapacityError: no such instance", *lines, quotas=(SHORT,)))
+    assert [each.certainty for each in diagnoses] == ["certain", "likely", "possible"]
+    assert [each.pain for each in diagnoses] == [3, 0, 8]
 
 
 def test_an_image_that_does_not_exist_must_be_pushed() -> None:
-    (found,) = diagnose(failed(JOB, images=(replace(GOOD_IMAGE, facts=None),)))
-    assert (found.cause, found.command) == ("the image r/serve@sha256:1 does not exist", "./inv push")
+    (diagnosis,) = diagnose(failed(JOB, images=(replace(GOOD_IMAGE, facts=None),)))
+    assert (diagnosis.cause, diagnosis.command) == ("the image r/serve@sha256:1 does not exist", "./inv push")
 
 
 def test_an_unrecognised_failure_shows_the_most_telling_lines_and_the_command_for_the_rest() -> None:
-    (found,) = diagnose(failed(JOB, "AlgorithmError: , exit code: 3", "epoch 1", "KeyError: 'cat'", "bye"))
-    assert found.certainty == "possible"
-    assert "exit code: 3" in found.cause
-    assert found.evidence == "KeyError: 'cat'"
-    assert found.command == "./inv logs j"
+    (diagnosis,) = diagnose(failed(JOB, "AlgorithmError: , exit code: 3", "epoch 1", "KeyError: 'cat'", "bye"))
+    assert diagnosis.certainty == "possible"
+    assert "exit code: 3" in diagnosis.cause
+    assert diagnosis.evidence == "KeyError: 'cat'"
+    assert diagnosis.command == "./inv logs j"
 
 
 def test_an_unknown_name_is_reported_as_such() -> None:
-    (found,) = diagnose(Facts(kind="unknown name", name="nobody"))
-    assert "no job, endpoint, function or instance has that name" in found.cause
+    (diagnosis,) = diagnose(Facts(kind="unknown name", name="nobody"))
+    assert "no job, endpoint, function or instance has that name" in diagnosis.cause
 
 
 @pytest.mark.parametrize(

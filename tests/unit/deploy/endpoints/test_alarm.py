@@ -1,4 +1,4 @@
-"""The alarms of a rollout: which there are, what they ask of CloudWatch, and what a plan does with them."""
+"""The alarms of a rollout: their number, their requests to CloudWatch, and their steps in a plan."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_each_variant_has_an_alarm_for_each_limit_that_is_set(settings: Settings
         ({"how": "canary", "percent": 10, "max_error_percent": 10}, "never reached by a new version that takes 10 %"),
     ],
 )
-def test_an_alarm_that_could_not_ring_in_time_is_refused(rollout: dict[str, Any], message: str) -> None:
+def test_an_alarm_that_could_not_go_off_in_time_is_refused(rollout: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Rollout.model_validate(rollout)
 
@@ -87,7 +87,7 @@ def test_an_alarm_is_left_alone_when_it_is_right_and_put_again_when_not(settings
         alarm.plan(State(fields=alarm.desired()))
 
 
-def test_what_cloudwatch_answers_is_read_back_as_it_was_put(settings: Settings) -> None:
+def test_an_alarm_is_read_back_as_it_was_put(settings: Settings) -> None:
     alarm = first(settings)
     tags = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
     aws = FakeAws({"DescribeAlarms": {"MetricAlarms": [alarm.desired() | {"StateValue": "OK"}]},

@@ -1,4 +1,4 @@
-"""An endpoint is met as it is: what is sent, what moves and what stays, as tables."""
+"""From the observed endpoint to the step of a plan: what is sent, what changes and what stays, as tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_each_rollout_is_a_request_that_aws_takes(
         golden("history", past)
 
 
-def test_making_one_and_sharing_out_anew_are_requests_that_aws_takes(golden: Golden) -> None:
+def test_creating_an_endpoint_and_changing_its_weights_are_requests_that_aws_takes(golden: Golden) -> None:
     golden("endpoint", requests(endpoint_of("").plan(None))[0])
     other = PAIR.replace("3", "1").replace("instance_count = 2", "instance_count = 4")
     golden("shares", requests(endpoint_of(other).plan(running(endpoint_of(PAIR))))[0])
@@ -58,11 +58,11 @@ def test_making_one_and_sharing_out_anew_are_requests_that_aws_takes(golden: Gol
         ("", "", "Deleting", ["(DescribeEndpoint)", "CreateEndpoint", "(DescribeEndpoint)"]),
     ],
 )  # fmt: skip
-def test_what_is_sent_follows_from_what_is_there(before: str, after: str, status: str, sent: list[str]) -> None:
+def test_what_is_sent_depends_on_the_observed_endpoint(before: str, after: str, status: str, sent: list[str]) -> None:
     assert operations(endpoint_of(after).plan(running(endpoint_of(before), status=status))) == sent
 
 
-def test_an_update_that_is_under_way_to_the_right_version_is_waited_for_and_not_begun_again() -> None:
+def test_an_update_under_way_to_the_right_version_is_waited_for_and_not_repeated() -> None:
     desired = endpoint_of("", image="kennel/serve:2")
     observed = running(endpoint_of(""), status="Updating", pending=desired.config)
     assert operations(desired.plan(observed)) == ["(DescribeEndpoint)"]
@@ -77,7 +77,7 @@ def test_capacity_that_was_scaled_since_stays_and_the_plan_says_so() -> None:
     assert step.touches.endswith("the capacity stays (main 4)")
 
 
-def test_where_the_autoscaler_counts_nobody_else_does() -> None:
+def test_where_autoscaling_is_on_a_deploy_leaves_the_count_alone() -> None:
     text = "[endpoint]\ninstance_count = 3\n[endpoint.autoscaling]\nmax = 4"
     step = endpoint_of(text).plan(running(endpoint_of("[endpoint.autoscaling]\nmax = 4")))
     assert step.action == "none"
@@ -96,16 +96,16 @@ def test_a_plan_says_field_by_field_what_changes_and_how_traffic_moves() -> None
     )
 
 
-def test_a_version_that_was_tried_and_rolled_back_is_told_with_the_reason() -> None:
+def test_a_plan_shows_why_a_version_was_rolled_back_before() -> None:
     desired = endpoint_of("", image="kennel/serve:2")
     key = desired.config.rpartition("-")[2]
     tried = running(endpoint_of(""), tags={"kennel:history": f"37a27b66b9 {key}"}, reason="alarm e-main-errors")
-    told = "another version; when it was last tried it was rolled back: alarm e-main-errors"
-    assert desired.plan(tried).reason == told
+    reason = "another version; the last deploy tried it and AWS rolled it back: alarm e-main-errors"
+    assert desired.plan(tried).reason == reason
     assert desired.plan(running(endpoint_of(""), reason="of another version")).reason == "another version"
 
 
-def test_new_weights_are_shown_as_such() -> None:
+def test_a_plan_shows_new_weights() -> None:
     step = endpoint_of(PAIR.replace("3", "1")).plan(running(endpoint_of(PAIR)))
     assert [(change.field, change.before, change.after) for change in step.changes] == [("a.weight", 3.0, 1.0)]
     assert step.touches == "in place: the instances that stay keep serving"
@@ -113,7 +113,7 @@ def test_new_weights_are_shown_as_such() -> None:
 
 def test_traffic_does_not_shift_step_by_step_between_variants_of_other_names() -> None:
     text = '[endpoint.rollout]\nhow = "canary"\n'
-    with pytest.raises(DeployError, match=r"canary needs the same variants .*main become a, b .*all-at-once"):
+    with pytest.raises(DeployError, match=r"canary needs the same variants .*main become a, b; .*all-at-once"):
         endpoint_of(text + PAIR).plan(running(endpoint_of(text)))
 
 
@@ -126,14 +126,14 @@ def test_an_endpoint_that_failed_says_why_and_what_to_look_at() -> None:
     assert wait.fix.startswith("./inv logs kennel-local shows")
 
 
-def test_one_that_stays_in_creating_is_told_with_the_next_command() -> None:
+def test_an_endpoint_that_stays_in_creating_comes_with_the_next_command() -> None:
     creating = FakeAws({"DescribeEndpoint": {"EndpointStatus": "Creating"}})
     todo = Plan(steps=(endpoint_of("").plan(None),))
     with pytest.raises(DeployError, match=r"(?s)still Creating after 2280 s.*/inv logs kennel-local.*/inv why"):
         apply(todo, creating, clock=FakeTime().clock())
 
 
-def test_a_kind_that_no_update_reaches_is_replaced_and_said_to_interrupt() -> None:
+def test_an_endpoint_that_changes_its_kind_is_replaced_and_the_plan_says_that_requests_fail() -> None:
     step = endpoint_of('[endpoint]\nkind = "serverless"').plan(running(endpoint_of("")))
     assert step.reason == "real-time cannot become serverless by an update"
     assert step.touches == "requests fail until the new endpoint is in service"

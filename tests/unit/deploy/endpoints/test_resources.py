@@ -1,4 +1,4 @@
-"""Endpoints of every kind as requests; what cannot work is refused, with the way out."""
+"""Endpoints of every kind as requests; what cannot work is refused, with the fix."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_model_is_image_artifact_and_environment(golden: Golden) -> None:
     golden("model", requests(made)[0], rules=(37, 38))
 
 
-def test_removals_and_looks_are_ones_that_aws_takes(golden: Golden) -> None:
+def test_deleting_and_describing_are_requests_that_aws_takes(golden: Golden) -> None:
     from deploy.endpoints.endpoint_config import remove_config
     from deploy.endpoints.model import remove_model
 
@@ -68,7 +68,7 @@ def test_removals_and_looks_are_ones_that_aws_takes(golden: Golden) -> None:
         golden("look", request)
 
 
-def test_looking_for_what_there_is_are_requests_that_aws_takes(golden: Golden) -> None:
+def test_the_inventory_sends_requests_that_aws_takes(golden: Golden) -> None:
     aws = FakeAws()
     for kind in (KINDS["endpoint"], KINDS["endpoint-config"], KINDS["model"]):
         assert list(kind.names(settings_of(""), aws)) == []
@@ -177,8 +177,8 @@ def test_an_unknown_endpoint_is_refused_with_the_names_to_choose_from() -> None:
 
 
 def test_an_images_facts_are_read_from_the_engine() -> None:
-    said = '{"Size": 266, "Config": {"Labels": {"kennel.cuda.version": "12.8"}}}'
-    assert parse(said) == ImageFacts(cuda="12.8", size_bytes=266)
+    output = '{"Size": 266, "Config": {"Labels": {"kennel.cuda.version": "12.8"}}}'
+    assert parse(output) == ImageFacts(cuda="12.8", size_bytes=266)
     assert parse('{"Size": 1, "Config": {"Labels": null}}') == ImageFacts(size_bytes=1)
     assert look("none", lambda *_, **__: (1, "No such image")) == ImageFacts()
 

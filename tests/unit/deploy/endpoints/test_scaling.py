@@ -1,4 +1,4 @@
-"""What scales by deploy.toml, what is refused before any call, and what AWS is asked for."""
+"""Autoscaling by deploy.toml: its targets and requests, and what is refused before any call."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NAME = "kennel-local"
 
 
 def scaled(settings: Settings, *, endpoint: dict[str, Any] | None = None, **autoscaling: Any) -> Settings:
-    wanted = {**(endpoint or {}), "autoscaling": {"max": 4, **autoscaling}}
-    return settings.model_copy(update={"endpoint": Endpoint.model_validate(wanted)})
+    section = {**(endpoint or {}), "autoscaling": {"max": 4, **autoscaling}}
+    return settings.model_copy(update={"endpoint": Endpoint.model_validate(section)})
 
 
 def main(settings: Settings) -> EndpointSpec:
@@ -57,7 +57,7 @@ def target(settings: Settings) -> ScalableTarget:
         ({}, {"schedules": {"night": {"at": "rate(1 hour)", "min": 0}}}, "keeps at least 1 instance"),
     ],
 )
-def test_what_cannot_scale_is_refused_with_the_right_way(
+def test_what_cannot_scale_is_refused_with_the_fix(
     settings: Settings, endpoint: dict[str, Any], autoscaling: dict[str, Any], message: str
 ) -> None:
     section = scaled(settings, endpoint=endpoint, **autoscaling).endpoint
@@ -82,8 +82,8 @@ def test_each_variant_is_a_target_in_the_stages_own_name(settings: Settings) -> 
 
 def test_every_request_of_scaling_is_one_that_aws_takes(settings: Settings, golden: Golden) -> None:
     day = {"at": "cron(0 8 ? * MON-FRI *)", "min": 2, "max": 6}
-    wanted = target(scaled(settings, cooldown_in_seconds=300, cooldown_out_seconds=60, schedules={"day": day}))
-    _, register, policy, action = wanted.plan(None).acts
+    made = target(scaled(settings, cooldown_in_seconds=300, cooldown_out_seconds=60, schedules={"day": day}))
+    _, register, policy, action = made.plan(None).acts
     for act, name, rules in (
         (register, "variant", (47, 50)),
         (policy, "invocations", (48, 49)),
@@ -91,10 +91,10 @@ def test_every_request_of_scaling_is_one_that_aws_takes(settings: Settings, gold
     ):
         assert isinstance(act, Request)
         golden(name, act, rules=rules)
-    remove, _ = KIND.remove(wanted.resource, settings).acts
+    remove, _ = KIND.remove(made.resource, settings).acts
     assert isinstance(remove, Request)
     golden("variant", remove, rules=(54,))
-    assert not wanted.from_zero
+    assert not made.from_zero
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,11 @@ def test_every_request_of_scaling_is_one_that_aws_takes(settings: Settings, gold
         ({"min": 1, "schedules": {"night": {"at": "rate(1 day)", "min": 0}}}, True),
     ],
 )
-def test_only_what_may_go_to_none_has_to_be_woken(settings: Settings, autoscaling: dict[str, Any], wakes: bool) -> None:
-    wanted = scaled(settings, endpoint={"kind": "async"}, metric="backlog", **autoscaling)
-    assert target(wanted).from_zero is wakes
+def test_only_a_variant_that_may_go_to_0_is_started_again_from_0(
+    settings: Settings, autoscaling: dict[str, Any], wakes: bool
+) -> None:
+    chosen = scaled(settings, endpoint={"kind": "async"}, metric="backlog", **autoscaling)
+    assert target(chosen).from_zero is wakes
 
 
 @pytest.mark.parametrize(
@@ -125,12 +127,12 @@ def test_the_metric_of_a_policy_is_one_that_the_endpoint_publishes(
 
 def test_the_functions_alias_scales_by_its_utilization(settings: Settings, golden: Golden) -> None:
     function = Function.model_validate({"provisioned_concurrency": 2, "autoscaling": {"max": 5}})
-    wanted = function_targets(settings.model_copy(update={"function": function}))[0]
-    register, policy = wanted.plan(None).acts
+    made = function_targets(settings.model_copy(update={"function": function}))[0]
+    register, policy = made.plan(None).acts
     for act in (register, policy):
         assert isinstance(act, Request)
         golden("alias", act, rules=(68,))
-    (remove,) = KIND.remove(wanted.resource, settings).acts
+    (remove,) = KIND.remove(made.resource, settings).acts
     assert isinstance(remove, Request)
     golden("alias", remove, rules=(54, 68))
     assert function_targets(settings) == ()
