@@ -12,11 +12,9 @@ from deploy.aws.tags import tag_list, tags_of
 from deploy.config.endpoint import Rollout
 from deploy.config.settings import Settings
 from deploy.endpoints.spec import EndpointSpec
-from deploy.errors import DeployError
 from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, State, Step, differences
 
-MAX_ALARMS = 10  # that one deployment may watch (rule 55)
 PERIOD_S = 60
 
 
@@ -82,16 +80,9 @@ class Alarm:
 
 
 def alarms(spec: EndpointSpec) -> tuple[Alarm, ...]:
-    """The alarms that [endpoint.rollout] asks for, for each variant. Raises DeployError for more than AWS takes."""
-    section = spec.section
-    limits = _limits(section.rollout)
-    made = tuple(_alarm(spec, variant, limit) for variant in section.all_variants for limit in limits)
-    if len(made) > MAX_ALARMS:
-        raise DeployError(
-            f"{spec.table}.rollout: {len(section.variants)} variants need {len(made)} alarms, and AWS lets a "
-            f"deployment watch {MAX_ALARMS}; leave max_error_percent or max_latency_ms out"
-        )
-    return made
+    """The alarms of [endpoint.rollout]: one for each variant and each limit that is set."""
+    limits = _limits(spec.section.rollout)
+    return tuple(_alarm(spec, variant, limit) for variant in spec.section.all_variants for limit in limits)
 
 
 @dataclass(frozen=True, kw_only=True)

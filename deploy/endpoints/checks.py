@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from deploy.config.endpoint import Autoscaling, Schedule
+from deploy.endpoints.alarm import alarms
 from deploy.endpoints.model import environment
 from deploy.endpoints.spec import EndpointSpec
 from deploy.errors import DeployError
@@ -22,6 +23,7 @@ SCHEDULES = (
     re.compile(r"rate\([1-9]\d* (minute|hour|day)s?\)"),
     re.compile(r"cron\(\S+ \S+ \S+ \S+ \S+ \S+\)"),
 )
+MAX_ALARMS = 10  # that one deployment may watch (rule 55)
 SERVERLESS_IMAGE_GB = 10  # rule 45
 MAX_VARIABLES, VALUE_BYTES, ALL_BYTES = 100, 1024, 32 * 1024  # rule 38
 
@@ -32,7 +34,11 @@ def check(specs: Iterable[EndpointSpec]) -> None:
         _check_kind(spec)
         _check_environment(environment(spec), f"{spec.table}.environment")
         check_scaling(spec)
-        _check_serverless(spec) if spec.is_serverless else _check_instances(spec)
+        if spec.is_serverless:
+            _check_serverless(spec)
+        else:
+            _check_instances(spec)
+            _check_alarms(spec)
 
 
 def check_image(spec: EndpointSpec, image: ImageFacts) -> None:
@@ -124,6 +130,15 @@ def _check_instances(spec: EndpointSpec) -> None:
         instance_type, where = str(variant.instance_type), spec.table_of(key)
         cuda.check_architecture(instance_type, where=where)
         cuda.host_image(instance_type, cuda="", chosen=spec.section.inference_ami, where=where)
+
+
+def _check_alarms(spec: EndpointSpec) -> None:
+    count = len(alarms(spec))
+    if count > MAX_ALARMS:
+        raise DeployError(
+            f"{spec.table}.rollout: {len(spec.section.variants)} variants need {count} alarms, and AWS lets a "
+            f"deployment watch {MAX_ALARMS}; leave max_error_percent or max_latency_ms out"
+        )
 
 
 def _check_serverless(spec: EndpointSpec) -> None:

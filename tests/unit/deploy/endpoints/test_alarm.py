@@ -10,6 +10,7 @@ from deploy.config.endpoint import Endpoint, Rollout
 from deploy.config.settings import Settings
 from deploy.endpoints.alarm import KIND, Alarm
 from deploy.endpoints.alarm import alarms as alarms_of
+from deploy.endpoints.checks import check
 from deploy.endpoints.spec import endpoint_spec
 from deploy.errors import DeployError
 from deploy.values import Request, State
@@ -58,9 +59,11 @@ def test_an_alarm_that_could_not_go_off_in_time_is_refused(rollout: dict[str, An
 
 
 def test_more_alarms_than_a_deployment_takes_are_refused(settings: Settings) -> None:
-    assert len(alarms(guarded(settings, variants=5))) == 10
+    five, six = (endpoint_spec(guarded(settings, variants=count), "main") for count in (5, 6))
+    assert len(alarms_of(five)) == 10
+    check([five])
     with pytest.raises(DeployError, match="6 variants need 12 alarms, and AWS lets a deployment watch 10"):
-        alarms(guarded(settings, variants=6))
+        check([six])
 
 
 def test_the_alarms_are_what_cloudwatch_takes(settings: Settings, golden: Golden) -> None:
