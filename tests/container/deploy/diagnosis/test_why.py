@@ -173,7 +173,7 @@ def test_an_image_without_an_entrypoint(failing: Failing) -> None:
     assert failing.why("kennel-no-entrypoint")[1][0].pain == 7
 
 
-def test_a_container_that_fails_its_ping_and_what_it_said(failing: Failing) -> None:
+def test_a_container_that_fails_its_ping_and_its_log(failing: Failing) -> None:
     failing.ended("kennel-dies")
     _, diagnoses = failing.why("kennel-dies")
     assert diagnoses[0].pain == 6
@@ -246,14 +246,14 @@ def push_oci(failing: Failing, repository: str, *, index: bool = False) -> str:
     return failing.registry.put(repository, "index", Manifest(text=json.dumps(whole).encode(), media_type=OCI_INDEX))
 
 
-def test_a_role_that_the_service_cannot_take(failing: Failing) -> None:
+def test_a_role_that_the_service_cannot_assume(failing: Failing) -> None:
     failing.role(failing.settings.role_name("training"), "ec2.amazonaws.com")
     _, diagnoses = failing.why("kennel-local-train-not-made")
     mine = [each for each in diagnoses if each.pain == 16]
     assert "cannot be assumed by sagemaker.amazonaws.com" in mine[0].cause
 
 
-def test_capacity_thrown_away_and_an_old_model_behind_the_same_name(failing: Failing) -> None:
+def test_reset_capacity_and_an_old_model_behind_the_same_name(failing: Failing) -> None:
     assert failing.ended("kennel-local").status == "InService"
     assert failing.why("kennel-local")[1] == []
     place = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/kennel-local/variant/main"}

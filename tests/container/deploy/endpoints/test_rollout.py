@@ -158,7 +158,7 @@ def test_a_model_that_does_not_repeat_its_golden_pictures_never_takes_a_request(
     assert stage.config() == before
 
 
-def test_a_wrong_answer_after_the_update_brings_the_old_version_back(stage: Deployment) -> None:
+def test_a_wrong_answer_after_the_update_rolls_the_endpoint_back(stage: Deployment) -> None:
     stage.serve("", main=stage.artifact("right"))
     before = stage.config()
     lenient = 'environment = {KENNEL_GOLDEN_TOLERANCE = "1"}'  # as an image that checks nothing would be
@@ -167,7 +167,7 @@ def test_a_wrong_answer_after_the_update_brings_the_old_version_back(stage: Depl
     assert (stage.label(), stage.config()) == ("red", before)
 
 
-def test_a_canary_that_fails_under_load_goes_back_by_itself_when_its_alarm_rings(stage: Deployment) -> None:
+def test_a_canary_that_fails_under_load_is_rolled_back_when_its_alarm_goes_off(stage: Deployment) -> None:
     rollout = 'rollout = {how = "canary", percent = 50, wait_seconds = 60, max_error_percent = 2}'
     right = stage.artifact("right")
     stage.serve(f"[endpoint]\n{rollout}", main=right)

@@ -160,7 +160,7 @@ def test_down_finds_the_targets_of_the_stage_by_their_names_and_tags(settings: S
         ({RESOURCE: FORM}, False, True),
     ],
 )
-def test_a_variant_that_changes_or_goes_is_released_before_its_endpoint_moves(
+def test_a_variant_that_changes_or_goes_is_deregistered_before_its_endpoint_is_updated(
     forms: dict[str, str], scales: bool, released: bool
 ) -> None:
     made = Release(endpoint="kennel-local", forms=forms, scales=scales, tags=TAGS)

@@ -38,7 +38,7 @@ def with_(settings: Settings, **sections: Section | dict[str, Endpoint]) -> Sett
         ((json.dumps({"terms": {}}),), None),
     ],
 )
-def test_of_several_prices_of_an_hour_the_highest_counts(price_list: tuple[str, ...], usd: float | None) -> None:
+def test_the_highest_of_several_hourly_prices_counts(price_list: tuple[str, ...], usd: float | None) -> None:
     assert hourly(price_list) == usd
 
 
@@ -51,7 +51,7 @@ def test_each_price_is_asked_for_once() -> None:
 
 
 @pytest.mark.parametrize("answer", [{"PriceList": []}, refusal("AccessDeniedException")])
-def test_without_the_price_list_the_table_answers_and_says_that_it_is_one(answer: dict[str, object]) -> None:
+def test_without_the_price_list_prices_come_from_the_table_and_name_it(answer: dict[str, object]) -> None:
     prices = Prices(call=FakeAws({"GetProducts": answer}), region="us-east-1")
     assert prices.of("endpoint", "ml.m5.large").usd == 0.115
     assert prices.source == TABLE_SOURCE
@@ -75,7 +75,7 @@ def table_prices() -> Prices:
     return Prices(call=FakeAws({"GetProducts": {"PriceList": []}}), region="us-east-1")
 
 
-def test_an_endpoint_is_paid_until_it_is_taken_down(settings: Settings) -> None:
+def test_an_endpoint_is_billed_until_down(settings: Settings) -> None:
     items = bill.serving(with_(settings, endpoint=Endpoint(instance_count=2)), table_prices())
     assert [str(item) for item in items] == [
         "endpoint kennel-local: 2 × ml.m5.large, 0.230 USD an hour until ./inv down"
@@ -93,7 +93,7 @@ def test_every_variant_and_every_endpoint_counts_and_scaling_is_shown(settings: 
     assert bill.lines(items, "a table")[-2:] == ["together 0.562 USD an hour", "prices: a table"]
 
 
-def test_serverless_costs_nothing_while_nobody_asks_unless_provisioned(settings: Settings) -> None:
+def test_serverless_costs_nothing_while_idle_unless_provisioned(settings: Settings) -> None:
     idle = bill.serving(with_(settings, endpoint=Endpoint(kind="serverless")), table_prices())
     warm = Endpoint(kind="serverless", memory_mb=1024, provisioned_concurrency=2)
     assert (idle[0].usd, bill.serving(with_(settings, endpoint=warm), table_prices())[0].usd) == (0, 0.0432)

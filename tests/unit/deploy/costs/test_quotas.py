@@ -81,7 +81,7 @@ def test_endpoints_need_their_largest_and_an_update_a_second_fleet(plain: Settin
     assert needed(plain, "deploy", endpoint=Endpoint(kind="serverless")) == []
 
 
-def test_what_is_reserved_leaves_a_hundred(plain: Settings) -> None:
+def test_reserved_concurrency_leaves_a_hundred_unreserved(plain: Settings) -> None:
     assert ("L-B99A9384", 105) in needed(plain, "deploy", function=Function(reserved_concurrency=5))
 
 
@@ -91,7 +91,7 @@ def test_vcpus_follow_from_the_size(kind: str, count: int) -> None:
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(0.0, "too low"), (1.0, "enough"), (None, "unknown")])
-def test_a_need_is_held_against_what_the_account_has(value: float | None, verdict: str) -> None:
+def test_a_need_is_compared_with_the_quota_of_the_account(value: float | None, verdict: str) -> None:
     need = Need(command="train", service="sagemaker", name=TRAINING, amount=1, why="")
     (row,) = compare(account({} if value is None else {TRAINING: value}), [need])
     assert row.verdict.startswith(verdict)
@@ -135,7 +135,7 @@ def ask(session: Session, *, yes: bool = True) -> tuple[list[str], list[Sequence
     return request_more(session, quotas(session), confirm), questions
 
 
-def test_more_is_asked_for_once_a_quota_and_for_the_largest_need(plain: Settings) -> None:
+def test_an_increase_is_requested_once_a_quota_for_the_largest_need(plain: Settings) -> None:
     aws = account({TRAINING: 0.0, ENDPOINT: 9.0}, RequestServiceQuotaIncrease={"RequestedQuota": {"Status": "PENDING"}})
     lines, questions = ask(session_with(plain, aws))
     assert questions == [[f"{TRAINING}: 2"]]  # tuning's two jobs at once
@@ -145,7 +145,7 @@ def test_more_is_asked_for_once_a_quota_and_for_the_largest_need(plain: Settings
     ]
 
 
-def test_what_waits_for_an_answer_is_not_asked_again_and_a_no_asks_nothing(plain: Settings) -> None:
+def test_a_pending_increase_is_not_requested_again_and_a_no_requests_nothing(plain: Settings) -> None:
     waiting = {"RequestedQuotas": [{"QuotaCode": f"L-{TRAINING}", "Status": "CASE_OPENED"}]}
     aws = account({TRAINING: 0.0}, ListRequestedServiceQuotaChangeHistory=waiting)
     assert ask(session_with(plain, aws))[0] == [f"{TRAINING}: asked for already, CASE_OPENED"]

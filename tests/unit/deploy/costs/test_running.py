@@ -56,7 +56,7 @@ def test_a_serverless_endpoint_costs_what_is_provisioned(settings: Settings) -> 
     assert running.usd == pytest.approx(0.0432)
 
 
-def test_a_price_that_is_not_known_is_not_taken_for_nothing(settings: Settings) -> None:
+def test_an_unknown_price_is_not_taken_for_zero(settings: Settings) -> None:
     assert ledger(settings, endpoint(variant("a", 1, 1), a="ml.x9.large")).of("endpoint", "e").usd is None
 
 

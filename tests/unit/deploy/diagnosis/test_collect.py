@@ -128,7 +128,7 @@ def test_an_instance_that_ended_itself_has_nothing_to_explain(settings: Settings
     assert (facts.kind, facts.reason) == ("instance", reason)
 
 
-def test_what_could_not_be_made_is_looked_at_by_its_images_roles_and_quotas(settings: Settings) -> None:
+def test_for_an_unknown_name_images_roles_and_quotas_are_collected(settings: Settings) -> None:
     image = {"imageDigest": "sha256:2", "imagePushedAt": NOW}
     older = {"imageDigest": "sha256:1", "imagePushedAt": NOW - timedelta(days=1)}
     facts, _ = collect(settings, "nobody", {"DescribeImages": {"imageDetails": [older, image]}, **ROLE})
@@ -145,7 +145,7 @@ def test_what_may_not_be_read_is_listed_and_the_rest_is_collected(settings: Sett
     assert [what.partition(":")[0] for what in facts.unreadable] == ["logs", "role kennel-local-endpoint"]
 
 
-def test_a_kind_that_may_not_be_looked_at_does_not_end_the_search(settings: Settings) -> None:
+def test_a_kind_that_may_not_be_read_does_not_end_the_search(settings: Settings) -> None:
     facts, _ = collect(settings, "f", {"DescribeEndpoint": refusal("AccessDeniedException"), "GetFunction": FUNCTION})
     assert facts.kind == "function"
     assert len(facts.unreadable) == 1
@@ -206,7 +206,7 @@ def test_the_diagnosis_is_printed_for_people_and_as_json_for_scripts(settings: S
     assert json.loads(json.dumps(document))["diagnoses"][1]["pain"] == 6
 
 
-def test_a_healthy_thing_is_said_to_be_well(settings: Settings) -> None:
+def test_a_healthy_endpoint_has_no_diagnosis(settings: Settings) -> None:
     out = io.StringIO()
     facts, _ = collect(settings, "kennel-local", serving())
     show(facts, [], Screen(out=out))

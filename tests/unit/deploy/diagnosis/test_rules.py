@@ -89,7 +89,9 @@ PAINS: list[tuple[int, str, Facts]] = [
 
 
 @pytest.mark.parametrize(("pain", "cause", "facts"), PAINS)
-def test_each_pain_is_named_first_with_its_evidence_and_the_next_command(pain: int, cause: str, facts: Facts) -> None:
+def test_each_pain_is_diagnosed_first_with_its_evidence_and_the_next_command(
+    pain: int, cause: str, facts: Facts
+) -> None:
     first = diagnose(facts)[0]
     assert first.pain == pain
     assert cause in first.cause
@@ -98,7 +100,7 @@ def test_each_pain_is_named_first_with_its_evidence_and_the_next_command(pain: i
 
 
 @pytest.mark.parametrize("facts", [ENDPOINT, FUNCTION, JOB, replace(ENDPOINT, status="Creating", since_s=60)])
-def test_what_is_well_or_on_its_way_has_no_diagnosis(facts: Facts) -> None:
+def test_a_healthy_or_starting_resource_has_no_diagnosis(facts: Facts) -> None:
     assert diagnose(facts) == []
 
 

@@ -80,7 +80,7 @@ def test_the_alarms_are_what_cloudwatch_takes(settings: Settings, golden: Golden
     golden("alarm", remove)
 
 
-def test_an_alarm_is_left_alone_when_it_is_right_and_put_again_when_not(settings: Settings) -> None:
+def test_an_alarm_is_put_again_only_when_it_differs(settings: Settings) -> None:
     alarm = first(settings)
     right = State(fields=alarm.desired(), tags=settings.tags)
     assert alarm.plan(right).action == "none"

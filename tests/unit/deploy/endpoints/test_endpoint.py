@@ -68,7 +68,7 @@ def test_an_update_under_way_to_the_right_version_is_waited_for_and_not_repeated
     assert operations(desired.plan(observed)) == ["(DescribeEndpoint)"]
 
 
-def test_capacity_that_was_scaled_since_stays_and_the_plan_says_so() -> None:
+def test_scaled_out_capacity_stays_and_the_plan_says_so() -> None:
     observed = running(endpoint_of(""))
     scaled = replace(observed, fields={**observed.fields, "shares": {"main": {"weight": 1.0, "instances": 4}}})
     assert endpoint_of("").plan(scaled).action == "none"
@@ -139,7 +139,7 @@ def test_an_endpoint_that_changes_its_kind_is_replaced_and_the_plan_says_that_re
     assert step.touches == "requests fail until the new endpoint is in service"
 
 
-def test_what_runs_is_read_variant_by_variant() -> None:
+def test_a_running_endpoint_is_read_variant_by_variant() -> None:
     aws = FakeAws(
         {
             "DescribeEndpoint": {

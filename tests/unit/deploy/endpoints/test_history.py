@@ -35,7 +35,7 @@ def test_a_deploy_extends_the_history_and_one_tried_again_does_not(past: str, at
     assert " ".join(extended(past.split(), running=at, new=new)) == after
 
 
-def test_as_many_as_are_kept_fit_into_a_tag() -> None:
+def test_the_longest_history_fits_into_a_tag() -> None:
     assert len(" ".join(["0123456789"] * KEPT)) <= 256
 
 
@@ -55,7 +55,7 @@ def observed(past: str, at: str, status: str = "InService") -> State:
         ("a b a", "a", "", "b", False),
     ],
 )
-def test_back_is_what_ran_before_the_last_deploy_however_often_it_is_asked(
+def test_a_rollback_returns_to_the_version_before_the_last_deploy_and_can_be_repeated(
     past: str, at: str, to: str, config: str, is_there: bool
 ) -> None:
     back = target(SPEC, observed(past, at), to=to)
@@ -70,19 +70,19 @@ def test_back_is_what_ran_before_the_last_deploy_however_often_it_is_asked(
         ("a b", "z", "was never at z; .* a, b"),
     ],
 )
-def test_where_there_is_no_way_back_it_is_said(past: str, to: str, message: str) -> None:
+def test_a_rollback_without_an_earlier_version_is_refused(past: str, to: str, message: str) -> None:
     with pytest.raises(DeployError, match=message):
         target(SPEC, observed(past, "a"), to=to)
 
 
-def test_going_back_is_an_update_that_keeps_the_capacity(golden: Golden) -> None:
+def test_a_rollback_is_an_update_that_keeps_the_capacity(golden: Golden) -> None:
     old, new = endpoint_of(""), endpoint_of("", image="kennel/serve:2")
     made = step(SPEC, running(new), old.config, serves=old.serves, reason="by hand")
     golden("rollback", requests(made)[0], rules=(53, 55))
     assert operations(made) == ["UpdateEndpoint", "(DescribeEndpoint)"]
 
 
-def test_afterwards_a_plan_moves_forward_again_and_the_history_stays() -> None:
+def test_after_a_rollback_the_next_plan_deploys_again_and_the_history_stays() -> None:
     old, new = endpoint_of(""), endpoint_of("", image="kennel/serve:2")
     tags = {**running(new).tags, "kennel:history": "37a27b66b9 e25d703faf"}
     back = replace(running(old), tags=tags)
@@ -92,7 +92,7 @@ def test_afterwards_a_plan_moves_forward_again_and_the_history_stays() -> None:
     assert previous(history(tags)) == "37a27b66b9"
 
 
-def test_a_configuration_that_is_gone_and_an_endpoint_of_others_are_refused() -> None:
+def test_a_deleted_configuration_and_an_endpoint_without_our_tags_are_refused() -> None:
     foreign = replace(SPEC, tags={"kennel:stage": "prod"})
     with pytest.raises(DeployError, match=r"no longer exists; \./inv deploy deploys"):
         step(SPEC, running(endpoint_of("")), "kennel-local-a", serves={}, reason="")

@@ -183,7 +183,7 @@ def test_an_images_facts_are_read_from_the_engine() -> None:
     assert look("none", lambda *_, **__: (1, "No such image")) == ImageFacts()
 
 
-def test_the_endpoint_that_the_function_asks_answers_at_once(settings: Settings) -> None:
+def test_the_main_endpoint_may_not_be_async(settings: Settings) -> None:
     later = settings.endpoint.model_copy(update={"kind": "async"})
     check(endpoint_specs(settings.model_copy(update={"endpoints": {"bulk": later}})))
     with pytest.raises(DeployError, match=r"of its own, \[endpoints.NAME\]"):

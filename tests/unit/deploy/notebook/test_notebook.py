@@ -91,7 +91,7 @@ def test_it_is_created_after_its_cost_was_confirmed_and_without_root(desk: Desk)
     commands.create(desk.session, lambda *_: False)  # it is there: nothing is asked
 
 
-def test_it_is_opened_stopped_started_and_deleted(desk: Desk) -> None:
+def test_a_notebook_is_opened_stopped_started_and_deleted(desk: Desk) -> None:
     commands.create(desk.session, desk.yes)
     assert commands.address(desk.session).startswith(f"https://{NAME}.notebook.us-east-1.sagemaker.aws?authToken=")
     commands.stop(desk.session)
@@ -143,7 +143,7 @@ def test_the_start_script_holds_the_check_and_fits(settings: Settings) -> None:
     assert "IDLE_MINUTES=60" in base64.b64decode(content).decode()
 
 
-def test_what_status_and_down_ask_is_as_sagemaker_takes_it(desk: Desk, golden: Golden) -> None:
+def test_the_requests_of_status_and_down_are_ones_that_sagemaker_takes(desk: Desk, golden: Golden) -> None:
     commands.create(desk.session, desk.yes)
     desk.sent.clear()
     for kind in KINDS:
@@ -190,7 +190,7 @@ def test_idle_is_the_time_since_a_kernel_or_terminal_did_something(
     assert idle_seconds(used_kernels, [*used, {"name": "1"}], up=7200.0, now=NOW) == idle
 
 
-def test_it_stops_itself_by_name_in_its_own_region() -> None:
+def test_the_instance_stops_itself_by_name_in_its_own_region() -> None:
     arn = f"arn:aws:sagemaker:eu-west-1:123456789012:notebook-instance/{NAME}"
     command = stop_command({"ResourceArn": arn, "ResourceName": NAME})
     assert json.dumps(command[-4:]) == json.dumps(["--notebook-instance-name", NAME, "--region", "eu-west-1"])
