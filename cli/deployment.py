@@ -46,7 +46,7 @@ def plan(run: Run) -> None:
 
     def show_with_costs() -> None:
         show(steps, run.session.screen)
-        preflight.foreseen(run.session, steps)
+        preflight.preview(run.session, steps)
 
     run.output(steps.to_json(), show_with_costs)
 

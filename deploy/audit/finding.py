@@ -1,4 +1,4 @@
-"""A finding of the review, and the documents that are made of findings."""
+"""A finding of the review, and the review as a table, Markdown or JSON."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ HEADINGS = ("severity", "what", "finding", "fix")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong: `what` is kind/name, `fix` the command or the act that mends it. "unknown" is something
-    that could not be looked at."""
+    """One thing that is wrong: `what` is kind/name, `fix` a command or steps. The severity is "unknown" where these
+    credentials may not look."""
 
     severity: Severity
     what: str
@@ -28,7 +28,7 @@ class Finding:
 
 
 def ranked(findings: Iterable[Finding]) -> list[Finding]:
-    """The worst first, those of one severity by what they are of."""
+    """The worst first, then by kind and name."""
     return sorted(set(findings), key=lambda each: (SEVERITIES.index(each.severity), each.what, each.finding))
 
 
@@ -37,7 +37,7 @@ def is_severe(findings: Iterable[Finding]) -> bool:
 
 
 def markdown(findings: Sequence[Finding], *, account: str, region: str, when: str) -> str:
-    """The review as a document."""
+    """The review as a Markdown document."""
     counts = ", ".join(
         f"{count} {severity}"
         for severity in SEVERITIES

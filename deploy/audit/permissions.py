@@ -1,4 +1,4 @@
-"""What may not be looked at is said, with the right to ask for, and the review goes on."""
+"""Where AWS denies access, the review reports the permission to request and goes on."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from deploy.audit.finding import Finding
 from deploy.errors import AwsError
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
-ACTIONS = {  # where IAM's name of an action is not the operation's
+ACTIONS = {  # whose IAM action has another name than the operation
     "s3.ListBuckets": "s3:ListAllMyBuckets",
     "s3.GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
 }
 
 
-def looked(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """What `look` finds, and a row of its own where it is refused."""
+def unless_denied(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of `look`, or a finding "unknown" where AWS denies access. `what` names the area."""
     try:
         yield from look()
     except AwsError as error:
         if error.code not in DENIED:
             raise
         action = ACTIONS.get(error.operation) or error.operation.replace(".", ":")
-        fix = f"ask for {action} (AWS's policy SecurityAudit has what a review needs)"
-        yield Finding(severity="unknown", what=what, finding=f"could not look: {error.code}", fix=fix)
+        fix = f"request the permission {action} (AWS's policy SecurityAudit has all that a review needs)"
+        yield Finding(severity="unknown", what=what, finding=f"access denied: {error.code}", fix=fix)

@@ -1,4 +1,4 @@
-"""Endpoints that are paid for and not used, or do not scale; images with known holes."""
+"""Endpoints that are billed but idle, or do not scale; images with known vulnerabilities."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from deploy.aws.requests import autoscaling, cloudwatch, ecr, sagemaker
 from deploy.values import Call
 
 IDLE = timedelta(days=1)
-SEVERE_HOLES = ("CRITICAL", "HIGH")
+SEVERE = ("CRITICAL", "HIGH")
 
 
 def endpoints(call: Call, now: datetime) -> Iterator[Finding]:
-    """Every endpoint in service that is idle or does not scale. Raises AwsError where it may not look."""
+    """Endpoints in service that are idle or do not scale. Raises AwsError where these credentials may not look."""
     targets = autoscaling("DescribeScalableTargets", ServiceNamespace="sagemaker")
     scaled = {each["ResourceId"] for each in pages(call, targets, items="ScalableTargets")}
     listing = sagemaker("ListEndpoints", StatusEquals="InService")
     for item in pages(call, listing, items="Endpoints"):
         name = item["EndpointName"]
-        asked = sagemaker("DescribeEndpoint", EndpointName=name)
-        for variant in (lookup(call, asked) or {}).get("ProductionVariants", ()):
+        describe = sagemaker("DescribeEndpoint", EndpointName=name)
+        for variant in (lookup(call, describe) or {}).get("ProductionVariants", ()):
             invocations = _invocations(call, name, variant["VariantName"], now)
             is_young = now - item["CreationTime"] < IDLE
             yield from endpoint(name, variant, scaled, None if is_young else invocations)
 
 
 def endpoint(name: str, variant: Mapping[str, Any], scaled: set[str], invocations: float | None) -> Iterator[Finding]:
-    """One variant; `invocations` of the last day, None for an endpoint that is not a day old. Pure."""
+    """One variant. `invocations` are those of the last day; None for an endpoint that is younger than a day. Pure."""
     key = variant["VariantName"]
     what = f"endpoint/{name}"
     if "CurrentInstanceCount" not in variant:
-        return  # serverless: it scales by itself, and costs nothing while nobody asks
+        return  # serverless: scales by itself, and costs nothing while idle
     if invocations == 0:
-        finding = f"variant {key} was not asked once in a day, and is paid for"
+        finding = f"variant {key} got no request in a day, and is billed"
         yield Finding(severity="medium", what=what, finding=finding, fix="./inv down, or aws sagemaker delete-endpoint")
     if f"endpoint/{name}/variant/{key}" not in scaled:
         fix = "set endpoint.autoscaling.max in deploy.toml; ./inv autoscale"
@@ -44,30 +44,30 @@ def endpoint(name: str, variant: Mapping[str, Any], scaled: set[str], invocation
 
 
 def images(call: Call, _: datetime) -> Iterator[Finding]:
-    """The newest image of each repository. Raises AwsError where it may not look."""
+    """The newest image of each repository. Raises AwsError where these credentials may not look."""
     listing = ecr("DescribeRepositories")
     for repository in pages(call, listing, items="repositories", token=("nextToken", "nextToken")):
         name = repository["repositoryName"]
-        asked = ecr("DescribeImages", repositoryName=name)
-        found = list(pages(call, asked, items="imageDetails", token=("nextToken", "nextToken")))
-        newest = max(found, key=lambda each: each["imagePushedAt"], default=None)
+        describe = ecr("DescribeImages", repositoryName=name)
+        pushed = pages(call, describe, items="imageDetails", token=("nextToken", "nextToken"))
+        newest = max(pushed, key=lambda each: each["imagePushedAt"], default=None)
         if newest is not None:
             yield from image(name, newest)
 
 
-def image(repository: str, found: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the scan of an image has found. Pure."""
-    digest = found["imageDigest"]
-    counts = found.get("imageScanFindingsSummary", {}).get("findingSeverityCounts", {})
-    severe = {level: counts[level] for level in SEVERE_HOLES if counts.get(level)}
+def image(repository: str, details: Mapping[str, Any]) -> Iterator[Finding]:
+    """The severe findings of an image's scan. Pure."""
+    digest = details["imageDigest"]
+    counts = details.get("imageScanFindingsSummary", {}).get("findingSeverityCounts", {})
+    severe = {level: counts[level] for level in SEVERE if counts.get(level)}
     if severe:
-        told = ", ".join(f"{count} {level}" for level, count in severe.items())
-        fix = f"./inv lock --upgrade, build, push; aws ecr describe-image-scan-findings --repository-name {repository} "
+        summary = ", ".join(f"{count} {level}" for level, count in severe.items())
+        see = f"aws ecr describe-image-scan-findings --repository-name {repository}"
         yield Finding(
             severity="high",
             what=f"image/{repository}",
-            finding=f"its newest image has {told} findings",
-            fix=f"{fix}--image-id imageDigest={digest}",
+            finding=f"the scan of its newest image has {summary} findings",
+            fix=f"./inv lock --upgrade build push; to see them: {see} --image-id imageDigest={digest}",
         )
 
 

@@ -1,4 +1,4 @@
-"""Buckets that strangers can read or write."""
+"""Buckets that the public can read or write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from deploy.audit.finding import Finding
-from deploy.audit.permissions import looked
+from deploy.audit.permissions import unless_denied
 from deploy.aws.client import lookup
 from deploy.aws.requests import s3
 from deploy.errors import AwsError
@@ -21,9 +21,9 @@ ABSENT = ("NoSuchPublicAccessBlockConfiguration", "NoSuchBucketPolicy")
 
 
 def look(call: Call, _: datetime) -> Iterator[Finding]:
-    """Every bucket that is public, or may become so. Raises AwsError where it may not look."""
+    """Every bucket that is public or could become so. Raises AwsError where these credentials may not look."""
     for item in call(s3("ListBuckets")).get("Buckets", ()):
-        yield from looked(f"bucket/{item['Name']}", partial(_bucket, call, item["Name"]))
+        yield from unless_denied(f"bucket/{item['Name']}", partial(_bucket, call, item["Name"]))
 
 
 def _bucket(call: Call, name: str) -> Iterator[Finding]:
@@ -34,14 +34,14 @@ def _bucket(call: Call, name: str) -> Iterator[Finding]:
 
 
 def bucket(name: str, block: Mapping[str, bool], has_public_policy: bool, grants: Any) -> Iterator[Finding]:
-    """What a block, a policy's status and the grants of an ACL come to. Pure."""
+    """The findings of a bucket's public access block, its policy's status and the grants of its ACL. Pure."""
     settings = ",".join(f"{each}=true" for each in BLOCKS)
     fix = f"aws s3api put-public-access-block --bucket {name} --public-access-block-configuration {settings}"
-    found = {grant.get("Grantee", {}).get("URI"): grant.get("Permission") for grant in grants}
-    opened = next((uri for uri in (EVERYBODY, ANY_ACCOUNT) if uri in found), None)
+    permissions = {grant.get("Grantee", {}).get("URI"): grant.get("Permission") for grant in grants}
+    opened = next((uri for uri in (EVERYBODY, ANY_ACCOUNT) if uri in permissions), None)
     if opened and not block.get("IgnorePublicAcls"):
         whom = "everybody" if opened == EVERYBODY else "every AWS account"
-        finding = f"its ACL gives {whom} {found[opened]}"
+        finding = f"its ACL grants {whom} {permissions[opened]}"
         yield Finding(severity="critical", what=f"bucket/{name}", finding=finding, fix=fix)
     if has_public_policy and not block.get("RestrictPublicBuckets"):
         yield Finding(severity="critical", what=f"bucket/{name}", finding="its policy is public", fix=fix)
@@ -52,7 +52,7 @@ def bucket(name: str, block: Mapping[str, bool], has_public_policy: bool, grants
 
 
 def _ask(call: Call, operation: str, name: str) -> Mapping[str, Any]:
-    """The answer; {} for what is not set."""
+    """The answer; {} where the bucket has no such setting."""
     try:
         return lookup(call, s3(operation, Bucket=name)) or {}
     except AwsError as error:

@@ -1,7 +1,8 @@
-"""What wakes an asynchronous variant that has gone to 0: a step policy, and the alarm that rings while requests wait.
+"""Starts the first instance of an asynchronous variant that has scaled to 0: a step policy, and the alarm that triggers
+it while requests wait.
 
-Target tracking counts what waits for each instance, and of none it would let a few requests wait for ever (rule
-50; "Autoscale an asynchronous endpoint" of the SageMaker developer guide).
+Target tracking needs it: it measures the backlog per instance, and with no instance a few requests would wait for ever
+(rule 50; "Autoscale an asynchronous endpoint" of the SageMaker developer guide).
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ ATTRIBUTE = "from_zero_arn"
 
 
 def alarm_name(resource: str) -> str:
-    """The alarm of a variant, by its ResourceId: it starts with the endpoint's name, so `down` finds it."""
+    """The alarm of a variant (its ResourceId). The name starts with the endpoint's, so that `down` finds it."""
     _, endpoint, _, variant = resource.split("/")
     return f"{endpoint}-{variant}-queued"
 
 
 def put(address: str, key: Mapping[str, str], *, cooldown_s: int, tags: Mapping[str, str]) -> tuple[Request, Request]:
-    """One instance more, then the alarm that asks for it. `address` is the scalable target's, `key` names it."""
+    """The policy that adds an instance, then its alarm. `address` and `key` are those of the scalable target."""
     step = {
         "AdjustmentType": "ChangeInCapacity",
         "MetricAggregationType": "Average",
@@ -45,7 +46,7 @@ def _alarm(resource: str, policy: Ref, tags: Mapping[str, str]) -> Request:
     endpoint = resource.split("/")[1]
     params: dict[str, Any] = {
         "AlarmName": alarm_name(resource),
-        "AlarmDescription": f"{endpoint}: requests wait and no instance is there",
+        "AlarmDescription": f"{endpoint}: requests wait and no instance runs",
         "Namespace": "AWS/SageMaker",
         "MetricName": "HasBacklogWithoutCapacity",
         "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
@@ -66,7 +67,7 @@ def delete_alarm(resource: str) -> Request:
     return cloudwatch("DeleteAlarms", AlarmNames=[alarm_name(resource)])
 
 
-def is_ringing_for(resource: str, policy_arn: str, call: Call) -> bool:
-    """Whether the variant's alarm is there and asks this policy."""
+def triggers(resource: str, policy_arn: str, call: Call) -> bool:
+    """Whether the variant's alarm exists and triggers this policy."""
     request = cloudwatch("DescribeAlarms", AlarmNames=[alarm_name(resource)])
     return any(policy_arn in alarm.get("AlarmActions", ()) for alarm in call(request).get("MetricAlarms", ()))

@@ -1,6 +1,7 @@
-"""A scalable target with its policy and schedules: how far and why a capacity moves by itself (rules 47–50, 52–54).
+"""A scalable target with its policy and schedules: the bounds, the metric and the times of autoscaling (rules 47–50,
+52–54).
 
-A target is released (deregistered) before its variant goes or changes its instance type, and registered anew after.
+A target is deregistered before its variant goes or changes its instance type, and registered again afterwards.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ POLICY = "kennel-target-tracking"
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """The least and the most, as one schedule sets them; None leaves it as it is."""
+    """The minimum and maximum that one schedule sets; None keeps the current one."""
 
     at: str
     least: int | None
@@ -34,11 +35,12 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class ScalableTarget:
-    """What should scale: `resource` is the ResourceId, `tracking` the TargetTrackingScalingPolicyConfiguration.
+    """A variant or function that scales: `resource` is the ResourceId, `tracking` the
+    TargetTrackingScalingPolicyConfiguration.
 
-    `form` is what the variant runs as ("real-time ml.m5.large"); a target of another form was released by its
-    endpoint's update. `from_zero`: it may go to 0, and must come back when requests wait. `ready` is waited for first,
-    for a resource that is being changed cannot be registered.
+    `form` is how the variant runs ("real-time ml.m5.large"); the update of its endpoint deregisters a target of another
+    form. `from_zero`: the variant may go to 0 and must start again when requests wait. `ready` is waited for first,
+    because AWS does not register a resource while it changes.
     """
 
     resource: str
@@ -69,78 +71,78 @@ class ScalableTarget:
         }
 
     def read(self, call: Call) -> State | None:
-        found = describe(self.resource, call)
-        if found is None:
+        target = describe(self.resource, call)
+        if target is None:
             return None
         policies = list(pages(call, autoscaling("DescribeScalingPolicies", **self._about()), items="ScalingPolicies"))
         actions = list(pages(call, autoscaling("DescribeScheduledActions", **self._about()), items="ScheduledActions"))
         tracking = [each for each in policies if each["PolicyName"] == POLICY]
-        waking = [each["PolicyARN"] for each in policies if each["PolicyName"] == from_zero.POLICY]
+        steps = [each["PolicyARN"] for each in policies if each["PolicyName"] == from_zero.POLICY]
         own = (POLICY, from_zero.POLICY)
         return State(
             fields={
-                "min": found["MinCapacity"],
-                "max": found["MaxCapacity"],
-                "tracking": _said(tracking[0]["TargetTrackingScalingPolicyConfiguration"]) if tracking else None,
-                "schedules": {each["ScheduledActionName"]: _seen_action(each) for each in actions},
-                "from_zero": bool(waking) and from_zero.is_ringing_for(self.resource, waking[0], call),
+                "min": target["MinCapacity"],
+                "max": target["MaxCapacity"],
+                "tracking": _own_fields(tracking[0]) if tracking else None,
+                "schedules": {each["ScheduledActionName"]: _observed_action(each) for each in actions},
+                "from_zero": bool(steps) and from_zero.triggers(self.resource, steps[0], call),
                 "others": sorted(each["PolicyName"] for each in policies if each["PolicyName"] not in own),
                 "form": running_forms(self.resource.split("/")[1], call).get(self.resource) if self.form else "",
             },
-            tags=tags_at(found["ScalableTargetARN"], call),
+            tags=tags_at(target["ScalableTargetARN"], call),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             reason = f"does not scale yet; {self._words()}"
             return Step(action="create", address=self.address, reason=reason, acts=self._new())
-        require_ours(self.address, seen, self.tags)
-        if self.form and seen.fields["form"] not in (None, self.form):
-            change = Change(field="form", before=seen.fields["form"], after=self.form)
-            reason = f"its variant changes; {self._words()}"
+        require_ours(self.address, observed, self.tags)
+        if self.form and observed.fields["form"] not in (None, self.form):
+            change = Change(field="form", before=observed.fields["form"], after=self.form)
+            reason = f"its variant changes form; {self._words()}"
             return Step(action="replace", address=self.address, reason=reason, acts=self._new(), changes=(change,))
-        changes = self._changes(seen)
+        changes = self._changes(observed)
         if not changes:
             return unchanged(self.address)
-        acts = (*self.ready, *self._settle({change.field for change in changes}, seen))
+        acts = (*self.ready, *self._settle({change.field for change in changes}, observed))
         return Step(
             action="update", address=self.address, reason=self._words(), acts=acts, changes=changes,
-            touches="the capacity moves when the metric or a schedule says so",
+            touches="the capacity changes when the metric or a schedule requires it",
         )  # fmt: skip
 
-    def _changes(self, seen: State) -> tuple[Change, ...]:
-        """What differs. Bounds that a schedule has set are not a difference: the schedule will set them again."""
-        wanted = self.desired()
+    def _changes(self, observed: State) -> tuple[Change, ...]:
+        """The differences. Bounds that a schedule has set do not count: the schedule would set them again."""
+        desired = self.desired()
         for name in ("min", "max"):
             scheduled = [getattr(each, "least" if name == "min" else "most") for each in self.schedules.values()]
-            if seen.fields[name] in scheduled:
-                wanted[name] = seen.fields[name]
-        if seen.fields["others"]:
-            wanted["others"] = []
-        return differences(seen.fields, wanted)
+            if observed.fields[name] in scheduled:
+                desired[name] = observed.fields[name]
+        if observed.fields["others"]:
+            desired["others"] = []
+        return differences(observed.fields, desired)
 
     def _new(self) -> tuple[Act, ...]:
         actions = [self._put_action(name) for name in self.schedules]
-        waking = self._wake() if self.from_zero else ()
-        return (*self.ready, self._register(Tags=dict(self.tags)), self._put_policy(), *waking, *actions)
+        first_instance = self._from_zero() if self.from_zero else ()
+        return (*self.ready, self._register(Tags=dict(self.tags)), self._put_policy(), *first_instance, *actions)
 
-    def _wake(self) -> tuple[Act, ...]:
+    def _from_zero(self) -> tuple[Act, ...]:
         cooldown_s = int(self.tracking.get("ScaleOutCooldown", 300))
         return from_zero.put(self.address, self.key, cooldown_s=cooldown_s, tags=self.tags)
 
-    def _settle(self, names: set[str], seen: State) -> Iterator[Act]:
+    def _settle(self, names: set[str], observed: State) -> Iterator[Act]:
         if names & {"min", "max"}:
             yield self._register()
         if "tracking" in names:
             yield self._put_policy()
         if "from_zero" in names and self.from_zero:
-            yield from self._wake()
+            yield from self._from_zero()
         elif "from_zero" in names:
             yield autoscaling("DeleteScalingPolicy", PolicyName=from_zero.POLICY, **self.key)
             yield from_zero.delete_alarm(self.resource)
-        for name in seen.fields["others"]:
+        for name in observed.fields["others"]:
             yield autoscaling("DeleteScalingPolicy", PolicyName=name, **self.key)
-        before: Mapping[str, Any] = seen.fields["schedules"]
+        before: Mapping[str, Any] = observed.fields["schedules"]
         for name in [name for name in before if name not in self.schedules]:
             yield autoscaling("DeleteScheduledAction", ScheduledActionName=name, **self.key)
         for name, bounds in self.schedules.items():
@@ -176,13 +178,13 @@ def key_of(resource: str) -> dict[str, str]:
 
 
 def deregister(resource: str) -> tuple[Request, ...]:
-    """Policies, the alarms of target tracking and schedules go with the target (rule 54); our own alarm apart."""
+    """AWS deletes policies, their alarms and schedules with the target (rule 54), but not our own alarm."""
     own = (from_zero.delete_alarm(resource),) if resource.startswith("endpoint/") else ()
     return (autoscaling("DeregisterScalableTarget", **key_of(resource)), *own)
 
 
 def metric_words(tracking: Mapping[str, Any]) -> str:
-    """A target for people, with its unit (rule 48)."""
+    """A tracking target in words, with its unit (rule 48)."""
     target = f"{tracking['TargetValue']:g}"
     kind = tracking.get("PredefinedMetricSpecification", {}).get("PredefinedMetricType", "")
     if kind == "SageMakerVariantInvocationsPerInstance":
@@ -195,7 +197,7 @@ def metric_words(tracking: Mapping[str, Any]) -> str:
 
 
 def targets(namespace: str, call: Call) -> Iterator[Mapping[str, Any]]:
-    """Every scalable target of a service, whoever made it."""
+    """Every scalable target of a service, ours or not."""
     about = {"ServiceNamespace": namespace, "ScalableDimension": DIMENSIONS[namespace]}
     return pages(call, autoscaling("DescribeScalableTargets", **about), items="ScalableTargets")
 
@@ -203,8 +205,8 @@ def targets(namespace: str, call: Call) -> Iterator[Mapping[str, Any]]:
 def describe(resource: str, call: Call) -> Mapping[str, Any] | None:
     key = key_of(resource)
     about = {"ResourceIds": [key.pop("ResourceId")], **key}
-    found: list[Mapping[str, Any]] = call(autoscaling("DescribeScalableTargets", **about)).get("ScalableTargets", [])
-    return found[0] if found else None
+    answer: list[Mapping[str, Any]] = call(autoscaling("DescribeScalableTargets", **about)).get("ScalableTargets", [])
+    return answer[0] if answer else None
 
 
 def tags_at(arn: str, call: Call) -> dict[str, str]:
@@ -214,21 +216,22 @@ def tags_at(arn: str, call: Call) -> dict[str, str]:
 def _action(bounds: Bounds) -> dict[str, Any]:
     """A schedule as PutScheduledAction takes it."""
     both = {"MinCapacity": bounds.least, "MaxCapacity": bounds.most}
-    wanted = {name: value for name, value in both.items() if value is not None}
-    return {"Schedule": bounds.at, "ScalableTargetAction": wanted}
+    given = {name: value for name, value in both.items() if value is not None}
+    return {"Schedule": bounds.at, "ScalableTargetAction": given}
 
 
-def _seen_action(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Schedule": found["Schedule"], "ScalableTargetAction": found.get("ScalableTargetAction", {})}
+def _observed_action(action: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Schedule": action["Schedule"], "ScalableTargetAction": action.get("ScalableTargetAction", {})}
 
 
-def _said(tracking: Mapping[str, Any]) -> dict[str, Any]:
-    """A policy's configuration without what AWS adds by itself."""
+def _own_fields(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """A policy's configuration without the field that AWS adds."""
+    tracking: Mapping[str, Any] = policy["TargetTrackingScalingPolicyConfiguration"]
     return {name: value for name, value in tracking.items() if (name, value) != ("DisableScaleIn", False)}
 
 
 def _names(settings: Settings, call: Call) -> Iterable[str]:
-    """Targets of things whose names start with the stage's prefix."""
+    """Targets of endpoints and functions whose names start with the stage's prefix."""
     for namespace, separator in (("sagemaker", "/"), ("lambda", ":")):
         for each in targets(namespace, call):
             name = str(each["ResourceId"]).split(separator)[1]
@@ -237,13 +240,13 @@ def _names(settings: Settings, call: Call) -> Iterable[str]:
 
 
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
-    found = describe(name, call)
-    return tags_at(found["ScalableTargetARN"], call) if found else {}
+    target = describe(name, call)
+    return tags_at(target["ScalableTargetARN"], call) if target else {}
 
 
 def _state(name: str, _: Settings, call: Call) -> str:
-    found = describe(name, call)
-    return f"{found['MinCapacity']} to {found['MaxCapacity']}" if found else "gone"
+    target = describe(name, call)
+    return f"{target['MinCapacity']} to {target['MaxCapacity']}" if target else "gone"
 
 
 def _remove(name: str, _: Settings) -> Step:

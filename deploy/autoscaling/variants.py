@@ -1,4 +1,4 @@
-"""What an endpoint's variants run as now: real-time or async on an instance type, or serverless."""
+"""The form in which an endpoint's variants run now: real-time or async on an instance type, or serverless."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def describe_config(name: str, call: Call) -> Mapping[str, Any] | None:
 
 
 def running_forms(endpoint: str, call: Call) -> dict[str, str]:
-    """What the variants of an endpoint run as, by ResourceId; nothing for an endpoint that is not there."""
+    """The form of each variant of an endpoint, by ResourceId; empty for an endpoint that does not exist."""
     request = sagemaker("DescribeEndpoint", EndpointName=endpoint)
     config = (lookup(call, request) or {}).get("EndpointConfigName", "")
-    found = (describe_config(config, call) if config else None) or {}
-    kind = "async" if found.get("AsyncInferenceConfig") else "real-time"
+    running = (describe_config(config, call) if config else None) or {}
+    kind = "async" if running.get("AsyncInferenceConfig") else "real-time"
     return {
         f"endpoint/{endpoint}/variant/{each['VariantName']}": form(kind, each.get("InstanceType", ""))
-        for each in found.get("ProductionVariants", ())
+        for each in running.get("ProductionVariants", ())
     }
 
 

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
-from deploy.audit import network, rights, serving, storage
+from deploy.audit import iam, network, serving, storage
 from deploy.audit.finding import Finding, ranked
-from deploy.audit.permissions import looked
+from deploy.audit.permissions import unless_denied
 from deploy.session import Session
 from deploy.values import Call
 
 Area = Callable[[Call, datetime], Iterator[Finding]]
 AREAS: Mapping[str, Area] = {
-    "root user": rights.root,
-    "policies and roles": rights.look,
-    "users and keys": rights.users,
+    "root user": iam.root,
+    "policies and roles": iam.look,
+    "users and keys": iam.users,
     "security groups": network.look,
     "buckets": storage.look,
     "endpoints": serving.endpoints,
@@ -27,5 +27,5 @@ AREAS: Mapping[str, Area] = {
 def audit(session: Session, *, now: datetime | None = None) -> list[Finding]:
     """Every finding, the worst first. What may not be looked at is a row of its own, and the review goes on."""
     when = now or datetime.now(UTC)
-    areas = (looked(name, partial(area, session.call, when)) for name, area in AREAS.items())
+    areas = (unless_denied(name, partial(area, session.call, when)) for name, area in AREAS.items())
     return ranked(finding for area in areas for finding in area)

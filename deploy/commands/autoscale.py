@@ -15,8 +15,9 @@ from deploy.aws.client import lookup
 from deploy.aws.requests import autoscaling, lambda_, sagemaker
 from deploy.config.settings import Settings
 from deploy.console import Screen
-from deploy.endpoints.names import place
-from deploy.endpoints.scaling import check_endpoint, scalable_targets
+from deploy.endpoints.checks import check_scaling
+from deploy.endpoints.scaling import scalable_targets
+from deploy.endpoints.spec import endpoint_specs
 from deploy.errors import DeployError
 from deploy.function.scaling import function_targets
 from deploy.session import Session
@@ -89,8 +90,8 @@ class Report:
 def autoscale(session: Session) -> Report:
     """Registers what should scale, deregisters what should not, and looks. Raises DeployError."""
     settings, call = session.settings, session.call
-    for name, endpoint in settings.all_endpoints.items():
-        check_endpoint(endpoint, f"{place(settings, name)}.autoscaling")
+    for spec in endpoint_specs(settings):
+        check_scaling(spec)
     _require_deployed(settings, call)
     wanted = all_targets(settings)
     session.settle((*wanted, *_unwanted(settings, call, [each.address for each in wanted])))
@@ -99,9 +100,9 @@ def autoscale(session: Session) -> Report:
 
 def _require_deployed(settings: Settings, call: Call) -> None:
     """Raises DeployError where a deploy has to come first: what is registered must run as deploy.toml says."""
-    for name in settings.all_endpoints:
-        targets = scalable_targets(settings, name)
-        running = running_forms(name, call) if targets else {}
+    for spec in endpoint_specs(settings):
+        targets = scalable_targets(spec)
+        running = running_forms(spec.name, call) if targets else {}
         for target in targets:
             if target.resource not in running:
                 raise DeployError(f"{target.resource}: does not run yet; ./inv deploy makes it, and scales it too")
@@ -127,7 +128,7 @@ def _unwanted(settings: Settings, call: Call, wanted: Iterable[str]) -> Iterator
 
 def report(settings: Settings, call: Call) -> Report:
     """How everything that could scale stands. Changes nothing."""
-    scaled = [each for name in settings.all_endpoints for each in _variants(name, call)]
+    scaled = [each for spec in endpoint_specs(settings) for each in _variants(spec.name, call)]
     functions = [_function(target.resource, call) for target in function_targets(settings)]
     resources = [each.what for each in (*scaled, *functions) if each.least is not None]
     found = sorted((each for name in resources for each in _activities(name, call)), key=lambda each: each.when)

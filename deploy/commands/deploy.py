@@ -9,7 +9,7 @@ from deploy.commands.plan import Untrained, desired
 from deploy.commands.rollback import look, return_to
 from deploy.costs import preflight
 from deploy.endpoints import golden
-from deploy.endpoints.endpoint import PROVEN_TAG, Endpoint, noted
+from deploy.endpoints.endpoint import PROVEN_TAG, Endpoint, record
 from deploy.endpoints.endpoint_config import key_of, named
 from deploy.endpoints.history import history
 from deploy.endpoints.invoke import PROBABILITIES, Question, ask
@@ -37,7 +37,7 @@ def is_unproven(session: Session, endpoint: Endpoint) -> bool:
 
     An async endpoint is not asked (its instances may be none): its containers have asked themselves.
     """
-    if not session.settings.all_endpoints[endpoint.name].rollout.golden or endpoint.kind == "async":
+    if not endpoint.spec.section.rollout.golden or endpoint.spec.is_async:
         return False
     seen = endpoint.read(session.call)
     return seen is not None and seen.tags.get(PROVEN_TAG) != key_of(endpoint.config)
@@ -47,7 +47,7 @@ def verify(session: Session, endpoint: Endpoint) -> None:
     """Asks each variant the golden pictures of its training, and notes that they were answered. Raises DeployError when
     an answer differs; the endpoint is then back at what it was before."""
     session.ready()
-    tolerance = session.settings.all_endpoints[endpoint.name].rollout.golden_tolerance or None  # 0: as packaged
+    tolerance = endpoint.spec.section.rollout.golden_tolerance or None  # 0: as packaged
     for variant, what in endpoint.serves.items():
         pictures = golden.fetch(str(what["ModelDataUrl"]), session.call)
         target = variant if len(endpoint.serves) > 1 else ""
@@ -56,8 +56,7 @@ def verify(session: Session, endpoint: Endpoint) -> None:
             _go_back(session, endpoint, f"{endpoint.name}, {variant}: {wrong[0]}")
         count = f"{len(pictures)} golden pictures answered as in training" if pictures else "no golden pictures to ask"
         session.screen.say(f"   {endpoint.name}, {variant}: {count}")
-    arn = session.settings.arn("sagemaker", f"endpoint/{endpoint.name.lower()}")
-    session.call(noted(arn, PROVEN_TAG, key_of(endpoint.config)))
+    session.call(record(endpoint.spec.arn, PROVEN_TAG, key_of(endpoint.config)))
 
 
 def _answer(session: Session, endpoint: str, variant: str, picture: Golden) -> object:
@@ -68,12 +67,12 @@ def _answer(session: Session, endpoint: str, variant: str, picture: Golden) -> o
 def _go_back(session: Session, endpoint: Endpoint, why: str) -> None:
     """Raises DeployError in any case: the version that was deployed is wrong."""
     with session.changing():
-        seen = look(session, endpoint.name)
+        seen = look(session, endpoint.spec)
         config = _before(endpoint.name, seen)
         fix = f"./inv logs {endpoint.name} shows what it wrote; train again, or mend the serving image"
         if not config:
             raise DeployError(f"{why}\nthere is nothing to go back to, so it still answers so; {fix}")
-        return_to(session, endpoint.name, seen, config, why="its golden pictures are not answered as in training")
+        return_to(session, endpoint.spec, seen, config, reason="its golden pictures are not answered as in training")
     raise DeployError(f"{why}\nrolled back: {endpoint.name} is at {config} again; {fix}")
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from deploy.aws.requests import lambda_
 from deploy.endpoints.invoke import Question, ask, ask_later, media_type
-from deploy.endpoints.names import endpoint_name
-from deploy.endpoints.resources import async_folder
+from deploy.endpoints.spec import endpoint_spec
 from deploy.errors import DataError, DeployError
 from deploy.session import Session
 
@@ -32,17 +31,18 @@ def invoke_endpoint(session: Session, endpoint: str, picture: Path, *, variant: 
 
     Raises DataError, DeployError.
     """
-    name = endpoint_name(session.settings, endpoint)
-    wanted = session.settings.all_endpoints[name]
-    if variant and variant not in wanted.all_variants:
-        raise DeployError(f"{name}: has no variant {variant}; there are {', '.join(wanted.all_variants)}")
-    if variant and wanted.kind == "async":
-        raise DeployError(f"{name}: is async, and those have one variant; leave --variant out")
-    question = Question(endpoint=name, picture=_read(picture), media_type=media_type(picture.name), variant=variant)
-    if wanted.kind != "async":
+    spec = endpoint_spec(session.settings, endpoint)
+    variants = spec.section.all_variants
+    if variant and variant not in variants:
+        raise DeployError(f"{spec.name}: has no variant {variant}; there are {', '.join(variants)}")
+    if variant and spec.is_async:
+        raise DeployError(f"{spec.name}: is async, and those have one variant; leave --variant out")
+    question = Question(
+        endpoint=spec.name, picture=_read(picture), media_type=media_type(picture.name), variant=variant
+    )
+    if not spec.is_async:
         return ask(question, session.call)
-    folder = async_folder(session.settings, name)
-    return ask_later(question, session.call, folder=folder, clock=session.clock, say=session.screen.say)
+    return ask_later(question, session.call, folder=spec.async_folder, clock=session.clock, say=session.screen.say)
 
 
 def picture_event(picture: Path) -> dict[str, str]:

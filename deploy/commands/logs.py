@@ -11,6 +11,7 @@ from deploy.aws.client import lookup
 from deploy.aws.logs import LogReader, job_reader
 from deploy.aws.requests import sagemaker
 from deploy.config.settings import Settings
+from deploy.endpoints.spec import endpoint_specs
 from deploy.errors import AwsError, DeployError
 from deploy.session import Session
 from deploy.storage.log_group import ENDPOINTS, FUNCTIONS, ec2_group
@@ -57,7 +58,7 @@ def logs(
 
 def readers(settings: Settings, call: Call, name: str, *, since: int = 0) -> tuple[LogReader, ...]:
     """The readers of everything that a name can mean: `main` and the like are endpoints, `lambda` is the function."""
-    short = {"main": settings.endpoint_name, **{key: f"{settings.prefix}-{key}" for key in settings.endpoints}}
+    short = {spec.short_name: spec.name for spec in endpoint_specs(settings)}
     function = settings.function_name if name == "lambda" else name
     groups = (
         ("/aws/sagemaker/TransformJobs", f"{name}/"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.console import Screen
 from deploy.endpoints.artifacts import Trained, trained
-from deploy.endpoints.resources import Serving, check, check_main
-from deploy.images.facts import ImageFacts
+from deploy.endpoints.checks import check
+from deploy.endpoints.resources import Serving
+from deploy.endpoints.spec import EndpointSpec, endpoint_specs
 from deploy.planning.observe import observe
 from deploy.planning.plan import plan as pure_plan
 from deploy.planning.plan import summary
@@ -28,23 +30,24 @@ def desired(session: Session) -> tuple[Resource, ...]:
     Raises DeployError, before anything is asked, for settings that cannot work.
     """
     settings, call = session.settings, session.call
-    check_main(settings)
-    for name in settings.all_endpoints:
-        check(settings, name, ImageFacts())
-    found = trained(settings, call)
-    wanted = (*foundation(settings), *_serving(session, found), *_untrained(found))
+    specs = endpoint_specs(settings)
+    check(specs)
+    found = trained(settings, specs, call)
+    wanted = (*foundation(settings), *_serving(session, specs, found), *_untrained(found))
     return (*wanted, *obsolete(settings, call, [each.address for each in wanted]))
 
 
-def _serving(session: Session, found: Trained) -> tuple[Resource, ...]:
+def _serving(session: Session, specs: Sequence[EndpointSpec], found: Trained) -> tuple[Resource, ...]:
     if not found.artifacts:
         return ()
     image, facts = session.image("serve").uri, session.image_facts("serve")
     return serving(
         session.settings,
-        endpoints={
-            name: Serving(image=image, facts=facts, artifacts=artifacts) for name, artifacts in found.artifacts.items()
-        },
+        endpoints=[
+            Serving(spec=spec, image=image, facts=facts, artifacts=found.artifacts[spec.name])
+            for spec in specs
+            if spec.name in found.artifacts
+        ],
         lambda_image=session.image("lambda").uri,
     )
 

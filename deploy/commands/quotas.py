@@ -27,7 +27,7 @@ def table(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
         (
             row.need.command,
             row.quota.name if row.quota else row.need.key,
-            f"{row.need.wanted:g}",
+            f"{row.need.amount:g}",
             "?" if row.quota is None else f"{row.quota.value:g}",
             row.verdict,
             row.need.why,
@@ -39,11 +39,11 @@ def table(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
 def request_more(session: Session, rows: Sequence[Row], confirm: Callable[[Sequence[str]], bool]) -> list[str]:
     """Asks AWS for each quota that is too low, once; says what became of it. AWS decides, in hours or days."""
     most: dict[str, Row] = {}
-    for row in sorted((row for row in rows if row.is_short), key=lambda row: row.need.wanted):
+    for row in sorted((row for row in rows if row.is_short), key=lambda row: row.need.amount):
         most[row.quota.code if row.quota else ""] = row
     if not most:
         return ["every quota that is known is enough"]
-    if not confirm([f"{row.quota.name if row.quota else ''}: {row.need.wanted:g}" for row in most.values()]):
+    if not confirm([f"{row.quota.name if row.quota else ''}: {row.need.amount:g}" for row in most.values()]):
         return ["nothing was asked for"]
     session.ready()
     waiting = _waiting(session)
@@ -55,7 +55,7 @@ def _ask(session: Session, row: Row, waiting: dict[str, str]) -> str:
     if code in waiting:
         return f"{name}: asked for already, {waiting[code]}"
     answer = session.call(pure.increase(row))["RequestedQuota"]
-    return f"{name}: {row.need.wanted:g} asked for, {answer['Status']}"
+    return f"{name}: {row.need.amount:g} asked for, {answer['Status']}"
 
 
 def _waiting(session: Session) -> dict[str, str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.aws.requests import sagemaker
-from deploy.endpoints.endpoint import BUSY, Endpoint, served
-from deploy.endpoints.names import endpoint_name
-from deploy.endpoints.rollback import Back, step, target
+from deploy.endpoints.endpoint import BROKEN, BUSY, describe, read, served
+from deploy.endpoints.rollback import Target, step, target
+from deploy.endpoints.spec import EndpointSpec, endpoint_spec
 from deploy.errors import DeployError
 from deploy.function.alias import alias
 from deploy.planning.apply import wait
@@ -16,50 +15,47 @@ from deploy.session import Session
 from deploy.values import Plan, State, Wait
 
 
-def rollback(session: Session, name: str = "", *, to: str = "") -> Back:
+def rollback(session: Session, name: str = "", *, to: str = "") -> Target:
     """Moves the endpoint `name` (main when not given) back, and says to what. An update under way is waited for.
 
     Raises DeployError when there is nothing to go back to.
     """
-    endpoint = endpoint_name(session.settings, name)
+    spec = endpoint_spec(session.settings, name)
     with session.changing():
-        seen = _settled(session, endpoint)
-        back = target(endpoint, seen, to=to)
+        observed = _settled(session, spec)
+        back = target(spec, observed, to=to)
         if back.is_there:
-            session.screen.say(f"   {endpoint}: is at {back.config} already; ./inv rollback --to goes elsewhere")
+            session.screen.say(f"   {spec.name}: is at {back.config} already; ./inv rollback --to goes elsewhere")
             return back
-        return_to(session, endpoint, seen, back.config, why="rolled back by hand")
+        return_to(session, spec, observed, back.config, reason="rolled back by hand")
     return back
 
 
-def return_to(session: Session, endpoint: str, seen: State, config: str, *, why: str) -> None:
+def return_to(session: Session, spec: EndpointSpec, observed: State, config: str, *, reason: str) -> None:
     """Moves an endpoint to a configuration of its past, telling what that serves."""
     serves = served(config, session.call)
-    is_serverless = any("ServerlessConfig" in variant for variant in serves.values())
-    tags = session.settings.tags
-    todo = step(endpoint, seen, config, serves=serves, tags=tags, why=why, is_serverless=is_serverless)
+    todo = step(spec, observed, config, serves=serves, reason=reason)
     for variant, what in serves.items():
-        session.screen.say(f"   {endpoint}, {variant}: back to {_words(what)}")
+        session.screen.say(f"   {spec.name}, {variant}: back to {_words(what)}")
     session.apply(Plan(steps=(todo,)))
 
 
-def look(session: Session, endpoint: str) -> State:
+def look(session: Session, spec: EndpointSpec) -> State:
     """The endpoint as it is. Raises DeployError when it is not there."""
-    seen = Endpoint(name=endpoint, kind="", config="", tags=session.settings.tags).read(session.call)
-    if seen is None:
-        raise DeployError(f"{endpoint}: is not there; ./inv deploy makes it")
-    return seen
+    observed = read(spec.name, session.call)
+    if observed is None:
+        raise DeployError(f"{spec.name}: is not there; ./inv deploy makes it")
+    return observed
 
 
-def _settled(session: Session, endpoint: str) -> State:
-    seen = look(session, endpoint)
-    if seen.status not in BUSY:
-        return seen
-    session.screen.say(f"   {endpoint}: is {seen.status}; waiting, since AWS takes no other update meanwhile")
-    request = sagemaker("DescribeEndpoint", EndpointName=endpoint)
-    settled = Wait(request=request, path="EndpointStatus", until="InService", failed=("Failed", "UpdateRollbackFailed"))
+def _settled(session: Session, spec: EndpointSpec) -> State:
+    observed = look(session, spec)
+    if observed.status not in BUSY:
+        return observed
+    session.screen.say(f"   {spec.name}: is {observed.status}; waiting, since AWS takes no other update meanwhile")
+    settled = Wait(request=describe(spec.name), path="EndpointStatus", until="InService", failed=BROKEN)
     wait(settled, session.call, clock=session.clock)
-    return look(session, endpoint)
+    return look(session, spec)
 
 
 def _words(what: Mapping[str, Any]) -> str:

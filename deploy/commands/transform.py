@@ -10,10 +10,9 @@ from typing import Any
 from deploy.aws.client import pages
 from deploy.aws.logs import LogReader
 from deploy.aws.requests import s3
-from deploy.config.settings import Settings
-from deploy.endpoints import names, resources
 from deploy.endpoints.artifacts import trained
 from deploy.endpoints.model import Model, model
+from deploy.endpoints.spec import EndpointSpec, endpoint_spec
 from deploy.errors import AwsError, DataError, DeployError, JobError
 from deploy.jobs import transform as jobs
 from deploy.jobs.transform import Answer, Pictures
@@ -44,17 +43,17 @@ def transform(session: Session, source: str, *, endpoint: str = "", instances: i
     DeployError.
     """
     settings = session.settings
-    name = endpoint_name(settings, endpoint)
+    spec = endpoint_spec(settings, endpoint)
     if instances < 1:
         raise DataError(f"--instances: {instances}: 1 or more")
     local = None if source.startswith("s3://") else local_pictures(Path(source))
-    made = _model(session, name)
+    made = _model(session, spec)
     session.settle((*foundation(settings), made))
     pictures = _pushed(session, Path(source), local) if local is not None else listed(session, source)
     job, found = _attempt(session, jobs.name_of(settings, made.name, pictures))
     if found is None:
         session.ready()
-        kind = settings.all_endpoints[name].instance_type
+        kind = spec.section.instance_type
         session.call(
             jobs.create(
                 settings, name=job, model=made.name, pictures=pictures, instance_type=kind, instance_count=instances
@@ -81,15 +80,6 @@ def concluded(ended: Mapping[str, Any], found: Transformed, told: str) -> Transf
     if status == "Stopped" or not found.answers:
         raise JobError(f"transform job {found.name}: {status}: {reason}")
     return replace(found, reason=reason)
-
-
-def endpoint_name(settings: Settings, endpoint: str) -> str:
-    """The endpoint's name in AWS. Raises DeployError for one that deploy.toml does not have."""
-    name = settings.endpoint_name if endpoint in ("", "main") else f"{settings.prefix}-{endpoint}"
-    if name not in settings.all_endpoints:
-        known = ", ".join(names.short_name(settings, each) for each in settings.all_endpoints)
-        raise DeployError(f"--endpoint: no endpoint is called {endpoint}; there are {known}")
-    return name
 
 
 def local_pictures(folder: Path) -> dict[str, Path]:
@@ -128,14 +118,12 @@ def listed(session: Session, source: str) -> Pictures:
     return Pictures(uri=uri, sizes={name: each["Size"] for name, each in below.items()}, hash=key)
 
 
-def _model(session: Session, endpoint: str) -> Model:
-    settings = session.settings
-    found = trained(settings, session.call)
-    if endpoint not in found.artifacts:
-        raise DeployError(f"{endpoint}: {found.missing[endpoint]}")
-    artifact = next(iter(found.artifacts[endpoint].values()))
-    environment = resources.environment(settings.all_endpoints[endpoint])
-    return model(settings, image=session.image("serve").uri, artifact=artifact, environment=environment)
+def _model(session: Session, spec: EndpointSpec) -> Model:
+    found = trained(session.settings, [spec], session.call)
+    if spec.name in found.missing:
+        raise DeployError(f"{spec.name}: {found.missing[spec.name]}")
+    artifact = next(iter(found.artifacts[spec.name].values()))
+    return model(spec, image=session.image("serve").uri, artifact=artifact)
 
 
 def _pushed(session: Session, folder: Path, local: Mapping[str, Path]) -> Pictures:

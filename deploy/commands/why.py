@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploy.console import Screen
-from deploy.diagnosis.collect import Collector, Look
+from deploy.diagnosis.collect import Collector, Images
 from deploy.diagnosis.facts import Facts
 from deploy.diagnosis.rules import Diagnosis, diagnose, telling
 from deploy.session import Session
@@ -15,7 +15,7 @@ from deploy.session import Session
 Answer = tuple[Facts, list[Diagnosis]]
 
 
-def why(session: Session, name: str, images: Look, *, now: datetime | None = None) -> Answer:
+def why(session: Session, name: str, images: Images, *, now: datetime | None = None) -> Answer:
     """The facts of whatever is called so, and what they mean: nothing when it is well. Changes nothing."""
     facts = Collector(
         settings=session.settings, call=session.call, images=images, now=lambda: now or datetime.now(UTC)
@@ -26,7 +26,7 @@ def why(session: Session, name: str, images: Look, *, now: datetime | None = Non
 def show(facts: Facts, found: Sequence[Diagnosis], screen: Screen) -> None:
     """For people: how it stands, then each cause with its evidence and the next command, the surest first."""
     screen.say(f"{facts.kind} {facts.name}: {facts.status or 'not there'}")
-    for what, value in facts.told.items():
+    for what, value in facts.details.items():
         screen.say(f"   {what}: {value}")
     if facts.reason:
         screen.say(f"   AWS says: {facts.reason}")
@@ -40,7 +40,7 @@ def show(facts: Facts, found: Sequence[Diagnosis], screen: Screen) -> None:
         screen.say("   its log says:")
         for line in telling(facts.lines):
             screen.say(f"   | {line}")
-    for what in facts.blind:
+    for what in facts.unreadable:
         screen.say(f"   could not look at {what}")
 
 
@@ -51,8 +51,8 @@ def to_json(facts: Facts, found: Sequence[Diagnosis]) -> dict[str, Any]:
         "name": facts.name,
         "status": facts.status,
         "reason": facts.reason,
-        "facts": dict(facts.told),
+        "facts": dict(facts.details),
         "diagnoses": [vars(each) for each in found],
         "log": telling(facts.lines),
-        "could_not_look": list(facts.blind),
+        "could_not_look": list(facts.unreadable),
     }

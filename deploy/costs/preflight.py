@@ -1,6 +1,8 @@
-"""Before money is spent: what it costs by the hour is said, and a quota that is known to be too low ends it there."""
+"""Preflight: before a command spends money, shows the price by the hour and refuses what a quota is too low for."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 
 from deploy.config.settings import Settings
 from deploy.costs import bill, quotas
@@ -10,45 +12,36 @@ from deploy.jobs.request import JobRequest
 from deploy.session import Session
 from deploy.values import Plan
 
-PAID = ("endpoint", "endpoint-config", "concurrency")  # kinds of resources that are paid by the hour
+BILLED = ("endpoint", "endpoint-config", "concurrency")  # kinds of resources that change what is billed by the hour
 
 
 def training(session: Session, job: JobRequest) -> None:
-    """Said before a job is begun (pains 8, 9). Raises DeployError."""
-    settings = as_asked(session.settings, job)
-    quotas.require(session.call, settings, "train")
-    prices = Prices(call=session.call, region=settings.stage.region)
-    _say(session, bill.told(bill.training(settings, prices), prices.source))
+    """Before a training job starts (pains 8, 9). Raises DeployError for a quota that is too low."""
+    _preflight(session, with_options(session.settings, job), "train", bill.training)
 
 
 def tuning(session: Session) -> None:
-    """Said before a search on SageMaker is begun. Raises DeployError."""
-    settings = session.settings
-    quotas.require(session.call, settings, "tune")
-    prices = Prices(call=session.call, region=settings.stage.region)
-    _say(session, bill.told(bill.tuning(settings, prices), prices.source))
+    """Before a search on SageMaker starts. Raises DeployError for a quota that is too low."""
+    _preflight(session, session.settings, "tune", bill.tuning)
 
 
-def serving(session: Session, todo: Plan) -> None:
-    """Said before a plan is run that makes or changes what is paid by the hour (pains 8–10). Raises DeployError."""
-    if not any(step.kind in PAID for step in todo.changes):
-        return
-    settings = session.settings
-    quotas.require(session.call, settings, "deploy")
-    prices = Prices(call=session.call, region=settings.stage.region)
-    _say(session, bill.told(bill.serving(settings, prices), prices.source))
+def serving(session: Session, plan: Plan) -> None:
+    """Before a plan runs that changes what is billed by the hour (pains 8–10). Raises DeployError for a quota that is
+    too low."""
+    if any(step.kind in BILLED for step in plan.changes):
+        _preflight(session, session.settings, "deploy", bill.serving)
 
 
-def foreseen(session: Session, todo: Plan) -> None:
-    """The same for a plan that is only shown: what would end it is said."""
+def preview(session: Session, plan: Plan) -> None:
+    """The same for a plan that is only shown: a quota that is too low is shown too."""
     try:
-        serving(session, todo)
+        serving(session, plan)
     except DeployError as error:
-        _say(session, str(error).splitlines())
+        _show(session, str(error).splitlines())
 
 
-def as_asked(settings: Settings, job: JobRequest) -> Settings:
-    """Settings whose [training] is as the job has it: options of the command line go before deploy.toml."""
+def with_options(settings: Settings, job: JobRequest) -> Settings:
+    """Settings whose [training] matches the job: options of the command line override deploy.toml."""
     training = settings.training
     if job.instance_type.startswith("ml."):
         changes = {"on": "sagemaker", "instance_type": job.instance_type, "instance_count": job.instance_count}
@@ -59,6 +52,15 @@ def as_asked(settings: Settings, job: JobRequest) -> Settings:
     return settings.model_copy(update={"training": training.model_copy(update=changes)})
 
 
-def _say(session: Session, lines: list[str]) -> None:
+def _preflight(
+    session: Session, settings: Settings, command: str, items: Callable[[Settings, Prices], tuple[bill.Item, ...]]
+) -> None:
+    quotas.require(session.call, settings, command)
+    prices = Prices(call=session.call, region=settings.stage.region)
+    billed = items(settings, prices)
+    _show(session, bill.lines(billed, prices.source))
+
+
+def _show(session: Session, lines: Iterable[str]) -> None:
     for line in lines:
         session.screen.say(f"   {line}")

@@ -1,14 +1,14 @@
-"""What instances cost by the hour: the public price list where it can be asked, else the table below.
+"""The price of an instance by the hour: from AWS's price list where this account may read it, else from a table.
 
-The table is from memory of AWS's public on-demand prices in us-east-1, as of 2024; prices change, so check them before
-you rely on them: https://aws.amazon.com/sagemaker/pricing/. Other regions are mostly dearer.
+The table holds AWS's public on-demand prices in us-east-1 as of 2024, from memory. Prices change; check them before you
+rely on them: https://aws.amazon.com/sagemaker/pricing/. Most other regions cost more.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deploy.aws.requests import pricing
@@ -16,9 +16,9 @@ from deploy.errors import DeployError
 from deploy.values import Call, Request
 
 Use = Literal["training", "endpoint", "notebook", "ec2"]
-TABLE_SOURCE = "a table of 2024, us-east-1: check it"
+TABLE_SOURCE = "built-in table (us-east-1, 2024); check current prices"
 LIST_SOURCE = "AWS's price list"
-# USD an hour. SageMaker asks the same for training and hosting on these types.
+# USD an hour. On these types SageMaker charges the same for training and hosting.
 SAGEMAKER: Mapping[str, float] = {
     "ml.t2.medium": 0.056, "ml.t3.medium": 0.05, "ml.t3.large": 0.10,
     "ml.m5.large": 0.115, "ml.m5.xlarge": 0.23, "ml.m5.2xlarge": 0.461, "ml.m5.4xlarge": 0.922,
@@ -30,7 +30,7 @@ EC2: Mapping[str, float] = {
     "t3.medium": 0.0416, "t3.large": 0.0832, "m5.large": 0.096, "m5.xlarge": 0.192, "m5.2xlarge": 0.384,
     "g4dn.xlarge": 0.526, "g4dn.2xlarge": 0.752, "g5.xlarge": 1.006, "g5.2xlarge": 1.212, "p3.2xlarge": 3.06,
 }  # fmt: skip
-# A GB of memory, provisioned for an hour: 0.0000041667 USD a second (Lambda), 0.000006 (serverless endpoints, about).
+# USD for a GB of memory, provisioned for an hour (a second costs 0.0000041667 on Lambda, about 0.000006 on endpoints).
 LAMBDA_GB_HOUR = 0.015
 SERVERLESS_GB_HOUR = 0.0216
 COMPONENTS: Mapping[Use, str] = {"training": "Training", "endpoint": "Hosting", "notebook": "Notebook"}
@@ -38,44 +38,42 @@ COMPONENTS: Mapping[Use, str] = {"training": "Training", "endpoint": "Hosting", 
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """USD an hour of one instance; None when neither source knows it."""
+    """USD an hour of one instance; None when no source lists it."""
 
     usd: float | None
     source: str
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Prices:
-    """Prices of one region, each asked for once. Who may not ask the price list is told the table's."""
+    """Prices of one region, each looked up once. Without access to the price list they come from the table."""
 
     call: Call
     region: str
-
-    def __post_init__(self) -> None:
-        self._known: dict[tuple[Use, str], Price] = {}
+    _known: dict[tuple[Use, str], Price] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def source(self) -> str:
-        """Where the prices that were asked for came from."""
+        """Where the prices looked up so far came from."""
         return ", ".join(sorted({price.source for price in self._known.values()})) or TABLE_SOURCE
 
     def of(self, use: Use, instance_type: str) -> Price:
-        """The price of an instance in a use. Raises nothing: a price is never worth a failure."""
+        """The price of an instance in a use. Never raises: a missing price must not stop a command."""
         if (use, instance_type) not in self._known:
-            self._known[use, instance_type] = self._asked(use, instance_type) or listed(use, instance_type)
+            self._known[use, instance_type] = self._listed(use, instance_type) or table_price(use, instance_type)
         return self._known[use, instance_type]
 
-    def _asked(self, use: Use, instance_type: str) -> Price | None:
+    def _listed(self, use: Use, instance_type: str) -> Price | None:
         try:
             answer = self.call(products(self.region, use, instance_type))
         except DeployError:
             return None
-        found = hourly(answer.get("PriceList", ()))
-        return None if found is None else Price(usd=found, source=LIST_SOURCE)
+        usd = hourly(answer.get("PriceList", ()))
+        return None if usd is None else Price(usd=usd, source=LIST_SOURCE)
 
 
 def products(region: str, use: Use, instance_type: str) -> Request:
-    """The question to the price list."""
+    """The request for an instance's entries in the price list."""
     if use == "ec2":
         fields = {
             "instanceType": instance_type,
@@ -95,13 +93,13 @@ def products(region: str, use: Use, instance_type: str) -> Request:
 
 
 def hourly(price_list: Iterable[str]) -> float | None:
-    """The on-demand price of an hour out of GetProducts' answer; of several the highest, None when there is none."""
+    """The on-demand price of an hour in GetProducts' answer: the highest of several, None when there is none."""
     prices = [_usd(dimension) for text in price_list for dimension in _dimensions(json.loads(text))]
     return max((price for price in prices if price), default=None)
 
 
-def listed(use: Use, instance_type: str) -> Price:
-    """The table's price."""
+def table_price(use: Use, instance_type: str) -> Price:
+    """The built-in table's price."""
     table = EC2 if use == "ec2" else SAGEMAKER
     return Price(usd=table.get(instance_type), source=TABLE_SOURCE)
 

@@ -1,19 +1,20 @@
-"""The quotas that deploy.toml needs against those that the account has (rules 20, 67, 91)."""
+"""Compares the quotas that deploy.toml needs with those of the account (rules 20, 67, 91)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.aws.client import pages
 from deploy.aws.requests import service_quotas
 from deploy.config.settings import Settings
 from deploy.costs.bill import fleets
+from deploy.endpoints.spec import endpoint_specs
 from deploy.errors import AwsError, DeployError
 from deploy.values import Call, Request
 
-UNRESERVED = 100  # must stay so in an account (rule 67)
+UNRESERVED = 100  # concurrent executions that an account must keep unreserved (rule 67)
 # EC2 counts vCPUs by family: first letters of the type → (on demand, spot).
 VCPU_CODES: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(("g", "vt"), ("L-DB2E81BA", "L-3819A6DF")),
@@ -25,11 +26,11 @@ SIZES = {"nano": 2, "micro": 2, "small": 2, "medium": 2, "large": 2, "xlarge": 4
 
 @dataclass(frozen=True, kw_only=True)
 class Need:
-    """So much of one quota, for one verb. It is known by its code, or (SageMaker) by its name."""
+    """The amount of one quota that one command needs. A quota is identified by its code or (SageMaker) by its name."""
 
     command: str
     service: str
-    wanted: float
+    amount: float
     why: str
     name: str = ""
     code: str = ""
@@ -41,7 +42,7 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Quota:
-    """A quota as the account has it."""
+    """A quota of the account."""
 
     code: str
     name: str
@@ -50,55 +51,53 @@ class Quota:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A need and its quota; None where the account does not tell."""
+    """A need and the account's quota; None where the account may not read it."""
 
     need: Need
     quota: Quota | None
 
     @property
     def is_short(self) -> bool:
-        return self.quota is not None and self.quota.value < self.need.wanted
+        return self.quota is not None and self.quota.value < self.need.amount
 
     @property
     def verdict(self) -> str:
         if self.quota is None:
-            return "not told"
-        return "too low: ask for more" if self.is_short else "enough"
+            return "unknown"
+        return "too low: request more" if self.is_short else "enough"
 
 
 def needs(settings: Settings) -> tuple[Need, ...]:
-    """What the verbs need, by what deploy.toml says. Pure."""
+    """What each command needs, by deploy.toml. Pure."""
     return (*_training(settings), *_endpoints(settings), *_lambda(settings), _notebook(settings))
 
 
-def compare(call: Call, wanted: Iterable[Need]) -> tuple[Row, ...]:
-    """Needs beside the account's quotas. Who may not look at a service's quotas learns nothing of them."""
-    asked = list(wanted)
+def compare(call: Call, needs: Sequence[Need]) -> tuple[Row, ...]:
+    """Needs beside the account's quotas. Quotas that these credentials may not read stay unknown."""
     keys: dict[str, set[str]] = {}
-    for need in asked:
+    for need in needs:
         keys.setdefault(need.service, set()).add(need.key)
-    found = {service: _quotas(call, service, wanted) for service, wanted in keys.items()}
-    return tuple(Row(need=need, quota=found[need.service].get(need.key)) for need in asked)
+    quotas = {service: _quotas(call, service, own) for service, own in keys.items()}
+    return tuple(Row(need=need, quota=quotas[need.service].get(need.key)) for need in needs)
 
 
 def require(call: Call, settings: Settings, command: str) -> None:
-    """Raises DeployError when a quota that the verb needs is known to be too low (pain 8)."""
-    short = [
-        row for row in compare(call, [need for need in needs(settings) if need.command == command]) if row.is_short
-    ]
+    """Raises DeployError when a quota that the command needs is known to be too low (pain 8)."""
+    own = [need for need in needs(settings) if need.command == command]
+    short = [row for row in compare(call, own) if row.is_short]
     if short:
-        raise DeployError("\n".join([*map(_refusal, short), "./inv quotas --request asks AWS for more"]))
+        raise DeployError("\n".join([*map(_refusal, short), "./inv quotas --request requests an increase from AWS"]))
 
 
 def increase(row: Row) -> Request:
-    """The request for as much as is needed."""
+    """The request to raise a quota to the needed amount."""
     code = row.quota.code if row.quota else row.need.code
-    params = {"ServiceCode": row.need.service, "QuotaCode": code, "DesiredValue": float(row.need.wanted)}
+    params = {"ServiceCode": row.need.service, "QuotaCode": code, "DesiredValue": float(row.need.amount)}
     return service_quotas("RequestServiceQuotaIncrease", **params)
 
 
 def vcpus(instance_type: str) -> int:
-    """How many an EC2 instance type has, by its size: large 2, xlarge 4, Nxlarge 4 N."""
+    """The vCPUs of an EC2 instance type, by its size: large 2, xlarge 4, Nxlarge 4 N."""
     size = instance_type.rpartition(".")[2]
     many = size.removesuffix("xlarge")
     return 4 * int(many) if many.isdigit() else SIZES.get(size, 4)
@@ -113,24 +112,24 @@ def _training(settings: Settings) -> tuple[Need, ...]:
     kind, count = training.instance_type, training.instance_count
     use = f"{'spot ' if training.spot else ''}training job usage"
     trials = min(settings.tuning.max_parallel, settings.tuning.max_jobs)
-    found = [
+    own = [
         Need(
-            command="train", service="sagemaker", name=f"{kind} for {use}", wanted=count, why="training.instance_count"
+            command="train", service="sagemaker", name=f"{kind} for {use}", amount=count, why="training.instance_count"
         ),
         Need(
             command="tune",
             service="sagemaker",
             name=f"{kind} for {use}",
-            wanted=count * trials,
+            amount=count * trials,
             why="tuning.max_parallel × training.instance_count",
         ),
     ]
     if training.keep_alive_minutes:
         name = f"{kind} for training warm pool usage"
-        found.append(
-            Need(command="train", service="sagemaker", name=name, wanted=count, why="training.keep_alive_minutes")
+        own.append(
+            Need(command="train", service="sagemaker", name=name, amount=count, why="training.keep_alive_minutes")
         )
-    return tuple(found)
+    return tuple(own)
 
 
 def _vcpus(instance_type: str, *, spot: bool) -> tuple[Need, ...]:
@@ -139,31 +138,30 @@ def _vcpus(instance_type: str, *, spot: bool) -> tuple[Need, ...]:
     if codes is None:
         return ()
     why = f"vCPUs of training.ec2.instance_type, {instance_type}"
-    return (Need(command="train", service="ec2", code=codes[spot], wanted=vcpus(instance_type), why=why),)
+    return (Need(command="train", service="ec2", code=codes[spot], amount=vcpus(instance_type), why=why),)
 
 
 def _endpoints(settings: Settings) -> tuple[Need, ...]:
-    """Instances by type over all endpoints at their largest; an update runs a second fleet beside the first."""
+    """Instances by type over all endpoints at their maximum. An update runs a second fleet beside the first."""
     total: dict[str, int] = {}
     largest: dict[str, int] = {}
-    for endpoint in settings.all_endpoints.values():
+    for spec in endpoint_specs(settings):
         own: dict[str, int] = {}
-        for count, kind in fleets(endpoint):
-            own[kind] = own.get(kind, 0) + max(count, endpoint.autoscaling.max)
+        for count, kind in fleets(spec.section):
+            own[kind] = own.get(kind, 0) + max(count, spec.section.autoscaling.max)
         for kind, count in own.items():
             total[kind] = total.get(kind, 0) + count
             largest[kind] = max(largest.get(kind, 0), count)
-    found = []
+    rows = []
     for kind, count in total.items():
-        name = f"{kind} for endpoint usage"
-        found.append(
-            Need(command="deploy", service="sagemaker", name=name, wanted=count, why="instances of all endpoints")
-        )
         both = count + largest[kind]
-        found.append(
-            Need(command="update", service="sagemaker", name=name, wanted=both, why="the new fleet beside the old one")
-        )
-    return tuple(found)
+        for command, amount, why in (
+            ("deploy", count, "instances of all endpoints"),
+            ("update", both, "the new fleet beside the old one"),
+        ):
+            name = f"{kind} for endpoint usage"
+            rows.append(Need(command=command, service="sagemaker", name=name, amount=amount, why=why))
+    return tuple(rows)
 
 
 def _lambda(settings: Settings) -> tuple[Need, ...]:
@@ -171,35 +169,37 @@ def _lambda(settings: Settings) -> tuple[Need, ...]:
     if not reserved:
         return ()
     why = f"lambda.reserved_concurrency and {UNRESERVED} that must stay unreserved"
-    return (Need(command="deploy", service="lambda", code="L-B99A9384", wanted=reserved + UNRESERVED, why=why),)
+    return (Need(command="deploy", service="lambda", code="L-B99A9384", amount=reserved + UNRESERVED, why=why),)
 
 
 def _notebook(settings: Settings) -> Need:
     name = f"{settings.notebook.instance_type} for notebook instance usage"
-    return Need(command="notebook", service="sagemaker", name=name, wanted=1, why="notebook.instance_type")
+    return Need(command="notebook", service="sagemaker", name=name, amount=1, why="notebook.instance_type")
 
 
-def _quotas(call: Call, service: str, wanted: Collection[str]) -> dict[str, Quota]:
-    """The wanted quotas of a service by code or name: the account's own, and AWS's default where it has none of its
-    own. SageMaker has thousands, a hundred a page, so nothing is asked beyond the last that is wanted."""
-    found: dict[str, Quota] = {}
+def _quotas(call: Call, service: str, keys: Collection[str]) -> dict[str, Quota]:
+    """Quotas of a service by code or name: the account's own, or AWS's default where the account has none.
+
+    SageMaker lists thousands, a hundred a page, so reading stops once all `keys` are found.
+    """
+    quotas: dict[str, Quota] = {}
     for operation in ("ListServiceQuotas", "ListAWSDefaultServiceQuotas"):
         params = {"ServiceCode": service, "MaxResults": 100}
         request = service_quotas(operation, **params)
         try:
             for item in pages(call, request, items="Quotas"):
                 quota = Quota(code=item["QuotaCode"], name=item["QuotaName"], value=float(item["Value"]))
-                for key in {quota.code, quota.name} & set(wanted):
-                    found.setdefault(key, quota)
-                if len(found) == len(wanted):
-                    return found
+                for key in {quota.code, quota.name} & set(keys):
+                    quotas.setdefault(key, quota)
+                if len(quotas) == len(keys):
+                    return quotas
         except AwsError:
             continue
-    return found
+    return quotas
 
 
 def _refusal(row: Row) -> str:
     quota, need = row.quota, row.need
     name = quota.name if quota else need.key
     value = quota.value if quota else 0
-    return f"quota {name}: is {value:g} and {need.wanted:g} is needed ({need.why})"
+    return f"quota {name}: is {value:g}, and {need.amount:g} is needed ({need.why})"

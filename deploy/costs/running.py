@@ -1,4 +1,4 @@
-"""What runs of a stage, in detail, and what it costs by the hour from when: endpoints, function, instances, jobs."""
+"""What runs in a stage now, what it costs by the hour, and since when: endpoints, function, instances, jobs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from deploy.costs.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Prices
 from deploy.jobs import ec2_instance
 from deploy.values import Call, Request
 
-# Training and its relatives: operation, items, name and status of each.
+# Each kind of job: our name, the word in its operations and fields, the items of its list operation.
 JOBS = (
     ("job", "TrainingJob", "TrainingJobSummaries"),
     ("transform", "TransformJob", "TransformJobSummaries"),
     ("tuning", "HyperParameterTuningJob", "HyperParameterTuningJobSummaries"),
 )
-GOES_ON = ("InProgress", "Stopping")
+RUNNING = ("InProgress", "Stopping")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One thing of the stage. `usd` is what it costs an hour now: None when it costs nothing by the hour, or its price
-    is not known, which `detail` then says. `since` is when that began."""
+    """One thing of the stage. `usd` is its cost by the hour now: None when it costs nothing by the hour, or no price is
+    known. `since` is when it began to run."""
 
     kind: str
     name: str
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """Details of one thing: see Row."""
+    """Details of one thing, as in Row."""
 
     detail: str = ""
     usd: float | None = None
@@ -47,14 +47,14 @@ class Running:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """Tells details and costs of a stage's things. Its requests change nothing."""
+    """Reads details and costs of a stage's resources. Changes nothing."""
 
     settings: Settings
     call: Call
     prices: Prices
 
     def of(self, kind: str, name: str) -> Running:
-        """What runs behind a resource; nothing for one that costs nothing by the hour."""
+        """Details of a resource; empty for a kind that is not billed by the hour."""
         readers: Mapping[str, Callable[[str], Running]] = {
             "endpoint": self._endpoint,
             "function": self._function,
@@ -70,21 +70,21 @@ class Ledger:
             listing = sagemaker(f"List{word}s", **params)
             for each in pages(self.call, listing, items=items):
                 name, status = each[f"{word}Name"], each[f"{word}Status"]
-                more = self._job(name) if kind == "job" and status in GOES_ON else Running()
+                more = self._job(name) if kind == "job" and status in RUNNING else Running()
                 yield Row(kind=kind, name=name, state=status, detail=more.detail, usd=more.usd, since=more.since)
 
     def _ask(self, service: str, operation: str, **params: Any) -> Mapping[str, Any]:
         return lookup(self.call, Request(service=service, operation=operation, params=params)) or {}
 
     def _endpoint(self, name: str) -> Running:
-        found = self._ask("sagemaker", "DescribeEndpoint", EndpointName=name)
+        endpoint = self._ask("sagemaker", "DescribeEndpoint", EndpointName=name)
         config = self._ask(
-            "sagemaker", "DescribeEndpointConfig", EndpointConfigName=found.get("EndpointConfigName", "-")
+            "sagemaker", "DescribeEndpointConfig", EndpointConfigName=endpoint.get("EndpointConfigName", "-")
         )
         types = {each["VariantName"]: each.get("InstanceType", "") for each in config.get("ProductionVariants", ())}
         bounds = self._bounds(name)
         details, costs = [], []
-        for variant in found.get("ProductionVariants", ()):
+        for variant in endpoint.get("ProductionVariants", ()):
             key = variant["VariantName"]
             serverless = variant.get("CurrentServerlessConfig")
             what = _serverless(serverless) if serverless else _fleet(variant, types.get(key, ""))
@@ -94,12 +94,11 @@ class Ledger:
                 if serverless
                 else self._instances(variant.get("CurrentInstanceCount", 0), types.get(key, ""))
             )
-        return Running(detail="; ".join(details), usd=_sum(costs), since=found.get("CreationTime"))
+        return Running(detail="; ".join(details), usd=_sum(costs), since=endpoint.get("CreationTime"))
 
     def _bounds(self, endpoint: str) -> dict[str, str]:
-        """Between which counts each variant scales."""
-        names = {"ServiceNamespace": "sagemaker"}
-        listing = autoscaling("DescribeScalableTargets", **names)
+        """The bounds between which each variant scales, in words."""
+        listing = autoscaling("DescribeScalableTargets", ServiceNamespace="sagemaker")
         prefix = f"endpoint/{endpoint}/variant/"
         return {
             each["ResourceId"].removeprefix(prefix): f", scales {each['MinCapacity']}–{each['MaxCapacity']}"
@@ -125,32 +124,32 @@ class Ledger:
 
     def _instance(self, name: str) -> Running:
         instances = ec2_instance.found(self.settings, self.call)
-        found = next((each for each in instances if each["InstanceId"] == name), None)
-        if found is None or found["State"]["Name"] not in ("pending", "running"):
+        instance = next((each for each in instances if each["InstanceId"] == name), None)
+        if instance is None or instance["State"]["Name"] not in ("pending", "running"):
             return Running()
-        kind = found["InstanceType"]
-        return Running(detail=kind, usd=self.prices.of("ec2", kind).usd, since=found.get("LaunchTime"))
+        kind = instance["InstanceType"]
+        return Running(detail=kind, usd=self.prices.of("ec2", kind).usd, since=instance.get("LaunchTime"))
 
     def _notebook(self, name: str) -> Running:
-        found = self._ask("sagemaker", "DescribeNotebookInstance", NotebookInstanceName=name)
-        if found.get("NotebookInstanceStatus") not in ("InService", "Pending"):
+        notebook = self._ask("sagemaker", "DescribeNotebookInstance", NotebookInstanceName=name)
+        if notebook.get("NotebookInstanceStatus") not in ("InService", "Pending"):
             return Running()
-        kind = found["InstanceType"]
-        return Running(detail=kind, usd=self.prices.of("notebook", kind).usd, since=found.get("LastModifiedTime"))
+        kind = notebook["InstanceType"]
+        return Running(detail=kind, usd=self.prices.of("notebook", kind).usd, since=notebook.get("LastModifiedTime"))
 
     def _job(self, name: str) -> Running:
-        found = self._ask("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
-        resources = found.get("ResourceConfig", {})
+        job = self._ask("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
+        resources = job.get("ResourceConfig", {})
         count, kind = resources.get("InstanceCount", 0), resources.get("InstanceType", "")
         price = self.prices.of("training", kind).usd
-        spot = ", spot (costs less)" if found.get("EnableManagedSpotTraining") else ""
+        spot = ", spot (costs less)" if job.get("EnableManagedSpotTraining") else ""
         usd = None if price is None else count * price
-        return Running(detail=f"{count} × {kind}{spot}", usd=usd, since=found.get("TrainingStartTime"))
+        return Running(detail=f"{count} × {kind}{spot}", usd=usd, since=job.get("TrainingStartTime"))
 
 
 def _fleet(variant: Mapping[str, Any], instance_type: str) -> str:
-    now, wanted = variant.get("CurrentInstanceCount", 0), variant.get("DesiredInstanceCount", 0)
-    return f"{now if now == wanted else f'{now} of {wanted}'} × {instance_type}"
+    now, desired = variant.get("CurrentInstanceCount", 0), variant.get("DesiredInstanceCount", 0)
+    return f"{now if now == desired else f'{now} of {desired}'} × {instance_type}"
 
 
 def _serverless(config: Mapping[str, Any]) -> str:

@@ -1,1 +1,4 @@
-"""Why something does not work: facts are collected, each rule looks at them, what they find is ranked."""
+"""`./inv why`: collects the facts of a resource that fails, and runs a rule for each known pain over them.
+
+Open `rules.py` first; `collect.py` reads the facts. May import costs, endpoints, jobs, images, aws, config and values.
+"""

@@ -1,4 +1,4 @@
-"""What decides about an endpoint's variants: instances, where they began, what scaling did, which models they serve."""
+"""The facts of an endpoint's variants: instances, what scaling did, and which models they serve."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from deploy.aws.client import lookup
 from deploy.aws.requests import autoscaling, sagemaker
+from deploy.config.endpoint import Variant
 from deploy.config.settings import Settings
-from deploy.diagnosis.facts import VariantSeen
+from deploy.diagnosis.facts import ObservedVariant
+from deploy.endpoints.spec import endpoint_specs
 from deploy.errors import DeployError
 from deploy.jobs.latest import latest_job
 from deploy.values import Call
@@ -20,17 +22,18 @@ SCALED = re.compile(r"Successfully set desired instance count to (\d+)")
 
 def variants(
     settings: Settings, call: Call, endpoint: Mapping[str, Any], configs: Sequence[Mapping[str, Any]]
-) -> tuple[VariantSeen, ...]:
-    """The variants of the configuration that runs, or is coming up."""
+) -> tuple[ObservedVariant, ...]:
+    """The variants of the configuration that runs, or that is being deployed."""
     name = str(endpoint["EndpointName"])
     running = {each["VariantName"]: each for each in endpoint.get("ProductionVariants", ())}
-    found = []
+    chosen = next((spec.section.all_variants for spec in endpoint_specs(settings) if spec.name == name), {})
+    observed = []
     for variant in configs[0]["ProductionVariants"] if configs else ():
         key = variant["VariantName"]
         count, when = _scaled(call, f"endpoint/{name}/variant/{key}")
-        newest, newest_at = _newest(settings, call, name, key)
-        found.append(
-            VariantSeen(
+        newest, newest_at = _newest(settings, call, chosen.get(key))
+        observed.append(
+            ObservedVariant(
                 name=key,
                 instance_type=variant.get("InstanceType", ""),
                 host_image=variant.get("InferenceAmiVersion", ""),
@@ -43,11 +46,11 @@ def variants(
                 newest_at=newest_at,
             )
         )
-    return tuple(found)
+    return tuple(observed)
 
 
 def _scaled(call: Call, resource: str) -> tuple[int, datetime | None]:
-    """What scaling set a variant to last, and when. Activities come newest first."""
+    """The count that scaling set last, and when. Activities come newest first."""
     params = {"ServiceNamespace": "sagemaker", "ResourceId": resource}
     request = autoscaling("DescribeScalingActivities", **params)
     for activity in (lookup(call, request) or {}).get("ScalingActivities", ()):
@@ -59,18 +62,16 @@ def _scaled(call: Call, resource: str) -> tuple[int, datetime | None]:
 
 def _artifact(call: Call, model: str) -> str:
     request = sagemaker("DescribeModel", ModelName=model)
-    found = lookup(call, request) or {}
-    return str((found.get("PrimaryContainer") or {}).get("ModelDataUrl", ""))
+    answer = lookup(call, request) or {}
+    return str((answer.get("PrimaryContainer") or {}).get("ModelDataUrl", ""))
 
 
-def _newest(settings: Settings, call: Call, endpoint: str, variant: str) -> tuple[str, datetime | None]:
-    """The artifact that deploy.toml would have the variant serve now, and when it was made."""
-    wanted = settings.all_endpoints.get(endpoint)
-    chosen = wanted.all_variants.get(variant) if wanted else None
-    if chosen is None:
+def _newest(settings: Settings, call: Call, variant: Variant | None) -> tuple[str, datetime | None]:
+    """The artifact that deploy.toml asks for now, and when it was made; nothing for a variant that it does not have."""
+    if variant is None:
         return "", None
     try:
-        job = latest_job(settings, call, training=chosen.training, job=chosen.job)
+        job = latest_job(settings, call, training=variant.training, job=variant.job)
     except DeployError:
         return "", None
     if not job or job.get("TrainingJobStatus") != "Completed":

@@ -1,4 +1,4 @@
-"""What is known of one ailing thing, as values: rules look at these and at nothing else."""
+"""The facts of one failing job, endpoint or function. The rules read these values and nothing else."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Literal
 
 from deploy.costs.quotas import Row
-from deploy.images import checks as gate
+from deploy.images import checks
 
-FactKind = Literal[
-    "training job", "endpoint", "function", "transform job", "tuning job", "instance", "nothing of that name"
-]
+FactKind = Literal["training job", "endpoint", "function", "transform job", "tuning job", "instance", "unknown name"]
 WELL: Mapping[FactKind, tuple[str, ...]] = {
     "training job": ("Completed",),
     "endpoint": ("InService",),
@@ -20,36 +18,36 @@ WELL: Mapping[FactKind, tuple[str, ...]] = {
     "transform job": ("Completed",),
     "tuning job": ("Completed",),
     "instance": ("running", "terminated"),
-    "nothing of that name": (),
+    "unknown name": (),
 }
 BUSY = ("Creating", "Updating", "InProgress", "Pending", "RollingBack", "SystemUpdating", "Stopping", "pending")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSeen:
-    """An image that was looked at. `gate` is None for one that is nowhere; `cuda` is its label, "" without."""
+class ObservedImage:
+    """An image. `facts` is None when no registry or engine holds it; `cuda` is its label, "" without CUDA."""
 
     uri: str
-    consumer: gate.Consumer
-    gate: gate.Facts | None
+    consumer: checks.Consumer
+    facts: checks.Facts | None
     cuda: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoleSeen:
-    """A role: whether it is there, which services may take it, which one needs to; seconds since it was made."""
+class ObservedRole:
+    """A role, the service that must assume it, the services that its trust policy allows, and its age in seconds."""
 
     name: str
     service: str
     exists: bool
-    takers: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
     age_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class VariantSeen:
-    """An endpoint's variant: instances now, those that its configuration starts with, and what scaling asked for last
-    and when (0 and None: never)."""
+class ObservedVariant:
+    """A variant of an endpoint: its instances now, those that its configuration starts with, and the count that scaling
+    set last and when (0 and None: never). `artifact` is what it serves, `newest` what deploy.toml asks for now."""
 
     name: str
     instance_type: str = ""
@@ -64,31 +62,31 @@ class VariantSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WarmSeen:
-    """Provisioned concurrency: of which alias or version, asked for, there, its status and AWS's reason."""
+class ProvisionedConcurrency:
+    """Provisioned concurrency of an alias or a version (`qualifier`). `reason` is AWS's own."""
 
     qualifier: str
-    asked: int
-    there: int
+    requested: int
+    available: int
     status: str
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FunctionSeen:
-    """What of a function decides about its concurrency. `aliases`: name → version; `moving`: aliases that share their
-    traffic between two versions; `reserved` None shares the account's."""
+class ObservedFunction:
+    """A function's versions and concurrency. `aliases`: name → version; `moving`: aliases that split their traffic
+    between two versions; `reserved`: None where the function shares the account's concurrency."""
 
     aliases: Mapping[str, str] = field(default_factory=dict)
     moving: tuple[str, ...] = ()
     reserved: int | None = None
-    warm: tuple[WarmSeen, ...] = ()
+    provisioned: tuple[ProvisionedConcurrency, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """One thing. `told` is shown as it stands; `since_s` are seconds since its status last changed; `blind` lists what
-    could not be looked at."""
+    """One job, endpoint, function or instance. `details` are shown as they stand; its status changed `since_s` seconds
+    ago; `unreadable` lists what could not be read, with the reason."""
 
     kind: FactKind
     name: str
@@ -96,14 +94,14 @@ class Facts:
     reason: str = ""
     changed: datetime | None = None
     since_s: float = 0.0
-    told: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
-    images: tuple[ImageSeen, ...] = ()
-    roles: tuple[RoleSeen, ...] = ()
-    variants: tuple[VariantSeen, ...] = ()
-    function: FunctionSeen | None = None
+    images: tuple[ObservedImage, ...] = ()
+    roles: tuple[ObservedRole, ...] = ()
+    variants: tuple[ObservedVariant, ...] = ()
+    function: ObservedFunction | None = None
     quotas: tuple[Row, ...] = ()
-    blind: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     @property
     def is_well(self) -> bool:
@@ -114,6 +112,6 @@ class Facts:
         return self.status in BUSY
 
     @property
-    def said(self) -> str:
-        """AWS's reason and the log's last lines, to be searched."""
+    def text(self) -> str:
+        """AWS's reason and the log's last lines, for a search."""
         return "\n".join([self.reason, *self.lines])

@@ -1,4 +1,4 @@
-"""The alarms of an endpoint: too many failed requests, or too slow ones. A rollout goes back when one rings."""
+"""The alarms of an endpoint: too many failed requests, or too slow ones. A rollout rolls back when one goes off."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from deploy.aws.requests import cloudwatch
 from deploy.aws.tags import tag_list, tags_of
 from deploy.config.endpoint import Rollout
 from deploy.config.settings import Settings
-from deploy.errors import DeployError
+from deploy.endpoints.spec import EndpointSpec
 from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, State, Step, differences
 
-MOST = 10  # of an endpoint's deployment (rule 55)
 PERIOD_S = 60
 
 
@@ -23,7 +22,7 @@ PERIOD_S = 60
 class Alarm:
     """One alarm on one variant. `threshold` is in the metric's unit: a share for errors, microseconds for latency.
 
-    What an endpoint does not publish (nobody asks) does not ring.
+    An endpoint that gets no requests publishes no metrics; missing data does not set the alarm off.
     """
 
     name: str
@@ -60,80 +59,68 @@ class Alarm:
 
     def read(self, call: Call) -> State | None:
         request = cloudwatch("DescribeAlarms", AlarmNames=[self.name], AlarmTypes=["MetricAlarm"])
-        found = call(request).get("MetricAlarms", ())
-        if not found:
+        answer = call(request).get("MetricAlarms", ())
+        if not answer:
             return None
-        fields = {name: found[0].get(name) for name in self.desired()}
-        fields["Dimensions"] = sorted(found[0].get("Dimensions", ()), key=lambda entry: str(entry["Name"]))
+        alarm = answer[0]
+        fields = {name: alarm.get(name) for name in self.desired()}
+        fields["Dimensions"] = sorted(alarm.get("Dimensions", ()), key=lambda entry: str(entry["Name"]))
         tags = tags_of(call(cloudwatch("ListTagsForResource", ResourceARN=self.arn)).get("Tags", ()))
-        return State(fields=fields, attributes={"arn": self.arn}, tags=tags, status=found[0].get("StateValue", ""))
+        return State(fields=fields, attributes={"arn": self.arn}, tags=tags, status=alarm.get("StateValue", ""))
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         put = cloudwatch("PutMetricAlarm", AlarmName=self.name, Tags=tag_list(self.tags), **self.desired())
-        if seen is None:
+        if observed is None:
             return Step(action="create", address=self.address, reason=self.description, acts=(put,))
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
         if not changes:
             return unchanged(self.address)
         return Step(action="update", address=self.address, reason="differs", acts=(put,), changes=changes)
 
 
-def alarm_names(settings: Settings, endpoint: str) -> tuple[str, ...]:
-    """The names of an endpoint's alarms, as its deployments name them. `endpoint` is its name in AWS."""
-    return tuple(alarm.name for alarm in alarms(settings, endpoint))
-
-
-def alarms(settings: Settings, endpoint: str) -> tuple[Alarm, ...]:
-    """The alarms that [endpoint.rollout] asks for, for each variant. Raises DeployError for more than AWS takes."""
-    wanted = settings.all_endpoints[endpoint]
-    made = [
-        _alarm(settings, endpoint, variant, rule) for variant in wanted.all_variants for rule in _rules(wanted.rollout)
-    ]
-    if len(made) > MOST:
-        raise DeployError(
-            f"{endpoint}: {len(wanted.variants)} variants make {len(made)} alarms and a deployment takes {MOST}: "
-            "leave max_error_percent or max_latency_ms out (rule 55)"
-        )
-    return tuple(made)
+def alarms(spec: EndpointSpec) -> tuple[Alarm, ...]:
+    """The alarms of [endpoint.rollout]: one for each variant and each limit that is set."""
+    limits = _limits(spec.section.rollout)
+    return tuple(_alarm(spec, variant, limit) for variant in spec.section.all_variants for limit in limits)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Rule:
-    """What one key of [endpoint.rollout] asks of a metric."""
+class _Limit:
+    """The metric that one key of [endpoint.rollout] limits."""
 
     name: str
     metric: str
     statistic: str
     threshold: float
-    said: str
+    words: str
 
 
-def _rules(rollout: Rollout) -> tuple[_Rule, ...]:
-    share, milliseconds = rollout.max_error_percent, rollout.max_latency_ms
-    errors = _Rule(
-        name="errors", metric="Invocation5XXErrors", statistic="Average", threshold=share / 100,
-        said=f"more than {share:g} % of the requests fail (5xx)",
+def _limits(rollout: Rollout) -> tuple[_Limit, ...]:
+    percent, milliseconds = rollout.max_error_percent, rollout.max_latency_ms
+    errors = _Limit(
+        name="errors", metric="Invocation5XXErrors", statistic="Average", threshold=percent / 100,
+        words=f"more than {percent:g} % of the requests fail (5xx)",
     )  # fmt: skip
-    latency = _Rule(
+    latency = _Limit(
         name="latency", metric="ModelLatency", statistic="p90", threshold=milliseconds * 1000.0,
-        said=f"one request in ten takes more than {milliseconds} ms",
+        words=f"one request in ten takes more than {milliseconds} ms",
     )  # fmt: skip
-    return (*((errors,) if share else ()), *((latency,) if milliseconds else ()))
+    return (*((errors,) if percent else ()), *((latency,) if milliseconds else ()))
 
 
-def _alarm(settings: Settings, endpoint: str, variant: str, rule: _Rule) -> Alarm:
-    name = f"{endpoint}-{variant}-{rule.name}"
+def _alarm(spec: EndpointSpec, variant: str, limit: _Limit) -> Alarm:
+    name = f"{spec.name}-{variant}-{limit.name}"
     return Alarm(
         name=name,
-        description=f"{endpoint}, {variant}: {rule.said}",
-        metric=rule.metric,
-        statistic=rule.statistic,
-        threshold=rule.threshold,
-        endpoint=endpoint,
+        description=f"{spec.name}, {variant}: {limit.words}",
+        metric=limit.metric,
+        statistic=limit.statistic,
+        threshold=limit.threshold,
+        endpoint=spec.name,
         variant=variant,
-        arn=settings.arn("cloudwatch", f"alarm:{name}"),
-        tags=settings.tags,
+        arn=f"{spec.alarm_arns}{name}",
+        tags=spec.tags,
     )
 
 
@@ -143,8 +130,8 @@ def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
 
 
 def _state(name: str, _: Settings, call: Call) -> str:
-    found = call(cloudwatch("DescribeAlarms", AlarmNames=[name])).get("MetricAlarms", ())
-    return str(found[0]["StateValue"]) if found else "gone"
+    answer = call(cloudwatch("DescribeAlarms", AlarmNames=[name])).get("MetricAlarms", ())
+    return str(answer[0]["StateValue"]) if answer else "gone"
 
 
 def _remove(name: str, _: Settings) -> Step:

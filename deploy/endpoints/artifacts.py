@@ -1,14 +1,14 @@
-"""Which artifacts the endpoints are to serve: the newest completed jobs of the trainings that deploy.toml names."""
+"""The artifacts that the endpoints should serve: the newest completed jobs of the trainings that deploy.toml names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.config.endpoint import Variant
 from deploy.config.settings import Settings
-from deploy.endpoints.names import place
+from deploy.endpoints.spec import EndpointSpec
 from deploy.errors import DeployError
 from deploy.jobs.latest import latest_job
 from deploy.values import Call
@@ -16,37 +16,38 @@ from deploy.values import Call
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """Artifacts (S3 URIs) by endpoint and variant, for endpoints that have all of theirs. `missing` says what the
-    others lack, by endpoint."""
+    """By endpoint (its name on AWS): the artifact of each variant (S3 URIs) where all variants have one; else in
+    `missing` what to train first."""
 
     artifacts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
-def trained(settings: Settings, call: Call) -> Trained:
-    """Asks for each variant's job. Raises DeployError for a pinned job that is not there or made no model."""
-    seen: dict[tuple[str, str], str] = {}
+def trained(settings: Settings, specs: Iterable[EndpointSpec], call: Call) -> Trained:
+    """Looks up the job of each variant. Raises DeployError for a pinned job that does not exist or made no model."""
+    by_choice: dict[tuple[str, str], str] = {}  # variants often share a training: ask for each job once
     artifacts: dict[str, Mapping[str, str]] = {}
     missing: dict[str, str] = {}
-    for name, endpoint in settings.all_endpoints.items():
-        found = {}
-        for key, variant in endpoint.all_variants.items():
-            asked = (variant.training, variant.job)
-            if asked not in seen:
-                seen[asked] = _artifact(settings, call, variant, where=place(settings, name))
-            found[key] = seen[asked]
-            if not found[key]:
-                missing[name] = _lack(variant)
-        if all(found.values()):
-            artifacts[name] = found
+    for spec in specs:
+        own: dict[str, str] = {}
+        for key, variant in spec.section.all_variants.items():
+            choice = (variant.training, variant.job)
+            if choice not in by_choice:
+                by_choice[choice] = _artifact(settings, call, variant, where=spec.table)
+            own[key] = by_choice[choice]
+            if not own[key]:
+                missing[spec.name] = _train_first(variant)
+        if all(own.values()):
+            artifacts[spec.name] = own
     return Trained(artifacts=artifacts, missing=missing)
 
 
-def artifact_of(job: Mapping[str, Any]) -> str:
-    """The artifact of a described training job. Raises DeployError for one that made none."""
+def _artifact_of(job: Mapping[str, Any]) -> str:
+    """The artifact of a described training job. Raises DeployError for a job that made none."""
     if job["TrainingJobStatus"] != "Completed":
         raise DeployError(
-            f"training job {job['TrainingJobName']}: is {job['TrainingJobStatus']}; ./inv train makes one"
+            f"training job {job['TrainingJobName']}: is {job['TrainingJobStatus']} and made no model; "
+            "choose a completed job, or run ./inv train"
         )
     return str(job["ModelArtifacts"]["S3ModelArtifacts"])
 
@@ -54,11 +55,11 @@ def artifact_of(job: Mapping[str, Any]) -> str:
 def _artifact(settings: Settings, call: Call, variant: Variant, *, where: str) -> str:
     job = latest_job(settings, call, training=variant.training, job=variant.job)
     if job is None and variant.job:
-        raise DeployError(f"{where}.job: no training job is called {variant.job}; ./inv status lists them")
-    return artifact_of(job) if job else ""
+        raise DeployError(f"{where}.job: there is no training job {variant.job}; ./inv status lists the jobs")
+    return _artifact_of(job) if job else ""
 
 
-def _lack(variant: Variant) -> str:
+def _train_first(variant: Variant) -> str:
     if variant.training == "train":
         return "no model is trained yet; run ./inv data train first"
     return f"no model of training {variant.training} yet; run ./inv train --name {variant.training} first"

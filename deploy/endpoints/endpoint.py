@@ -1,4 +1,7 @@
-"""The endpoint: made once, then moved from configuration to configuration without a gap (rules 53, 55–57, 59)."""
+"""The endpoint: created once, then moved from configuration to configuration while it serves (rules 53, 55–57, 59).
+
+How traffic moves (canary, linear, all at once) is planned in rollout.py.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from deploy.config.settings import Settings
 from deploy.endpoints.endpoint_config import identity, key_of
 from deploy.endpoints.history import extended, history, tag
 from deploy.endpoints.model import describe_model
+from deploy.endpoints.spec import EndpointSpec
 from deploy.errors import DeployError
 from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Change, Request, State, Step, Wait, content_hash
@@ -22,12 +26,12 @@ BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 BROKEN = ("Failed", "UpdateRollbackFailed")
 ALL_AT_ONCE = "ALL_AT_ONCE"
 KIND_TAG, SHARES_TAG, PROVEN_TAG = "kennel:kind", "kennel:shares", "kennel:golden"
-STARTING_S = 1800.0  # for instances and model data, beside what the container may take to answer /ping
+STARTING_S = 1800.0  # for instances and model data; the time until /ping answers is added
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What a variant is to have: its weight among the variants, and its instances (None: the autoscaler's)."""
+    """A variant's weight among the variants, and its instance count (None: the autoscaler sets the count)."""
 
     weight: float
     count: int | None
@@ -35,136 +39,126 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """An endpoint that should be at `config`. `serves` is what that is, variant by variant, for people to read;
-    `shares` are weights and counts (none for serverless), `deployment` and `movement` how a new version takes over."""
+    """An endpoint that should run the configuration `config`.
 
-    name: str
-    kind: str
+    `serves` describes that configuration for people, variant by variant. `shares` are weights and counts (none for
+    serverless). `deployment` is the DeploymentConfig with which a new version takes over, `movement` the same in words.
+    """
+
+    spec: EndpointSpec
     config: str
     serves: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     shares: Mapping[str, Share] = field(default_factory=dict)
     deployment: Mapping[str, Any] = field(default_factory=dict)
-    movement: str = ""
+    movement: str = "all traffic moves when the new instances are healthy"
     patience_s: float = 3600.0
-    tags: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def kind(self) -> str:
+        return self.spec.section.kind
 
     @property
     def address(self) -> str:
-        return f"endpoint/{self.name}"
+        return address_of(self.name)
 
     def read(self, call: Call) -> State | None:
-        answer = lookup(call, self._describe())
-        if answer is None:
-            return None
-        variants = answer.get("ProductionVariants", ())
-        running = answer.get("EndpointConfigName", "")
-        return State(
-            fields={
-                "config": running,
-                "shares": {each["VariantName"]: _running_share(each) for each in variants},
-                "serves": {} if running == self.config else served(running, call),
-            },
-            attributes={
-                "arn": answer["EndpointArn"],
-                "reason": answer.get("FailureReason", ""),
-                "pending": answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
-            },
-            tags=tags_of(call(sagemaker("ListTags", ResourceArn=answer["EndpointArn"])).get("Tags", ())),
-            status=answer["EndpointStatus"],
-        )
+        return read(self.name, call, config=self.config)
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             return Step(action="create", address=self.address, reason="does not exist", acts=self._new())
-        require_ours(self.address, seen, self.tags)
-        if seen.status in BROKEN or seen.status == "Deleting":
-            return self._replace(seen, f"is {seen.status}: {seen.attributes.get('reason') or 'no reason given'}")
-        if seen.tags.get(KIND_TAG, self.kind) != self.kind:
-            return self._replace(seen, f"{seen.tags[KIND_TAG]} cannot become {self.kind} by an update")
-        is_under_way = seen.status in BUSY and seen.attributes.get("pending") == self.config
-        if seen.fields["config"] == self.config or is_under_way:
-            return self._stay(seen)
-        return self._move(seen)
+        require_ours(self.address, observed, self.spec.tags)
+        if observed.status in BROKEN or observed.status == "Deleting":
+            failure = observed.attributes.get("reason") or "AWS gives no reason"
+            return self._replace(observed, f"is {observed.status}: {failure}")
+        if observed.tags.get(KIND_TAG, self.kind) != self.kind:
+            return self._replace(observed, f"{observed.tags[KIND_TAG]} cannot become {self.kind} by an update")
+        is_under_way = observed.status in BUSY and observed.attributes.get("pending") == self.config
+        if observed.fields["config"] == self.config or is_under_way:
+            return self._stay(observed)
+        return self._move(observed)
 
-    def _stay(self, seen: State) -> Step:
+    def _stay(self, observed: State) -> Step:
         """The configuration is right: at most weights and counts change, in place."""
-        settled = (self._in_service(),) if seen.status != "InService" else ()
-        entries = self._entries(seen)
-        if self._is_shared(seen) or not entries:
-            shared = () if self._is_shared(seen) else self._share_out([], seen)
+        settled = (self._in_service(),) if observed.status != "InService" else ()
+        entries = self._share_entries(observed)
+        if self._has_recorded_shares(observed) or not entries:
+            shared = () if self._has_recorded_shares(observed) else self._set_shares([], observed)
             if not settled and not shared:
                 return unchanged(self.address)
-            reason = f"still {seen.status}" if settled else "weights and counts are noted as they are"
+            reason = f"still {observed.status}" if settled else "records its weights and counts in a tag"
             return Step(action="update", address=self.address, reason=reason, acts=(*settled, *shared))
         return Step(
             action="update",
             address=self.address,
             reason="other weights or instance counts",
-            acts=(*settled, *self._share_out(entries, seen)),
-            changes=self._share_changes(entries, seen),
-            touches="in place: the instances that stay go on serving",
+            acts=(*settled, *self._set_shares(entries, observed)),
+            changes=self._share_changes(entries, observed),
+            touches="in place: the instances that stay keep serving",
         )
 
-    def _move(self, seen: State) -> Step:
-        """Another configuration: blue/green."""
-        self._require_same_variants(seen)
-        past = extended(history(seen.tags), running=key_of(str(seen.fields["config"])), wanted=key_of(self.config))
-        settled = (self._settled(),) if seen.status in BUSY else ()
-        moved = (self._record_past(past, seen), update(self.name, self.config, self.deployment), self._in_service())
-        entries = [] if self._is_shared(seen) else self._entries(seen)
-        shared = () if self._is_shared(seen) else self._share_out(entries, seen)
+    def _move(self, observed: State) -> Step:
+        """Another configuration: a blue/green update."""
+        self._require_same_variants(observed)
+        past = extended(history(observed.tags), running=key_of(str(observed.fields["config"])), new=key_of(self.config))
+        settled = (self._settled(),) if observed.status in BUSY else ()
+        moved = (self._record_past(past, observed), update(self.name, self.config, self.deployment), self._in_service())
+        entries = [] if self._has_recorded_shares(observed) else self._share_entries(observed)
+        shared = () if self._has_recorded_shares(observed) else self._set_shares(entries, observed)
         return Step(
             action="update",
             address=self.address,
-            reason=f"another version{self._last_try(seen)}",
+            reason=f"another version{self._last_try(observed)}",
             acts=(*settled, *moved, *shared),
-            changes=(*self._changes(seen), *self._share_changes(entries, seen)),
-            touches=f"{self.movement or 'all traffic moves when the new instances are healthy'}{self._capacity(seen)}",
+            changes=(*self._changes(observed), *self._share_changes(entries, observed)),
+            touches=self.movement + self._capacity(observed),
         )
 
-    def _last_try(self, seen: State) -> str:
-        """Of a version that was tried already and rolled back by itself, AWS keeps the reason."""
-        was_tried = history(seen.tags)[-1:] == (key_of(self.config),)
-        why = seen.attributes.get("reason")
-        return f"; when it was last tried it was rolled back: {why}" if was_tried and why else ""
+    def _last_try(self, observed: State) -> str:
+        """Why AWS rolled this version back when an earlier deploy tried it; "" for a version that is new."""
+        was_tried = history(observed.tags)[-1:] == (key_of(self.config),)
+        why = observed.attributes.get("reason")
+        return f"; the last deploy tried it and AWS rolled it back: {why}" if was_tried and why else ""
 
-    def _replace(self, seen: State, reason: str) -> Step:
-        gone: tuple[Act, ...] = (self._is_gone(),) if seen.status == "Deleting" else (self._delete(), self._is_gone())
-        serves_now = seen.status not in BROKEN and seen.status != "Deleting"
-        touches = "nothing answers until the new one is in service" if serves_now else "nothing serves now"
+    def _replace(self, observed: State, reason: str) -> Step:
+        is_gone = _is_gone(self.name)
+        gone: tuple[Act, ...] = (is_gone,) if observed.status == "Deleting" else (_delete(self.name), is_gone)
+        serves_now = observed.status not in BROKEN and observed.status != "Deleting"
+        touches = "requests fail until the new endpoint is in service" if serves_now else "nothing serves now"
         return Step(action="replace", address=self.address, reason=reason, acts=(*gone, *self._new()), touches=touches)
-
-    def remove(self) -> Step:
-        return delete(self.address, self._delete(), self._is_gone(), touches="nothing answers any more")
 
     def _new(self) -> tuple[Act, ...]:
         more = {KIND_TAG: self.kind, SHARES_TAG: self._shares_key()} if self.shares else {KIND_TAG: self.kind}
-        past = tag(extended((), running="", wanted=key_of(self.config)))
+        past = tag(extended((), running="", new=key_of(self.config)))
         create = sagemaker(
             "CreateEndpoint",
             EndpointName=self.name,
             EndpointConfigName=self.config,
-            Tags=[*tag_list({**self.tags, **more}), past],
+            Tags=[*tag_list({**self.spec.tags, **more}), past],
         )
         return (create, self._in_service())
 
-    def _require_same_variants(self, seen: State) -> None:
+    def _require_same_variants(self, observed: State) -> None:
         """Traffic shifts step by step between variants of the same names only (rule 57)."""
         routing = self.deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-        before, after = set(seen.fields.get("shares", ())), set(self.serves)
+        before, after = set(observed.fields.get("shares", ())), set(self.serves)
         if routing.get("Type", ALL_AT_ONCE) != ALL_AT_ONCE and before and before != after:
             raise DeployError(
                 f"{self.address}: {routing['Type'].lower()} needs the same variants before and after, and "
-                f"{', '.join(sorted(before))} become {', '.join(sorted(after))} (rule 57); "
+                f"{', '.join(sorted(before))} become {', '.join(sorted(after))}; "
                 'deploy this change once with rollout.how = "all-at-once"'
             )
 
-    def _entries(self, seen: State) -> list[dict[str, Any]]:
-        """What UpdateEndpointWeightsAndCapacities is to change. A variant that comes new is told in any case: its
-        configuration may be one of earlier weights."""
+    def _share_entries(self, observed: State) -> list[dict[str, Any]]:
+        """The changes for UpdateEndpointWeightsAndCapacities. A new variant is always among them, because its
+        configuration may have been made with other weights."""
         entries = []
         for name, share in self.shares.items():
-            running = seen.fields.get("shares", {}).get(name, {})
+            running = observed.fields.get("shares", {}).get(name, {})
             entry: dict[str, Any] = {}
             if running.get("weight") != share.weight:
                 entry["DesiredWeight"] = share.weight
@@ -174,81 +168,103 @@ class Endpoint:
                 entries.append({"VariantName": name, **entry})
         return entries
 
-    def _share_out(self, entries: list[dict[str, Any]], seen: State) -> tuple[Act, ...]:
-        """Changes what differs, and notes what deploy.toml asked for."""
-        record = self._record(SHARES_TAG, self._shares_key(), seen)
+    def _set_shares(self, entries: list[dict[str, Any]], observed: State) -> tuple[Act, ...]:
+        """Changes what differs, and records in a tag what deploy.toml asked for."""
+        recorded = record(observed.attributes["arn"], SHARES_TAG, self._shares_key())
         if not entries:
-            return (record,)
+            return (recorded,)
         change = sagemaker(
             "UpdateEndpointWeightsAndCapacities", EndpointName=self.name, DesiredWeightsAndCapacities=entries
         )
-        return (change, self._in_service(), record)
+        return (change, self._in_service(), recorded)
 
-    def _share_changes(self, entries: list[dict[str, Any]], seen: State) -> tuple[Change, ...]:
+    def _share_changes(self, entries: list[dict[str, Any]], observed: State) -> tuple[Change, ...]:
         words = (("DesiredWeight", "weight"), ("DesiredInstanceCount", "instances"))
-        running = seen.fields.get("shares", {})
+        running = observed.fields.get("shares", {})
         return tuple(
             Change(field=f"{entry['VariantName']}.{word}", before=running.get(entry["VariantName"], {}).get(word),
                    after=entry[key])
             for entry in entries for key, word in words if key in entry
         )  # fmt: skip
 
-    def _changes(self, seen: State) -> tuple[Change, ...]:
+    def _changes(self, observed: State) -> tuple[Change, ...]:
         """The configuration, then what differs in it, variant by variant."""
-        before: Mapping[str, Mapping[str, Any]] = seen.fields.get("serves", {})
-        found = [Change(field="config", before=seen.fields["config"], after=self.config)]
+        before: Mapping[str, Mapping[str, Any]] = observed.fields.get("serves", {})
+        changes = [Change(field="config", before=observed.fields["config"], after=self.config)]
         for name in sorted({*before, *self.serves}) if before else ():
             old, new = before.get(name, {}), self.serves.get(name, {})
-            found += [
+            changes += [
                 Change(field=f"{name}.{key}", before=old.get(key), after=new.get(key))
                 for key in sorted({*old, *new})
                 if old.get(key) != new.get(key)
             ]
-        return tuple(found)
+        return tuple(changes)
 
-    def _capacity(self, seen: State) -> str:
-        running = seen.fields.get("shares", {})
+    def _capacity(self, observed: State) -> str:
+        running = observed.fields.get("shares", {})
         kept = ", ".join(f"{name} {share['instances']}" for name, share in running.items() if share.get("instances"))
         return f"; the capacity stays ({kept})" if kept else "; the capacity stays"
 
-    def _is_shared(self, seen: State) -> bool:
-        """Whether the last deploy set these same shares; what was scaled by hand or by itself since is left alone."""
-        return not self.shares or seen.tags.get(SHARES_TAG, self._shares_key()) == self._shares_key()
+    def _has_recorded_shares(self, observed: State) -> bool:
+        """Whether the last deploy set these same shares. Scaling since then, by hand or automatic, is left alone."""
+        return not self.shares or observed.tags.get(SHARES_TAG, self._shares_key()) == self._shares_key()
 
     def _shares_key(self) -> str:
         return content_hash({name: vars(share) for name, share in self.shares.items()})
 
-    def _record(self, key: str, value: str, seen: State) -> Request:
-        return noted(seen.attributes["arn"], key, value)
-
-    def _record_past(self, past: tuple[str, ...], seen: State) -> Request:
-        return sagemaker("AddTags", ResourceArn=seen.attributes["arn"], Tags=[tag(past)])
-
-    def _delete(self) -> Request:
-        return sagemaker("DeleteEndpoint", EndpointName=self.name)
-
-    def _describe(self) -> Request:
-        return sagemaker("DescribeEndpoint", EndpointName=self.name)
+    def _record_past(self, past: tuple[str, ...], observed: State) -> Request:
+        return sagemaker("AddTags", ResourceArn=observed.attributes["arn"], Tags=[tag(past)])
 
     def _in_service(self) -> Wait:
         return in_service(self.name, self.config, patience_s=self.patience_s)
 
     def _settled(self) -> Wait:
-        """An update during another is refused (rule 59)."""
-        request = self._describe()
+        """AWS refuses an update during another (rule 59)."""
+        request = describe(self.name)
         return Wait(request=request, path="EndpointStatus", until="InService", failed=BROKEN, timeout=self.patience_s)
 
-    def _is_gone(self) -> Wait:
-        return Wait(request=self._describe(), gone=True)
+
+def address_of(name: str) -> str:
+    return f"endpoint/{name}"
 
 
-def noted(arn: str, key: str, value: str) -> Request:
-    """A tag that keeps what was done, where the next deploy looks."""
+def describe(name: str) -> Request:
+    return sagemaker("DescribeEndpoint", EndpointName=name)
+
+
+def read(name: str, call: Call, *, config: str = "") -> State | None:
+    """The endpoint as it is on AWS. Its configuration is described variant by variant unless it is `config`."""
+    answer = lookup(call, describe(name))
+    if answer is None:
+        return None
+    running = answer.get("EndpointConfigName", "")
+    return State(
+        fields={
+            "config": running,
+            "shares": {each["VariantName"]: _running_share(each) for each in answer.get("ProductionVariants", ())},
+            "serves": {} if running == config else served(running, call),
+        },
+        attributes={
+            "arn": answer["EndpointArn"],
+            "reason": answer.get("FailureReason", ""),
+            "pending": answer.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
+        },
+        tags=tags_of(call(sagemaker("ListTags", ResourceArn=answer["EndpointArn"])).get("Tags", ())),
+        status=answer["EndpointStatus"],
+    )
+
+
+def remove(name: str) -> Step:
+    return delete(address_of(name), _delete(name), _is_gone(name), touches="requests fail once it is deleted")
+
+
+def record(arn: str, key: str, value: str) -> Request:
+    """A tag that records what this deploy did, for the next deploy to read."""
     return sagemaker("AddTags", ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
 
 
 def update(name: str, config: str, deployment: Mapping[str, Any]) -> Request:
-    """UpdateEndpoint that keeps scaled-out capacity, which AWS would else throw away (rule 53)."""
+    """UpdateEndpoint that keeps scaled-out capacity, which AWS would otherwise reset (rule 53)."""
     more = {"DeploymentConfig": dict(deployment)} if deployment else {}
     return sagemaker(
         "UpdateEndpoint", EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=True, **more
@@ -256,33 +272,41 @@ def update(name: str, config: str, deployment: Mapping[str, Any]) -> Request:
 
 
 def in_service(name: str, config: str, *, patience_s: float) -> Wait:
-    """Until the endpoint serves `config`; says what to do when it does not."""
+    """Waits until the endpoint serves `config`."""
     return Wait(
-        request=sagemaker("DescribeEndpoint", EndpointName=name),
+        request=describe(name),
         path="EndpointStatus",
         until="InService",
         failed=(*BROKEN, "OutOfService"),
         reason="FailureReason",
         expect={"EndpointConfigName": config},
         timeout=patience_s,
-        fix=f"./inv logs {name} shows what the containers wrote, ./inv why {name} what it means",
+        fix=f"./inv logs {name} shows the containers' logs; ./inv why {name} diagnoses the failure",
     )
 
 
 def served(config: str, call: Call) -> dict[str, dict[str, Any]]:
     """What a configuration serves, by variant: the model's container and the variant's own fields."""
     answer = describe_config(config, call) or {}
-    found = {}
+    variants = {}
     for variant in answer.get("ProductionVariants", ()):
         model = describe_model(variant["ModelName"], call) or {}
-        found[variant["VariantName"]] = facts(variant, model.get("PrimaryContainer", {}))
-    return found
+        variants[variant["VariantName"]] = facts(variant, model.get("PrimaryContainer", {}))
+    return variants
 
 
 def facts(variant: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
-    """A variant for people to compare: no names that are hashes, and no weights, which change apart."""
+    """A variant for people to compare: without names that are hashes and without weights, which change separately."""
     own = {key: value for key, value in identity(variant).items() if key not in ("VariantName", "ModelName")}
     return {key: value for key, value in {**container, **own}.items() if value not in ({}, None, "")}
+
+
+def _delete(name: str) -> Request:
+    return sagemaker("DeleteEndpoint", EndpointName=name)
+
+
+def _is_gone(name: str) -> Wait:
+    return Wait(request=describe(name), gone=True)
 
 
 def _running_share(variant: Mapping[str, Any]) -> dict[str, Any]:
@@ -290,13 +314,13 @@ def _running_share(variant: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _state(name: str, _: Settings, call: Call) -> str:
-    return str((lookup(call, sagemaker("DescribeEndpoint", EndpointName=name)) or {}).get("EndpointStatus", "gone"))
+    return str((lookup(call, describe(name)) or {}).get("EndpointStatus", "gone"))
 
 
 KIND = ResourceKind(
     name="endpoint",
     names=listing("sagemaker", "ListEndpoints", "Endpoints", "EndpointName", NameContains="{prefix}"),
     tags=sagemaker_tags("endpoint"),
-    remove=lambda name, settings: Endpoint(name=name, kind="", config="", tags=settings.tags).remove(),
+    remove=lambda name, _: remove(name),
     state=_state,
 )

@@ -1,6 +1,7 @@
-"""An endpoint configuration: which models serve on what. Named by content, so an endpoint can go back to it by name.
+"""An endpoint configuration: which models serve on which instances. Its name is a hash of its content, so that an
+endpoint can return to an earlier configuration by name.
 
-Weights and instance counts are not part of that name: they are the endpoint's, and change where it runs.
+Weights and instance counts are not part of the hash: they belong to the endpoint, and change while it runs.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ class EndpointConfig:
         listed = call(sagemaker("ListTags", ResourceArn=answer["EndpointConfigArn"]))
         return State(attributes={"arn": answer["EndpointConfigArn"]}, tags=tags_of(listed.get("Tags", ())))
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is not None:
-            require_ours(self.address, seen, self.tags)
+    def plan(self, observed: State | None) -> Step:
+        if observed is not None:
+            require_ours(self.address, observed, self.tags)
             return unchanged(self.address)
         more = {"AsyncInferenceConfig": dict(self.asynchronous)} if self.asynchronous else {}
         request = sagemaker(
@@ -55,7 +56,7 @@ class EndpointConfig:
             Tags=tag_list({**self.tags, ENDPOINT_TAG: self.endpoint}),
             **more,
         )
-        reason = f"{', '.join(readable(variant) for variant in self.variants)} is not there yet"
+        reason = f"new: {', '.join(readable(variant) for variant in self.variants)}"
         return Step(action="create", address=self.address, reason=reason, acts=(request,), touches=self.note)
 
 
@@ -65,17 +66,17 @@ def config_name(endpoint: str, *content: Any) -> str:
 
 
 def named(endpoint: str, key: str) -> str:
-    """The configuration of an endpoint that a history calls `key`."""
+    """The name of the configuration whose key in the endpoint's history is `key`."""
     return f"{endpoint[: LONGEST - 1 - len(key)]}-{key}"
 
 
 def key_of(config: str) -> str:
-    """What a history calls a configuration: the hash at the end of its name."""
+    """A configuration's key in a history: the hash at the end of its name."""
     return config.rpartition("-")[2]
 
 
 def identity(variant: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes a variant another one: all but its weight and count."""
+    """The fields that tell variants apart: all but weight and count."""
     return {key: value for key, value in variant.items() if key not in SHARES}
 
 

@@ -1,4 +1,7 @@
-"""Golden pictures from training time: fetched from a job's output, and asked of an endpoint after its update."""
+"""Golden pictures of a training job: read from its output, then sent to an endpoint after its update.
+
+An endpoint must answer each picture as the model did in training.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,9 @@ Answer = Callable[[Golden], Any]
 
 
 def fetch(artifact: str, call: Call) -> tuple[Golden, ...]:
-    """The golden pictures that the job of an artifact (the S3 URI of its model.tar.gz) left beside its report; none of
-    a job of before there were any. Raises DeployError for some that cannot be read."""
+    """The golden pictures that a job stored beside its report. `artifact` is the S3 URI of its model.tar.gz.
+
+    Empty for a job that stored none. Raises DeployError for a file that cannot be read."""
     uri = artifact.removesuffix(MODEL) + OUTPUT
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     answer = lookup(call, s3("GetObject", Bucket=bucket, Key=key))
@@ -42,21 +46,21 @@ def unpack(archive: bytes, *, where: str) -> tuple[Golden, ...]:
 
 
 def disagreements(pictures: Sequence[Golden], answer: Answer, tolerance: float | None) -> tuple[str, ...]:
-    """What is wrong with the answers to them, a line each; without a `tolerance` each picture tells its own.
+    """A line for each picture whose answer differs from training. Without a `tolerance` each picture's own counts.
 
-    An answer is a list of lists of probabilities."""
-    return tuple(wrong for each in pictures if (wrong := _wrong(each, answer, tolerance)))
+    `answer` returns a list of lists of probabilities."""
+    return tuple(line for each in pictures if (line := _disagreement(each, answer, tolerance)))
 
 
-def _wrong(picture: Golden, answer: Answer, tolerance: float | None) -> str:
-    """A model that fails on a golden picture is as wrong as one that answers it otherwise."""
+def _disagreement(picture: Golden, answer: Answer, tolerance: float | None) -> str:
+    """A model that fails on a golden picture counts as one that answers it differently."""
     try:
-        said = answer(picture)
+        probabilities = answer(picture)
     except AwsError as error:
         if error.code != "ModelError":
             raise
         return f"the golden picture of {picture.label}: {error.message}"
-    return golden.disagreement(picture, _row(said), tolerance)
+    return golden.disagreement(picture, _row(probabilities), tolerance)
 
 
 def _row(answer: Any) -> list[float]:

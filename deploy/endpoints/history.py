@@ -1,6 +1,6 @@
-"""Which configurations an endpoint was moved to, as its own tags tell: what rollback goes by (pure).
+"""The configurations that an endpoint ran, recorded in its own tags: rollback chooses from them (pure).
 
-The tag holds the keys of configurations (the hash at the end of their names), oldest first, the last deploy's last.
+The tag holds the keys of configurations (the hash at the end of their names), oldest first; the last deploy's is last.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 HISTORY_TAG = "kennel:history"
-KEPT = 5  # configurations that can be gone back to, the running one among them
+KEPT = 5  # configurations to choose from, including the running one
 
 
 def history(tags: Mapping[str, str]) -> tuple[str, ...]:
@@ -16,16 +16,16 @@ def history(tags: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(tags.get(HISTORY_TAG, "").split())
 
 
-def extended(past: Sequence[str], *, running: str, wanted: str) -> tuple[str, ...]:
-    """The history once `wanted` is deployed where `running` runs. A deploy that is tried again does not count twice."""
-    if past and past[-1] == wanted:
+def extended(past: Sequence[str], *, running: str, new: str) -> tuple[str, ...]:
+    """The history once `new` is deployed where `running` runs. Deploying the same configuration again adds nothing."""
+    if past and past[-1] == new:
         return tuple(past)
     known = (*past, *((running,) if running and running not in past[-1:] else ()))
-    return (*known, wanted)[-KEPT:]
+    return (*known, new)[-KEPT:]
 
 
 def previous(past: Sequence[str]) -> str:
-    """The key of what ran before the last deploy; "" when there was nothing."""
+    """The key of the configuration before the last deploy's; "" when there was none."""
     return past[-2] if len(past) > 1 else ""
 
 

@@ -1,4 +1,4 @@
-"""Asking an endpoint directly: real-time and serverless ones answer, an async one is waited for."""
+"""Calls an endpoint directly. Real-time and serverless endpoints answer at once; an async answer is polled for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from deploy.errors import DeployError
 from deploy.values import Call, Request
 
 LABELS, PROBABILITIES = "application/json", "application/json;form=probabilities"
-ASYNC_S = 900.0  # rule 42: the default time for an answer; waiting for an instance comes on top
+ASYNC_S = 900.0  # rule 42: the default time for an answer; starting an instance may take longer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A picture for an endpoint (its name in AWS), or for one of its variants; `accept` says which answer."""
+    """A picture for an endpoint (its name on AWS), or for one of its variants; `accept` is the form of the answer."""
 
     endpoint: str
     picture: bytes
@@ -35,7 +35,7 @@ class Question:
         return sagemaker_runtime("InvokeEndpoint", **params)
 
     def later(self, location: str) -> Request:
-        """The same of an async endpoint, the picture at an S3 URI."""
+        """The request for an async endpoint, with the picture at an S3 URI."""
         params = {"EndpointName": self.endpoint, "InputLocation": location, **self._types}
         return sagemaker_runtime("InvokeEndpointAsync", **params)
 
@@ -52,32 +52,32 @@ def ask(question: Question, call: Call) -> Any:
 def ask_later(
     question: Question, call: Call, *, folder: str, clock: Clock, say: Callable[[str], None] = lambda _: None
 ) -> Any:
-    """The answer of an async endpoint: the picture goes to `folder` (an S3 URI), the answer is waited for.
+    """The answer of an async endpoint: uploads the picture below `folder` (an S3 URI) and polls for the answer.
 
-    Raises DeployError for a failure, or when none has come in time.
+    Raises DeployError for a failure, or when there is no answer in time.
     """
     location = f"{folder}/in/{hashlib.sha256(question.picture).hexdigest()[:32]}"
     call(_s3("PutObject", location, Body=question.picture, ContentType=question.media_type))
     sent = call(question.later(location))
-    say(f"   {question.endpoint}: waits in its queue; the answer will be {sent['OutputLocation']}")
+    say(f"   {question.endpoint}: queued; the answer will be written to {sent['OutputLocation']}")
     until, pause = clock.now() + ASYNC_S, 0.2
     while clock.now() < until:
-        if (found := lookup(call, _s3("GetObject", sent["OutputLocation"]))) is not None:
-            return json.loads(found["Body"].read())
+        if (output := lookup(call, _s3("GetObject", sent["OutputLocation"]))) is not None:
+            return json.loads(output["Body"].read())
         failure = sent.get("FailureLocation")
-        if failure and (found := lookup(call, _s3("GetObject", failure))) is not None:
-            why = found["Body"].read().decode(errors="replace")[:500]
-            raise DeployError(f"{question.endpoint}: {why}\n./inv logs {question.endpoint} shows more")
+        if failure and (output := lookup(call, _s3("GetObject", failure))) is not None:
+            reason = output["Body"].read().decode(errors="replace")[:500]
+            raise DeployError(f"{question.endpoint}: {reason}\n./inv logs {question.endpoint} shows more")
         clock.sleep(pause)
         pause = min(1.5 * pause, 5.0)
     raise DeployError(
-        f"{question.endpoint}: no answer within {ASYNC_S:.0f} s; with autoscaling.min = 0 an instance starts first: "
-        f"look again at {sent['OutputLocation']}, or see ./inv why {question.endpoint}"
+        f"{question.endpoint}: no answer within {ASYNC_S:.0f} s (with autoscaling.min = 0 an instance starts first); "
+        f"check {sent['OutputLocation']} later, or run ./inv why {question.endpoint}"
     )
 
 
 def media_type(name: str) -> str:
-    """The media type of a picture by its file's name; JPEG when nothing tells."""
+    """The media type of a picture by its file's name; JPEG for an unknown one."""
     return mimetypes.guess_type(name)[0] or "image/jpeg"
 
 

@@ -1,4 +1,4 @@
-"""A model: what serves, by content. Changing image, artifact or environment makes another model."""
+"""A model: an image, an artifact and an environment. Its name is their hash, so changing any makes another model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 from deploy.aws.client import lookup
 from deploy.aws.requests import sagemaker
 from deploy.aws.tags import sagemaker_tags, tag_list, tags_of
-from deploy.config.settings import Settings
+from deploy.endpoints.spec import EndpointSpec
 from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Call, Ref, State, Step, content_hash
+
+TOLERANCE = "KENNEL_GOLDEN_TOLERANCE"
+ANY_ANSWER = "1"  # probabilities never differ by more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +43,9 @@ class Model:
         listed = call(sagemaker("ListTags", ResourceArn=answer["ModelArn"]))
         return State(attributes={"arn": answer["ModelArn"]}, tags=tags_of(listed.get("Tags", ())))
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is not None:
-            require_ours(self.address, seen, self.tags)
+    def plan(self, observed: State | None) -> Step:
+        if observed is not None:
+            require_ours(self.address, observed, self.tags)
             return unchanged(self.address)
         request = sagemaker(
             "CreateModel",
@@ -51,20 +54,29 @@ class Model:
             ExecutionRoleArn=self.role,
             Tags=tag_list(self.tags),
         )
-        reason = f"{self.image} with {self.artifact} is not there yet"
+        reason = f"new: {self.image} with {self.artifact}"
         return Step(action="create", address=self.address, reason=reason, acts=(request,))
 
 
-def model(settings: Settings, *, image: str, artifact: str, environment: Mapping[str, str]) -> Model:
-    """The model of an image and an artifact, for the stage's endpoint role."""
+def model(spec: EndpointSpec, *, image: str, artifact: str) -> Model:
+    """The model with which an endpoint serves an artifact in an image."""
+    variables = environment(spec)
     return Model(
-        name=f"{settings.prefix}-{content_hash(image, artifact, environment)}",
+        name=f"{spec.prefix}-{content_hash(image, artifact, variables)}",
         image=image,
         artifact=artifact,
-        environment=environment,
-        role=Ref(address=f"role/{settings.role_name('endpoint')}", attribute="arn"),
-        tags=settings.tags,
+        environment=variables,
+        role=Ref(address=f"role/{spec.role}", attribute="arn"),
+        tags=spec.tags,
     )
+
+
+def environment(spec: EndpointSpec) -> dict[str, str]:
+    """The serving container's variables: those of deploy.toml, and the tolerance of its own golden check at startup."""
+    rollout = spec.section.rollout
+    chosen = f"{rollout.golden_tolerance:g}" if rollout.golden_tolerance else ""
+    tolerance = chosen if rollout.golden else ANY_ANSWER
+    return {**({TOLERANCE: tolerance} if tolerance else {}), **spec.section.environment}
 
 
 def describe_model(name: str, call: Call) -> Mapping[str, Any] | None:

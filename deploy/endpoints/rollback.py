@@ -1,4 +1,4 @@
-"""Moving an endpoint back to a configuration that it was at before (pure)."""
+"""Rollback: moves an endpoint back to a configuration that it ran before (pure)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.config.endpoint import Rollout
-from deploy.endpoints.endpoint import in_service, update
+from deploy.endpoints.endpoint import address_of, in_service, update
 from deploy.endpoints.endpoint_config import key_of, named
 from deploy.endpoints.history import history, previous
 from deploy.endpoints.rollout import deployment
+from deploy.endpoints.spec import EndpointSpec
 from deploy.errors import DeployError
 from deploy.planning.resource import require_ours
 from deploy.values import Change, State, Step
@@ -19,42 +20,45 @@ PATIENCE_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Back:
-    """Where an endpoint goes back to: the configuration's name, and whether the endpoint is there already."""
+class Target:
+    """The configuration that a rollback returns to, and whether the endpoint runs it already."""
 
     config: str
     is_there: bool
 
 
-def target(name: str, seen: State, *, to: str = "") -> Back:
-    """What ran before the last deploy, or the configuration `to` of the endpoint's history (its key, or its name).
+def target(spec: EndpointSpec, observed: State, *, to: str = "") -> Target:
+    """The configuration before the last deploy's, or the one of the endpoint's history that `to` names (key or name).
 
-    Asked twice it gives the same, so a rollback that was cut off can be repeated. Raises DeployError for none.
+    The answer is the same when asked twice, so an interrupted rollback can be repeated. Raises DeployError when there
+    is none.
     """
-    past, running = history(seen.tags), str(seen.fields["config"])
+    name, past, running = spec.name, history(observed.tags), str(observed.fields["config"])
     if to and key_of(to) not in past:
-        raise DeployError(f"{name}: was never at {to}; it can go back to {', '.join(past) or 'nothing'}")
+        raise DeployError(f"{name}: was never at {to}; --to takes one of {', '.join(past) or 'nothing: no history'}")
     key = key_of(to) if to else previous(past)
     if not key:
-        raise DeployError(f"{name}: there is nothing to go back to: it was deployed once only")
+        raise DeployError(f"{name}: there is no earlier version to roll back to: it was deployed only once")
     config = named(name, key)
-    return Back(config=config, is_there=config == running and seen.status == "InService")
+    return Target(config=config, is_there=config == running and observed.status == "InService")
 
 
-def step(name: str, seen: State, config: str, *, serves: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str],
-         why: str, is_serverless: bool = False) -> Step:  # fmt: skip
-    """The update that moves an endpoint to `config`, all at once. `serves` is what that configuration serves; empty
-    when it is gone. Raises DeployError."""
-    address = f"endpoint/{name}"
-    require_ours(address, seen, tags)
+def step(
+    spec: EndpointSpec, observed: State, config: str, *, serves: Mapping[str, Mapping[str, Any]], reason: str
+) -> Step:
+    """The update that moves an endpoint to `config`, all at once. `serves` describes that configuration; it is empty
+    when the configuration no longer exists. Raises DeployError."""
+    address = address_of(spec.name)
+    require_ours(address, observed, spec.tags)
     if not serves:
-        raise DeployError(f"{name}: the configuration {config} is gone; ./inv deploy makes what deploy.toml says")
+        raise DeployError(f"{spec.name}: the configuration {config} no longer exists; ./inv deploy deploys deploy.toml")
+    is_serverless = any("ServerlessConfig" in variant for variant in serves.values())  # of that time, not of now
     guard = {} if is_serverless else deployment(Rollout(), ())
     return Step(
         action="update",
         address=address,
-        reason=why,
-        acts=(update(name, config, guard), in_service(name, config, patience_s=PATIENCE_S)),
-        changes=(Change(field="config", before=seen.fields["config"], after=config),),
+        reason=reason,
+        acts=(update(spec.name, config, guard), in_service(spec.name, config, patience_s=PATIENCE_S)),
+        changes=(Change(field="config", before=observed.fields["config"], after=config),),
         touches="all traffic moves at once when its instances are healthy; the capacity stays",
     )

@@ -1,4 +1,8 @@
-"""How a new version takes over: [endpoint.rollout] as SageMaker's DeploymentConfig, and in words (pure)."""
+"""Rollout: how traffic moves to a new version, all at once, as a canary or in linear steps (pure).
+
+[endpoint.rollout] of deploy.toml becomes SageMaker's DeploymentConfig here, and the words that a plan shows. The alarms
+that roll a canary back are in alarm.py; the update that carries the DeploymentConfig is planned in endpoint.py.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from typing import Any
 from deploy.config.endpoint import Rollout
 
 ROUTING = {"all-at-once": "ALL_AT_ONCE", "canary": "CANARY", "linear": "LINEAR"}
-STARTING_S = 3600  # for instances to start, beside the waits that are asked for
-LEAST_S = 600
+STARTING_S = 3600  # for instances to start; the waits of [endpoint.rollout] are added
+LEAST_S = 600  # that AWS takes as a timeout
 
 
 def deployment(rollout: Rollout, alarms: Sequence[str]) -> dict[str, Any]:
-    """The DeploymentConfig of UpdateEndpoint (rules 55, 56). `alarms` are names; one that rings sends it back."""
+    """The DeploymentConfig of UpdateEndpoint (rules 55, 56). When one of `alarms` (names) goes off, AWS rolls back."""
     shift = rollout.how != "all-at-once"
     routing: dict[str, Any] = {
         "Type": ROUTING[rollout.how],
@@ -34,8 +38,8 @@ def deployment(rollout: Rollout, alarms: Sequence[str]) -> dict[str, Any]:
 
 
 def words(rollout: Rollout, alarms: Sequence[str]) -> str:
-    """What happens to the traffic."""
-    said = {
+    """The rollout in words, for a plan."""
+    text = {
         "all-at-once": "all traffic moves at once when the new instances are healthy",
         "canary": f"{rollout.percent} % of the traffic moves when the new instances are healthy, "
         f"the rest after {rollout.wait_seconds} s",
@@ -43,7 +47,7 @@ def words(rollout: Rollout, alarms: Sequence[str]) -> str:
         "when the new instances are healthy",
     }[rollout.how]
     if rollout.keep_old_seconds:
-        said += f"; the old version stays {rollout.keep_old_seconds} s longer"
+        text += f"; the old version stays {rollout.keep_old_seconds} s longer"
     if alarms:
-        said += f"; back by itself when an alarm rings ({', '.join(alarms)})"
-    return said
+        text += f"; AWS rolls back when an alarm goes off ({', '.join(alarms)})"
+    return text

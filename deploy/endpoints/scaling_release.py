@@ -1,4 +1,4 @@
-"""Stops the scaling of endpoint variants that are about to change or go, before the endpoint is updated."""
+"""Deregisters the scaling of endpoint variants that are about to change or go, before the endpoint is updated."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from deploy.values import Call, State, Step
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What must not scale while its endpoint moves: targets of variants that go or change (rules 53, 54), and ours
-    where the endpoint does not scale any more.
+    """The scalable targets to deregister before an endpoint is updated: those of variants that go or change (rules 53,
+    54), and our own where autoscaling is now off.
 
-    `forms` are the variants as they should be: ResourceId → form. It stands before the endpoint in a plan.
+    `forms` are the variants as they should be: ResourceId → form. In a plan the release comes before the endpoint.
     """
 
     endpoint: str
@@ -32,20 +32,20 @@ class Release:
 
     def read(self, call: Call) -> State | None:
         prefix = f"endpoint/{self.endpoint}/variant/"
-        found = [each for each in targets("sagemaker", call) if each["ResourceId"].startswith(prefix)]
-        running = running_forms(self.endpoint, call) if found else {}
+        registered = [each for each in targets("sagemaker", call) if each["ResourceId"].startswith(prefix)]
+        running = running_forms(self.endpoint, call) if registered else {}
         fields = {
             each["ResourceId"]: {
                 "form": running.get(each["ResourceId"]),
                 "is_ours": is_ours(tags_at(each["ScalableTargetARN"], call), self.tags),
             }
-            for each in found
+            for each in registered
         }
-        return State(fields=fields) if found else None
+        return State(fields=fields) if registered else None
 
-    def plan(self, seen: State | None) -> Step:
-        reasons = {} if seen is None else {key: self._reason(key, each) for key, each in seen.fields.items()}
-        going = {key: reason for key, reason in reasons.items() if reason}
+    def plan(self, observed: State | None) -> Step:
+        fields = {} if observed is None else observed.fields
+        going = {key: reason for key, target in fields.items() if (reason := self._reason(key, target))}
         if not going:
             return unchanged(self.address)
         return Step(
@@ -53,16 +53,16 @@ class Release:
             address=self.address,
             reason="; ".join(f"{key.split('/')[-1]} {reason}" for key, reason in going.items()),
             acts=tuple(act for key in going for act in deregister(key)),
-            touches="the capacity stays as it is and does not scale",
+            touches="the capacity stays as it is and does not scale meanwhile",
         )
 
-    def _reason(self, resource: str, seen: Mapping[str, Any]) -> str:
-        """Why a target is released, or "". Raises DeployError for one that must be and is not ours."""
-        if seen["form"] is None or self.forms.get(resource) == seen["form"]:
-            return "" if self.scales or not seen["is_ours"] else "does not scale any more"
-        if not seen["is_ours"]:
+    def _reason(self, resource: str, target: Mapping[str, Any]) -> str:
+        """Why a target is deregistered, or "". Raises DeployError for one that must go and is not ours (rule 53)."""
+        if target["form"] is None or self.forms.get(resource) == target["form"]:
+            return "" if self.scales or not target["is_ours"] else "does not scale any more"
+        if not target["is_ours"]:
             raise DeployError(
-                f"{resource}: is registered for scaling by somebody else, and its variant cannot change or go until "
-                "that is deregistered; do it where it was made (rule 53)"
+                f"{resource}: another tool registered this variant for scaling, and AWS does not let it change or go "
+                "until the target is deregistered; deregister it with that tool, then ./inv deploy"
             )
-        return "changes or goes, and must not scale then"
+        return "changes or goes, so it must not scale"

@@ -1,7 +1,7 @@
-"""Runs on the notebook instance, every few minutes: stops it when nobody uses it. Python 3.9, no packages.
+"""Runs on the notebook instance every few minutes and stops the instance when it is idle. Python 3.9, no packages.
 
-Used is: a kernel that is busy, or a kernel or terminal that did something. What a page that is left open asks by itself
-does not count. The instance stops itself by the AWS CLI, which every notebook instance has.
+The instance is in use while a kernel is busy, and from the last activity of a kernel or terminal. Requests that an open
+page sends by itself do not count. The instance stops itself with the AWS CLI, which every notebook instance has.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Records = Iterable[Mapping[str, Any]]
 
 
 def idle_seconds(kernels: Records, terminals: Records, *, up: float, now: float) -> float:
-    """Seconds since the last use. `up` is how long the instance runs, `now` seconds since the epoch."""
+    """Seconds since the last use. `up`: seconds since the instance started; `now`: seconds since the epoch."""
     idle = up
     for kernel in kernels:
         if kernel.get("execution_state") == "busy":
@@ -40,15 +40,15 @@ def _seconds(moment: str) -> float:
     return calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S"))
 
 
-def ask(what: str, base: str = JUPYTER) -> Any:
-    """What Jupyter says of its kernels or terminals. Raises OSError or ValueError while it does not answer."""
+def ask(kind: str, base: str = JUPYTER) -> Any:
+    """Jupyter's kernels or terminals. Raises OSError or ValueError while Jupyter does not answer."""
     own = ssl._create_unverified_context() if base.startswith("https:") else None  # noqa: S323 (this machine's own)
-    with urllib.request.urlopen(base + what, timeout=10, context=own) as answer:  # noqa: S310
+    with urllib.request.urlopen(base + kind, timeout=10, context=own) as answer:  # noqa: S310
         return json.load(answer)
 
 
 def stop_command(metadata: Mapping[str, str]) -> list[str]:
-    """The CLI's words for stopping this instance. Its ARN tells the region."""
+    """The command that stops this instance. Its ARN holds the region."""
     region, name = metadata["ResourceArn"].split(":")[3], metadata["ResourceName"]
     return ["aws", "sagemaker", "stop-notebook-instance", "--notebook-instance-name", name, "--region", region]
 
@@ -63,8 +63,8 @@ def check(
     run: Callable[[list[str]], int] = subprocess.call,
     say: Callable[[str], object] = sys.stdout.write,
 ) -> int:
-    """Stops the instance when it is idle for `minutes`. Returns an exit status; where Jupyter does not answer nothing
-    is known, and nothing stops."""
+    """Stops the instance when it was idle for `minutes`. Returns an exit status. While Jupyter does not answer, the
+    instance keeps running."""
     try:
         idle = idle_seconds(ask("kernels", base), ask("terminals", base), up=up, now=now)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The lifecycle configuration's script: the idle check, and what runs it every few minutes."""
+"""The script of the lifecycle configuration: installs the idle check (idle.py) and a timer that runs it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ LIMIT = 16384  # characters, encoded (botocore's model of NotebookInstanceLifecy
 
 
 def on_start(idle_minutes: int) -> str:
-    """What runs as root at each start of the instance. Raises DeployError when it is longer than SageMaker takes."""
+    """The script that runs as root at each start of the instance. Raises DeployError where it is too long."""
     files = resources.files(__package__)
     program = files.joinpath("idle.py").read_text(encoding="utf-8").rstrip("\n")
     script = files.joinpath("on_start.sh").read_text(encoding="utf-8")
-    made = script.replace("@IDLE_MINUTES@", str(idle_minutes)).replace("@PROGRAM@", program)
-    if len(made.encode()) * 4 / 3 + 4 > LIMIT:
-        raise DeployError(f"notebook: its start script has {len(made.encode())} bytes, too many for SageMaker")
-    return made
+    filled = script.replace("@IDLE_MINUTES@", str(idle_minutes)).replace("@PROGRAM@", program)
+    if len(filled.encode()) * 4 / 3 + 4 > LIMIT:
+        raise DeployError(f"notebook: the start script has {len(filled.encode())} bytes, more than SageMaker takes")
+    return filled

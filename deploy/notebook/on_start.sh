@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs as root each time the notebook instance starts: looks every five minutes whether it is used (idle.py).
+# Runs as root each time the notebook instance starts; from then on idle.py runs every five minutes.
 set -euo pipefail
 IDLE_MINUTES=@IDLE_MINUTES@
 mkdir -p /opt/kennel

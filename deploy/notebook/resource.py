@@ -1,4 +1,4 @@
-"""A notebook instance that stops itself when idle, and the lifecycle configuration that makes it do so."""
+"""A notebook instance that stops itself when idle, and the lifecycle configuration with its idle check."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class LifecycleConfig:
         arn = answer["NotebookInstanceLifecycleConfigArn"]
         return State(fields={"on_start": "".join(scripts)}, tags=_tags(arn, call))
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         content = [{"Content": base64.b64encode(self.script.encode()).decode()}]
-        if seen is None:
+        if observed is None:
             tags = tag_list(self.tags)
             create = self._ask("CreateNotebookInstanceLifecycleConfig", OnStart=content, Tags=tags)
             return Step(action="create", address=self.address, reason="does not exist", acts=(create,))
-        require_ours(self.address, seen, self.tags)
-        if not differences(seen.fields, self.desired()):
+        require_ours(self.address, observed, self.tags)
+        if not differences(observed.fields, self.desired()):
             return unchanged(self.address)
         update = self._ask("UpdateNotebookInstanceLifecycleConfig", OnStart=content)
-        touches = "the notebook meets it at its next start"
+        touches = "takes effect at the next start of the notebook"
         return Step(action="update", address=self.address, reason="differs", acts=(update,), touches=touches)
 
     def remove(self) -> Step:
@@ -66,7 +66,7 @@ class LifecycleConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookInstance:
-    """A notebook instance that should be."""
+    """A notebook instance that should exist."""
 
     name: str
     instance_type: str
@@ -90,9 +90,9 @@ class NotebookInstance:
         tags = _tags(answer["NotebookInstanceArn"], call)
         return State(fields=fields, tags=tags, status=answer["NotebookInstanceStatus"])
 
-    def plan(self, seen: State | None) -> Step:
-        """Raises DeployError for an instance of another type or size: what lies on its disk would be lost."""
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        """Raises DeployError for an instance of another type or size: replacing it would lose its disk."""
+        if observed is None:
             new = (self._create(), self.wait("InService"))
             return Step(
                 action="create",
@@ -101,19 +101,19 @@ class NotebookInstance:
                 acts=new,
                 touches="billed by the hour while it runs",
             )
-        require_ours(self.address, seen, self.tags)
-        if seen.status == "Failed":
+        require_ours(self.address, observed, self.tags)
+        if observed.status == "Failed":
             acts = (self.ask("DeleteNotebookInstance"), self._is_gone(), self._create(), self.wait("InService"))
-            return Step(action="replace", address=self.address, reason="it has failed", acts=acts)
-        if changes := differences(seen.fields, self.desired()):
+            return Step(action="replace", address=self.address, reason="is Failed", acts=acts)
+        if changes := differences(observed.fields, self.desired()):
             now = ", ".join(f"{change.field} {change.before}" for change in changes)
             raise DeployError(
-                f"{self.address}: exists with {now}; save what lies on its disk, then ./inv notebook delete and create"
+                f"{self.address}: exists with {now}; save the files on its disk, then ./inv notebook delete and create"
             )
         return unchanged(self.address)
 
     def remove(self) -> Step:
-        """An instance is deleted when it has stopped, or failed."""
+        """AWS deletes an instance only once it has stopped or failed."""
         return delete(
             self.address,
             self.wait(*SETTLED),
@@ -121,7 +121,7 @@ class NotebookInstance:
             self.wait("Stopped", "Failed"),
             self.ask("DeleteNotebookInstance"),
             self._is_gone(),
-            touches="what lies on its disk",
+            touches="the files on its disk are lost",
         )
 
     def start(self) -> Step:
@@ -132,7 +132,7 @@ class NotebookInstance:
 
     def stop(self) -> Step:
         acts = (self.ask("StopNotebookInstance"), self.wait("Stopped", "Failed"))
-        touches = "kernels end; the disk stays, and is billed"
+        touches = "kernels end; the disk stays and is billed"
         return Step(action="update", address=self.address, reason="stop", acts=acts, touches=touches)
 
     def wait(self, *until: str) -> Wait:
@@ -166,13 +166,13 @@ class NotebookInstance:
 
 
 def notebook(settings: Settings) -> tuple[LifecycleConfig, NotebookInstance]:
-    """As [notebook] has it, in the order in which they are made."""
-    name, wanted = instance_name(settings), settings.notebook
-    config = LifecycleConfig(name=name, script=on_start(wanted.idle_minutes), tags=settings.tags)
+    """The resources of [notebook], in the order in which a plan creates them."""
+    name, section = instance_name(settings), settings.notebook
+    config = LifecycleConfig(name=name, script=on_start(section.idle_minutes), tags=settings.tags)
     return config, NotebookInstance(
         name=name,
-        instance_type=wanted.instance_type,
-        volume_gb=wanted.volume_gb,
+        instance_type=section.instance_type,
+        volume_gb=section.volume_gb,
         config=config.name,
         role=Ref(address=f"role/{settings.role_name('notebook')}", attribute="arn"),
         tags=settings.tags,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from deploy.config.settings import Settings
 from deploy.endpoints.resources import Serving, endpoint
@@ -24,13 +24,13 @@ def foundation(settings: Settings) -> tuple[Resource, ...]:
     return (bucket(settings), *roles)
 
 
-def serving(settings: Settings, *, endpoints: Mapping[str, Serving], lambda_image: str) -> tuple[Resource, ...]:
-    """What answers: for each endpoint (by its name in AWS) models, alarms, configuration and endpoint; and, once the
-    main one is among them, the function. Images are URIs as AWS is told them. Raises DeployError for what cannot work.
+def serving(settings: Settings, *, endpoints: Sequence[Serving], lambda_image: str) -> tuple[Resource, ...]:
+    """What answers: for each endpoint models, alarms, configuration and endpoint; and, once the main one is among them,
+    the function. Images are URIs as AWS is told them. Raises DeployError for what cannot work.
     """
-    made: list[Resource] = [endpoint_group(settings, name) for name in endpoints]
-    made += [each for name, serving in endpoints.items() for each in endpoint(settings, name, serving)]
-    if settings.endpoint_name in endpoints:
+    made: list[Resource] = [endpoint_group(settings, each.spec.name) for each in endpoints]
+    made += [resource for each in endpoints for resource in endpoint(each)]
+    if any(each.spec.is_main for each in endpoints):
         made += front(settings, image=lambda_image)
     return tuple({each.address: each for each in made}.values())  # two endpoints may serve one model
 

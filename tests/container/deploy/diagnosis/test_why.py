@@ -40,8 +40,8 @@ ENDED = ("Completed", "Failed", "Stopped", "InService", "Active")
 QUOTAS = {"ml.g5.xlarge for endpoint usage": 1, "Concurrent executions": 1000}
 
 
-class Ward:
-    """A localcloud whose things are ill, and a session that asks why."""
+class Failing:
+    """A localcloud whose resources fail, and a session that asks why."""
 
     def __init__(self, cloud: Running) -> None:
         self.cloud = cloud
@@ -51,8 +51,8 @@ class Ward:
         self.settings = chosen.model_copy(update={"stage": stage})
         self.call = connect(self.settings)
         self.registry = Registry(ask=lambda: login(self.call, time.time))
-        self.said = io.StringIO()
-        self.session = Session(settings=self.settings, call=self.call, build=str, screen=Screen(out=self.said))
+        self.out = io.StringIO()
+        self.session = Session(settings=self.settings, call=self.call, build=str, screen=Screen(out=self.out))
         self.role("any", "sagemaker.amazonaws.com", "lambda.amazonaws.com")
 
     def role(self, name: str, *services: str) -> None:
@@ -62,9 +62,9 @@ class Ward:
 
     def why(self, name: str, *, after: timedelta = timedelta()) -> tuple[Facts, list[Diagnosis]]:
         inspector = ImageInspector(call=self.call, engine=Engine(), registry=self.registry)
-        facts, found = why(self.session, name, inspector, now=datetime.now(UTC) + after)
-        show(facts, found, self.session.screen)
-        return facts, found
+        facts, diagnoses = why(self.session, name, inspector, now=datetime.now(UTC) + after)
+        show(facts, diagnoses, self.session.screen)
+        return facts, diagnoses
 
     def job(self, name: str, image: str, *, kind: str = "ml.m5.large", program: str = "") -> None:
         algorithm: dict[str, Any] = {"TrainingImage": image, "TrainingInputMode": "File"}
@@ -98,11 +98,11 @@ class Ward:
 
 def until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
     for _ in range(150):
-        found = look()
-        if good(found):
-            return found
+        answer = look()
+        if good(answer):
+            return answer
         time.sleep(0.2)
-    raise AssertionError(f"not so in time: {found}")
+    raise AssertionError(f"not so in time: {answer}")
 
 
 def arm_image() -> None:
@@ -128,8 +128,8 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    """Everything that ails is begun at once, since it takes its time side by side."""
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
+    """Starts everything that fails at once, since each takes its time."""
     folder = tmp_path_factory.mktemp("why")
     client = docker.from_env()
     try:
@@ -140,158 +140,160 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
         quotas = folder / "quotas.json"
         quotas.write_text(json.dumps(QUOTAS))
         with running(folder, KENNEL_LOCALCLOUD_QUOTAS=str(quotas), KENNEL_LOCALCLOUD_MINUTE_S="0.5") as cloud:
-            yield begin(Ward(cloud), next(tag for tag in client.images.list("kennel/base")[0].tags))
+            yield begin(Failing(cloud), next(tag for tag in client.images.list("kennel/base")[0].tags))
     finally:
         for tag in (WELL, CUDA, FUNCTION, ARM):
             client.images.remove(tag, force=True)
         client.close()
 
 
-def begin(ward: Ward, base: str) -> Ward:
-    ward.endpoint("kennel-local", WELL)
-    ward.job("kennel-arm", ARM)
-    ward.job("kennel-no-entrypoint", base)
-    ward.endpoint("kennel-dies", WELL, Environment={"DIE": "ValueError: no model of this format"})
-    ward.endpoint("kennel-sick", WELL, Environment={"SICK": "1"})
+def begin(failing: Failing, base: str) -> Failing:
+    failing.endpoint("kennel-local", WELL)
+    failing.job("kennel-arm", ARM)
+    failing.job("kennel-no-entrypoint", base)
+    failing.endpoint("kennel-dies", WELL, Environment={"DIE": "ValueError: no model of this format"})
+    failing.endpoint("kennel-sick", WELL, Environment={"SICK": "1"})
     host = "al2-ami-sagemaker-inference-gpu-2"
-    ward.endpoint("kennel-cuda", CUDA, Environment={"DIE": "1"}, InstanceType="ml.g5.xlarge", InferenceAmiVersion=host)
-    return ward
+    failing.endpoint(
+        "kennel-cuda", CUDA, Environment={"DIE": "1"}, InstanceType="ml.g5.xlarge", InferenceAmiVersion=host
+    )
+    return failing
 
 
-def test_an_image_for_another_architecture(ward: Ward) -> None:
-    facts = ward.ended("kennel-arm")
-    _, found = ward.why("kennel-arm")
-    assert (facts.status, found[0].pain, found[0].certainty) == ("Failed", 3, "certain")
-    assert "linux/arm64" in found[0].cause
-    assert "exec format error" in facts.said
+def test_an_image_for_another_architecture(failing: Failing) -> None:
+    facts = failing.ended("kennel-arm")
+    _, diagnoses = failing.why("kennel-arm")
+    assert (facts.status, diagnoses[0].pain, diagnoses[0].certainty) == ("Failed", 3, "certain")
+    assert "linux/arm64" in diagnoses[0].cause
+    assert "exec format error" in facts.text
 
 
-def test_an_image_without_an_entrypoint(ward: Ward) -> None:
-    ward.ended("kennel-no-entrypoint")
-    assert ward.why("kennel-no-entrypoint")[1][0].pain == 7
+def test_an_image_without_an_entrypoint(failing: Failing) -> None:
+    failing.ended("kennel-no-entrypoint")
+    assert failing.why("kennel-no-entrypoint")[1][0].pain == 7
 
 
-def test_a_container_that_fails_its_ping_and_what_it_said(ward: Ward) -> None:
-    ward.ended("kennel-dies")
-    _, found = ward.why("kennel-dies")
-    assert found[0].pain == 6
-    assert "ValueError: no model of this format" in found[0].evidence
+def test_a_container_that_fails_its_ping_and_its_log(failing: Failing) -> None:
+    failing.ended("kennel-dies")
+    _, diagnoses = failing.why("kennel-dies")
+    assert diagnoses[0].pain == 6
+    assert "ValueError: no model of this format" in diagnoses[0].evidence
 
 
-def test_an_endpoint_that_stays_in_creating(ward: Ward) -> None:
-    assert ward.why("kennel-sick")[1] == []  # it may still come up
-    facts, found = ward.why("kennel-sick", after=timedelta(minutes=30))
-    assert (facts.status, found[0].pain) == ("Creating", 5)
+def test_an_endpoint_that_stays_in_creating(failing: Failing) -> None:
+    assert failing.why("kennel-sick")[1] == []  # it may still come up
+    facts, diagnoses = failing.why("kennel-sick", after=timedelta(minutes=30))
+    assert (facts.status, diagnoses[0].pain) == ("Creating", 5)
 
 
-def test_cuda_newer_than_the_driver_of_the_host_image(ward: Ward) -> None:
-    ward.ended("kennel-cuda")
-    _, found = ward.why("kennel-cuda")
-    assert found[0].pain == 4
-    assert "driver 535" in found[0].evidence
+def test_cuda_newer_than_the_driver_of_the_host_image(failing: Failing) -> None:
+    failing.ended("kennel-cuda")
+    _, diagnoses = failing.why("kennel-cuda")
+    assert diagnoses[0].pain == 4
+    assert "driver 535" in diagnoses[0].evidence
 
 
-def test_a_quota_of_nothing(ward: Ward) -> None:
+def test_a_quota_of_nothing(failing: Failing) -> None:
     kind = "ml.g5.2xlarge"
     with pytest.raises(ClientError, match="ResourceLimitExceeded"):
-        ward.job("kennel-gpu", WELL, kind=kind)
-    training = ward.settings.training.model_copy(update={"instance_type": kind})
-    ward.session.settings = ward.settings.model_copy(update={"training": training})
-    facts, found = ward.why("kennel-gpu")
-    ward.session.settings = ward.settings
-    assert (facts.kind, found[0].pain) == ("nothing of that name", 8)
-    assert f"{kind} for training job usage" in found[0].cause
+        failing.job("kennel-gpu", WELL, kind=kind)
+    training = failing.settings.training.model_copy(update={"instance_type": kind})
+    failing.session.settings = failing.settings.model_copy(update={"training": training})
+    facts, diagnoses = failing.why("kennel-gpu")
+    failing.session.settings = failing.settings
+    assert (facts.kind, diagnoses[0].pain) == ("unknown name", 8)
+    assert f"{kind} for training job usage" in diagnoses[0].cause
 
 
-def test_manifests_that_sagemaker_and_lambda_refuse(ward: Ward) -> None:
-    serve, function = (repository(ward, kind) for kind in ("serve", "lambda"))
-    digest = push_oci(ward, ward.settings.repository_name("serve"))
+def test_manifests_that_sagemaker_and_lambda_refuse(failing: Failing) -> None:
+    serve, function = (repository(failing, kind) for kind in ("serve", "lambda"))
+    digest = push_oci(failing, failing.settings.repository_name("serve"))
     with pytest.raises(ClientError, match="Unsupported manifest media type"):
-        ward.config("kennel-oci", f"{serve}@{digest}")
-    push_oci(ward, ward.settings.repository_name("lambda"), index=True)
+        failing.config("kennel-oci", f"{serve}@{digest}")
+    push_oci(failing, failing.settings.repository_name("lambda"), index=True)
     code = {"ImageUri": f"{function}:index"}
     with pytest.raises(ClientError, match=r"media type for the source image .* is not supported"):
-        ward.cloud.client("lambda").create_function(FunctionName="f", PackageType="Image", Code=code, Role=ROLE)
-    _, found = ward.why("kennel-oci")
-    assert {(each.pain, each.certainty, each.command) for each in found if each.pain < 3} == {
+        failing.cloud.client("lambda").create_function(FunctionName="f", PackageType="Image", Code=code, Role=ROLE)
+    _, diagnoses = failing.why("kennel-oci")
+    assert {(each.pain, each.certainty, each.command) for each in diagnoses if each.pain < 3} == {
         (1, "certain", "./inv push --repair"),
         (2, "certain", "./inv push --repair"),
     }
 
 
-def repository(ward: Ward, kind: str) -> str:
-    made = ward.cloud.client("ecr").create_repository(repositoryName=ward.settings.repository_name(kind))
+def repository(failing: Failing, kind: str) -> str:
+    made = failing.cloud.client("ecr").create_repository(repositoryName=failing.settings.repository_name(kind))
     return str(made["repository"]["repositoryUri"])
 
 
-def push_oci(ward: Ward, repository: str, *, index: bool = False) -> str:
+def push_oci(failing: Failing, repository: str, *, index: bool = False) -> str:
     """An image under OCI's types, or an index of it as buildx makes one; the digest."""
     config = json.dumps({"os": "linux", "architecture": "amd64", "config": {"Entrypoint": ["/serve"]}}).encode()
     blobs = {OCI_CONFIG: config, OCI_LAYER: b"layer"}
     named = {}
     for kind, content in blobs.items():
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        ward.registry.upload(repository, lambda content=content: iter([content]), lambda digest=digest: digest)  # type: ignore[misc]
+        failing.registry.upload(repository, lambda content=content: iter([content]), lambda digest=digest: digest)  # type: ignore[misc]
         named[kind] = Blob(media_type=kind, digest=digest, size=len(content)).described()
     value = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": named[OCI_CONFIG], "layers": [named[OCI_LAYER]]}
     single = Manifest(text=json.dumps(value).encode(), media_type=OCI_MANIFEST)
-    digest = ward.registry.put(repository, "single", single)
+    digest = failing.registry.put(repository, "single", single)
     if not index:
         return digest
     entry = {"mediaType": OCI_MANIFEST, "digest": digest, "size": len(single.text)}
     platform = {"platform": {"os": "linux", "architecture": "amd64"}}
     whole = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry | platform]}
-    return ward.registry.put(repository, "index", Manifest(text=json.dumps(whole).encode(), media_type=OCI_INDEX))
+    return failing.registry.put(repository, "index", Manifest(text=json.dumps(whole).encode(), media_type=OCI_INDEX))
 
 
-def test_a_role_that_the_service_cannot_take(ward: Ward) -> None:
-    ward.role(ward.settings.role_name("training"), "ec2.amazonaws.com")
-    _, found = ward.why("kennel-local-train-not-made")
-    mine = [each for each in found if each.pain == 16]
+def test_a_role_that_the_service_cannot_assume(failing: Failing) -> None:
+    failing.role(failing.settings.role_name("training"), "ec2.amazonaws.com")
+    _, diagnoses = failing.why("kennel-local-train-not-made")
+    mine = [each for each in diagnoses if each.pain == 16]
     assert "cannot be assumed by sagemaker.amazonaws.com" in mine[0].cause
 
 
-def test_capacity_thrown_away_and_an_old_model_behind_the_same_name(ward: Ward) -> None:
-    assert ward.ended("kennel-local").status == "InService"
-    assert ward.why("kennel-local")[1] == []
+def test_reset_capacity_and_an_old_model_behind_the_same_name(failing: Failing) -> None:
+    assert failing.ended("kennel-local").status == "InService"
+    assert failing.why("kennel-local")[1] == []
     place = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/kennel-local/variant/main"}
     place |= {"ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}
-    scaling = ward.cloud.client("application-autoscaling")
+    scaling = failing.cloud.client("application-autoscaling")
     scaling.register_scalable_target(**place, MinCapacity=1, MaxCapacity=3)
     soon = f"at({datetime.now(UTC) + timedelta(seconds=2):%Y-%m-%dT%H:%M:%S})"  # told in whole seconds: not past yet
     bounds = {"MinCapacity": 2, "MaxCapacity": 3}
     scaling.put_scheduled_action(**place, ScheduledActionName="busy", Schedule=soon, ScalableTargetAction=bounds)
-    until(lambda: ward.why("kennel-local")[0].variants[0].scaled, lambda count: count == 2)
+    until(lambda: failing.why("kennel-local")[0].variants[0].scaled, lambda count: count == 2)
     scaling.register_scalable_target(**place, MinCapacity=1, MaxCapacity=3)
-    ward.config("kennel-local-2", WELL)
+    failing.config("kennel-local-2", WELL)
     time.sleep(1.1)  # times are told in whole seconds
-    ward.sagemaker.update_endpoint(EndpointName="kennel-local", EndpointConfigName="kennel-local-2")
-    assert ward.ended("kennel-local").status == "InService"
-    assert [each.pain for each in ward.why("kennel-local")[1]] == [13]
-    ward.job("kennel-local-train-0123456789", WELL, program="open('/opt/ml/model/weights', 'w').write('new')")
-    assert ward.ended("kennel-local-train-0123456789").status == "Completed"
-    assert ward.why("kennel-local-train-0123456789")[1] == []
-    assert [each.pain for each in ward.why("kennel-local")[1]] == [15, 13]
+    failing.sagemaker.update_endpoint(EndpointName="kennel-local", EndpointConfigName="kennel-local-2")
+    assert failing.ended("kennel-local").status == "InService"
+    assert [each.pain for each in failing.why("kennel-local")[1]] == [13]
+    failing.job("kennel-local-train-0123456789", WELL, program="open('/opt/ml/model/weights', 'w').write('new')")
+    assert failing.ended("kennel-local-train-0123456789").status == "Completed"
+    assert failing.why("kennel-local-train-0123456789")[1] == []
+    assert [each.pain for each in failing.why("kennel-local")[1]] == [15, 13]
 
 
-def test_provisioned_concurrency_that_stays_with_the_old_version(ward: Ward) -> None:
-    api, name = ward.cloud.client("lambda", read_timeout=60), "kennel-why"
+def test_provisioned_concurrency_that_stays_with_the_old_version(failing: Failing) -> None:
+    api, name = failing.cloud.client("lambda", read_timeout=60), "kennel-why"
     api.create_function(FunctionName=name, PackageType="Image", Code={"ImageUri": FUNCTION}, Role=ROLE)
     api.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-    assert ward.why(name)[1] == []
+    assert failing.why(name)[1] == []
     version = api.publish_version(FunctionName=name)["Version"]
     api.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
-    asked = {"FunctionName": name, "Qualifier": version, "ProvisionedConcurrentExecutions": 1}
-    until(lambda: _put(api, asked), bool)
-    _, found = ward.why(name)
-    assert (found[0].pain, found[0].command) == (20, "./inv deploy")
-    assert "bound to a version" in found[0].cause
+    params = {"FunctionName": name, "Qualifier": version, "ProvisionedConcurrentExecutions": 1}
+    until(lambda: _put(api, params), bool)
+    _, diagnoses = failing.why(name)
+    assert (diagnoses[0].pain, diagnoses[0].command) == (20, "./inv deploy")
+    assert "bound to a version" in diagnoses[0].cause
 
 
-def _put(api: Any, asked: dict[str, Any]) -> bool:
+def _put(api: Any, params: dict[str, Any]) -> bool:
     """Refused while the version is pending (rule 66)."""
     try:
-        api.put_provisioned_concurrency_config(**asked)
+        api.put_provisioned_concurrency_config(**params)
     except api.exceptions.ResourceConflictException:
         return False
     return True

@@ -24,6 +24,7 @@ from deploy.console import Screen
 from deploy.endpoints.endpoint import Endpoint
 from deploy.endpoints.invoke import Question, ask
 from deploy.endpoints.resources import Serving, endpoint
+from deploy.endpoints.spec import endpoint_spec
 from deploy.errors import DeployError
 from deploy.images.builder import ImageBuilder
 from deploy.images.facts import ImageFacts
@@ -55,12 +56,12 @@ def image() -> str:
     return ImageBuilder(repository=REPOSITORY, say=lambda _: None).build("serve")
 
 
-class Desk:
+class Deployment:
     """A stage of its own with artifacts in its bucket; `serve` is what deploy does with endpoints."""
 
     def __init__(self, cloud: Running, image: str, folder: Path, name: str) -> None:
         self.url, self.image, self.folder, self.name = cloud.endpoint_url, image, folder, name
-        self.said = io.StringIO()
+        self.out = io.StringIO()
         self.main = f"{name}-local"
         session = self.session("")
         session.settle(foundation(session.settings))
@@ -72,7 +73,7 @@ class Desk:
             settings=settings,
             call=connect(settings),
             build=lambda kind: kind,
-            screen=Screen(out=self.said),
+            screen=Screen(out=self.out),
             clock=QUICK,
         )
 
@@ -96,15 +97,14 @@ class Desk:
         """Brings the endpoints named (main is the main one) to these artifacts, then asks the golden pictures."""
         session = self.session(toml)
         for short, uri in artifacts.items():
-            name = self.main if short == "main" else f"{self.main}-{short}"
-            serving = Serving(image=self.image, facts=ImageFacts(), artifacts={"main": uri})
-            made = endpoint(session.settings, name, serving)
+            spec = endpoint_spec(session.settings, short)
+            made = endpoint(Serving(spec=spec, image=self.image, facts=ImageFacts(), artifacts={"main": uri}))
             session.settle((*foundation(session.settings), *made))
             served = next(each for each in made if isinstance(each, Endpoint))
             if is_unproven(session, served):
                 verify(session, served)
 
-    def sees(self, name: str = "") -> str:
+    def label(self, name: str = "") -> str:
         """What an endpoint takes a red picture for."""
         question = Question(endpoint=name or self.main, picture=encoded("red"))
         return str(ask(question, self.session("").call)["predictions"][0]["label"])
@@ -123,61 +123,61 @@ def packed(folder: Path, root: str) -> bytes:
 
 
 @pytest.fixture
-def desk(cloud: Running, image: str, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
-    return Desk(cloud, image, tmp_path, f"roll{zlib.crc32(request.node.name.encode())}")
+def stage(cloud: Running, image: str, tmp_path: Path, request: pytest.FixtureRequest) -> Deployment:
+    return Deployment(cloud, image, tmp_path, f"roll{zlib.crc32(request.node.name.encode())}")
 
 
-def test_two_endpoints_of_two_models_answer_at_once_and_rollback_returns_one(desk: Desk) -> None:
+def test_two_endpoints_of_two_models_answer_at_once_and_rollback_returns_one(stage: Deployment) -> None:
     other = "[endpoints.other]\nrollout = {golden = false}"
-    desk.serve(other, main=desk.artifact("right"), other=desk.artifact("swapped", SWAPPED))
-    assert (desk.sees(), desk.sees(f"{desk.main}-other")) == ("red", "green")
-    before = desk.config()
-    desk.serve(f"[endpoint]\nrollout = {{golden = false}}\n{other}", main=desk.artifact("swapped2", SWAPPED))
-    assert (desk.sees(), desk.config() == before) == ("green", False)
-    assert rollback(desk.session(other)).config == before
-    assert (desk.sees(), desk.config()) == ("red", before)
-    assert rollback(desk.session(other)).is_there
+    stage.serve(other, main=stage.artifact("right"), other=stage.artifact("swapped", SWAPPED))
+    assert (stage.label(), stage.label(f"{stage.main}-other")) == ("red", "green")
+    before = stage.config()
+    stage.serve(f"[endpoint]\nrollout = {{golden = false}}\n{other}", main=stage.artifact("swapped2", SWAPPED))
+    assert (stage.label(), stage.config() == before) == ("green", False)
+    assert rollback(stage.session(other)).config == before
+    assert (stage.label(), stage.config()) == ("red", before)
+    assert rollback(stage.session(other)).is_there
 
 
-def test_a_model_that_does_not_repeat_its_golden_pictures_never_takes_a_request(desk: Desk) -> None:
-    desk.serve("", main=desk.artifact("right"))
-    before, seen, stop = desk.config(), set[str](), threading.Event()
+def test_a_model_that_does_not_repeat_its_golden_pictures_never_takes_a_request(stage: Deployment) -> None:
+    stage.serve("", main=stage.artifact("right"))
+    before, labels, stop = stage.config(), set[str](), threading.Event()
 
     def load() -> None:
         while not stop.is_set():
-            seen.add(desk.sees())
+            labels.add(stage.label())
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(load)
-        told = r"(?s)rolled back: .*did not pass the ping health check.*golden picture of red.*./inv logs"
-        with pytest.raises(DeployError, match=told):
-            desk.serve("", main=desk.artifact("wrong", SWAPPED))
+        message = r"(?s)rolled back: .*did not pass the ping health check.*golden picture of red.*./inv logs"
+        with pytest.raises(DeployError, match=message):
+            stage.serve("", main=stage.artifact("wrong", SWAPPED))
         stop.set()
         future.result(30)
-    assert seen == {"red"}
-    assert desk.config() == before
+    assert labels == {"red"}
+    assert stage.config() == before
 
 
-def test_a_wrong_answer_after_the_update_brings_the_old_version_back(desk: Desk) -> None:
-    desk.serve("", main=desk.artifact("right"))
-    before = desk.config()
+def test_a_wrong_answer_after_the_update_rolls_the_endpoint_back(stage: Deployment) -> None:
+    stage.serve("", main=stage.artifact("right"))
+    before = stage.config()
     lenient = 'environment = {KENNEL_GOLDEN_TOLERANCE = "1"}'  # as an image that checks nothing would be
     with pytest.raises(DeployError, match=rf"(?s)golden picture of red.*rolled back: .* is at {before} again"):
-        desk.serve(f"[endpoint]\n{lenient}", main=desk.artifact("wrong", SWAPPED))
-    assert (desk.sees(), desk.config()) == ("red", before)
+        stage.serve(f"[endpoint]\n{lenient}", main=stage.artifact("wrong", SWAPPED))
+    assert (stage.label(), stage.config()) == ("red", before)
 
 
-def test_a_canary_that_fails_under_load_goes_back_by_itself_when_its_alarm_rings(desk: Desk) -> None:
+def test_a_canary_that_fails_under_load_is_rolled_back_when_its_alarm_goes_off(stage: Deployment) -> None:
     rollout = 'rollout = {how = "canary", percent = 50, wait_seconds = 60, max_error_percent = 2}'
-    right = desk.artifact("right")
-    desk.serve(f"[endpoint]\n{rollout}", main=right)
-    before, stop = desk.config(), threading.Event()
+    right = stage.artifact("right")
+    stage.serve(f"[endpoint]\n{rollout}", main=right)
+    before, stop = stage.config(), threading.Event()
 
     def load() -> int:
         failed = 0
         while not stop.is_set():
             try:
-                desk.sees()
+                stage.label()
             except DeployError:
                 failed += 1
         return failed
@@ -186,9 +186,9 @@ def test_a_canary_that_fails_under_load_goes_back_by_itself_when_its_alarm_rings
     with ThreadPoolExecutor(6) as pool:
         loaders = [pool.submit(load) for _ in range(6)]
         with pytest.raises(DeployError, match=r"rolled back: .*configured alarms are in ALARM state: .*-main-errors"):
-            desk.serve(f'[endpoint]\n{rollout}\nenvironment = {{KENNEL_MAX_REQUESTS = "1"}}', main=right)
+            stage.serve(f'[endpoint]\n{rollout}\nenvironment = {{KENNEL_MAX_REQUESTS = "1"}}', main=right)
         stop.set()
         failed = sum(future.result(30) for future in loaders)
     assert failed > 0, "the canary had a share of the traffic"
     assert time.monotonic() - began < 55, "it went back before its time was over"
-    assert (desk.sees(), desk.config()) == ("red", before)
+    assert (stage.label(), stage.config()) == ("red", before)

@@ -85,7 +85,7 @@ def test_each_fault_is_found_once_and_the_worst_comes_first(account: Account) ->
         f"security-group/{group_id(account)}": "door: port 22 is open to 0.0.0.0/0",
         "user/somebody": "has a password and no MFA",
     }
-    assert ("critical", "bucket/open", "its ACL gives everybody READ") in found
+    assert ("critical", "bucket/open", "its ACL grants everybody READ") in found
     assert is_severe(audit(account.session))
 
 
@@ -93,9 +93,9 @@ def test_what_ages_is_found_when_it_is_old(account: Account) -> None:
     spoil(account)
     account.ask("iam", "CreateAccessKey", UserName="somebody")
     late = {what: finding for severity, what, finding in account.found(days=100) if severity == "medium"}
-    assert late["role/god"] == "never used in the 100 days since it was made"
+    assert late["role/god"] == "never used in the 100 days since it was created"
     assert late["user/somebody"].endswith("is never used")
-    assert late["endpoint/kennel-local"] == "variant main was not asked once in a day, and is paid for"
+    assert late["endpoint/kennel-local"] == "variant main got no request in a day, and is billed"
 
 
 def test_more_buckets_and_users_than_one_page_are_all_looked_at(account: Account) -> None:

@@ -15,6 +15,7 @@ from deploy.config.settings import Settings, choose, parse
 from deploy.console import Screen
 from deploy.endpoints.endpoint import Endpoint
 from deploy.endpoints.scaling import release, scalable_targets
+from deploy.endpoints.spec import endpoint_spec
 from deploy.planning.apply import apply
 from deploy.planning.plan import teardown
 from deploy.planning.resource import Resource
@@ -92,13 +93,14 @@ def test_scaling_is_made_so_once_scales_survives_a_redeploy_and_goes_with_down(s
 
     larger = stage.settings(kind="ml.c5.large")
     stage.aws.fakes.config("other", one("main", InstanceType="ml.c5.large"))
-    moved = Endpoint(name=NAME, kind="real-time", config="other", tags=settings.tags)
-    stage.settle(larger, (release(larger, NAME), moved, *scalable_targets(larger, NAME)))
+    spec = endpoint_spec(larger, "main")
+    moved = Endpoint(spec=spec, config="other")
+    stage.settle(larger, (release(spec), moved, *scalable_targets(spec)))
     assert stage.changes() == [
         "DeregisterScalableTarget", "RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction",
     ]  # fmt: skip
     assert stage.aws.running == 2  # what was scaled out stays
-    stage.settle(larger, (release(larger, NAME), moved, *scalable_targets(larger, NAME)))
+    stage.settle(larger, (release(spec), moved, *scalable_targets(spec)))
     assert stage.changes() == []
 
     kinds = [kind for kind in KINDS if kind.name == "scalable-target"]

@@ -1,4 +1,4 @@
-"""The idle check of the notebook, as its instance runs it: a program of its own, asking a Jupyter over HTTP."""
+"""The idle check of the notebook as its instance runs it: a program that asks a Jupyter over HTTP."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ def test_an_idle_instance_is_stopped_and_a_used_one_is_not(base: str, tmp_path: 
     metadata = tmp_path / "resource-metadata.json"
     metadata.write_text(json.dumps(METADATA))
     stopped: list[list[str]] = []
-    said: list[str] = []
+    output: list[str] = []
 
     def stop(command: list[str]) -> int:
         stopped.append(command)
         return 0
 
     for minutes in (90, 60):
-        assert check(minutes, up=9000, now=NOW, base=base, metadata=metadata, run=stop, say=said.append) == 0
-    assert said == ["idle for 60 of 90 minutes\n", "idle for 60 of 60 minutes\n"]
+        assert check(minutes, up=9000, now=NOW, base=base, metadata=metadata, run=stop, say=output.append) == 0
+    assert output == ["idle for 60 of 90 minutes\n", "idle for 60 of 60 minutes\n"]
     assert len(stopped) == 1
 
 
@@ -64,9 +64,11 @@ def test_where_jupyter_does_not_answer_nothing_is_stopped(tmp_path: Path) -> Non
     def stop(_: list[str]) -> int:
         raise RuntimeError("stopped")
 
-    said: list[str] = []
-    assert check(1, up=9000, now=NOW, base="http://127.0.0.1:9/api/", metadata=tmp_path, run=stop, say=said.append) == 1
-    assert said[0].startswith("Jupyter does not answer: ")
+    output: list[str] = []
+    assert (
+        check(1, up=9000, now=NOW, base="http://127.0.0.1:9/api/", metadata=tmp_path, run=stop, say=output.append) == 1
+    )
+    assert output[0].startswith("Jupyter does not answer: ")
 
 
 def test_the_start_script_is_one_that_a_shell_reads(tmp_path: Path) -> None:

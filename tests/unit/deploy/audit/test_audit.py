@@ -1,4 +1,4 @@
-"""Each finding of the review fires on its fault and not on its neighbour; what may not be seen is said."""
+"""Each finding fires on its fault and on nothing close to it; denied access is a finding too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.audit import network, rights, serving, storage
+from deploy.audit import iam, network, serving, storage
 from deploy.audit.finding import Finding, is_severe, markdown, ranked
 from deploy.commands.audit import audit
 from deploy.config.settings import Settings
@@ -24,7 +24,7 @@ OLD, NEW = NOW - timedelta(days=100), NOW - timedelta(days=10)
 BLOCKED = dict.fromkeys(storage.BLOCKS, True)
 
 
-def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+def summaries(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     return [(each.severity, each.finding) for each in findings]
 
 
@@ -37,7 +37,7 @@ def allowing(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("document", "found"),
+    ("document", "expected"),
     [
         (allowing("*"), [("critical", "p allows everything")]),
         (allowing(["s3:*", "ec2:*"]), [("high", "p allows ec2:*, s3:* on everything")]),
@@ -48,38 +48,38 @@ def allowing(action: Any, resource: Any = "*", **more: Any) -> dict[str, Any]:
         ({"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}, []),
     ],
 )
-def test_wildcards_of_inline_policies_are_found(document: dict[str, Any], found: list[tuple[str, str]]) -> None:
+def test_wildcards_of_inline_policies_are_found(document: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     user = {"UserName": "u", "UserPolicyList": [{"PolicyName": "p", "PolicyDocument": document}]}
-    assert said(rights.policies("user", user, {})) == found
+    assert summaries(iam.policies("user", user, {})) == expected
 
 
 @pytest.mark.parametrize(
     ("name", "severity"),
     [("AdministratorAccess", "critical"), ("AmazonSageMakerFullAccess", "high"), ("ReadOnlyAccess", None)],
 )
-def test_full_access_of_aws_is_found_by_its_name_even_where_its_document_is_not_told(
+def test_full_access_of_aws_is_found_by_its_name_even_where_its_document_is_missing(
     name: str, severity: str | None
 ) -> None:
     role = {"RoleName": "r", "AttachedManagedPolicies": [{"PolicyName": name, "PolicyArn": f"arn:{name}"}]}
-    assert [each.severity for each in rights.policies("role", role, {})] == ([severity] if severity else [])
+    assert [each.severity for each in iam.policies("role", role, {})] == ([severity] if severity else [])
 
 
 @pytest.mark.parametrize(
-    ("role", "found"),
+    ("role", "expected"),
     [
-        ({"CreateDate": OLD}, ["never used in the 100 days since it was made"]),
+        ({"CreateDate": OLD}, ["never used in the 100 days since it was created"]),
         ({"CreateDate": OLD, "RoleLastUsed": {"LastUsedDate": OLD}}, ["not used for 100 days"]),
         ({"CreateDate": OLD, "RoleLastUsed": {"LastUsedDate": NEW}}, []),
         ({"CreateDate": NEW}, []),
         ({"CreateDate": OLD, "Path": "/aws-service-role/x/"}, []),
     ],
 )
-def test_roles_that_nobody_takes_are_found(role: Mapping[str, Any], found: list[str]) -> None:
-    assert [each.finding for each in rights.stale_role({"RoleName": "r", **role}, NOW)] == found
+def test_unused_roles_are_found(role: Mapping[str, Any], expected: list[str]) -> None:
+    assert [each.finding for each in iam.stale_role({"RoleName": "r", **role}, NOW)] == expected
 
 
 @pytest.mark.parametrize(
-    ("status", "made", "used", "found"),
+    ("status", "made", "used", "expected"),
     [
         ("Active", OLD, None, ["the access key K is never used"]),
         ("Active", OLD, OLD, ["the access key K is not used for 100 days"]),
@@ -89,14 +89,14 @@ def test_roles_that_nobody_takes_are_found(role: Mapping[str, Any], found: list[
     ],
 )
 def test_keys_that_are_old_or_idle_are_found(
-    status: str, made: datetime, used: datetime | None, found: list[str]
+    status: str, made: datetime, used: datetime | None, expected: list[str]
 ) -> None:
     key = {"UserName": "u", "AccessKeyId": "K", "Status": status, "CreateDate": made}
-    assert [each.finding for each in rights.access_key(key, used, NOW)] == found
+    assert [each.finding for each in iam.access_key(key, used, NOW)] == expected
 
 
 @pytest.mark.parametrize(
-    ("rule", "found"),
+    ("rule", "expected"),
     [
         (tcp(22, 22, "0.0.0.0/0"), [("high", "port 22")]),
         (tcp(443, 443, "0.0.0.0/0"), [("medium", "port 443")]),
@@ -105,11 +105,11 @@ def test_keys_that_are_old_or_idle_are_found(
         (tcp(22, 22, "10.0.0.1/32"), []),
     ],
 )
-def test_groups_that_are_open_to_the_world_are_found(rule: dict[str, Any], found: list[tuple[str, str]]) -> None:
+def test_groups_that_are_open_to_the_internet_are_found(rule: dict[str, Any], expected: list[tuple[str, str]]) -> None:
     group = {"GroupId": "sg-1", "GroupName": "g", "IpPermissions": [rule]}
     findings = list(network.security_group(group))
-    assert [each.severity for each in findings] == [severity for severity, _ in found]
-    assert all(text in each.finding for each, (_, text) in zip(findings, found, strict=True))
+    assert [each.severity for each in findings] == [severity for severity, _ in expected]
+    assert all(text in each.finding for each, (_, text) in zip(findings, expected, strict=True))
 
 
 def grant(uri: str) -> list[dict[str, Any]]:
@@ -128,34 +128,34 @@ def grant(uri: str) -> list[dict[str, Any]]:
         ({}, False, grant(storage.ANY_ACCOUNT), ["critical", "medium"]),
     ],
 )
-def test_buckets_that_strangers_can_reach_are_found(
+def test_public_buckets_are_found(
     block: dict[str, bool], is_public: bool, grants: list[Any], severities: list[str]
 ) -> None:
     assert [each.severity for each in storage.bucket("b", block, is_public, grants)] == severities
 
 
 @pytest.mark.parametrize(
-    ("scaled", "invocations", "found"),
+    ("scaled", "invocations", "expected"),
     [
         (True, 5.0, []),
         (False, 5.0, ["variant main does not scale"]),
-        (True, 0.0, ["variant main was not asked once in a day, and is paid for"]),
+        (True, 0.0, ["variant main got no request in a day, and is billed"]),
         (True, None, []),
     ],
 )
-def test_endpoints_that_idle_or_do_not_scale_are_found(
-    scaled: bool, invocations: float | None, found: list[str]
+def test_idle_endpoints_and_those_that_do_not_scale_are_found(
+    scaled: bool, invocations: float | None, expected: list[str]
 ) -> None:
     targets = {"endpoint/e/variant/main"} if scaled else {"endpoint/other/variant/main"}
     variant = {"VariantName": "main", "CurrentInstanceCount": 1}
-    assert [each.finding for each in serving.endpoint("e", variant, targets, invocations)] == found
+    assert [each.finding for each in serving.endpoint("e", variant, targets, invocations)] == expected
     assert list(serving.endpoint("e", {"VariantName": "main"}, targets, 0.0)) == []  # serverless
 
 
-@pytest.mark.parametrize(("counts", "found"), [({"CRITICAL": 2, "LOW": 9}, 1), ({"MEDIUM": 3}, 0), ({}, 0)])
-def test_images_with_severe_holes_are_found(counts: dict[str, int], found: int) -> None:
+@pytest.mark.parametrize(("counts", "expected"), [({"CRITICAL": 2, "LOW": 9}, 1), ({"MEDIUM": 3}, 0), ({}, 0)])
+def test_images_with_severe_vulnerabilities_are_found(counts: dict[str, int], expected: int) -> None:
     image = {"imageDigest": "sha256:1", "imageScanFindingsSummary": {"findingSeverityCounts": counts}}
-    assert len(list(serving.image("r", image))) == found
+    assert len(list(serving.image("r", image))) == expected
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_images_with_severe_holes_are_found(counts: dict[str, int], found: int) 
 )
 def test_the_root_user_should_have_mfa_and_no_keys(summary: dict[str, int], severities: list[str]) -> None:
     aws = FakeAws({"GetAccountSummary": {"SummaryMap": summary}})
-    assert [each.severity for each in rights.root(aws, NOW)] == severities
+    assert [each.severity for each in iam.root(aws, NOW)] == severities
 
 
 CLEAN: dict[str, Any] = {"GetAccountSummary": {"SummaryMap": {"AccountMFAEnabled": 1}}}
@@ -181,24 +181,24 @@ def test_a_clean_account_has_no_finding(settings: Settings) -> None:
     assert reviewed(settings, FakeAws(CLEAN)) == []
 
 
-def test_what_may_not_be_looked_at_is_a_row_with_the_right_to_ask_for_and_the_review_goes_on(
+def test_where_access_is_denied_the_review_names_the_permission_and_goes_on(
     settings: Settings,
 ) -> None:
     denied = AwsError(operation="ec2.DescribeSecurityGroups", code="UnauthorizedOperation", message="no")
     one = AwsError(operation="s3.GetBucketAcl", code="AccessDenied", message="no")
     buckets = {"Buckets": [{"Name": "a"}, {"Name": "b"}]}
     aws = FakeAws({**CLEAN, "DescribeSecurityGroups": denied, "ListBuckets": buckets, "GetBucketAcl": [one, {}]})
-    found = reviewed(settings, aws)
-    assert [(each.severity, each.what) for each in found] == [
+    findings = reviewed(settings, aws)
+    assert [(each.severity, each.what) for each in findings] == [
         ("medium", "bucket/b"),
         ("unknown", "bucket/a"),
         ("unknown", "security groups"),
     ]
-    assert "ask for ec2:DescribeSecurityGroups" in found[2].fix
-    assert not is_severe(found)
+    assert "request the permission ec2:DescribeSecurityGroups" in findings[2].fix
+    assert not is_severe(findings)
 
 
-def test_other_faults_are_not_taken_for_a_refusal(settings: Settings) -> None:
+def test_other_errors_of_aws_are_not_taken_for_denied_access(settings: Settings) -> None:
     broken = AwsError(operation="s3.ListBuckets", code="InternalError", message="no")
     with pytest.raises(AwsError, match="InternalError"):
         reviewed(settings, FakeAws({**CLEAN, "ListBuckets": broken}))
@@ -213,14 +213,14 @@ def test_the_details_of_iam_come_in_pages(settings: Settings) -> None:
 
 def test_the_document_is_a_table_whose_cells_hold_no_bars() -> None:
     first = Finding(severity="low", what="a/b", finding="x | y", fix="./inv down")
-    second = Finding(severity="critical", what="c/d", finding="z", fix="mend")
+    second = Finding(severity="critical", what="c/d", finding="z", fix="do it")
     text = markdown(ranked([first, second]), account="1", region="r", when="today")
     assert text.splitlines()[2] == "today: 1 critical, 1 low."
     assert text.splitlines()[-1] == "| low | a/b | x \\| y | `./inv` down |"
     assert "nothing found" in markdown([], account="1", region="r", when="today")
 
 
-def test_the_review_sends_questions_only_and_as_aws_takes_them(settings: Settings, golden: Golden) -> None:
+def test_the_review_only_reads_and_its_requests_are_ones_that_aws_takes(settings: Settings, golden: Golden) -> None:
     replies = {
         **CLEAN,
         "ListUsers": {"Users": [{"UserName": "u"}]},

@@ -27,30 +27,30 @@ TRACKING = {
 READY = Wait(
     request=Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": "kennel-local"})
 )
-WANTED = ScalableTarget(
+TARGET = ScalableTarget(
     resource=RESOURCE, least=1, most=4, tracking=TRACKING, form=FORM, ready=(READY,), tags=TAGS,
     schedules={"day": Bounds(at="rate(1 day)", least=2, most=None)},
 )  # fmt: skip
 
 
-def seen(**changed: Any) -> State:
-    return State(fields={**WANTED.desired(), "others": [], "form": FORM, **changed}, tags=TAGS)
+def observed(**changed: Any) -> State:
+    return State(fields={**TARGET.desired(), "others": [], "form": FORM, **changed}, tags=TAGS)
 
 
-def asked(step: Step) -> list[str]:
+def operations(step: Step) -> list[str]:
     return [act.operation for act in step.acts if isinstance(act, Request)]
 
 
 def test_a_new_target_waits_for_its_endpoint_then_is_registered_with_policy_and_schedules() -> None:
-    step = WANTED.plan(None)
+    step = TARGET.plan(None)
     assert step.action == "create"
     assert step.acts[0] is READY
-    assert asked(step) == ["RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction"]
+    assert operations(step) == ["RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction"]
     assert "100 invocations per instance and minute" in step.reason
 
 
 @pytest.mark.parametrize(
-    ("changed", "operations"),
+    ("changed", "sent"),
     [
         ({}, []),
         ({"max": 9}, ["RegisterScalableTarget"]),
@@ -60,7 +60,7 @@ def test_a_new_target_waits_for_its_endpoint_then_is_registered_with_policy_and_
         ({"tracking": {**TRACKING, "TargetValue": 5.0}}, ["PutScalingPolicy"]),
         ({"others": ["by-hand"]}, ["DeleteScalingPolicy"]),
         ({"schedules": {}}, ["PutScheduledAction"]),
-        ({"schedules": {"old": {}, **WANTED.desired()["schedules"]}}, ["DeleteScheduledAction"]),
+        ({"schedules": {"old": {}, **TARGET.desired()["schedules"]}}, ["DeleteScheduledAction"]),
         ({"from_zero": True}, ["DeleteScalingPolicy", "DeleteAlarms"]),
         ({"form": None}, []),
         (
@@ -69,25 +69,25 @@ def test_a_new_target_waits_for_its_endpoint_then_is_registered_with_policy_and_
         ),
     ],
 )
-def test_what_differs_is_put_right_and_nothing_else(changed: dict[str, Any], operations: list[str]) -> None:
-    assert asked(WANTED.plan(seen(**changed))) == operations
+def test_only_the_differences_are_changed(changed: dict[str, Any], sent: list[str]) -> None:
+    assert operations(TARGET.plan(observed(**changed))) == sent
 
 
-def test_tags_are_told_at_the_first_registration_only() -> None:
-    first, again = WANTED.plan(None).acts[1], WANTED.plan(seen(max=9)).acts[1]
+def test_tags_are_sent_at_the_first_registration_only() -> None:
+    first, again = TARGET.plan(None).acts[1], TARGET.plan(observed(max=9)).acts[1]
     assert isinstance(first, Request)
     assert isinstance(again, Request)
     assert first.params["Tags"] == TAGS
     assert "Tags" not in again.params
 
 
-def test_a_target_of_somebody_else_is_not_touched() -> None:
+def test_a_target_without_our_tags_is_not_touched() -> None:
     with pytest.raises(DeployError, match="does not carry the tags"):
-        WANTED.plan(replace(seen(), tags={}))
+        TARGET.plan(replace(observed(), tags={}))
 
 
 def aws(**more: Any) -> FakeAws:
-    """An AWS where WANTED is registered and serves."""
+    """An AWS where TARGET is registered and serves."""
     policy = {"PolicyName": POLICY, "TargetTrackingScalingPolicyConfiguration": {**TRACKING, "DisableScaleIn": False}}
     action = {"ScheduledActionName": "day", "Schedule": "rate(1 day)", "ScalableTargetAction": {"MinCapacity": 2}}
     replies: Mapping[str, Any] = {
@@ -107,19 +107,19 @@ def aws(**more: Any) -> FakeAws:
     return FakeAws({**replies, **more})
 
 
-def test_what_is_registered_is_read_back_as_it_was_asked_for(golden: Golden) -> None:
+def test_a_target_is_read_back_as_it_was_registered(golden: Golden) -> None:
     reader = aws()
-    assert WANTED.plan(WANTED.read(reader)).action == "none"
+    assert TARGET.plan(TARGET.read(reader)).action == "none"
     for request in reader.sent:
         if request.service == "application-autoscaling":
             golden("read", request)
-    assert WANTED.read(aws(DescribeScalableTargets={"ScalableTargets": []})) is None
+    assert TARGET.read(aws(DescribeScalableTargets={"ScalableTargets": []})) is None
 
 
-def test_what_may_go_to_none_has_what_brings_it_back(golden: Golden) -> None:
-    idle = replace(WANTED, least=0, from_zero=True, schedules={}, form="async ml.m5.large")
+def test_a_variant_that_may_scale_to_0_has_a_policy_and_an_alarm_that_start_it_again(golden: Golden) -> None:
+    idle = replace(TARGET, least=0, from_zero=True, schedules={}, form="async ml.m5.large")
     new = idle.plan(None)
-    assert asked(new) == ["RegisterScalableTarget", "PutScalingPolicy", "PutScalingPolicy", "PutMetricAlarm"]
+    assert operations(new) == ["RegisterScalableTarget", "PutScalingPolicy", "PutScalingPolicy", "PutMetricAlarm"]
     policy, alarm = new.acts[-2:]
     assert isinstance(policy, Request)
     assert isinstance(alarm, Request)
@@ -133,15 +133,15 @@ def test_what_may_go_to_none_has_what_brings_it_back(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize(("actions", "is_there"), [(["arn:policy"], True), (["arn:older"], False), ([], False)])
-def test_the_alarm_that_brings_it_back_must_ask_the_policy_that_is_there(actions: list[str], is_there: bool) -> None:
-    waking = {"PolicyName": "kennel-from-zero", "PolicyARN": "arn:policy"}
+def test_the_alarm_must_trigger_the_policy_that_exists(actions: list[str], is_there: bool) -> None:
+    step = {"PolicyName": "kennel-from-zero", "PolicyARN": "arn:policy"}
     reader = aws(
-        DescribeScalingPolicies={"ScalingPolicies": [waking]},
+        DescribeScalingPolicies={"ScalingPolicies": [step]},
         DescribeAlarms={"MetricAlarms": [{"AlarmActions": actions}]},
     )
-    found = replace(WANTED, from_zero=True).read(reader)
-    assert found is not None
-    assert found.fields["from_zero"] is is_there
+    state = replace(TARGET, from_zero=True).read(reader)
+    assert state is not None
+    assert state.fields["from_zero"] is is_there
 
 
 def test_down_finds_the_targets_of_the_stage_by_their_names_and_tags(settings: Settings) -> None:
@@ -160,24 +160,24 @@ def test_down_finds_the_targets_of_the_stage_by_their_names_and_tags(settings: S
         ({RESOURCE: FORM}, False, True),
     ],
 )
-def test_a_variant_that_changes_or_goes_is_released_before_its_endpoint_moves(
+def test_a_variant_that_changes_or_goes_is_deregistered_before_its_endpoint_is_updated(
     forms: dict[str, str], scales: bool, released: bool
 ) -> None:
     made = Release(endpoint="kennel-local", forms=forms, scales=scales, tags=TAGS)
     step = made.plan(made.read(aws()))
-    assert asked(step) == (["DeregisterScalableTarget", "DeleteAlarms"] if released else [])
+    assert operations(step) == (["DeregisterScalableTarget", "DeleteAlarms"] if released else [])
 
 
-def test_somebody_elses_target_stays_unless_its_variant_cannot_change_under_it() -> None:
+def test_another_tools_target_stays_unless_its_variant_must_change() -> None:
     foreign = aws(ListTagsForResource={"Tags": {}})
     stays = Release(endpoint="kennel-local", forms={RESOURCE: FORM}, scales=False, tags=TAGS)
     assert stays.plan(stays.read(foreign)).action == "none"
     goes = Release(endpoint="kennel-local", forms={}, scales=False, tags=TAGS)
-    with pytest.raises(DeployError, match="registered for scaling by somebody else"):
+    with pytest.raises(DeployError, match="another tool registered this variant for scaling"):
         goes.plan(goes.read(foreign))
 
 
-def test_nothing_is_released_where_nothing_is_registered_or_runs() -> None:
+def test_nothing_is_deregistered_where_nothing_is_registered_or_runs() -> None:
     made = Release(endpoint="kennel-local", forms={}, scales=True, tags=TAGS)
     assert made.read(aws(DescribeScalableTargets={})) is None
     assert made.plan(made.read(aws(DescribeEndpoint={}))).action == "none"

@@ -117,7 +117,7 @@ def test_a_deploy_that_has_to_come_first_is_named_and_nothing_is_changed(
 
 def test_what_cannot_scale_is_refused_before_the_first_call(settings: Settings) -> None:
     aws = Fakes(registered=False)
-    with pytest.raises(DeployError, match=r"endpoint\.autoscaling: a serverless endpoint scales by itself"):
+    with pytest.raises(DeployError, match=r"endpoint\.autoscaling: AWS scales a serverless endpoint"):
         autoscale(session(scaled(settings, kind="serverless"), aws))
     assert aws.sent == []
 

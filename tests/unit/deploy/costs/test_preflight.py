@@ -1,4 +1,4 @@
-"""What costs money is said before it is begun; what a quota forbids is not begun."""
+"""Preflight shows what a command will cost; a quota that is too low stops the command before it starts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JOB = JobRequest(
 PLAN = Plan(steps=(Step(action="create", address="endpoint/kennel-local", reason="does not exist"),))
 
 
-def desk(settings: Settings, **quotas: float) -> Session:
+def session_with(settings: Settings, **quotas: float) -> Session:
     listed = [{"QuotaCode": f"L-{name}", "QuotaName": name, "Value": value} for name, value in quotas.items()]
     plain: dict[str, Any] = {"training": Training(), "endpoint": Endpoint(), "function": Function()}
     plain |= {"tuning": Tuning()}
@@ -39,54 +39,54 @@ def desk(settings: Settings, **quotas: float) -> Session:
     )
 
 
-def said(session: Session) -> list[str]:
+def shown(session: Session) -> list[str]:
     return [line.strip() for line in session.screen.out.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
 def test_a_job_says_what_it_costs_with_the_options_of_the_command_line(settings: Settings) -> None:
-    session = desk(settings)
+    session = session_with(settings)
     preflight.training(session, JOB)
-    assert said(session)[0] == "training: 4 × ml.m5.xlarge, 0.920 USD an hour while it runs, 60 minutes at most"
+    assert shown(session)[0] == "training: 4 × ml.m5.xlarge, 0.920 USD an hour while it runs, 60 minutes at most"
 
 
 @pytest.mark.parametrize(("kind", "first"), [("g5.xlarge", ["training: 1 × g5.xlarge, 1.006 USD"]), ("local", [])])
-def test_a_job_on_an_instance_costs_its_price_and_one_here_nothing(
+def test_a_job_on_ec2_costs_its_instance_and_a_local_one_nothing(
     settings: Settings, kind: str, first: list[str]
 ) -> None:
-    session = desk(settings)
+    session = session_with(settings)
     preflight.training(session, replace(JOB, instance_type=kind, instance_count=1))
-    assert [line[: len(text)] for line, text in zip(said(session), first, strict=False)] == first
-    assert bool(said(session)) == bool(first)
+    assert [line[: len(text)] for line, text in zip(shown(session), first, strict=False)] == first
+    assert bool(shown(session)) == bool(first)
 
 
 def test_a_search_says_what_its_trials_cost_together(settings: Settings) -> None:
-    session = desk(settings)
+    session = session_with(settings)
     preflight.tuning(session)
-    assert said(session)[0].startswith(
+    assert shown(session)[0].startswith(
         "tuning: 2 × ml.m5.xlarge, 0.460 USD an hour while 2 trials run at once, 8 in all"
     )
-    with pytest.raises(DeployError, match="is 1 and 2 is needed"):
-        preflight.tuning(desk(settings, **{"ml.m5.xlarge for training job usage": 1.0}))
+    with pytest.raises(DeployError, match="is 1, and 2 is needed"):
+        preflight.tuning(session_with(settings, **{"ml.m5.xlarge for training job usage": 1.0}))
 
 
-def test_a_job_beyond_the_quota_is_not_begun(settings: Settings) -> None:
-    session = desk(settings, **{"ml.m5.xlarge for training job usage": 3.0})
-    with pytest.raises(DeployError, match="is 3 and 4 is needed"):
+def test_a_job_beyond_the_quota_does_not_start(settings: Settings) -> None:
+    session = session_with(settings, **{"ml.m5.xlarge for training job usage": 3.0})
+    with pytest.raises(DeployError, match="is 3, and 4 is needed"):
         preflight.training(session, JOB)
 
 
 def test_a_deploy_says_what_goes_on_costing_only_when_that_changes(settings: Settings) -> None:
-    session = desk(settings)
+    session = session_with(settings)
     preflight.serving(session, Plan(steps=(replace(PLAN.steps[0], action="none"),)))
     preflight.serving(session, Plan(steps=(replace(PLAN.steps[0], address="role/x"),)))
-    assert said(session) == []
+    assert shown(session) == []
     preflight.serving(session, PLAN)
-    assert said(session)[0] == "endpoint kennel-local: 1 × ml.m5.large, 0.115 USD an hour until ./inv down"
+    assert shown(session)[0] == "endpoint kennel-local: 1 × ml.m5.large, 0.115 USD an hour until ./inv down"
 
 
-def test_a_plan_that_a_quota_forbids_is_still_shown_and_says_so(settings: Settings) -> None:
-    session = desk(settings, **{"ml.m5.large for endpoint usage": 0.0})
+def test_a_preview_shows_a_quota_that_is_too_low(settings: Settings) -> None:
+    session = session_with(settings, **{"ml.m5.large for endpoint usage": 0.0})
     with pytest.raises(DeployError, match=r"ml.m5.large for endpoint usage: is 0"):
         preflight.serving(session, PLAN)
-    preflight.foreseen(session, PLAN)
-    assert "ml.m5.large for endpoint usage: is 0 and 1 is needed" in said(session)[0]
+    preflight.preview(session, PLAN)
+    assert "ml.m5.large for endpoint usage: is 0, and 1 is needed" in shown(session)[0]

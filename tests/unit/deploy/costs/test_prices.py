@@ -12,7 +12,7 @@ from deploy.config.section import Section
 from deploy.config.settings import Settings
 from deploy.config.training import Ec2, Training
 from deploy.costs import bill
-from deploy.costs.prices import LIST_SOURCE, TABLE_SOURCE, Prices, hourly, listed, products
+from deploy.costs.prices import LIST_SOURCE, TABLE_SOURCE, Prices, hourly, products, table_price
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws, refusal
 
@@ -38,7 +38,7 @@ def with_(settings: Settings, **sections: Section | dict[str, Endpoint]) -> Sett
         ((json.dumps({"terms": {}}),), None),
     ],
 )
-def test_of_several_prices_of_an_hour_the_highest_counts(price_list: tuple[str, ...], usd: float | None) -> None:
+def test_the_highest_of_several_hourly_prices_counts(price_list: tuple[str, ...], usd: float | None) -> None:
     assert hourly(price_list) == usd
 
 
@@ -51,7 +51,7 @@ def test_each_price_is_asked_for_once() -> None:
 
 
 @pytest.mark.parametrize("answer", [{"PriceList": []}, refusal("AccessDeniedException")])
-def test_without_the_price_list_the_table_answers_and_says_that_it_is_one(answer: dict[str, object]) -> None:
+def test_without_the_price_list_prices_come_from_the_table_and_name_it(answer: dict[str, object]) -> None:
     prices = Prices(call=FakeAws({"GetProducts": answer}), region="us-east-1")
     assert prices.of("endpoint", "ml.m5.large").usd == 0.115
     assert prices.source == TABLE_SOURCE
@@ -61,7 +61,7 @@ def test_without_the_price_list_the_table_answers_and_says_that_it_is_one(answer
 def test_the_table_knows_every_type_that_deploy_toml_starts_with(settings: Settings) -> None:
     used = [("training", settings.training.instance_type), ("ec2", settings.training.ec2.instance_type)]
     used += [("notebook", settings.notebook.instance_type), ("endpoint", settings.endpoint.instance_type)]
-    assert [(use, kind) for use, kind in used if listed(use, kind).usd is None] == []  # type: ignore[arg-type]
+    assert [(use, kind) for use, kind in used if table_price(use, kind).usd is None] == []  # type: ignore[arg-type]
 
 
 def test_the_price_list_is_asked_for_one_product(golden: Golden) -> None:
@@ -75,14 +75,14 @@ def table_prices() -> Prices:
     return Prices(call=FakeAws({"GetProducts": {"PriceList": []}}), region="us-east-1")
 
 
-def test_an_endpoint_is_paid_until_it_is_taken_down(settings: Settings) -> None:
+def test_an_endpoint_is_billed_until_down(settings: Settings) -> None:
     items = bill.serving(with_(settings, endpoint=Endpoint(instance_count=2)), table_prices())
     assert [str(item) for item in items] == [
         "endpoint kennel-local: 2 × ml.m5.large, 0.230 USD an hour until ./inv down"
     ]
 
 
-def test_every_variant_and_every_endpoint_counts_and_scaling_is_told(settings: Settings) -> None:
+def test_every_variant_and_every_endpoint_counts_and_scaling_is_shown(settings: Settings) -> None:
     single = Variant(instance_type="ml.c5.large")
     multi = Variant(training="multi", instance_count=3)
     further = Endpoint(autoscaling=Autoscaling(max=4))
@@ -90,10 +90,10 @@ def test_every_variant_and_every_endpoint_counts_and_scaling_is_told(settings: S
     items = bill.serving(chosen, table_prices())
     assert [item.usd for item in items] == pytest.approx([0.102, 0.345, 0.115])
     assert "scales from 1 to 4" in items[2].until
-    assert bill.told(items, "a table")[-2:] == ["together 0.562 USD an hour", "prices: a table"]
+    assert bill.lines(items, "a table")[-2:] == ["together 0.562 USD an hour", "prices: a table"]
 
 
-def test_serverless_costs_nothing_while_nobody_asks_unless_provisioned(settings: Settings) -> None:
+def test_serverless_costs_nothing_while_idle_unless_provisioned(settings: Settings) -> None:
     idle = bill.serving(with_(settings, endpoint=Endpoint(kind="serverless")), table_prices())
     warm = Endpoint(kind="serverless", memory_mb=1024, provisioned_concurrency=2)
     assert (idle[0].usd, bill.serving(with_(settings, endpoint=warm), table_prices())[0].usd) == (0, 0.0432)
@@ -125,4 +125,4 @@ def test_a_job_is_paid_for_while_it_runs(settings: Settings, training: Training,
 def test_spot_says_that_it_is_less_and_an_unknown_price_that_it_is_not_known(settings: Settings) -> None:
     spot = Training(on="ec2", ec2=Ec2(spot=True, instance_type="x9.large"))
     (item,) = bill.training(with_(settings, training=spot), table_prices())
-    assert str(item) == "training: 1 × x9.large, price not known while it runs, 60 minutes at most (spot: less)"
+    assert str(item) == "training: 1 × x9.large, price unknown while it runs, 60 minutes at most (spot: less)"

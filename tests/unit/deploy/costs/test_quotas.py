@@ -1,4 +1,4 @@
-"""Quotas: what is needed, what is there, and what is refused before the first paid call."""
+"""Quotas: what deploy.toml needs, what the account has, and what is refused before the first paid call."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def account(values: Mapping[str, float], **more: Any) -> FakeAws:
 
 
 def needed(settings: Settings, command: str = "", **sections: Section) -> list[tuple[str, float]]:
-    found = needs(settings.model_copy(update=sections))
-    return [(need.name or need.code, need.wanted) for need in found if command in ("", need.command)]
+    own = needs(settings.model_copy(update=sections))
+    return [(need.name or need.code, need.amount) for need in own if command in ("", need.command)]
 
 
 @pytest.mark.parametrize(
-    ("training", "wanted"),
+    ("training", "expected"),
     [
         (Training(), [(TRAINING, 1)]),
         (Training(instance_count=7), [(TRAINING, 7)]),
@@ -62,9 +62,9 @@ def needed(settings: Settings, command: str = "", **sections: Section) -> list[t
     ],
 )
 def test_training_needs_its_instances_or_their_vcpus(
-    plain: Settings, training: Training, wanted: list[tuple[str, float]]
+    plain: Settings, training: Training, expected: list[tuple[str, float]]
 ) -> None:
-    assert needed(plain, "train", training=training) == wanted
+    assert needed(plain, "train", training=training) == expected
 
 
 def test_tuning_needs_them_for_as_many_jobs_as_run_at_once(plain: Settings) -> None:
@@ -81,7 +81,7 @@ def test_endpoints_need_their_largest_and_an_update_a_second_fleet(plain: Settin
     assert needed(plain, "deploy", endpoint=Endpoint(kind="serverless")) == []
 
 
-def test_what_is_reserved_leaves_a_hundred(plain: Settings) -> None:
+def test_reserved_concurrency_leaves_a_hundred_unreserved(plain: Settings) -> None:
     assert ("L-B99A9384", 105) in needed(plain, "deploy", function=Function(reserved_concurrency=5))
 
 
@@ -90,29 +90,29 @@ def test_vcpus_follow_from_the_size(kind: str, count: int) -> None:
     assert vcpus(kind) == count
 
 
-@pytest.mark.parametrize(("value", "said"), [(0.0, "too low"), (1.0, "enough"), (None, "not told")])
-def test_a_need_is_held_against_what_the_account_has(value: float | None, said: str) -> None:
-    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+@pytest.mark.parametrize(("value", "verdict"), [(0.0, "too low"), (1.0, "enough"), (None, "unknown")])
+def test_a_need_is_compared_with_the_quota_of_the_account(value: float | None, verdict: str) -> None:
+    need = Need(command="train", service="sagemaker", name=TRAINING, amount=1, why="")
     (row,) = compare(account({} if value is None else {TRAINING: value}), [need])
-    assert row.verdict.startswith(said)
+    assert row.verdict.startswith(verdict)
 
 
 def test_the_accounts_own_value_goes_before_aws_default() -> None:
-    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+    need = Need(command="train", service="sagemaker", name=TRAINING, amount=1, why="")
     aws = account({TRAINING: 4.0}, ListAWSDefaultServiceQuotas=listing(**{TRAINING: 0.0, "other": 1.0}))
     assert compare(aws, [need])[0].quota == Quota(code=f"L-{TRAINING}", name=TRAINING, value=4.0)
 
 
-def test_nothing_is_asked_beyond_the_last_quota_that_is_wanted() -> None:
-    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=1, why="")
+def test_listing_quotas_stops_once_all_needed_ones_are_there() -> None:
+    need = Need(command="train", service="sagemaker", name=TRAINING, amount=1, why="")
     pages = [{**listing(other=1.0), "NextToken": "1"}, {**listing(**{TRAINING: 2.0}), "NextToken": "2"}]
     aws = FakeAws({"ListServiceQuotas": pages})
     assert not compare(aws, [need])[0].is_short
     assert aws.operations == ["ListServiceQuotas"] * 2
 
 
-def test_a_quota_known_to_be_too_low_ends_it_before_it_costs(plain: Settings) -> None:
-    with pytest.raises(DeployError, match=f"{TRAINING}: is 0 and 1 is needed .*\n./inv quotas --request"):
+def test_a_quota_known_to_be_too_low_ends_the_command_before_it_costs(plain: Settings) -> None:
+    with pytest.raises(DeployError, match=f"{TRAINING}: is 0, and 1 is needed .*\n./inv quotas --request"):
         require(account({TRAINING: 0.0}), plain, "train")
 
 
@@ -121,49 +121,49 @@ def test_enough_or_unknown_goes_on(plain: Settings, aws: FakeAws) -> None:
     require(aws, plain, "train")
 
 
-def desk(settings: Settings, aws: FakeAws) -> Session:
+def session_with(settings: Settings, aws: FakeAws) -> Session:
     return Session(settings=settings, call=aws, build=str, screen=Screen(out=io.StringIO()))
 
 
 def ask(session: Session, *, yes: bool = True) -> tuple[list[str], list[Sequence[str]]]:
-    asked: list[Sequence[str]] = []
+    questions: list[Sequence[str]] = []
 
     def confirm(lines: Sequence[str]) -> bool:
-        asked.append(lines)
+        questions.append(lines)
         return yes
 
-    return request_more(session, quotas(session), confirm), asked
+    return request_more(session, quotas(session), confirm), questions
 
 
-def test_more_is_asked_for_once_a_quota_and_for_the_largest_need(plain: Settings) -> None:
+def test_an_increase_is_requested_once_a_quota_for_the_largest_need(plain: Settings) -> None:
     aws = account({TRAINING: 0.0, ENDPOINT: 9.0}, RequestServiceQuotaIncrease={"RequestedQuota": {"Status": "PENDING"}})
-    said, asked = ask(desk(plain, aws))
-    assert asked == [[f"{TRAINING}: 2"]]  # tuning's two jobs at once
-    assert said == [f"{TRAINING}: 2 asked for, PENDING"]
+    lines, questions = ask(session_with(plain, aws))
+    assert questions == [[f"{TRAINING}: 2"]]  # tuning's two jobs at once
+    assert lines == [f"{TRAINING}: 2 asked for, PENDING"]
     assert [each.params["DesiredValue"] for each in aws.sent if each.operation == "RequestServiceQuotaIncrease"] == [
         2.0
     ]
 
 
-def test_what_waits_for_an_answer_is_not_asked_again_and_a_no_asks_nothing(plain: Settings) -> None:
+def test_a_pending_increase_is_not_requested_again_and_a_no_requests_nothing(plain: Settings) -> None:
     waiting = {"RequestedQuotas": [{"QuotaCode": f"L-{TRAINING}", "Status": "CASE_OPENED"}]}
     aws = account({TRAINING: 0.0}, ListRequestedServiceQuotaChangeHistory=waiting)
-    assert ask(desk(plain, aws))[0] == [f"{TRAINING}: asked for already, CASE_OPENED"]
-    assert ask(desk(plain, aws), yes=False)[0] == ["nothing was asked for"]
+    assert ask(session_with(plain, aws))[0] == [f"{TRAINING}: asked for already, CASE_OPENED"]
+    assert ask(session_with(plain, aws), yes=False)[0] == ["nothing was asked for"]
     assert "RequestServiceQuotaIncrease" not in aws.operations
-    assert ask(desk(plain, account({})))[0] == ["every quota that is known is enough"]
+    assert ask(session_with(plain, account({})))[0] == ["every quota that is known is enough"]
 
 
-def test_the_table_shows_what_is_not_told(plain: Settings) -> None:
-    rows = table(quotas(desk(plain, account({TRAINING: 1.0}))))
+def test_the_table_shows_an_unknown_quota(plain: Settings) -> None:
+    rows = table(quotas(session_with(plain, account({TRAINING: 1.0}))))
     assert rows[0][:5] == ("train", TRAINING, "1", "1", "enough")
-    assert ("deploy", ENDPOINT, "1", "?", "not told") in [row[:5] for row in rows]
+    assert ("deploy", ENDPOINT, "1", "?", "unknown") in [row[:5] for row in rows]
 
 
 def test_the_requests_are_as_aws_takes_them(plain: Settings, golden: Golden) -> None:
     aws = FakeAws()
-    quotas(desk(plain, aws))
+    quotas(session_with(plain, aws))
     for request in aws.sent:
         golden(str(request.params["ServiceCode"]), request)
-    need = Need(command="train", service="sagemaker", name=TRAINING, wanted=4, why="")
+    need = Need(command="train", service="sagemaker", name=TRAINING, amount=4, why="")
     golden("training", increase(Row(need=need, quota=Quota(code="L-CCE2AFA6", name=TRAINING, value=0))))

@@ -1,4 +1,4 @@
-"""What runs is told in detail, with what it costs an hour and since when."""
+"""What runs now, in detail, with its cost by the hour and since when."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ def endpoint(*variants: dict[str, Any], **types: str) -> dict[str, Any]:
     }
 
 
-def variant(name: str, now: int, wanted: int, weight: float = 1.0) -> dict[str, Any]:
-    counts = {"CurrentInstanceCount": now, "DesiredInstanceCount": wanted}
+def variant(name: str, now: int, desired: int, weight: float = 1.0) -> dict[str, Any]:
+    counts = {"CurrentInstanceCount": now, "DesiredInstanceCount": desired}
     return {"VariantName": name, "CurrentWeight": weight, **counts}
 
 
-def test_an_endpoint_tells_each_variant_with_what_it_has_and_should_have(settings: Settings) -> None:
+def test_an_endpoint_lists_each_variant_with_its_actual_and_desired_count(settings: Settings) -> None:
     replies = endpoint(variant("a", 1, 3, 0.9), variant("b", 2, 2, 0.1), a="ml.m5.large", b="ml.c5.large")
     bounds = {"ResourceId": "endpoint/e/variant/a", "MinCapacity": 1, "MaxCapacity": 4}
     other = {"ResourceId": "endpoint/e2/variant/b", "MinCapacity": 1, "MaxCapacity": 9}
-    found = ledger(settings, {**replies, "DescribeScalableTargets": {"ScalableTargets": [bounds, other]}}).of(
+    running = ledger(settings, {**replies, "DescribeScalableTargets": {"ScalableTargets": [bounds, other]}}).of(
         "endpoint", "e"
     )
-    assert found.detail == "a 1 of 3 × ml.m5.large, weight 0.9, scales 1–4; b 2 × ml.c5.large, weight 0.1"
-    assert found.usd == pytest.approx(0.115 + 2 * 0.102)
-    assert found.since == T
+    assert running.detail == "a 1 of 3 × ml.m5.large, weight 0.9, scales 1–4; b 2 × ml.c5.large, weight 0.1"
+    assert running.usd == pytest.approx(0.115 + 2 * 0.102)
+    assert running.since == T
 
 
 def test_a_serverless_endpoint_costs_what_is_provisioned(settings: Settings) -> None:
     shown = {"VariantName": "main", "CurrentWeight": 1.0, "CurrentServerlessConfig": SERVERLESS}
-    found = ledger(settings, endpoint(shown, main="")).of("endpoint", "e")
-    assert found.detail == "main serverless 2048 MB, at most 5 at once, weight 1"
-    assert found.usd == pytest.approx(0.0432)
+    running = ledger(settings, endpoint(shown, main="")).of("endpoint", "e")
+    assert running.detail == "main serverless 2048 MB, at most 5 at once, weight 1"
+    assert running.usd == pytest.approx(0.0432)
 
 
-def test_a_price_that_is_not_known_is_not_taken_for_nothing(settings: Settings) -> None:
+def test_an_unknown_price_is_not_taken_for_zero(settings: Settings) -> None:
     assert ledger(settings, endpoint(variant("a", 1, 1), a="ml.x9.large")).of("endpoint", "e").usd is None
 
 

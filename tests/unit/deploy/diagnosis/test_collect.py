@@ -1,4 +1,4 @@
-"""Facts are collected for whatever has a name, by questions alone; what may not be seen does not end it."""
+"""Facts are collected by name, with requests that only read; what may not be read does not end the collection."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from deploy.commands.why import show, to_json, why
 from deploy.config.settings import Settings
 from deploy.console import Screen
-from deploy.diagnosis.collect import Collector, takers
-from deploy.diagnosis.facts import Facts, ImageSeen
+from deploy.diagnosis.collect import Collector, trusted_services
+from deploy.diagnosis.facts import Facts, ObservedImage
 from deploy.diagnosis.images import split
 from deploy.images import checks
 from deploy.session import Session
@@ -52,16 +52,16 @@ FUNCTION = {
 WARM = {"FunctionArn": "arn:f:live", "RequestedProvisionedConcurrentExecutions": 2, "Status": "READY"}
 
 
-class Eyes:
-    """Every image is well."""
+class NoImages:
+    """No registry and no engine holds an image."""
 
-    def look(self, uri: str, consumer: checks.Consumer) -> ImageSeen:
-        return ImageSeen(uri=uri, consumer=consumer, gate=None)
+    def look(self, uri: str, consumer: checks.Consumer) -> ObservedImage:
+        return ObservedImage(uri=uri, consumer=consumer, facts=None)
 
 
 def collect(settings: Settings, name: str, replies: Mapping[str, Any]) -> tuple[Facts, FakeAws]:
     aws = FakeAws({**NOWHERE, **replies})
-    return Collector(settings=settings, call=aws, images=Eyes(), now=lambda: NOW).collect(name), aws
+    return Collector(settings=settings, call=aws, images=NoImages(), now=lambda: NOW).collect(name), aws
 
 
 def serving(**more: Any) -> dict[str, Any]:
@@ -69,16 +69,16 @@ def serving(**more: Any) -> dict[str, Any]:
     return {**replies, "DescribeScalingActivities": {"ScalingActivities": [ACTIVITY]}, **more}
 
 
-def test_an_endpoint_is_told_with_its_images_roles_and_what_scaling_did(settings: Settings) -> None:
+def test_the_facts_of_an_endpoint_are_its_images_roles_and_what_scaling_did(settings: Settings) -> None:
     facts, _ = collect(settings, "kennel-local", serving())
     assert (facts.kind, facts.status, facts.is_well) == ("endpoint", "InService", True)
     assert [image.uri for image in facts.images] == ["kennel/serve:1"]
-    assert facts.roles[0].takers == ("sagemaker.amazonaws.com",)
+    assert facts.roles[0].trusted == ("sagemaker.amazonaws.com",)
     (variant,) = facts.variants
     assert (variant.now, variant.initial, variant.scaled, variant.artifact) == (2, 1, 3, "s3://b/m")
 
 
-def test_a_function_is_told_with_its_aliases_and_concurrency(settings: Settings) -> None:
+def test_the_facts_of_a_function_are_its_aliases_and_concurrency(settings: Settings) -> None:
     alias = {"Name": "live", "FunctionVersion": "2", "RoutingConfig": {"AdditionalVersionWeights": {"1": 1.0}}}
     replies = {
         "GetFunction": FUNCTION,
@@ -86,10 +86,10 @@ def test_a_function_is_told_with_its_aliases_and_concurrency(settings: Settings)
         "ListProvisionedConcurrencyConfigs": {"ProvisionedConcurrencyConfigs": [WARM]},
         "GetFunctionConcurrency": {"ReservedConcurrentExecutions": 5},
     }
-    seen = collect(settings, "f", replies)[0].function
-    assert seen is not None
-    assert (seen.aliases, seen.moving, seen.reserved) == ({"live": "2"}, ("live",), 5)
-    assert [(warm.qualifier, warm.asked) for warm in seen.warm] == [("live", 2)]
+    function = collect(settings, "f", replies)[0].function
+    assert function is not None
+    assert (function.aliases, function.moving, function.reserved) == ({"live": "2"}, ("live",), 5)
+    assert [(each.qualifier, each.requested) for each in function.provisioned] == [("live", 2)]
 
 
 def test_a_failed_update_of_a_function_counts(settings: Settings) -> None:
@@ -128,27 +128,27 @@ def test_an_instance_that_ended_itself_has_nothing_to_explain(settings: Settings
     assert (facts.kind, facts.reason) == ("instance", reason)
 
 
-def test_what_could_not_be_made_is_looked_at_by_its_images_roles_and_quotas(settings: Settings) -> None:
+def test_for_an_unknown_name_images_roles_and_quotas_are_collected(settings: Settings) -> None:
     image = {"imageDigest": "sha256:2", "imagePushedAt": NOW}
     older = {"imageDigest": "sha256:1", "imagePushedAt": NOW - timedelta(days=1)}
     facts, _ = collect(settings, "nobody", {"DescribeImages": {"imageDetails": [older, image]}, **ROLE})
-    assert facts.kind == "nothing of that name"
+    assert facts.kind == "unknown name"
     assert {image.uri.partition("@")[2] for image in facts.images} == {"sha256:2"}
     assert len(facts.roles) == 3
     assert {row.need.command for row in facts.quotas} == {"train", "deploy"}
 
 
-def test_what_may_not_be_seen_is_noted_and_the_rest_is_told(settings: Settings) -> None:
+def test_what_may_not_be_read_is_listed_and_the_rest_is_collected(settings: Settings) -> None:
     denied = refusal("AccessDeniedException", "not allowed")
     facts, _ = collect(settings, "kennel-local", serving(GetRole=denied, FilterLogEvents=denied))
     assert facts.is_well
-    assert [what.partition(":")[0] for what in facts.blind] == ["logs", "role kennel-local-endpoint"]
+    assert [what.partition(":")[0] for what in facts.unreadable] == ["logs", "role kennel-local-endpoint"]
 
 
-def test_a_kind_that_may_not_be_looked_at_does_not_end_the_search(settings: Settings) -> None:
+def test_a_kind_that_may_not_be_read_does_not_end_the_search(settings: Settings) -> None:
     facts, _ = collect(settings, "f", {"DescribeEndpoint": refusal("AccessDeniedException"), "GetFunction": FUNCTION})
     assert facts.kind == "function"
-    assert len(facts.blind) == 1
+    assert len(facts.unreadable) == 1
 
 
 def test_every_question_is_one_that_aws_takes_and_changes_nothing(settings: Settings, golden: Golden) -> None:
@@ -160,14 +160,14 @@ def test_every_question_is_one_that_aws_takes_and_changes_nothing(settings: Sett
         ("kennel-local-nobody", {"DescribeImages": image}),
     ):
         sent += collect(settings, name, replies)[1].sent
-    asked = {request.operation: request for request in reversed(sent)}
-    assert [name for name in asked if not name.startswith(("Get", "List", "Describe", "Filter", "Head"))] == []
-    for request in asked.values():
+    operations = {request.operation: request for request in reversed(sent)}
+    assert [name for name in operations if not name.startswith(("Get", "List", "Describe", "Filter", "Head"))] == []
+    for request in operations.values():
         golden("why", request)
 
 
 @pytest.mark.parametrize(
-    ("uri", "found"),
+    ("uri", "expected"),
     [
         ("kennel/serve:1", ("", {})),
         ("base", ("", {})),
@@ -176,17 +176,19 @@ def test_every_question_is_one_that_aws_takes_and_changes_nothing(settings: Sett
         ("1.dkr.ecr.us-east-1.amazonaws.com/a", ("a", {"imageTag": "latest"})),
     ],
 )
-def test_an_image_is_looked_for_in_its_registry_or_in_the_engine(uri: str, found: tuple[str, dict[str, str]]) -> None:
-    assert split(uri) == found
+def test_an_image_is_looked_for_in_its_registry_or_in_the_engine(
+    uri: str, expected: tuple[str, dict[str, str]]
+) -> None:
+    assert split(uri) == expected
 
 
-def test_a_trust_policy_names_who_may_take_the_role() -> None:
+def test_a_trust_policy_names_who_may_assume_the_role() -> None:
     both = {"Effect": "Allow", "Principal": {"Service": ["a", "b"]}}
     others = [{"Effect": "Deny", "Principal": {"Service": "c"}}, {"Effect": "Allow", "Principal": {"AWS": "arn:d"}}]
-    assert takers(json.dumps({"Statement": [both, *others]})) == ("a", "b")
+    assert trusted_services(json.dumps({"Statement": [both, *others]})) == ("a", "b")
 
 
-def test_the_answer_is_told_to_people_and_to_scripts(settings: Settings) -> None:
+def test_the_diagnosis_is_printed_for_people_and_as_json_for_scripts(settings: Settings) -> None:
     out = io.StringIO()
     failed = {**ENDPOINT, "EndpointStatus": "Failed", "FailureReason": "did not pass the ping health check"}
     session = Session(
@@ -195,16 +197,16 @@ def test_the_answer_is_told_to_people_and_to_scripts(settings: Settings) -> None
         build=str,
         screen=Screen(out=out),
     )
-    facts, found = why(session, "kennel-local", Eyes(), now=NOW)
-    show(facts, found, session.screen)
+    facts, diagnoses = why(session, "kennel-local", NoImages(), now=NOW)
+    show(facts, diagnoses, session.screen)
     assert "endpoint kennel-local: Failed" in out.getvalue()
-    assert "1. certain: the image kennel/serve:1 is nowhere" in out.getvalue()
+    assert "1. certain: the image kennel/serve:1 does not exist" in out.getvalue()
     assert "next: ./inv push" in out.getvalue()
-    told = to_json(facts, found)
-    assert json.loads(json.dumps(told))["diagnoses"][1]["pain"] == 6
+    document = to_json(facts, diagnoses)
+    assert json.loads(json.dumps(document))["diagnoses"][1]["pain"] == 6
 
 
-def test_a_healthy_thing_is_said_to_be_well(settings: Settings) -> None:
+def test_a_healthy_endpoint_has_no_diagnosis(settings: Settings) -> None:
     out = io.StringIO()
     facts, _ = collect(settings, "kennel-local", serving())
     show(facts, [], Screen(out=out))

@@ -1,4 +1,4 @@
-"""Endpoints as their tests see them: settings out of a few lines of TOML, resources, and states as AWS would tell."""
+"""Fixtures for tests of endpoints: settings from a few lines of TOML, resources, and states as AWS returns them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from deploy.config.settings import Settings, choose, parse
 from deploy.endpoints.endpoint import Endpoint
 from deploy.endpoints.endpoint_config import EndpointConfig
 from deploy.endpoints.resources import Serving, endpoint
+from deploy.endpoints.spec import EndpointSpec, endpoint_spec
 from deploy.images.facts import ImageFacts
 from deploy.planning.resource import Resource
 from deploy.values import Request, State, Step, Wait
@@ -24,6 +25,10 @@ def settings_of(text: str) -> Settings:
     return choose(parse(f"{text}\n{STAGE}"), "local")
 
 
+def spec_of(text: str, name: str = "main") -> EndpointSpec:
+    return endpoint_spec(settings_of(text), name)
+
+
 def artifact(job: str) -> str:
     return f"s3://{BUCKET}/jobs/{job}/output/model.tar.gz"
 
@@ -31,11 +36,10 @@ def artifact(job: str) -> str:
 def resources(
     text: str, name: str = "kennel-local", *, image: str = IMAGE, facts: ImageFacts | None = None, job: str = "train-1"
 ) -> tuple[Resource, ...]:
-    """What an endpoint of these settings is made of; each variant's artifact is of a job called after it."""
-    settings = settings_of(text)
-    names = settings.all_endpoints[name].all_variants
-    artifacts = {each: artifact(job if each == "main" else f"{job}-{each}") for each in names}
-    return endpoint(settings, name, Serving(image=image, facts=facts or ImageFacts(), artifacts=artifacts))
+    """The resources of an endpoint; each variant's artifact comes from a job named after the variant."""
+    spec = spec_of(text, name)
+    artifacts = {each: artifact(job if each == "main" else f"{job}-{each}") for each in spec.section.all_variants}
+    return endpoint(Serving(spec=spec, image=image, facts=facts or ImageFacts(), artifacts=artifacts))
 
 
 def config_of(text: str, name: str = "kennel-local", **more: Any) -> EndpointConfig:
@@ -49,7 +53,7 @@ def endpoint_of(text: str, name: str = "kennel-local", **more: Any) -> Endpoint:
 def running(
     made: Endpoint, *, status: str = "InService", tags: Mapping[str, str] | None = None, **attributes: str
 ) -> State:
-    """The state of an endpoint as `made` would have been left by its deploy."""
+    """The state in which the deploy of `made` leaves its endpoint."""
     create = next(act for act in made.plan(None).acts if isinstance(act, Request))
     own = {each["Key"]: each["Value"] for each in create.params["Tags"]}
     shares = {name: {"weight": share.weight, "instances": share.count} for name, share in made.shares.items()}
@@ -66,6 +70,6 @@ def requests(step: Step) -> list[Request]:
 
 
 def operations(step: Step) -> list[str]:
-    """What is sent, with waits in brackets."""
+    """The operations that a step sends, with waits in brackets."""
     return [f"({act.request.operation})" if isinstance(act, Wait) else act.operation for act in step.acts
             if isinstance(act, Request | Wait)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The alarms of a rollout: which there are, what they ask of CloudWatch, and what a plan does with them."""
+"""The alarms of a rollout: their number, their requests to CloudWatch, and their steps in a plan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pytest
 
 from deploy.config.endpoint import Endpoint, Rollout
 from deploy.config.settings import Settings
-from deploy.endpoints.alarm import KIND, Alarm, alarm_names, alarms
+from deploy.endpoints.alarm import KIND, Alarm
+from deploy.endpoints.alarm import alarms as alarms_of
+from deploy.endpoints.checks import check
+from deploy.endpoints.spec import endpoint_spec
 from deploy.errors import DeployError
 from deploy.values import Request, State
 from tests.unit.deploy.conftest import Golden
@@ -23,15 +26,23 @@ def guarded(settings: Settings, rollout: Rollout = GUARDED, variants: int = 0) -
     return settings.model_copy(update={"endpoint": endpoint})
 
 
+def alarms(settings: Settings) -> tuple[Alarm, ...]:
+    return alarms_of(endpoint_spec(settings, "main"))
+
+
+def names(settings: Settings) -> list[str]:
+    return [alarm.name for alarm in alarms(settings)]
+
+
 def first(settings: Settings) -> Alarm:
-    return alarms(guarded(settings), settings.endpoint_name)[0]
+    return alarms(guarded(settings))[0]
 
 
 def test_each_variant_has_an_alarm_for_each_limit_that_is_set(settings: Settings) -> None:
-    assert alarm_names(settings, "kennel-local") == ()
-    assert alarm_names(guarded(settings), "kennel-local") == ("kennel-local-main-errors", "kennel-local-main-latency")
+    assert names(settings) == []
+    assert names(guarded(settings)) == ["kennel-local-main-errors", "kennel-local-main-latency"]
     two = guarded(settings, Rollout(max_error_percent=1, keep_old_seconds=60), variants=2)
-    assert alarm_names(two, "kennel-local") == ("kennel-local-v0-errors", "kennel-local-v1-errors")
+    assert names(two) == ["kennel-local-v0-errors", "kennel-local-v1-errors"]
 
 
 @pytest.mark.parametrize(
@@ -42,19 +53,21 @@ def test_each_variant_has_an_alarm_for_each_limit_that_is_set(settings: Settings
         ({"how": "canary", "percent": 10, "max_error_percent": 10}, "never reached by a new version that takes 10 %"),
     ],
 )
-def test_an_alarm_that_could_not_ring_in_time_is_refused(rollout: dict[str, Any], message: str) -> None:
+def test_an_alarm_that_could_not_go_off_in_time_is_refused(rollout: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Rollout.model_validate(rollout)
 
 
 def test_more_alarms_than_a_deployment_takes_are_refused(settings: Settings) -> None:
-    assert len(alarms(guarded(settings, variants=5), "kennel-local")) == 10
-    with pytest.raises(DeployError, match="6 variants make 12 alarms and a deployment takes 10"):
-        alarms(guarded(settings, variants=6), "kennel-local")
+    five, six = (endpoint_spec(guarded(settings, variants=count), "main") for count in (5, 6))
+    assert len(alarms_of(five)) == 10
+    check([five])
+    with pytest.raises(DeployError, match="6 variants need 12 alarms, and AWS lets a deployment watch 10"):
+        check([six])
 
 
 def test_the_alarms_are_what_cloudwatch_takes(settings: Settings, golden: Golden) -> None:
-    for alarm, name in zip(alarms(guarded(settings), "kennel-local"), ("errors", "latency"), strict=True):
+    for alarm, name in zip(alarms(guarded(settings)), ("errors", "latency"), strict=True):
         (put,) = alarm.plan(None).acts
         assert isinstance(put, Request)
         golden(f"alarm-{name}", put, rules=(55,))
@@ -67,7 +80,7 @@ def test_the_alarms_are_what_cloudwatch_takes(settings: Settings, golden: Golden
     golden("alarm", remove)
 
 
-def test_an_alarm_is_left_alone_when_it_is_right_and_put_again_when_not(settings: Settings) -> None:
+def test_an_alarm_is_put_again_only_when_it_differs(settings: Settings) -> None:
     alarm = first(settings)
     right = State(fields=alarm.desired(), tags=settings.tags)
     assert alarm.plan(right).action == "none"
@@ -77,12 +90,12 @@ def test_an_alarm_is_left_alone_when_it_is_right_and_put_again_when_not(settings
         alarm.plan(State(fields=alarm.desired()))
 
 
-def test_what_cloudwatch_answers_is_read_back_as_it_was_put(settings: Settings) -> None:
+def test_an_alarm_is_read_back_as_it_was_put(settings: Settings) -> None:
     alarm = first(settings)
     tags = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
     aws = FakeAws({"DescribeAlarms": {"MetricAlarms": [alarm.desired() | {"StateValue": "OK"}]},
                    "ListTagsForResource": {"Tags": tags}})  # fmt: skip
-    seen = alarm.read(aws)
-    assert seen is not None
-    assert alarm.plan(seen).action == "none"
+    observed = alarm.read(aws)
+    assert observed is not None
+    assert alarm.plan(observed).action == "none"
     assert alarm.read(FakeAws()) is None

@@ -1,4 +1,4 @@
-"""An endpoint is met as it is: what is sent, what moves and what stays, as tables."""
+"""From the observed endpoint to the step of a plan: what is sent, what changes and what stays, as tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.endpoints.endpoint import Endpoint
+from deploy.endpoints.endpoint import read
 from deploy.errors import DeployError
 from deploy.planning.apply import apply
 from deploy.values import Plan, State, Wait
@@ -35,7 +35,7 @@ def test_each_rollout_is_a_request_that_aws_takes(
         golden("history", past)
 
 
-def test_making_one_and_sharing_out_anew_are_requests_that_aws_takes(golden: Golden) -> None:
+def test_creating_an_endpoint_and_changing_its_weights_are_requests_that_aws_takes(golden: Golden) -> None:
     golden("endpoint", requests(endpoint_of("").plan(None))[0])
     other = PAIR.replace("3", "1").replace("instance_count = 2", "instance_count = 4")
     golden("shares", requests(endpoint_of(other).plan(running(endpoint_of(PAIR))))[0])
@@ -58,26 +58,26 @@ def test_making_one_and_sharing_out_anew_are_requests_that_aws_takes(golden: Gol
         ("", "", "Deleting", ["(DescribeEndpoint)", "CreateEndpoint", "(DescribeEndpoint)"]),
     ],
 )  # fmt: skip
-def test_what_is_sent_follows_from_what_is_there(before: str, after: str, status: str, sent: list[str]) -> None:
+def test_what_is_sent_depends_on_the_observed_endpoint(before: str, after: str, status: str, sent: list[str]) -> None:
     assert operations(endpoint_of(after).plan(running(endpoint_of(before), status=status))) == sent
 
 
-def test_an_update_that_is_under_way_to_the_right_version_is_waited_for_and_not_begun_again() -> None:
-    wanted = endpoint_of("", image="kennel/serve:2")
-    seen = running(endpoint_of(""), status="Updating", pending=wanted.config)
-    assert operations(wanted.plan(seen)) == ["(DescribeEndpoint)"]
+def test_an_update_under_way_to_the_right_version_is_waited_for_and_not_repeated() -> None:
+    desired = endpoint_of("", image="kennel/serve:2")
+    observed = running(endpoint_of(""), status="Updating", pending=desired.config)
+    assert operations(desired.plan(observed)) == ["(DescribeEndpoint)"]
 
 
-def test_capacity_that_was_scaled_since_stays_and_the_plan_says_so() -> None:
-    seen = running(endpoint_of(""))
-    scaled = replace(seen, fields={**seen.fields, "shares": {"main": {"weight": 1.0, "instances": 4}}})
+def test_scaled_out_capacity_stays_and_the_plan_says_so() -> None:
+    observed = running(endpoint_of(""))
+    scaled = replace(observed, fields={**observed.fields, "shares": {"main": {"weight": 1.0, "instances": 4}}})
     assert endpoint_of("").plan(scaled).action == "none"
     step = endpoint_of("", image="kennel/serve:2").plan(scaled)
     assert operations(step) == UPDATE
     assert step.touches.endswith("the capacity stays (main 4)")
 
 
-def test_where_the_autoscaler_counts_nobody_else_does() -> None:
+def test_where_autoscaling_is_on_a_deploy_leaves_the_count_alone() -> None:
     text = "[endpoint]\ninstance_count = 3\n[endpoint.autoscaling]\nmax = 4"
     step = endpoint_of(text).plan(running(endpoint_of("[endpoint.autoscaling]\nmax = 4")))
     assert step.action == "none"
@@ -91,55 +91,55 @@ def test_a_plan_says_field_by_field_what_changes_and_how_traffic_moves() -> None
     assert set(changed) == {"config", "main.Image", "main.ModelDataUrl"}
     assert step.touches == (
         "10 % of the traffic moves when the new instances are healthy, the rest after 300 s; the old version stays "
-        "60 s longer; back by itself when an alarm rings (kennel-local-main-errors, kennel-local-main-latency); "
+        "60 s longer; AWS rolls back when an alarm goes off (kennel-local-main-errors, kennel-local-main-latency); "
         "the capacity stays (main 1)"
     )
 
 
-def test_a_version_that_was_tried_and_rolled_back_is_told_with_the_reason() -> None:
-    wanted = endpoint_of("", image="kennel/serve:2")
-    key = wanted.config.rpartition("-")[2]
+def test_a_plan_shows_why_a_version_was_rolled_back_before() -> None:
+    desired = endpoint_of("", image="kennel/serve:2")
+    key = desired.config.rpartition("-")[2]
     tried = running(endpoint_of(""), tags={"kennel:history": f"37a27b66b9 {key}"}, reason="alarm e-main-errors")
-    told = "another version; when it was last tried it was rolled back: alarm e-main-errors"
-    assert wanted.plan(tried).reason == told
-    assert wanted.plan(running(endpoint_of(""), reason="of another version")).reason == "another version"
+    reason = "another version; the last deploy tried it and AWS rolled it back: alarm e-main-errors"
+    assert desired.plan(tried).reason == reason
+    assert desired.plan(running(endpoint_of(""), reason="of another version")).reason == "another version"
 
 
-def test_new_weights_are_shown_as_such() -> None:
+def test_a_plan_shows_new_weights() -> None:
     step = endpoint_of(PAIR.replace("3", "1")).plan(running(endpoint_of(PAIR)))
     assert [(change.field, change.before, change.after) for change in step.changes] == [("a.weight", 3.0, 1.0)]
-    assert step.touches == "in place: the instances that stay go on serving"
+    assert step.touches == "in place: the instances that stay keep serving"
 
 
 def test_traffic_does_not_shift_step_by_step_between_variants_of_other_names() -> None:
     text = '[endpoint.rollout]\nhow = "canary"\n'
-    with pytest.raises(DeployError, match=r"canary needs the same variants .*main become a, b .*all-at-once"):
+    with pytest.raises(DeployError, match=r"canary needs the same variants .*main become a, b; .*all-at-once"):
         endpoint_of(text + PAIR).plan(running(endpoint_of(text)))
 
 
 def test_an_endpoint_that_failed_says_why_and_what_to_look_at() -> None:
-    seen = running(endpoint_of(""), status="Failed", reason="ping")
-    step = endpoint_of("").plan(seen)
+    observed = running(endpoint_of(""), status="Failed", reason="ping")
+    step = endpoint_of("").plan(observed)
     assert (step.action, step.reason, step.touches) == ("replace", "is Failed: ping", "nothing serves now")
     wait = step.acts[-1]
     assert isinstance(wait, Wait)
     assert wait.fix.startswith("./inv logs kennel-local shows")
 
 
-def test_one_that_stays_in_creating_is_told_with_the_next_command() -> None:
+def test_an_endpoint_that_stays_in_creating_comes_with_the_next_command() -> None:
     creating = FakeAws({"DescribeEndpoint": {"EndpointStatus": "Creating"}})
     todo = Plan(steps=(endpoint_of("").plan(None),))
     with pytest.raises(DeployError, match=r"(?s)still Creating after 2280 s.*/inv logs kennel-local.*/inv why"):
         apply(todo, creating, clock=FakeTime().clock())
 
 
-def test_a_kind_that_no_update_reaches_is_replaced_and_said_to_interrupt() -> None:
+def test_an_endpoint_that_changes_its_kind_is_replaced_and_the_plan_says_that_requests_fail() -> None:
     step = endpoint_of('[endpoint]\nkind = "serverless"').plan(running(endpoint_of("")))
     assert step.reason == "real-time cannot become serverless by an update"
-    assert step.touches == "nothing answers until the new one is in service"
+    assert step.touches == "requests fail until the new endpoint is in service"
 
 
-def test_what_runs_is_read_variant_by_variant() -> None:
+def test_a_running_endpoint_is_read_variant_by_variant() -> None:
     aws = FakeAws(
         {
             "DescribeEndpoint": {
@@ -155,17 +155,14 @@ def test_what_runs_is_read_variant_by_variant() -> None:
             "ListTags": {"Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()]},
         }
     )  # fmt: skip
-    seen = Endpoint(name="kennel-local", kind="real-time", config="new", tags=TAGS).read(aws)
-    assert seen is not None
-    assert seen.fields["shares"] == {"main": {"weight": 1.0, "instances": 3}}
-    assert seen.fields["serves"] == {
+    observed = read("kennel-local", aws, config="new")
+    assert observed is not None
+    assert observed.fields["shares"] == {"main": {"weight": 1.0, "instances": 3}}
+    assert observed.fields["serves"] == {
         "main": {"Image": IMAGE, "ModelDataUrl": artifact("train-1"), "InstanceType": "ml.m5.large"}
     }
     assert (
-        Endpoint(name="e", kind="", config="", tags=TAGS).read(
-            FakeAws({"DescribeEndpoint": refusal("ValidationException", "Could not find endpoint e.")})
-        )
-        is None
+        read("e", FakeAws({"DescribeEndpoint": refusal("ValidationException", "Could not find endpoint e.")})) is None
     )
 
 

@@ -1,4 +1,4 @@
-"""Golden pictures are fetched from a job's output, asked of each variant, and a wrong version goes back."""
+"""Golden pictures are read from a job's output and sent to each variant; a version that fails them is rolled back."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def archive(*pictures: Picture) -> bytes:
     return packed.getvalue()
 
 
-def test_they_lie_beside_the_report_of_the_job(golden: Golden) -> None:
+def test_golden_pictures_are_read_from_the_output_of_the_job(golden: Golden) -> None:
     aws = FakeAws({"GetObject": lambda _: body(archive(ORANGE))})
     assert fetch(artifact("train-1"), aws) == (ORANGE,)
     golden("golden-pictures", aws.sent[0])
@@ -48,7 +48,7 @@ def test_they_lie_beside_the_report_of_the_job(golden: Golden) -> None:
     assert fetch(artifact("train-0"), FakeAws({"GetObject": GONE})) == ()
 
 
-def test_an_output_that_is_torn_says_which() -> None:
+def test_a_damaged_output_is_refused_with_its_uri() -> None:
     with pytest.raises(DeployError, match=r"jobs/train-1/output/output.tar.gz: its golden pictures cannot be read"):
         fetch(artifact("train-1"), FakeAws({"GetObject": lambda _: body(archive(ORANGE)[:50])}))
 
@@ -58,7 +58,7 @@ def test_an_answer_that_differs_or_cannot_be_read_is_wrong(answer: Any, count: i
     assert len(disagreements([ORANGE], lambda _: answer, 0.02)) == count
 
 
-def test_a_model_that_fails_on_one_is_wrong_and_an_aws_that_fails_is_not() -> None:
+def test_a_model_error_counts_as_a_wrong_answer_and_an_aws_error_is_raised() -> None:
     def failing(code: str) -> Any:
         def answer(_: Picture) -> Any:
             raise refusal(code, "Received server error (500) from primary")
@@ -77,7 +77,7 @@ def test_questions_are_requests_that_aws_takes(golden: Golden) -> None:
     golden("ask", question.later("s3://bucket/async/main/in/1"), rules=(42,))
 
 
-def desk(replies: dict[str, Reply | list[Reply]]) -> tuple[Session, FakeAws, io.StringIO]:
+def moved(replies: dict[str, Reply | list[Reply]]) -> tuple[Session, FakeAws, io.StringIO]:
     """A session whose endpoint was moved from OLD to NEW."""
     past = f"{OLD.config.rpartition('-')[2]} {NEW.config.rpartition('-')[2]}"
     tags = [{"Key": key, "Value": value} for key, value in {**TAGS, "kennel:history": past}.items()]
@@ -96,51 +96,51 @@ def desk(replies: dict[str, Reply | list[Reply]]) -> tuple[Session, FakeAws, io.
             **replies,
         }
     )
-    said = io.StringIO()
+    output = io.StringIO()
     session = Session(
-        settings=settings_of(""), call=aws, build=lambda kind: f"kennel/{kind}:1", screen=Screen(out=said),
+        settings=settings_of(""), call=aws, build=lambda kind: f"kennel/{kind}:1", screen=Screen(out=output),
         clock=FakeTime().clock(),
     )  # fmt: skip
-    return session, aws, said
+    return session, aws, output
 
 
-def test_a_version_that_repeats_them_stays() -> None:
-    session, aws, said = desk({"InvokeEndpoint": lambda _: body(b"[[0.9, 0.1]]")})
+def test_a_version_that_answers_them_as_in_training_stays() -> None:
+    session, aws, output = moved({"InvokeEndpoint": lambda _: body(b"[[0.9, 0.1]]")})
     verify(session, NEW)
     assert "UpdateEndpoint" not in aws.operations
-    assert "1 golden pictures answered as in training" in said.getvalue()
+    assert "1 golden pictures answered as in training" in output.getvalue()
 
 
-def test_a_version_that_does_not_goes_back_and_the_command_fails_saying_so() -> None:
-    session, aws, said = desk({"InvokeEndpoint": lambda _: body(b"[[0.2, 0.8]]")})
-    told = (
+def test_a_version_that_answers_otherwise_is_rolled_back_and_the_command_fails() -> None:
+    session, aws, output = moved({"InvokeEndpoint": lambda _: body(b"[[0.2, 0.8]]")})
+    message = (
         rf"(?s)golden picture of Orange: .*rolled back: kennel-local is at {OLD.config} again; ./inv logs kennel-local"
     )
-    with pytest.raises(DeployError, match=told):
+    with pytest.raises(DeployError, match=message):
         verify(session, NEW)
     update = next(request for request in aws.sent if request.operation == "UpdateEndpoint")
     assert update.params["EndpointConfigName"] == OLD.config
-    assert "back to kennel/serve:1 with" in said.getvalue()
+    assert "back to kennel/serve:1 with" in output.getvalue()
 
 
-def test_they_are_asked_until_they_were_answered_once_even_by_a_later_deploy() -> None:
-    session, aws, _ = desk({"InvokeEndpoint": lambda _: body(b"[[0.9, 0.1]]")})
+def test_a_later_deploy_asks_golden_pictures_that_were_never_answered() -> None:
+    session, aws, _ = moved({"InvokeEndpoint": lambda _: body(b"[[0.9, 0.1]]")})
     assert is_unproven(session, NEW)
     verify(session, NEW)
     noted = aws.sent[-1].params["Tags"]
     tags = [{"Key": key, "Value": value} for key, value in TAGS.items()]
-    assert not is_unproven(desk({"ListTags": {"Tags": [*tags, *noted]}})[0], NEW)
+    assert not is_unproven(moved({"ListTags": {"Tags": [*tags, *noted]}})[0], NEW)
 
 
 @pytest.mark.parametrize("text", ["[endpoint]\nkind = 'async'", "[endpoint.rollout]\ngolden = false"])
-def test_what_is_async_or_not_to_be_asked_is_not(text: str) -> None:
-    session, aws, _ = desk({})
+def test_async_endpoints_and_those_without_golden_are_not_asked(text: str) -> None:
+    session, aws, _ = moved({})
     session.settings = settings_of(text)
     assert not is_unproven(session, endpoint_of(text))
     assert aws.sent == []
 
 
-def test_an_async_answer_is_waited_for_and_a_failure_told(golden: Golden) -> None:
+def test_an_async_answer_is_polled_for_and_a_failure_is_raised(golden: Golden) -> None:
     question = Question(endpoint="e", picture=b"jpeg")
     places = {
         "OutputLocation": "s3://kennel-local-123456789012-us-east-1/async/main/out/1.out",

@@ -12,13 +12,14 @@ from deploy.endpoints.rollback import step, target
 from deploy.errors import DeployError
 from deploy.values import State
 from tests.unit.deploy.conftest import Golden
-from tests.unit.deploy.endpoints.fixtures import ARN, TAGS, endpoint_of, operations, requests, running
+from tests.unit.deploy.endpoints.fixtures import ARN, TAGS, endpoint_of, operations, requests, running, spec_of
 
 NAME = "kennel-local"
+SPEC = spec_of("")
 
 
 @pytest.mark.parametrize(
-    ("past", "at", "wanted", "after"),
+    ("past", "at", "new", "after"),
     [
         ("", "", "a", "a"),
         ("", "a", "b", "a b"),
@@ -30,15 +31,15 @@ NAME = "kennel-local"
         ("a b c d e", "e", "f", "b c d e f"),
     ],
 )
-def test_a_deploy_extends_the_history_and_one_tried_again_does_not(past: str, at: str, wanted: str, after: str) -> None:
-    assert " ".join(extended(past.split(), running=at, wanted=wanted)) == after
+def test_a_deploy_extends_the_history_and_one_tried_again_does_not(past: str, at: str, new: str, after: str) -> None:
+    assert " ".join(extended(past.split(), running=at, new=new)) == after
 
 
-def test_as_many_as_are_kept_fit_into_a_tag() -> None:
+def test_the_longest_history_fits_into_a_tag() -> None:
     assert len(" ".join(["0123456789"] * KEPT)) <= 256
 
 
-def seen(past: str, at: str, status: str = "InService") -> State:
+def observed(past: str, at: str, status: str = "InService") -> State:
     tags = {**TAGS, "kennel:history": past}
     return State(fields={"config": named(NAME, at)}, attributes={"arn": ARN}, tags=tags, status=status)
 
@@ -54,30 +55,34 @@ def seen(past: str, at: str, status: str = "InService") -> State:
         ("a b a", "a", "", "b", False),
     ],
 )
-def test_back_is_what_ran_before_the_last_deploy_however_often_it_is_asked(
+def test_a_rollback_returns_to_the_version_before_the_last_deploy_and_can_be_repeated(
     past: str, at: str, to: str, config: str, is_there: bool
 ) -> None:
-    back = target(NAME, seen(past, at), to=to)
+    back = target(SPEC, observed(past, at), to=to)
     assert (back.config, back.is_there) == (named(NAME, config), is_there)
 
 
 @pytest.mark.parametrize(
-    ("past", "to", "told"),
-    [("a", "", "deployed once only"), ("", "", "nothing to go back to"), ("a b", "z", "was never at z; .* a, b")],
+    ("past", "to", "message"),
+    [
+        ("a", "", "deployed only once"),
+        ("", "", "no earlier version to roll back to"),
+        ("a b", "z", "was never at z; .* a, b"),
+    ],
 )
-def test_where_there_is_no_way_back_it_is_said(past: str, to: str, told: str) -> None:
-    with pytest.raises(DeployError, match=told):
-        target(NAME, seen(past, "a"), to=to)
+def test_a_rollback_without_an_earlier_version_is_refused(past: str, to: str, message: str) -> None:
+    with pytest.raises(DeployError, match=message):
+        target(SPEC, observed(past, "a"), to=to)
 
 
-def test_going_back_is_an_update_that_keeps_the_capacity(golden: Golden) -> None:
+def test_a_rollback_is_an_update_that_keeps_the_capacity(golden: Golden) -> None:
     old, new = endpoint_of(""), endpoint_of("", image="kennel/serve:2")
-    made = step(NAME, running(new), old.config, serves=old.serves, tags=TAGS, why="by hand")
+    made = step(SPEC, running(new), old.config, serves=old.serves, reason="by hand")
     golden("rollback", requests(made)[0], rules=(53, 55))
     assert operations(made) == ["UpdateEndpoint", "(DescribeEndpoint)"]
 
 
-def test_afterwards_a_plan_moves_forward_again_and_the_history_stays() -> None:
+def test_after_a_rollback_the_next_plan_deploys_again_and_the_history_stays() -> None:
     old, new = endpoint_of(""), endpoint_of("", image="kennel/serve:2")
     tags = {**running(new).tags, "kennel:history": "37a27b66b9 e25d703faf"}
     back = replace(running(old), tags=tags)
@@ -87,8 +92,9 @@ def test_afterwards_a_plan_moves_forward_again_and_the_history_stays() -> None:
     assert previous(history(tags)) == "37a27b66b9"
 
 
-def test_a_configuration_that_is_gone_and_an_endpoint_of_others_are_refused() -> None:
-    with pytest.raises(DeployError, match=r"is gone; \./inv deploy makes"):
-        step(NAME, running(endpoint_of("")), "kennel-local-a", serves={}, tags=TAGS, why="")
+def test_a_deleted_configuration_and_an_endpoint_without_our_tags_are_refused() -> None:
+    foreign = replace(SPEC, tags={"kennel:stage": "prod"})
+    with pytest.raises(DeployError, match=r"no longer exists; \./inv deploy deploys"):
+        step(SPEC, running(endpoint_of("")), "kennel-local-a", serves={}, reason="")
     with pytest.raises(DeployError, match="does not carry the tags"):
-        step(NAME, seen("a b", "b"), "kennel-local-a", serves={"main": {}}, tags={"kennel:stage": "prod"}, why="")
+        step(foreign, observed("a b", "b"), "kennel-local-a", serves={"main": {}}, reason="")

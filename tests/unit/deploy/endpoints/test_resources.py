@@ -1,4 +1,4 @@
-"""Endpoints of every kind as requests; what cannot work is refused, with the way out."""
+"""Endpoints of every kind as requests; what cannot work is refused, with the fix."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import pytest
 from deploy.commands.plan import plan
 from deploy.config.settings import Settings
 from deploy.console import Screen
+from deploy.endpoints.checks import check
+from deploy.endpoints.endpoint import remove
 from deploy.endpoints.model import Model
-from deploy.endpoints.resources import check, check_main
+from deploy.endpoints.spec import endpoint_specs
 from deploy.errors import DeployError, SettingsError
 from deploy.images.facts import ImageFacts, look, parse
 from deploy.session import Session
 from deploy.stage.kinds import BY_NAME as KINDS
 from deploy.values import Request
 from tests.unit.deploy.conftest import Golden
-from tests.unit.deploy.endpoints.fixtures import config_of, endpoint_of, requests, resources, settings_of
+from tests.unit.deploy.endpoints.fixtures import config_of, requests, resources, settings_of, spec_of
 from tests.unit.deploy.fakes import FakeAws
 
 CUDA = ImageFacts(cuda="12.8", size_bytes=9 * 10**9)
@@ -50,13 +52,13 @@ def test_a_model_is_image_artifact_and_environment(golden: Golden) -> None:
     golden("model", requests(made)[0], rules=(37, 38))
 
 
-def test_removals_and_looks_are_ones_that_aws_takes(golden: Golden) -> None:
+def test_deleting_and_describing_are_requests_that_aws_takes(golden: Golden) -> None:
     from deploy.endpoints.endpoint_config import remove_config
     from deploy.endpoints.model import remove_model
 
     for name, step in (("model", remove_model("kennel-local-0")), ("endpoint-config", remove_config("kennel-local-0"))):
         golden(name, requests(step)[0])
-    golden("endpoint", requests(endpoint_of("").remove())[0])
+    golden("endpoint", requests(remove("kennel-local"))[0])
     for operation, key, suffix in (
         ("Model", "ModelName", "-0"),
         ("EndpointConfig", "EndpointConfigName", "-0"),
@@ -66,7 +68,7 @@ def test_removals_and_looks_are_ones_that_aws_takes(golden: Golden) -> None:
         golden("look", request)
 
 
-def test_looking_for_what_there_is_are_requests_that_aws_takes(golden: Golden) -> None:
+def test_the_inventory_sends_requests_that_aws_takes(golden: Golden) -> None:
     aws = FakeAws()
     for kind in (KINDS["endpoint"], KINDS["endpoint-config"], KINDS["model"]):
         assert list(kind.names(settings_of(""), aws)) == []
@@ -94,7 +96,7 @@ def test_a_long_endpoint_name_leaves_room_for_the_hash() -> None:
     assert len(config_of(text, f"{name}-local-{name}").name) <= 63
 
 
-def test_a_gpu_that_the_image_does_not_use_is_said_plainly() -> None:
+def test_a_plan_warns_of_a_gpu_that_the_image_does_not_use() -> None:
     step = config_of('[endpoint]\ninstance_type = "ml.g5.xlarge"').plan(None)
     assert step.touches == "ml.g5.xlarge is billed with its GPU, which the serving image (CPU only) does not use"
 
@@ -105,7 +107,7 @@ def test_without_golden_pictures_any_answer_will_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "facts", "told"),
+    ("text", "facts", "message"),
     [
         ('instance_type = "ml.c7g.large"', ImageFacts(), "endpoint: ml.c7g.large is an ARM machine"),
         ('instance_type = "ml.inf2.xlarge"', ImageFacts(), "computes on AWS Neuron"),
@@ -119,7 +121,7 @@ def test_without_golden_pictures_any_answer_will_do() -> None:
         (
             'kind = "serverless"',
             ImageFacts(size_bytes=11 * 10**9),
-            "the image has 11.0 GB and a serverless endpoint takes 10",
+            "the image has 11.0 GB, and a serverless endpoint takes at most 10 GB",
         ),
         ('kind = "serverless"', ImageFacts(cuda="12.8"), "serverless endpoints have no GPU"),
         ('kind = "serverless"\nrollout = {how = "canary"}', ImageFacts(), "a serverless endpoint moves all at once"),
@@ -127,9 +129,13 @@ def test_without_golden_pictures_any_answer_will_do() -> None:
         (f'environment = {{LONG = "{"x" * 1025}"}}', ImageFacts(), r"endpoint.environment.LONG: .*1024 bytes"),
     ],
 )
-def test_what_cannot_work_is_refused_with_the_way_out(text: str, facts: ImageFacts, told: str) -> None:
-    with pytest.raises(DeployError, match=told):
-        check(settings_of(f"[endpoint]\n{text}"), "kennel-local", facts)
+def test_what_cannot_work_is_refused_with_the_fix(text: str, facts: ImageFacts, message: str) -> None:
+    def check_all() -> None:
+        check([spec_of(f"[endpoint]\n{text}")])
+        resources(f"[endpoint]\n{text}", facts=facts)
+
+    with pytest.raises(DeployError, match=message):
+        check_all()
 
 
 def test_settings_that_cannot_work_are_refused_before_the_first_call() -> None:
@@ -146,21 +152,39 @@ def test_a_rollout_that_takes_longer_than_aws_allows_is_refused() -> None:
         settings_of('[endpoint.rollout]\nhow = "linear"\nwait_seconds = 3600')
 
 
-def test_a_fault_of_a_variant_names_its_table() -> None:
+def test_an_error_in_a_variant_names_its_table() -> None:
     text = '[endpoints.b.variants.x]\ninstance_type = "ml.m6g.large"'
     with pytest.raises(DeployError, match=r"^endpoints.b.variants.x: ml.m6g.large"):
-        check(settings_of(text), "kennel-local-b", ImageFacts())
+        check([spec_of(text, "b")])
+
+
+@pytest.mark.parametrize("name", ["", "main", "kennel-local"])
+def test_the_main_endpoint_has_three_spellings(name: str) -> None:
+    spec = spec_of("[endpoints.bulk]", name)
+    assert (spec.name, spec.short_name, spec.table, spec.is_main) == ("kennel-local", "main", "endpoint", True)
+
+
+@pytest.mark.parametrize("name", ["bulk", "kennel-local-bulk"])
+def test_a_further_endpoint_has_two_spellings(name: str) -> None:
+    spec = spec_of("[endpoints.bulk]", name)
+    assert (spec.name, spec.short_name, spec.table) == ("kennel-local-bulk", "bulk", "endpoints.bulk")
+    assert spec.async_folder == "s3://kennel-local-123456789012-us-east-1/async/bulk"
+
+
+def test_an_unknown_endpoint_is_refused_with_the_names_to_choose_from() -> None:
+    with pytest.raises(DeployError, match=r"^other: unknown endpoint; choose one of main, bulk$"):
+        spec_of("[endpoints.bulk]", "other")
 
 
 def test_an_images_facts_are_read_from_the_engine() -> None:
-    said = '{"Size": 266, "Config": {"Labels": {"kennel.cuda.version": "12.8"}}}'
-    assert parse(said) == ImageFacts(cuda="12.8", size_bytes=266)
+    output = '{"Size": 266, "Config": {"Labels": {"kennel.cuda.version": "12.8"}}}'
+    assert parse(output) == ImageFacts(cuda="12.8", size_bytes=266)
     assert parse('{"Size": 1, "Config": {"Labels": null}}') == ImageFacts(size_bytes=1)
     assert look("none", lambda *_, **__: (1, "No such image")) == ImageFacts()
 
 
-def test_the_endpoint_that_the_function_asks_answers_at_once(settings: Settings) -> None:
+def test_the_main_endpoint_may_not_be_async(settings: Settings) -> None:
     later = settings.endpoint.model_copy(update={"kind": "async"})
-    check_main(settings.model_copy(update={"endpoints": {"bulk": later}}))
+    check(endpoint_specs(settings.model_copy(update={"endpoints": {"bulk": later}})))
     with pytest.raises(DeployError, match=r"of its own, \[endpoints.NAME\]"):
-        check_main(settings.model_copy(update={"endpoint": later}))
+        check(endpoint_specs(settings.model_copy(update={"endpoint": later})))

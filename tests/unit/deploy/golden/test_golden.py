@@ -23,7 +23,7 @@ from deploy.iam.role import training_role
 from deploy.notebook.resource import notebook
 from deploy.planning.resource import ResourceKind
 from deploy.values import Request
-from tests.unit.deploy.autoscaling.test_scalable_target import WANTED, seen
+from tests.unit.deploy.autoscaling.test_scalable_target import TARGET, observed
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws
 from tests.unit.deploy.golden import requests
@@ -109,7 +109,7 @@ def questions(settings: Settings) -> Iterator[tuple[str, Request]]:
         yield from listed(kind, settings.role_name(name), settings)
     yield from (("read", request) for request in aws.sent if "Tags" not in request.operation)
     yield "warm", is_warm("kennel-local-classify", "live").request
-    undone = WANTED.plan(seen(others=["by-hand"], schedules={"old": {}, **WANTED.desired()["schedules"]}))
+    undone = TARGET.plan(observed(others=["by-hand"], schedules={"old": {}, **TARGET.desired()["schedules"]}))
     yield from (("by-hand", act) for act in undone.acts if isinstance(act, Request))
 
 

@@ -125,7 +125,7 @@ def test_the_pictures_of_a_prefix_are_named_by_their_path_below_it(settings: Set
 
 def test_what_cannot_be_asked_is_refused_before_anything_is_sent(settings: Settings) -> None:
     aws = FakeAws()
-    with pytest.raises(DeployError, match="no endpoint is called other; there are main"):
+    with pytest.raises(DeployError, match="other: unknown endpoint; choose one of main"):
         command.transform(session(settings, aws), "s3://x", endpoint="other")
     with pytest.raises(DataError, match="--instances: 0"):
         command.transform(session(settings, aws), "s3://x", instances=0)

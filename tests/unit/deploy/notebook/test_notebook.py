@@ -1,4 +1,4 @@
-"""The notebook: what is asked for, told and refused; each act against localcloud's own states; and when it is idle."""
+"""The notebook: its requests, messages and refusals; each command against localcloud's states; when it is idle."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Desk:
         self.later, self.cloud = Later(), serving_cloud(ServingEngine())
         self.notebooks = Notebooks(cloud=self.cloud, spawn=self.later.spawn, pause=lambda _: None)
         self.out, self.sent = io.StringIO(), list[Request]()
-        self.asked: list[str] = []
+        self.questions: list[str] = []
         self.session = Session(
             settings=settings, call=self, build=lambda _: "", screen=Screen(out=self.out), clock=FakeTime().clock()
         )
@@ -65,7 +65,7 @@ class Desk:
         return answer
 
     def yes(self, _: str, lines: Any) -> bool:
-        self.asked += lines
+        self.questions += lines
         return True
 
     def status(self) -> str:
@@ -80,7 +80,7 @@ def desk(settings: Settings) -> Desk:
     return made
 
 
-def test_it_is_made_after_its_cost_was_agreed_to_and_without_root(desk: Desk) -> None:
+def test_it_is_created_after_its_cost_was_confirmed_and_without_root(desk: Desk) -> None:
     with pytest.raises(DeployError, match="not made"):
         commands.create(desk.session, lambda *_: False)
     assert not desk.notebooks.instances
@@ -91,7 +91,7 @@ def test_it_is_made_after_its_cost_was_agreed_to_and_without_root(desk: Desk) ->
     commands.create(desk.session, lambda *_: False)  # it is there: nothing is asked
 
 
-def test_it_is_opened_stopped_started_and_deleted(desk: Desk) -> None:
+def test_a_notebook_is_opened_stopped_started_and_deleted(desk: Desk) -> None:
     commands.create(desk.session, desk.yes)
     assert commands.address(desk.session).startswith(f"https://{NAME}.notebook.us-east-1.sagemaker.aws?authToken=")
     commands.stop(desk.session)
@@ -107,13 +107,13 @@ def test_it_is_opened_stopped_started_and_deleted(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("act", [commands.address, commands.stop, commands.start])
-def test_what_is_not_there_says_how_it_is_made(desk: Desk, act: Any) -> None:
+def test_a_missing_notebook_says_how_to_create_it(desk: Desk, act: Any) -> None:
     with pytest.raises(DeployError, match=r"is not there; ./inv notebook create"):
         act(desk.session)
 
 
 @pytest.mark.parametrize("status", ["InService", "Stopped", "Failed"])
-def test_down_takes_it_away_whatever_its_state(desk: Desk, status: str) -> None:
+def test_down_deletes_it_whatever_its_state(desk: Desk, status: str) -> None:
     commands.create(desk.session, desk.yes)
     desk.later.run()
     desk.notebooks.instances[NAME]["NotebookInstanceStatus"] = status
@@ -125,7 +125,7 @@ def test_down_takes_it_away_whatever_its_state(desk: Desk, status: str) -> None:
 def test_another_type_is_refused_since_its_disk_would_be_lost(settings: Settings) -> None:
     config, instance = notebook(settings)
     tags = settings.tags
-    with pytest.raises(DeployError, match=r"exists with instance_type ml\.m5\.large; save what lies on its disk"):
+    with pytest.raises(DeployError, match=r"exists with instance_type ml\.m5\.large; save the files on its disk"):
         instance.plan(State(fields={**instance.desired(), "instance_type": "ml.m5.large"}, tags=tags, status="Stopped"))
     with pytest.raises(DeployError, match="does not carry the tags"):
         instance.plan(State(fields=instance.desired(), status="InService"))
@@ -143,7 +143,7 @@ def test_the_start_script_holds_the_check_and_fits(settings: Settings) -> None:
     assert "IDLE_MINUTES=60" in base64.b64decode(content).decode()
 
 
-def test_what_status_and_down_ask_is_as_sagemaker_takes_it(desk: Desk, golden: Golden) -> None:
+def test_the_requests_of_status_and_down_are_ones_that_sagemaker_takes(desk: Desk, golden: Golden) -> None:
     commands.create(desk.session, desk.yes)
     desk.sent.clear()
     for kind in KINDS:
@@ -185,12 +185,12 @@ def test_idle_is_the_time_since_a_kernel_or_terminal_did_something(
     def at(clock: str) -> str:
         return f"2026-11-21T{clock}:00.123456Z"
 
-    found = [{"execution_state": state, "last_activity": at(clock)} for state, clock in kernels]
+    used_kernels = [{"execution_state": state, "last_activity": at(clock)} for state, clock in kernels]
     used = [{"last_activity": at(clock)} for clock in terminals]
-    assert idle_seconds(found, [*used, {"name": "1"}], up=7200.0, now=NOW) == idle
+    assert idle_seconds(used_kernels, [*used, {"name": "1"}], up=7200.0, now=NOW) == idle
 
 
-def test_it_stops_itself_by_name_in_its_own_region() -> None:
+def test_the_instance_stops_itself_by_name_in_its_own_region() -> None:
     arn = f"arn:aws:sagemaker:eu-west-1:123456789012:notebook-instance/{NAME}"
     command = stop_command({"ResourceArn": arn, "ResourceName": NAME})
     assert json.dumps(command[-4:]) == json.dumps(["--notebook-instance-name", NAME, "--region", "eu-west-1"])

@@ -13,6 +13,7 @@ from deploy.endpoints.endpoint import Endpoint
 from deploy.endpoints.endpoint_config import EndpointConfig
 from deploy.endpoints.model import Model
 from deploy.endpoints.resources import Serving
+from deploy.endpoints.spec import endpoint_spec
 from deploy.errors import DeployError
 from deploy.function.alias import Alias
 from deploy.function.concurrency import Concurrency
@@ -35,8 +36,13 @@ TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
 
 def everything(settings: Settings, **changed: str) -> tuple[Resource, ...]:
     given = {"serve_image": "kennel/serve:1", "lambda_image": "kennel/lambda:1", "artifact": ARTIFACT, **changed}
-    main = Serving(image=given["serve_image"], facts=ImageFacts(), artifacts={"main": given["artifact"]})
-    made = serving(settings, endpoints={settings.endpoint_name: main}, lambda_image=given["lambda_image"])
+    main = Serving(
+        spec=endpoint_spec(settings, "main"),
+        image=given["serve_image"],
+        facts=ImageFacts(),
+        artifacts={"main": given["artifact"]},
+    )
+    made = serving(settings, endpoints=[main], lambda_image=given["lambda_image"])
     return (*foundation(settings), *made)
 
 

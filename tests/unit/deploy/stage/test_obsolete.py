@@ -76,4 +76,4 @@ def test_users_go_before_what_they_use_and_each_says_why() -> None:
     ]
     assert {step.action for step in steps} == {"delete"}
     assert steps[1].reason == "is not in deploy.toml any more"
-    assert steps[1].touches == "nothing answers any more"
+    assert steps[1].touches == "requests fail once it is deleted"

@@ -1,4 +1,4 @@
-"""IAM: who may do everything, roles that nobody uses, MFA, access keys."""
+"""IAM: policies that allow too much, unused roles, missing MFA, old access keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from deploy.audit.finding import Finding
-from deploy.audit.permissions import looked
+from deploy.audit.permissions import unless_denied
 from deploy.aws.client import lookup, pages
 from deploy.aws.requests import iam
 from deploy.values import Call
@@ -21,7 +21,7 @@ Described = Mapping[str, Any]
 
 
 def look(call: Call, now: datetime) -> Iterator[Finding]:
-    """Every finding of IAM. Raises AwsError where it may not look."""
+    """Policies and roles. Raises AwsError where these credentials may not look."""
     details = _details(call)
     documents = {policy["Arn"]: _default(policy) for policy in details["policies"]}
     for kind in ("user", "group", "role"):
@@ -33,7 +33,7 @@ def look(call: Call, now: datetime) -> Iterator[Finding]:
 
 
 def root(call: Call, _: datetime) -> Iterator[Finding]:
-    """The root user: it should have MFA and no keys."""
+    """The root user should have MFA and no access keys."""
     summary = call(iam("GetAccountSummary"))["SummaryMap"]
     if not summary.get("AccountMFAEnabled"):
         fix = "log in as root, Security credentials, Assign MFA device"
@@ -44,16 +44,16 @@ def root(call: Call, _: datetime) -> Iterator[Finding]:
 
 
 def users(call: Call, now: datetime) -> Iterator[Finding]:
-    """Users: MFA for those with a password, and the age of their keys."""
+    """Users with a password should have MFA, and access keys should be young and in use."""
     for user in pages(call, iam("ListUsers"), items="Users", token=MARKER):
-        yield from looked(f"user/{user['UserName']}", partial(_user, call, user["UserName"], now))
+        yield from unless_denied(f"user/{user['UserName']}", partial(_user, call, user["UserName"], now))
 
 
 def _user(call: Call, name: str, now: datetime) -> Iterator[Finding]:
     password = lookup(call, iam("GetLoginProfile", UserName=name))
     devices = list(pages(call, iam("ListMFADevices", UserName=name), items="MFADevices", token=MARKER))
     if password is not None and not devices:
-        fix = f"aws iam enable-mfa-device --user-name {name} … (they do it themselves under Security credentials)"
+        fix = f"aws iam enable-mfa-device --user-name {name} … (users can do it themselves under Security credentials)"
         yield Finding(severity="high", what=f"user/{name}", finding="has a password and no MFA", fix=fix)
     for key in pages(call, iam("ListAccessKeys", UserName=name), items="AccessKeyMetadata", token=MARKER):
         used = call(iam("GetAccessKeyLastUsed", AccessKeyId=key["AccessKeyId"]))["AccessKeyLastUsed"]
@@ -61,7 +61,7 @@ def _user(call: Call, name: str, now: datetime) -> Iterator[Finding]:
 
 
 def access_key(key: Described, used: datetime | None, now: datetime) -> Iterator[Finding]:
-    """A key that is old, or that nobody uses. Pure."""
+    """A key that is old or unused. Pure."""
     if key.get("Status") != "Active" or now - key["CreateDate"] < STALE:
         return
     name, number, age = key["UserName"], key["AccessKeyId"], (now - key["CreateDate"]).days
@@ -71,42 +71,44 @@ def access_key(key: Described, used: datetime | None, now: datetime) -> Iterator
         since = "never used" if used is None else f"not used for {(now - used).days} days"
         yield Finding(severity="medium", what=what, finding=f"the access key {number} is {since}", fix=fix)
     else:
-        fix = f"aws iam create-access-key --user-name {name}, change to it, then delete {number}"
+        fix = f"aws iam create-access-key --user-name {name}, switch to the new key, then delete {number}"
         yield Finding(severity="medium", what=what, finding=f"the access key {number} is {age} days old", fix=fix)
 
 
 def policies(kind: str, entity: Described, documents: Mapping[str, Any]) -> Iterator[Finding]:
-    """What gives an entity everything of a service, or of all. Pure."""
+    """Policies that allow an entity everything, or everything of a service. Pure."""
     name = entity[f"{kind.capitalize()}Name"]
     for policy in entity.get("AttachedManagedPolicies", ()):
         arn, title = policy["PolicyArn"], policy["PolicyName"]
-        fix = f"./inv iam shows what is needed; aws iam detach-{kind}-policy --{kind}-name {name} --policy-arn {arn}"
+        detach = f"aws iam detach-{kind}-policy --{kind}-name {name} --policy-arn {arn}"
+        fix = f"./inv iam shows the needed permissions; {detach}"
         yield from _wide(f"{kind}/{name}", title, documents.get(arn), fix, known=title)
     for policy in entity.get(f"{kind.capitalize()}PolicyList", ()):
         title = policy["PolicyName"]
-        fix = f"name actions and ARNs; or aws iam delete-{kind}-policy --{kind}-name {name} --policy-name {title}"
+        delete = f"aws iam delete-{kind}-policy --{kind}-name {name} --policy-name {title}"
+        fix = f"list actions and ARNs in the policy; or {delete}"
         yield from _wide(f"{kind}/{name}", title, document(policy["PolicyDocument"]), fix)
 
 
-def _wide(what: str, title: str, found: Any, fix: str, known: str = "") -> Iterator[Finding]:
-    if known == "AdministratorAccess" or allows_all(found):
+def _wide(what: str, title: str, content: Any, fix: str, known: str = "") -> Iterator[Finding]:
+    if known == "AdministratorAccess" or allows_all(content):
         yield Finding(severity="critical", what=what, finding=f"{title} allows everything", fix=fix)
-    elif known.endswith("FullAccess") or wildcards(found):
-        wide = ", ".join(wildcards(found))
-        finding = f"{title} allows {wide} on everything" if wide else f"{title} gives a whole service"
+    elif known.endswith("FullAccess") or wildcards(content):
+        wide = ", ".join(wildcards(content))
+        finding = f"{title} allows {wide} on everything" if wide else f"{title} allows everything of a service"
         yield Finding(severity="high", what=what, finding=finding, fix=fix)
 
 
-def allows_all(found: Any) -> bool:
-    """Whether a document allows every action on everything."""
-    return any("*" in _list(each.get("Action")) and "*" in _list(each.get("Resource")) for each in _allowing(found))
+def allows_all(content: Any) -> bool:
+    """Whether a policy document allows every action on every resource."""
+    return any("*" in _list(each.get("Action")) and "*" in _list(each.get("Resource")) for each in _allowing(content))
 
 
-def wildcards(found: Any) -> list[str]:
-    """The actions of whole services (s3:*) that a document allows on everything without a condition."""
+def wildcards(content: Any) -> list[str]:
+    """The actions of whole services (s3:*) that a document allows on every resource without a condition."""
     actions = {
         action
-        for each in _allowing(found)
+        for each in _allowing(content)
         if "*" in _list(each.get("Resource")) and not each.get("Condition")
         for action in _list(each.get("Action"))
     }
@@ -114,34 +116,34 @@ def wildcards(found: Any) -> list[str]:
 
 
 def stale_role(role: Described, now: datetime) -> Iterator[Finding]:
-    """A role that nobody has taken for 90 days. Pure."""
+    """A role that was not used for 90 days. Pure."""
     if _is_aws_own(role):
         return
     used = role.get("RoleLastUsed", {}).get("LastUsedDate")
     last = used or role["CreateDate"]
     if now - last > STALE:
         days, name = (now - last).days, role["RoleName"]
-        finding = f"not used for {days} days" if used else f"never used in the {days} days since it was made"
+        finding = f"not used for {days} days" if used else f"never used in the {days} days since it was created"
         fix = f"aws iam delete-role --role-name {name} (detach its policies first)"
         yield Finding(severity="medium", what=f"role/{name}", finding=finding, fix=fix)
 
 
-def document(found: Any) -> Any:
-    """A policy document, which IAM's API writes as JSON in percent-encoding."""
-    return json.loads(unquote(found)) if isinstance(found, str) else found
+def document(text: Any) -> Any:
+    """A policy document. botocore decodes it in some answers, and leaves percent-encoded JSON in others."""
+    return json.loads(unquote(text)) if isinstance(text, str) else text
 
 
 def _details(call: Call) -> dict[str, list[Described]]:
-    """Users, groups, roles and the policies of the account, in pages that hold some of each."""
+    """Users, groups, roles and policies of the account. Each page of the answer holds some of each."""
     keys = {"UserDetailList": "users", "GroupDetailList": "groups", "RoleDetailList": "roles", "Policies": "policies"}
-    found: dict[str, list[Described]] = {name: [] for name in keys.values()}
+    details: dict[str, list[Described]] = {name: [] for name in keys.values()}
     params: dict[str, Any] = {}
     while True:
         answer = call(iam("GetAccountAuthorizationDetails", **params))
         for key, name in keys.items():
-            found[name] += answer.get(key, ())
+            details[name] += answer.get(key, ())
         if not answer.get("IsTruncated"):
-            return found
+            return details
         params = {"Marker": answer["Marker"]}
 
 
@@ -154,8 +156,8 @@ def _is_aws_own(entity: Described) -> bool:
     return str(entity.get("Path", "/")).startswith("/aws-service-role/")
 
 
-def _allowing(found: Any) -> Iterable[Described]:
-    statements = (found or {}).get("Statement", ())
+def _allowing(content: Any) -> Iterable[Described]:
+    statements = (content or {}).get("Statement", ())
     return [
         each for each in ([statements] if isinstance(statements, dict) else statements) if each["Effect"] == "Allow"
     ]
