@@ -53,8 +53,8 @@ def commands() -> str:
     import tasks as project
 
     lines = [MADE, "# Commands\n", "`./inv COMMAND [options]`; several commands in one line run one after the other.\n"]
-    for name in project.__all__:
-        lines += _command(getattr(project, name))
+    for task in project.TASKS:
+        lines += _command(task)
     return "\n".join(lines)
 
 
@@ -219,7 +219,7 @@ def _listed(text: str) -> Iterator[tuple[str, str]]:
         yield name, " ".join(rest.split())
 
 
-def _keys(prefix: str, kind: type) -> Iterator[str]:
+def _keys(prefix: str, kind: Any) -> Iterator[str]:
     yield "| key | type | default |\n|---|---|---|" if not prefix else ""
     hints = get_type_hints(kind)
     for each in fields(kind):
