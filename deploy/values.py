@@ -47,8 +47,8 @@ class Wait:
     `reason`.
 
     `expect` are places in the last answer and what they must hold then: an update that was rolled back ends in service
-    too. With `gone`, wait until what is asked for is no longer there; with `empty`, until nothing is at `path`. Times
-    are seconds.
+    too. `unmet` is the reason to give where they hold something else and the answer has no reason. With `gone`, wait
+    until what is asked for is no longer there; with `empty`, until nothing is at `path`. Times are seconds.
     """
 
     request: Request
@@ -57,6 +57,7 @@ class Wait:
     failed: tuple[str, ...] = ()
     reason: str = ""
     expect: Mapping[str, str] = field(default_factory=dict)
+    unmet: str = "no reason given"
     fix: str = ""
     gone: bool = False
     empty: bool = False
@@ -65,7 +66,7 @@ class Wait:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Empty:
+class EmptyBucket:
     """Delete every version of every object of a bucket."""
 
     bucket: str
@@ -73,14 +74,23 @@ class Empty:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Send `request` and look at the answer: `fault` says in words what is wrong with it, or nothing. A fault ends the
-    plan before the acts that come after."""
+    """Send `request` once and compare its answer with `expect`: dotted places and the value that each must hold (None:
+    nothing). A mismatch ends the plan before the acts that come after.
+
+    `body` names the field of the answer that is a stream of JSON; it is parsed before the comparison. The error begins
+    with `problem` and ends with `fix`. Between them is the first of `reasons` whose places the answer has, or else the
+    body as text. In `problem` and `reasons`, {dotted.place} stands for a value of the answer.
+    """
 
     request: Request
-    fault: Callable[[Mapping[str, Any]], str]
+    expect: Mapping[str, str | int | None]
+    body: str = ""
+    problem: str = ""
+    reasons: tuple[str, ...] = ()
+    fix: str = ""
 
 
-Act = Request | Wait | Empty | Check
+Act = Request | Wait | EmptyBucket | Check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,5 +208,6 @@ def _act(act: Act) -> dict[str, Any]:
         until = act.until or ("empty" if act.empty else "gone")
         return {"wait": act.path or "existence", "until": until, "operation": act.request.operation}
     if isinstance(act, Check):
-        return {"check": act.request.operation, "params": redacted(act.request.params)}
+        params = redacted(act.request.params)
+        return {"check": act.request.operation, "params": params, "expect": dict(act.expect)}
     return {"empty": act.bucket}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ MISSING = frozenset(
     | {"ObjectNotFoundException"}
     | {"RepositoryNotFoundException", "RepositoryPolicyNotFoundException", "LifecyclePolicyNotFoundException"}
 )
+# SageMaker's words on a notebook instance or a job that does not run.
+STOPPED = re.compile(r"Unable to transition to \(Stopping\)|rejected because the .*job is in status")
 FIXES = {
     "AccessDenied": "ask for this right, or choose other credentials",
     "AccessDeniedException": "ask for this right, or choose other credentials",
@@ -166,6 +169,16 @@ def is_missing(error: AwsError) -> bool:
     return error.code in ("ValidationException", "ResourceNotFound") and any(
         text in error.message for text in ("Could not find", "does not exist", "not found", "RecordNotFound")
     )
+
+
+def is_made(error: AwsError) -> bool:
+    """Whether AWS refuses to make a thing because we own it already: another deploy was quicker."""
+    return error.code == "BucketAlreadyOwnedByYou"
+
+
+def is_removed(error: AwsError) -> bool:
+    """Whether AWS refuses a deletion or a stop because the thing is gone or does not run."""
+    return is_missing(error) or STOPPED.search(error.message) is not None
 
 
 def pages(

@@ -16,10 +16,10 @@ from typing import Any
 from deploy.aws.client import is_missing, lookup, pages
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
-from deploy.function import health_check
 from deploy.function.function import Runs, ask, fields_of, is_active, is_updated, runs
+from deploy.function.health_check import answers
 from deploy.planning.resource import unchanged
-from deploy.values import Act, Call, Change, Check, Ref, Request, State, Step, Wait, differences
+from deploy.values import Act, Call, Change, Ref, Request, State, Step, Wait, differences
 
 MARK = "kennel: "  # begins the description of every alias and version that is ours: neither can carry tags
 BEFORE = re.compile(rf"{MARK}before this, version (\d+)")
@@ -141,13 +141,7 @@ class Alias:
         )
 
     def _healthy(self, version: str | Ref) -> tuple[Act, ...]:
-        def fault(answer: Mapping[str, Any]) -> str:
-            why = health_check.fault(answer)
-            told = f"version {answer.get('ExecutedVersion', '')} is not healthy: {why}"
-            return f"{told}\nthe alias stays where it is; ./inv logs {self.function} shows what it wrote" if why else ""
-
-        ask_it = self._ask("Invoke", Qualifier=version, Payload=health_check.event())
-        return (is_active(self.function, version), Check(request=ask_it, fault=fault))
+        return (is_active(self.function, version), answers(self.function, version))
 
     def _point(self, version: str | Ref, found: Mapping[str, Any]) -> tuple[Act, ...]:
         here, warm = found.get("version"), found.get("warm", "")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploy.aws.client import Clock, is_missing
-from deploy.aws.requests import s3
+from deploy.aws.client import Clock, is_made, is_missing, is_removed
+from deploy.aws.s3_empty import empty_bucket
 from deploy.errors import AwsError, DeployError
-from deploy.values import Act, Call, Check, Empty, Plan, Ref, Request, Step, Wait
-
-# SageMaker's words on what does not run: a notebook instance, a job.
-STOPPED = re.compile(r"Unable to transition to \(Stopping\)|rejected because the .*job is in status")
+from deploy.planning.answer import dig, mismatch
+from deploy.values import Act, Call, Check, EmptyBucket, Plan, Ref, Request, Step, Wait
 
 Say = Callable[[Step, str], None]
 
@@ -45,19 +42,6 @@ def resolve(value: Any, known: Mapping[str, str]) -> Any:
         return {key: resolve(inner, known) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [resolve(inner, known) for inner in value]
-    return value
-
-
-def dig(answer: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted place of an answer (a number is a place in a list), or None."""
-    value: Any = answer
-    for part in path.split("."):
-        if isinstance(value, list) and part.isdigit():
-            value = value[int(part)] if int(part) < len(value) else None
-        elif isinstance(value, Mapping):
-            value = value.get(part)
-        else:
-            return None
     return value
 
 
@@ -103,11 +87,10 @@ class _Run:
                 known = replace(act, request=self._filled(act.request))
                 wait(known, self.call, clock=self.clock, seen=lambda status: self.say(step, status))
             elif isinstance(act, Check):
-                if fault := act.fault(self._send(act.request, step)):
-                    raise DeployError(fault)
-            elif isinstance(act, Empty):
-                for request in emptying(act.bucket, self.call):
-                    self.call(request)
+                if problem := mismatch(act, self._send(act.request, step)):
+                    raise DeployError(problem)
+            elif isinstance(act, EmptyBucket):
+                empty_bucket(act.bucket, self.call)
             else:
                 answer = self._send(act, step)
                 self.known.update({name: str(dig(answer, place)) for name, place in act.gives.items()})
@@ -117,14 +100,11 @@ class _Run:
             raise DeployError(f"{step.address}: {error}") from error
 
     def _send(self, request: Request, step: Step) -> dict[str, Any]:
-        """What a deletion finds gone is as good as deleted, what does not run as good as stopped, and a bucket that we
-        own already as good as made."""
+        """The answer; {} when AWS refuses because the request's effect is there already."""
         try:
             return self.call(self._filled(request))
         except AwsError as error:
-            if step.action == "delete" and (is_missing(error) or STOPPED.search(error.message)):
-                return {}
-            if error.code == "BucketAlreadyOwnedByYou":  # another deploy was quicker
+            if is_made(error) or (step.action == "delete" and is_removed(error)):
                 return {}
             raise
 
@@ -139,7 +119,7 @@ def _wanted(act: Wait) -> tuple[str, ...]:
 def _expect(act: Wait, answer: Mapping[str, Any]) -> None:
     for path, value in act.expect.items():
         if dig(answer, path) != value:
-            why = dig(answer, act.reason) or "the new instances did not become healthy"
+            why = dig(answer, act.reason) or act.unmet
             told = f"{act.request.operation}: rolled back: {path} is {dig(answer, path)}, not {value}: {why}"
             raise DeployError(_with_fix(told, act))
 
@@ -150,15 +130,3 @@ def _with_fix(told: str, act: Wait) -> str:
 
 def _named(error: AwsError, step: Step) -> DeployError:
     return DeployError(f"{step.address}: {error}\nwhat came before is done; run it again to go on from there")
-
-
-def emptying(bucket: str, call: Call) -> Iterator[Request]:
-    """The requests that delete every version of every object, a thousand at a time."""
-    params = {"Bucket": bucket}
-    while True:
-        answer = call(s3("ListObjectVersions", **params))
-        found = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
-        if not found:
-            return
-        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-        yield s3("DeleteObjects", **params, Delete={"Objects": objects, "Quiet": True})

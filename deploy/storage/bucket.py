@@ -13,7 +13,7 @@ from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.errors import AwsError
 from deploy.planning.resource import ResourceKind, delete, require_ours, unchanged
-from deploy.values import Act, Call, Empty, Request, State, Step, differences
+from deploy.values import Act, Call, EmptyBucket, Request, State, Step, differences
 
 BLOCK = {
     "BlockPublicAcls": True,
@@ -89,7 +89,7 @@ class Bucket:
 
     def remove(self) -> Step:
         return delete(
-            self.address, Empty(bucket=self.name), self._s3("DeleteBucket"), touches="all data and models in it"
+            self.address, EmptyBucket(bucket=self.name), self._s3("DeleteBucket"), touches="all data and models in it"
         )
 
     def _create(self) -> Request:

@@ -160,7 +160,7 @@ def test_deploys_that_follow_one_another(cloud: Running, images: dict[str, str])
     assert (desk.release(), desk.warm()) == ("two", ["2", "2"])
     assert desk.environments().count("2") >= 2  # one of the old may be there still: it was busy when the alias moved
 
-    with pytest.raises(DeployError, match=r"(?s)version 3 is not healthy: it answered 424: endpoint-refused"):
+    with pytest.raises(DeployError, match=r"(?s)version 3 is not healthy: .* is 424, not 200: endpoint-refused"):
         desk.deploy("bad")
     assert (desk.release(), desk.warm()) == ("two", ["2", "2"])
 

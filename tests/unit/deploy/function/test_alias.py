@@ -72,7 +72,10 @@ def test_what_was_seen_and_nothing_else_is_published_and_it_is_asked_before_the_
 
 def test_a_version_that_does_not_answer_does_not_go_live(desk: Desk) -> None:
     desk.deploy()
-    with pytest.raises(DeployError, match=r"(?s)version 2 is not healthy: it answered 424: .*alias stays where it is"):
+    with pytest.raises(
+        DeployError,
+        match=r"(?s)version 2 is not healthy: Payload.statusCode is 424, not 200: .*alias stays where it is",
+    ):
         desk.deploy(image="fn:bad")
     assert desk.live() == ("1", "fn:1")
     desk.deploy(image="fn:3")

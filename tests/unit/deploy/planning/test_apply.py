@@ -10,7 +10,7 @@ from deploy.aws.client import Client, is_missing
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.planning.apply import apply, resolve, wait
-from deploy.values import Check, Empty, Plan, Ref, Request, Step, Wait
+from deploy.values import Check, EmptyBucket, Plan, Ref, Request, Step, Wait
 from tests.unit.deploy.fakes import FakeAws, FakeTime, Reply, refusal
 
 DESCRIBE = Request(service="sagemaker", operation="DescribeEndpoint", params={"EndpointName": "e"})
@@ -98,7 +98,7 @@ def test_a_bucket_is_emptied_of_every_version_before_it_goes() -> None:
         {},
     ]
     aws = FakeAws({"ListObjectVersions": listed})
-    apply(Plan(steps=(step(Empty(bucket="b"), action="delete", address="bucket/b"),)), aws)
+    apply(Plan(steps=(step(EmptyBucket(bucket="b"), action="delete", address="bucket/b"),)), aws)
     deleted = next(request for request in aws.sent if request.operation == "DeleteObjects").params["Delete"]["Objects"]
     assert deleted == [{"Key": "a", "VersionId": "1"}, {"Key": "a", "VersionId": "2"}]
 
@@ -211,11 +211,11 @@ def test_every_request_can_be_seen_before_it_goes(settings: Settings) -> None:
 
 def test_a_check_that_finds_a_fault_ends_the_plan_before_what_comes_after() -> None:
     invoke = Request(service="lambda", operation="Invoke", params={"Qualifier": Ref(address="a", attribute="version")})
-    check = Check(request=invoke, fault=lambda answer: str(answer.get("FunctionError", "")))
+    check = Check(request=invoke, expect={"FunctionError": None})
     move = Request(service="lambda", operation="UpdateAlias")
     give = Request(service="lambda", operation="PublishVersion", gives={"a.version": "Version"})
     aws = FakeAws({"PublishVersion": {"Version": "4"}, "Invoke": {"FunctionError": "Unhandled"}})
-    with pytest.raises(DeployError, match="role/r: Unhandled"):
+    with pytest.raises(DeployError, match="role/r: FunctionError is Unhandled"):
         apply(Plan(steps=(step(give, check, move),)), aws)
     assert aws.operations == ["PublishVersion", "Invoke"]
     assert aws.sent[1].params == {"Qualifier": "4"}
