@@ -1,4 +1,4 @@
-"""What a person sees: stages with their times, bars and tables on a terminal, plain lines when piped."""
+"""Output for people: titled parts with their times, progress bars and tables on a terminal, plain lines when piped."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Any, TextIO
 
 @dataclass(kw_only=True)
 class Screen:
-    """Where words for people go. `now` is a clock in seconds."""
+    """Writes to a terminal or a pipe. `now` is a clock in seconds."""
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
     now: Callable[[], float] = time.monotonic
-    times: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def is_terminal(self) -> bool:
@@ -28,17 +27,16 @@ class Screen:
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
-        """Announces a stage, and says at its end how long it took."""
+        """Prints a title, and at the end how long the part took."""
         began = self.now()
         self.say(f"\n── {title}")
         yield
         seconds = self.now() - began
-        self.times.append((title, seconds))
         self.say(f"   ({seconds:.1f} s)")
 
     @contextmanager
     def bar(self, title: str, *, is_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
-        """A function that hears (done, of how many). When piped, a line at each tenth."""
+        """A progress bar, moved by the yielded function(done, total). When piped, a line for each tenth."""
         if not self.is_terminal:
             yield self._tenths(title, size if is_bytes else str)
             return
@@ -50,7 +48,7 @@ class Screen:
             yield lambda done, total: progress.update(task, completed=done, total=total)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Columns under headings: ruled on a terminal, aligned when piped."""
+        """Prints rows under headings: with rules on a terminal, aligned when piped."""
         cells = [[str(cell) for cell in row] for row in rows]
         if self.is_terminal:
             from rich.table import Table
@@ -72,18 +70,18 @@ class Screen:
     def _tenths(self, title: str, shown: Callable[[int], str]) -> Callable[[int, int], None]:
         last = -1
 
-        def hear(done: int, total: int) -> None:
+        def update(done: int, total: int) -> None:
             nonlocal last
             tenth = 10 * done // max(1, total)
             if tenth != last and done:
                 last = tenth
                 self.say(f"   {title} {shown(done)} of {shown(total)}")
 
-        return hear
+        return update
 
 
 def size(count: int) -> str:
-    """Bytes for people: 812 kB, 4.1 GB."""
+    """A number of bytes as people read it: 812 kB, 4.1 GB."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.{0 if count >= 100 * scale else 1}f} {unit}"

@@ -26,7 +26,7 @@ Build = Callable[[str], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image as AWS refers to it. `uri` is where AWS pulls it from (by digest once pushed), `tag` names its content."""
+    """An image as AWS knows it. `uri` is where AWS pulls it from (by digest once pushed), `tag` names its content."""
 
     uri: str
     tag: str

@@ -74,8 +74,8 @@ class Alias:
             }
         )
 
-    def plan(self, seen: State | None) -> Step:
-        found = seen.fields if seen else {}
+    def plan(self, observed: State | None) -> Step:
+        found = observed.fields if observed else {}
         changes = differences(found, self.desired())
         stale, dropped = found.get("stale", {}), self._dropped(found, moves=bool(changes))
         if not changes and not stale and not dropped:
@@ -93,9 +93,9 @@ class Alias:
             touches="callers meet the new version at once, when it has answered a picture" if changes else "",
         )
 
-    def back(self, seen: State | None) -> Step:
+    def back(self, observed: State | None) -> Step:
         """The step that returns to the version before this one. Raises DeployError when there is none."""
-        found = seen.fields if seen else {}
+        found = observed.fields if observed else {}
         version, previous = found.get("version"), found.get("previous")
         if not version or not previous or previous not in found["versions"]:
             raise DeployError(

@@ -78,9 +78,9 @@ class Concurrency:
             }
         )
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         """Raises DeployError where the account would refuse it."""
-        found: Mapping[str, Any] = seen.fields if seen else {"provisioned": 0}
+        found: Mapping[str, Any] = observed.fields if observed else {"provisioned": 0}
         wanted = self.desired(found["provisioned"])
         self._check(found, wanted)
         changes = differences(found, wanted)

@@ -56,26 +56,26 @@ class Function:
             status=_status(now),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             new = (self._create(), is_active(self.name))
             return Step(action="create", address=self.address, reason="does not exist", acts=new)
-        require_ours(self.address, seen, self.tags)
-        if seen.status == "Failed":
+        require_ours(self.address, observed, self.tags)
+        if observed.status == "Failed":
             acts = (self._lambda("DeleteFunction"), *self.plan(None).acts)
             return Step(action="replace", address=self.address, reason="its last creation failed", acts=acts)
-        changes = differences(seen.fields, self.desired())
-        if seen.status == "Pending" and not changes:
+        changes = differences(observed.fields, self.desired())
+        if observed.status == "Pending" and not changes:
             waiting = (is_active(self.name),)
             return Step(action="update", address=self.address, reason="is still Pending", acts=waiting)
-        if not changes and seen.status != UNDONE:
+        if not changes and observed.status != UNDONE:
             return unchanged(self.address)
-        names = set(self.desired()) if seen.status == UNDONE else {change.field for change in changes}
+        names = set(self.desired()) if observed.status == UNDONE else {change.field for change in changes}
         return Step(
             action="update",
             address=self.address,
-            reason="its last update failed" if seen.status == UNDONE else "differs",
-            acts=self._settle(names, seen.status),
+            reason="its last update failed" if observed.status == UNDONE else "differs",
+            acts=self._settle(names, observed.status),
             changes=changes,
             touches="nothing yet: callers meet the change when the alias moves",
         )

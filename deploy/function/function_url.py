@@ -49,8 +49,8 @@ class FunctionUrl:
         attributes = {"url": config["FunctionUrl"]} if config else {}
         return State(fields={"auth": config.get("AuthType"), "permissions": sids}, attributes=attributes)
 
-    def plan(self, seen: State | None) -> Step:
-        found: Mapping[str, Any] = seen.fields if seen else {"auth": None, "permissions": []}
+    def plan(self, observed: State | None) -> Step:
+        found: Mapping[str, Any] = observed.fields if observed else {"auth": None, "permissions": []}
         changes = differences(found, self.desired())
         if not changes:
             return unchanged(self.address)

@@ -52,18 +52,18 @@ class DeployerRole:
             tags=tags_of(answer["Role"].get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         attach = {arn: self._iam("AttachRolePolicy", PolicyArn=arn) for arn in self.policies}
         taker = self.trust["Statement"][0]["Principal"]["AWS"]
-        if seen is None:
+        if observed is None:
             acts = (self._create(), *attach.values())
             touches = f"{taker} can deploy this stage"
             return Step(action="create", address=self.address, reason="does not exist", acts=acts, touches=touches)
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
         if not changes:
             return unchanged(self.address)
-        held = set(seen.fields["policies"])
+        held = set(observed.fields["policies"])
         trust = self._iam("UpdateAssumeRolePolicy", PolicyDocument=json.dumps(self.trust))
         acts = (
             *([trust] if "trust" in {change.field for change in changes} else []),

@@ -39,16 +39,16 @@ class InstanceProfile:
             tags=tags_of(profile.get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         add = _iam("AddRoleToInstanceProfile", self.name, RoleName=self.name)
-        if seen is None:
+        if observed is None:
             create = _iam("CreateInstanceProfile", self.name, Tags=tag_list(self.tags))
             return Step(action="create", address=self.address, reason="does not exist", acts=(create, add))
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
         if not changes:
             return unchanged(self.address)
-        taken = [_iam("RemoveRoleFromInstanceProfile", self.name, RoleName=role) for role in seen.fields["roles"]]
+        taken = [_iam("RemoveRoleFromInstanceProfile", self.name, RoleName=role) for role in observed.fields["roles"]]
         return Step(action="update", address=self.address, reason="differs", acts=(*taken, add), changes=changes)
 
 

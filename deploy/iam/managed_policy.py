@@ -42,21 +42,21 @@ class ManagedPolicy:
             tags=tags_of(answer["Policy"].get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             request = self._create()
             rights = document.delta([], [self.document])
             return Step(action="create", address=self.address, reason="does not exist", acts=(request,), touches=rights)
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, {"document": self.document})
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, {"document": self.document})
         if not changes:
             return unchanged(self.address)
         text = json.dumps(self.document)
         acts = (
             self._iam("CreatePolicyVersion", PolicyDocument=text, SetAsDefault=True),
-            self._iam("DeletePolicyVersion", VersionId=seen.attributes["version"]),
+            self._iam("DeletePolicyVersion", VersionId=observed.attributes["version"]),
         )
-        rights = document.delta([seen.fields["document"]], [self.document])
+        rights = document.delta([observed.fields["document"]], [self.document])
         return Step(action="update", address=self.address, reason="differs", acts=acts, changes=changes, touches=rights)
 
     def remove(self) -> Step:

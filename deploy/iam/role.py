@@ -55,13 +55,13 @@ class Role:
             tags=tags_of(role.get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             acts = (self._create(), self._put_policy())
             rights = _rights(None, self.policy)
             return Step(action="create", address=self.address, reason="does not exist", acts=acts, touches=rights)
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
         if not changes:
             return unchanged(self.address)
         requests: dict[str, Act] = {
@@ -75,7 +75,7 @@ class Role:
             reason="differs",
             acts=tuple(requests[change.field] for change in changes),
             changes=changes,
-            touches=_rights(seen.fields.get("policy"), self.policy),
+            touches=_rights(observed.fields.get("policy"), self.policy),
         )
 
     def remove(self) -> Step:

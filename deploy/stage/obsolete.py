@@ -50,8 +50,8 @@ def kept_configs(settings: Settings, found: Mapping[str, State]) -> set[str]:
     """The configurations that an endpoint of deploy.toml was lately at, by its history."""
     kept = set()
     for name in settings.all_endpoints:
-        seen = found.get(f"endpoint/{name}")
-        kept |= {f"endpoint-config/{named(name, key)}" for key in (history(seen.tags) if seen else ())}
+        observed = found.get(f"endpoint/{name}")
+        kept |= {f"endpoint-config/{named(name, key)}" for key in (history(observed.tags) if observed else ())}
     return kept
 
 

@@ -74,15 +74,15 @@ class Bucket:
             tags=tags_of(self._ask(call, "GetBucketTagging").get("TagSet", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             acts = (self._create(), *self._settle(self.desired()))
             return Step(action="create", address=self.address, reason="does not exist", acts=acts)
         # A bucket that was made but not tagged yet is ours: the name holds the account, and only its owner can make it.
-        if seen.tags:
-            require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
-        if not changes and seen.tags:
+        if observed.tags:
+            require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
+        if not changes and observed.tags:
             return unchanged(self.address)
         acts = self._settle({change.field for change in changes})
         return Step(action="update", address=self.address, reason="differs", acts=acts, changes=changes)

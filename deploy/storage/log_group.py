@@ -44,21 +44,21 @@ class LogGroup:
             return None
         return State(fields={"retention_days": found.get("retentionInDays")}, tags=_tags_of(self.arn, call))
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         """A group without any tags was made by the service, for something that is ours: it is taken over."""
         retain = logs("PutRetentionPolicy", logGroupName=self.name, retentionInDays=self.retention_days)
-        if seen is None:
+        if observed is None:
             create = logs("CreateLogGroup", logGroupName=self.name, tags=dict(self.tags))
             return Step(action="create", address=self.address, reason="does not exist", acts=(create, retain))
-        if seen.tags:
-            require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
-        if not changes and seen.tags:
+        if observed.tags:
+            require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
+        if not changes and observed.tags:
             return unchanged(self.address)
-        acts: list[Act] = [] if seen.tags else [logs("TagResource", resourceArn=self.arn, tags=dict(self.tags))]
+        acts: list[Act] = [] if observed.tags else [logs("TagResource", resourceArn=self.arn, tags=dict(self.tags))]
         acts += [retain] if changes else []
-        reason = "differs" if seen.tags else "was made by the service, without tags"
-        shorter = changes and (seen.fields["retention_days"] or 10**6) > self.retention_days
+        reason = "differs" if observed.tags else "was made by the service, without tags"
+        shorter = changes and (observed.fields["retention_days"] or 10**6) > self.retention_days
         touches = f"lines older than {self.retention_days} days are deleted" if shorter else ""
         return Step(
             action="update", address=self.address, reason=reason, acts=tuple(acts), changes=changes, touches=touches

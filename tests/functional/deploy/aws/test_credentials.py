@@ -84,7 +84,9 @@ def test_a_profile_that_assumes_a_role_acts_as_that_role(moto: str, home: Path) 
 
 
 def test_the_account_of_a_stage_is_pinned(moto: str, home: Path) -> None:
-    with pytest.raises(DeployError, match=f"account {ACCOUNT}: these credentials .* not of the stage's account 9"):
+    with pytest.raises(
+        DeployError, match=f"account {ACCOUNT}: these credentials .* do not belong to the account of the stage, 9"
+    ):
         connect(of_profile("keys", moto, account="9" * 12)).check_account()
 
 
@@ -108,7 +110,7 @@ def test_a_profile_that_is_not_there_is_named_before_anything_is_sent(moto: str,
 
 
 def test_no_credentials_at_all_are_told_with_the_way_out(moto: str, home: Path) -> None:
-    with pytest.raises(DeployError, match="no credentials are found: log in"):
+    with pytest.raises(DeployError, match="no credentials found: log in"):
         connect(of_profile("", moto))(WHO)
 
 

@@ -84,7 +84,7 @@ def test_a_lock_that_is_not_renewed_any_more_is_taken_over_but_only_as_it_was_se
     with lock(aws, said):
         pass
     assert aws.sent[2].params["IfMatch"] == '"old"'
-    assert "going on from there" in said[0]
+    assert "continuing from there" in said[0]
 
 
 def test_an_error_within_gives_the_lock_back() -> None:

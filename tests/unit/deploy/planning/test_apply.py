@@ -41,10 +41,10 @@ def test_steps_that_change_nothing_send_nothing() -> None:
 
 
 def test_a_wait_asks_until_it_is_so_and_says_each_status_once() -> None:
-    statuses = [{"EndpointStatus": status} for status in ("Creating", "Creating", "InService")]
-    time, said = FakeTime(), list[str]()
-    wait(WAIT, FakeAws({"DescribeEndpoint": statuses}), clock=time.clock(), seen=said.append)
-    assert said == ["Creating", "InService"]
+    answers = [{"EndpointStatus": status} for status in ("Creating", "Creating", "InService")]
+    time, statuses = FakeTime(), list[str]()
+    wait(WAIT, FakeAws({"DescribeEndpoint": answers}), clock=time.clock(), report=statuses.append)
+    assert statuses == ["Creating", "InService"]
     assert len(time.slept) == 2
 
 
@@ -87,7 +87,7 @@ def test_deleting_what_is_gone_already_is_no_error() -> None:
 def test_a_failure_names_the_resource_and_stops_there() -> None:
     aws = FakeAws({"CreateRole": refusal("AccessDenied", "not allowed")})
     first = step(Request(service="iam", operation="CreateRole"))
-    with pytest.raises(DeployError, match=r"(?s)role/r: .*AccessDenied.*run it again to go on"):
+    with pytest.raises(DeployError, match=r"(?s)role/r: .*AccessDenied.*run the same command again to continue"):
         apply(Plan(steps=(first, step(DESCRIBE, address="endpoint/e"))), aws)
     assert aws.operations == ["CreateRole"]
 
@@ -191,7 +191,7 @@ def test_any_other_refusal_is_told_at_once_with_what_to_do(settings: Settings) -
 
 
 def test_another_account_than_the_stages_is_refused(settings: Settings) -> None:
-    with pytest.raises(DeployError, match=r"account 210987654321: .*stage's account 123456789012"):
+    with pytest.raises(DeployError, match=r"account 210987654321: .*the stage, 123456789012"):
         client(settings, Session(), FakeTime()).check_account()
 
 
