@@ -1,4 +1,4 @@
-"""The Lambda in front of the endpoint: an image function of one image and one endpoint. Callers name its alias."""
+"""The Lambda function in front of the main endpoint, from a container image. Callers invoke its alias."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from deploy.config.settings import Settings
 from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Ref, Request, State, Step, Wait, differences
 
-UNDONE = "UpdateFailed"  # of a function that runs on as it was before its last update
+UNDONE = "UpdateFailed"  # the status of a function that still runs as before its last update
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
-    """What a function, or a version of it, runs, and how: an image with its memory, time and environment."""
+class FunctionConfig:
+    """What a function, or a version of it, runs: the image, its memory, timeout and environment."""
 
     image: str
     memory_mb: int
@@ -30,10 +30,10 @@ class Runs:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function that should be. What is changed here is $LATEST; callers do not see it before the alias moves."""
+    """A desired function. Updates change $LATEST; callers get them only when the alias moves."""
 
     name: str
-    runs: Runs
+    config: FunctionConfig
     role: Ref
     tags: Mapping[str, str]
 
@@ -42,7 +42,7 @@ class Function:
         return f"function/{self.name}"
 
     def desired(self) -> dict[str, Any]:
-        return self.runs.fields()
+        return self.config.fields()
 
     def read(self, call: Call) -> State | None:
         answer = lookup(call, self._lambda("GetFunction"))
@@ -77,19 +77,19 @@ class Function:
             reason="its last update failed" if observed.status == UNDONE else "differs",
             acts=self._settle(names, observed.status),
             changes=changes,
-            touches="nothing yet: callers meet the change when the alias moves",
+            touches="nothing yet: callers get the change when the alias moves",
         )
 
     def remove(self) -> Step:
-        return delete(self.address, self._lambda("DeleteFunction"), touches="nothing answers any more")
+        return delete(self.address, self._lambda("DeleteFunction"), touches="callers get no answers any more")
 
     def _settle(self, names: set[str], status: str) -> tuple[Act, ...]:
-        """Code, then configuration, each after the one before has settled (rule 66). A function that nobody asked
-        for weeks is Inactive, and can be changed as it is."""
+        """Updates the code, then the configuration, each after the update before it is done (rule 66). A function that
+        nobody invoked for weeks is Inactive, which does not keep it from being updated."""
         acts: list[Act] = [is_active(self.name)] if status == "Pending" else []
         acts += [is_updated(self.name)] if status != UNDONE else []
         if "image" in names:
-            acts += [self._lambda("UpdateFunctionCode", ImageUri=self.runs.image), is_updated(self.name)]
+            acts += [self._lambda("UpdateFunctionCode", ImageUri=self.config.image), is_updated(self.name)]
         if names - {"image"}:
             acts += [self._lambda("UpdateFunctionConfiguration", **self._configuration()), is_updated(self.name)]
         return tuple(acts)
@@ -98,7 +98,7 @@ class Function:
         return self._lambda(
             "CreateFunction",
             PackageType="Image",  # takes neither Runtime nor Handler (rule 65)
-            Code={"ImageUri": self.runs.image},
+            Code={"ImageUri": self.config.image},
             Role=self.role,
             Architectures=["x86_64"],
             Tags=dict(self.tags),
@@ -106,9 +106,8 @@ class Function:
         )
 
     def _configuration(self) -> dict[str, Any]:
-        runs = self.runs
-        variables = {"Variables": dict(runs.environment)}
-        return {"MemorySize": runs.memory_mb, "Timeout": runs.timeout_s, "Environment": variables}
+        variables = {"Variables": dict(self.config.environment)}
+        return {"MemorySize": self.config.memory_mb, "Timeout": self.config.timeout_s, "Environment": variables}
 
     def _lambda(self, operation: str, **params: Any) -> Request:
         return ask(self.name, operation, **params)
@@ -120,12 +119,12 @@ def _status(now: Mapping[str, Any]) -> str:
 
 
 def ask(name: str, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
-    """A request to Lambda about one function."""
+    """A Lambda request about one function."""
     return Request(service="lambda", operation=operation, params={"FunctionName": name, **params}, gives=gives or {})
 
 
 def fields_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """What a GetFunction answer says of Runs."""
+    """The fields of FunctionConfig in an answer of GetFunction."""
     now = answer["Configuration"]
     return {
         "image": answer.get("Code", {}).get("ImageUri", ""),
@@ -141,7 +140,7 @@ def is_active(name: str, version: str | Ref | None = None) -> Wait:
 
 
 def is_updated(name: str) -> Wait:
-    """Until a change of $LATEST is done: FunctionUpdatedV2 (rule 66)."""
+    """Until an update of $LATEST is done: FunctionUpdatedV2 (rule 66)."""
     return _settles(name, "LastUpdateStatus", "Successful", {})
 
 
@@ -157,22 +156,25 @@ def _settles(name: str, status: str, good: str, qualifier: Mapping[str, Any]) ->
     )
 
 
-def runs(settings: Settings, *, image: str) -> Runs:
-    """What the settings' function runs."""
-    wanted = settings.function
+def function_config(settings: Settings, *, image: str) -> FunctionConfig:
+    """What [lambda] configures."""
+    section = settings.function
     environment = {
         "KENNEL_ENDPOINT_NAME": settings.endpoint_name,
-        "KENNEL_MAX_BYTES": str(wanted.max_bytes),
-        "KENNEL_ALLOW_HTTP": "1" if wanted.allow_http else "0",
-        "KENNEL_ALLOW_HOSTS": ",".join(wanted.allow_hosts),
+        "KENNEL_MAX_BYTES": str(section.max_bytes),
+        "KENNEL_ALLOW_HTTP": "1" if section.allow_http else "0",
+        "KENNEL_ALLOW_HOSTS": ",".join(section.allow_hosts),
     }
-    return Runs(image=image, memory_mb=wanted.memory_mb, timeout_s=wanted.timeout_s, environment=environment)
+    return FunctionConfig(
+        image=image, memory_mb=section.memory_mb, timeout_s=section.timeout_s, environment=environment
+    )
 
 
 def function(settings: Settings, *, image: str) -> Function:
-    """The function that asks the settings' main endpoint."""
+    """The function that invokes the main endpoint of the settings."""
     role = Ref(address=f"role/{settings.role_name('lambda')}", attribute="arn")
-    return Function(name=settings.function_name, runs=runs(settings, image=image), role=role, tags=settings.tags)
+    config = function_config(settings, image=image)
+    return Function(name=settings.function_name, config=config, role=role, tags=settings.tags)
 
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
@@ -192,8 +194,8 @@ def _state(name: str, settings: Settings, call: Call) -> str:
         parts.append(f"{alias['Name']} is version {alias['FunctionVersion']}")
     warm = lookup(call, ask(name, "ListProvisionedConcurrencyConfigs")) or {}
     for each in warm.get("ProvisionedConcurrencyConfigs", ()):
-        ready = each.get("AvailableProvisionedConcurrentExecutions", 0)
-        parts.append(f"{ready} of {each['RequestedProvisionedConcurrentExecutions']} kept warm")
+        available = each.get("AvailableProvisionedConcurrentExecutions", 0)
+        parts.append(f"{available} of {each['RequestedProvisionedConcurrentExecutions']} kept warm")
     urls = lookup(call, ask(name, "ListFunctionUrlConfigs")) or {}
     return ", ".join(parts + [each["FunctionUrl"] for each in urls.get("FunctionUrlConfigs", ())])
 

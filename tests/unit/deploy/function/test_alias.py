@@ -10,7 +10,7 @@ import pytest
 from deploy.errors import DeployError
 from deploy.function.alias import Alias, before
 from deploy.function.concurrency import Concurrency
-from deploy.function.function import Function, Runs
+from deploy.function.function import Function, FunctionConfig
 from deploy.values import Check, Plan, Ref, State
 from localcloud.containers.engine import Image
 from tests.unit.deploy.conftest import Golden
@@ -18,7 +18,7 @@ from tests.unit.deploy.function.fakes import LambdaCalls, applied, deploy, reque
 from tests.unit.localcloud.awslambda.fakes import Fakes
 
 TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
-RUNS = Runs(image="fn:1", memory_mb=512, timeout_s=60, environment={"KENNEL_ENDPOINT_NAME": "kennel-local"})
+CONFIG = FunctionConfig(image="fn:1", memory_mb=512, timeout_s=60, environment={"KENNEL_ENDPOINT_NAME": "kennel-local"})
 
 
 class Desk:
@@ -27,13 +27,13 @@ class Desk:
     def __init__(self) -> None:
         self.fakes = Fakes()
         self.calls = LambdaCalls(self.fakes)
-        self.alias = Alias(function="f", name="live", runs=RUNS)
+        self.alias = Alias(function="f", name="live", config=CONFIG)
         self.warm = 0
 
     def deploy(self, **changed: Any) -> list[str]:
-        self.alias = replace(self.alias, runs=replace(self.alias.runs, **changed))
+        self.alias = replace(self.alias, config=replace(self.alias.config, **changed))
         role = Ref(address="role/kennel-local-lambda", attribute="arn")
-        function = Function(name="f", runs=self.alias.runs, role=role, tags=TAGS)
+        function = Function(name="f", config=self.alias.config, role=role, tags=TAGS)
         concurrency = Concurrency(function="f", alias=self.alias.name, reserved=None, provisioned=self.warm, tags=TAGS)
         self.calls.sent.clear()
         return [step.address for step in deploy((function, self.alias, concurrency), self.calls)]
@@ -195,8 +195,8 @@ def test_an_alias_of_somebodys_own_stays_with_its_version(desk: Desk) -> None:
 
 
 FOUND = {
-    **RUNS.fields(), "weights": {}, "version": "1", "previous": None, "versions": {"1": RUNS.fields()}, "ours": ["1"],
-    "warm": "", "stale": {},
+    **CONFIG.fields(), "weights": {}, "version": "1", "previous": None, "versions": {"1": CONFIG.fields()},
+    "ours": ["1"], "warm": "", "stale": {},
 }  # fmt: skip
 SETTLED = ["wait READY", "wait empty"]
 
@@ -217,10 +217,10 @@ SETTLED = ["wait READY", "wait empty"]
 def test_an_alias_is_met_in_every_state(found: dict[str, Any], acts: list[str]) -> None:
     fields = {**FOUND, **found}
     if "image" in found:
-        fields["versions"] = {"1": {**RUNS.fields(), "image": found["image"]}}
+        fields["versions"] = {"1": {**CONFIG.fields(), "image": found["image"]}}
     if found.get("version", "1") is None:
         fields["image"] = None
-    step = Alias(function="f", name="live", runs=RUNS).plan(State(fields=fields))
+    step = Alias(function="f", name="live", config=CONFIG).plan(State(fields=fields))
     told = shown(step.acts)
     checks = [index for index, act in enumerate(step.acts) if isinstance(act, Check)]
     assert told[checks[0] + 1 if checks else 0 :] == acts
@@ -230,7 +230,7 @@ def test_an_alias_is_met_in_every_state(found: dict[str, Any], acts: list[str]) 
 
 
 def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> None:
-    alias = Alias(function="f", name="live", runs=RUNS)
+    alias = Alias(function="f", name="live", config=CONFIG)
     stale = {"old": alias._removal("old", lambda _: {"FunctionUrl": "x"}, {"old": "READY"})}
     found = {**FOUND, "image": "fn:0", "versions": {}, "weights": {"0": 1.0}, "ours": ["0"], "stale": stale}
     step = alias.plan(State(fields=found))

@@ -98,7 +98,7 @@ def test_every_request_is_as_lambda_takes_it(wanted: Function, golden: Golden) -
 
 
 def test_the_environment_names_the_main_endpoint_and_holds_no_secret(wanted: Function) -> None:
-    assert wanted.runs.environment == {
+    assert wanted.config.environment == {
         "KENNEL_ENDPOINT_NAME": "kennel-local",
         "KENNEL_MAX_BYTES": "6000000",
         "KENNEL_ALLOW_HTTP": "0",

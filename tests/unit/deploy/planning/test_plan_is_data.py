@@ -14,7 +14,7 @@ from deploy.config.settings import Settings
 from deploy.endpoints import rollback
 from deploy.endpoints.resources import Serving
 from deploy.function.alias import Alias
-from deploy.function.function import Runs
+from deploy.function.function import FunctionConfig
 from deploy.iam.instance_profile import instance_profile
 from deploy.iam.role import ec2_role, notebook_role
 from deploy.images.facts import ImageFacts
@@ -79,9 +79,9 @@ def resources(settings: Settings) -> tuple[Resource, ...]:
 
 def changing() -> Plan:
     """Updates: an alias that moves to another version and back, an endpoint that moves and is rolled back."""
-    runs = Runs(image="fn:2", memory_mb=512, timeout_s=60, environment={})
-    alias = Alias(function="f", name="live", runs=runs)
-    versions = {"1": {**runs.fields(), "image": "fn:1"}, "2": {**runs.fields(), "image": "fn:0"}}
+    config = FunctionConfig(image="fn:2", memory_mb=512, timeout_s=60, environment={})
+    alias = Alias(function="f", name="live", config=config)
+    versions = {"1": {**config.fields(), "image": "fn:1"}, "2": {**config.fields(), "image": "fn:0"}}
     live = State(fields={**versions["2"], "weights": {}, "version": "2", "previous": "1", "versions": versions})
     new, old = endpoint_of(EVERYTHING), endpoint_of(EVERYTHING, job="train-0")
     back = rollback.step(new.name, running(new), old.config, serves=old.serves, tags=TAGS, why="by hand")
