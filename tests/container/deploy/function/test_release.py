@@ -22,7 +22,7 @@ from deploy.console import Screen
 from deploy.errors import DeployError
 from deploy.iam.role import function_role
 from deploy.session import Session
-from deploy.stage.desired import front
+from deploy.stage.desired import function_resources
 from tests.clients import QUICK, connect
 from tests.container.localcloud.sagemaker.hosting_support import Running, build, running
 
@@ -103,7 +103,7 @@ class Desk:
         )
 
     def deploy(self, release: str) -> list[str]:
-        resources = (function_role(self.settings), *front(self.settings, image=self.images[release]))
+        resources = (function_role(self.settings), *function_resources(self.settings, image=self.images[release]))
         return [step.kind for step in self.session().settle(resources).changes]
 
     def release(self) -> str:

@@ -130,7 +130,7 @@ def test_the_longest_names_fit_into_managed_policies() -> None:
 
 def test_what_is_too_long_for_iam_is_refused_before_it_is_sent() -> None:
     long = document([allow("Long", ["s3:GetObject"], ["arn:aws:s3:::" + "b" * MANAGED_LIMIT])])
-    with pytest.raises(DeployError, match="IAM takes 6144: shorten"):
+    with pytest.raises(DeployError, match="but IAM allows 6144; shorten"):
         managed(long, "long")
 
 
@@ -146,7 +146,7 @@ def test_a_role_is_passed_to_the_service_that_it_is_for_and_to_no_other(settings
         if "iam:PassRole" in statement["Action"]
         for place in statement["Resource"]
     }
-    assert passed == set(deployer.TAKERS.items())
+    assert passed == set(deployer.ASSUMED_BY.items())
 
 
 def test_with_a_boundary_no_role_is_made_or_changed_without_it(settings: Settings) -> None:

@@ -28,9 +28,9 @@ def test_a_layout_that_training_reads_is_taken(names: list[str]) -> None:
     [
         ([], "holds no pictures"),
         (["notes.txt"], "holds no pictures"),
-        (["train/a/1.jpg"], "two classes or more are needed, found a"),
-        (["train/1.jpg", "train/2.jpg"], "two classes or more are needed, found none"),
-        (["1.jpg", "2.jpg"], "two classes or more are needed, found none"),
+        (["train/a/1.jpg"], "training needs two or more classes, found a"),
+        (["train/1.jpg", "train/2.jpg"], "training needs two or more classes, found none"),
+        (["1.jpg", "2.jpg"], "training needs two or more classes, found none"),
     ],
 )
 def test_a_layout_that_cannot_train_is_refused_before_it_is_sent(names: list[str], said: str) -> None:
