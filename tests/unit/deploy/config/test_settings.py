@@ -22,21 +22,21 @@ STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[projct]\nname = "a"', r"projct: unknown \(did you mean project\?\); valid are project, images"),
+        ('[projct]\nname = "a"', r"projct: unknown \(did you mean project\?\); choose one of project, images"),
         ("[endpoint]\ninstance_cuont = 1", r"endpoint.instance_cuont: unknown \(did you mean instance_count\?\)"),
         (
             "[lambda]\nmemory = 1",
-            r"lambda.memory: unknown \(did you mean memory_mb\?\); valid are memory_mb, timeout_s",
+            r"lambda.memory: unknown \(did you mean memory_mb\?\); choose one of memory_mb, timeout_s",
         ),
         ("[lambda]\nmemory_mb = 64", r"lambda.memory_mb: .*greater than or equal to 128, not 64"),
         ('[project]\nname = "Dogs!"', r"project.name: .*not 'Dogs!'"),
         ('[training]\ninstance_type = "m5.xlarge"', r"training.instance_type: .*not 'm5.xlarge'"),
         ("[training.hyperparameters]\nepoch = 3", r"training.hyperparameters.epoch: unknown \(did you mean epochs\?\)"),
         ("[training]\nspot = true\nmax_run_minutes = 600", r"training.max_wait_minutes: must be at least"),
-        ("[stages.x]\nregio = 1", r"stages.x.regio: unknown \(did you mean region\?\); valid are account"),
-        ('[stages.x]\ncredentials = "dummy"', r"stages.x.credentials: dummy ones need an endpoint_url"),
+        ("[stages.x]\nregio = 1", r"stages.x.regio: unknown \(did you mean region\?\); choose one of account"),
+        ('[stages.x]\ncredentials = "dummy"', r"stages.x.credentials: dummy needs an endpoint_url"),
         ('[stages.x]\naccount = "12"', r"stages.x.account: .*not '12'"),
-        ("[project", r"not TOML"),
+        ("[project", r"not valid TOML"),
     ],
 )
 def test_a_fault_names_its_key_and_the_way_out(text: str, said: str) -> None:
@@ -57,7 +57,7 @@ def test_a_file_without_stages_is_refused() -> None:
 
 
 def test_an_unknown_stage_names_those_that_are_there() -> None:
-    with pytest.raises(SettingsError, match=r"stages.prd: unknown \(did you mean prod\?\); valid are local, prod"):
+    with pytest.raises(SettingsError, match=r"stages.prd: unknown \(did you mean prod\?\); choose one of local, prod"):
         choose(parse(TOML.read_text()), "prd")
 
 
