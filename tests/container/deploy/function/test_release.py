@@ -112,10 +112,10 @@ class Desk:
     def warm(self) -> list[str]:
         """The versions of which environments are kept warm, one for each."""
         api = self.cloud.client("lambda")
-        found = api.list_provisioned_concurrency_configs(FunctionName=NAME)["ProvisionedConcurrencyConfigs"]
+        configs = api.list_provisioned_concurrency_configs(FunctionName=NAME)["ProvisionedConcurrencyConfigs"]
         version = api.get_alias(FunctionName=NAME, Name="live")["FunctionVersion"]
-        assert {each["Status"] for each in found} <= {"READY"}
-        return [version] * sum(each["AvailableProvisionedConcurrentExecutions"] for each in found)
+        assert {each["Status"] for each in configs} <= {"READY"}
+        return [version] * sum(each["AvailableProvisionedConcurrentExecutions"] for each in configs)
 
     def environments(self) -> list[str]:
         return sorted(each.labels["kennel.version"] for each in self.cloud.containers(kennel__function=NAME))
@@ -123,20 +123,20 @@ class Desk:
     @contextmanager
     def callers(self) -> Iterator[list[str]]:
         """Somebody calls all the while; what each call came to."""
-        told: list[str] = []
+        answers: list[str] = []
         ended = threading.Event()
 
         def call() -> None:
             while not ended.wait(0.02):
                 try:
-                    told.append(self.release())
+                    answers.append(self.release())
                 except Exception as error:
-                    told.append(repr(error))
+                    answers.append(repr(error))
 
         caller = threading.Thread(target=call)
         caller.start()
         try:
-            yield told
+            yield answers
         finally:
             ended.set()
             caller.join()
@@ -153,10 +153,12 @@ def test_deploys_that_follow_one_another(cloud: Running, images: dict[str, str])
     desk.deploy("one")
     assert (desk.release(), desk.warm()) == ("one", ["1", "1"])
 
-    with desk.callers() as told:  # the second deploy, which breaks elsewhere: the alias moves with what is provisioned
+    with (
+        desk.callers() as answers
+    ):  # the second deploy, which breaks elsewhere: the alias moves with what is provisioned
         assert desk.deploy("two") == ["function", "alias"]
-    assert set(told) <= {"one", "two"}
-    assert told[-1] == "two"
+    assert set(answers) <= {"one", "two"}
+    assert answers[-1] == "two"
     assert (desk.release(), desk.warm()) == ("two", ["2", "2"])
     assert desk.environments().count("2") >= 2  # one of the old may be there still: it was busy when the alias moved
 

@@ -51,9 +51,9 @@ def arn(service: str, resource: str) -> str:
 def fill(template: str, params: Params) -> Iterator[str]:
     """The template with its places filled in, once for each combination of their values."""
     places = re.findall(r"{([^}]+)}", template)
-    for found in itertools.product(*(list(values(params, place)) for place in places)):
+    for chosen in itertools.product(*(list(values(params, place)) for place in places)):
         text = template
-        for place, value in zip(places, found, strict=True):
+        for place, value in zip(places, chosen, strict=True):
             text = text.replace(f"{{{place}}}", value)
         yield text
 

@@ -25,9 +25,9 @@ def test_what_an_action_depends_on_is_among_what_its_request_needs(tools: Tools)
     needs: dict[str, set[str]] = {}
     for call in calls():
         needs.setdefault(call.operation, set()).update(need.action for need in call.needs)
-    asked = sorted({action for actions in needs.values() for action in actions})
+    actions = sorted({action for actions in needs.values() for action in actions})
     done = subprocess.run(
-        [tools.python, DRIVER], input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=True
+        [tools.python, DRIVER], input=json.dumps(actions), capture_output=True, text=True, timeout=60, check=True
     )
     depends: dict[str, list[str]] = json.loads(done.stdout)
     missing = {

@@ -22,15 +22,16 @@ DRIVER = Path(__file__).with_name("lint.py")
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """A finding that is right and wanted: in documents whose name starts so, of this kind, about just these words."""
+    """A finding that we accept: in documents whose name begins with `document`, of a kind, whose detail begins with
+    `about`."""
 
     document: str
     finding: str
     about: str
     reason: str
 
-    def covers(self, found: Sequence[str]) -> bool:
-        name, finding, detail = found
+    def covers(self, row: Sequence[str]) -> bool:
+        name, finding, detail = row
         return name.startswith(self.document) and finding == self.finding and detail.startswith(self.about)
 
 
@@ -84,7 +85,7 @@ def every_document(settings: Settings) -> dict[str, Document]:
         "auditor": auditor.policy,
     }
     return {name: make(settings) for name, make in roles.items()} | {
-        f"deployer-{topic}": found for topic, found in deployer.policies(settings).items()
+        f"deployer-{topic}": document for topic, document in deployer.policies(settings).items()
     }
 
 
@@ -111,19 +112,19 @@ def findings(tools: Tools, documents: Mapping[str, Document]) -> list[list[str]]
     done = subprocess.run(
         [tools.python, DRIVER], input=json.dumps(documents), capture_output=True, text=True, timeout=120, check=True
     )
-    found: list[list[str]] = json.loads(done.stdout)
-    return found
+    rows: list[list[str]] = json.loads(done.stdout)
+    return rows
 
 
 def test_nothing_is_found_in_any_policy_but_what_is_accepted(
     tools: Tools, settings: Settings, private: Settings
 ) -> None:
     documents = every_document(settings)
-    documents |= {f"{name}-private": found for name, found in every_document(private).items()}
-    found = findings(tools, documents)
-    new = [": ".join(each) for each in found if not any(known.covers(each) for known in ACCEPTED)]
+    documents |= {f"{name}-private": document for name, document in every_document(private).items()}
+    rows = findings(tools, documents)
+    new = [": ".join(each) for each in rows if not any(known.covers(each) for known in ACCEPTED)]
     assert not new, "\n".join(new)
-    assert [known for known in ACCEPTED if not any(known.covers(each) for each in found)] == []
+    assert [known for known in ACCEPTED if not any(known.covers(each) for each in rows)] == []
 
 
 def test_the_linters_see_what_is_wrong(tools: Tools) -> None:

@@ -44,9 +44,9 @@ def test_it_may_do_all_that_its_containers_do(role: str, simulator: Simulator, s
 
 def test_it_may_do_nothing_next_to_that(role: str, simulator: Simulator, settings: Settings) -> None:
     document = POLICIES[role](settings)
-    asked = forbidden(USES[role], document)
-    denied = simulator.denied([document], asked)
-    assert [str(need) for need in asked if need not in denied] == []
+    forbidden_needs = forbidden(USES[role], document)
+    denied = simulator.denied([document], forbidden_needs)
+    assert [str(need) for need in forbidden_needs if need not in denied] == []
 
 
 def test_without_any_one_of_its_actions_something_fails(role: str, simulator: Simulator, settings: Settings) -> None:

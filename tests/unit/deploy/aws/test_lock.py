@@ -36,35 +36,35 @@ def lying(holder: Holder | None, *, age: float = 0.0) -> Reply:
     return answer
 
 
-def lock(aws: FakeAws, said: list[str], *, patience_s: float = 900) -> Lock:
+def lock(aws: FakeAws, lines: list[str], *, patience_s: float = 900) -> Lock:
     return Lock(
         call=aws,
         bucket="kennel-local-123456789012-us-east-1",
         holder=ME,
-        say=said.append,
+        say=lines.append,
         clock=FakeTime().clock(),
         patience_s=patience_s,
     )
 
 
 def test_a_free_stage_is_taken_on_the_condition_that_it_is_free_and_given_back(golden: Golden) -> None:
-    aws, said = FakeAws({"PutObject": {"ETag": '"mine"'}}), list[str]()
-    with lock(aws, said):
+    aws, lines = FakeAws({"PutObject": {"ETag": '"mine"'}}), list[str]()
+    with lock(aws, lines):
         pass
     assert aws.operations == ["PutObject", "DeleteObject"]
     assert aws.sent[0].params["IfNoneMatch"] == "*"
     assert aws.sent[1].params["IfMatch"] == '"mine"'
-    assert said == []
+    assert lines == []
     golden("lock", aws.sent[0])
     golden("unlock", aws.sent[1])
 
 
 def test_the_second_waits_until_the_first_has_done_and_is_told_for_whom() -> None:
     taken: Reply = refusal("PreconditionFailed")
-    aws, said = FakeAws({"PutObject": [taken, taken, {"ETag": '"mine"'}], "GetObject": lying(OTHER)}), list[str]()
-    with lock(aws, said):
+    aws, lines = FakeAws({"PutObject": [taken, taken, {"ETag": '"mine"'}], "GetObject": lying(OTHER)}), list[str]()
+    with lock(aws, lines):
         pass
-    assert said == ["   bob on there (process 2) is changing this stage: waiting"]
+    assert lines == ["   bob on there (process 2) is changing this stage: waiting"]
 
 
 def test_waiting_ends_with_words_when_the_first_does_not_end() -> None:
@@ -80,11 +80,11 @@ def test_a_lock_that_is_not_renewed_any_more_is_taken_over_but_only_as_it_was_se
         "PutObject": [refusal("PreconditionFailed"), {"ETag": '"mine"'}],
         "GetObject": lying(holder, age=600),
     }
-    aws, said = FakeAws(replies), list[str]()
-    with lock(aws, said):
+    aws, lines = FakeAws(replies), list[str]()
+    with lock(aws, lines):
         pass
     assert aws.sent[2].params["IfMatch"] == '"old"'
-    assert "continuing from there" in said[0]
+    assert "continuing from there" in lines[0]
 
 
 def test_an_error_within_gives_the_lock_back() -> None:
@@ -96,10 +96,10 @@ def test_an_error_within_gives_the_lock_back() -> None:
 
 @pytest.mark.parametrize("code", ["NoSuchBucket", "PreconditionFailed"])
 def test_a_lock_that_went_with_its_bucket_or_was_taken_over_is_not_missed(code: str) -> None:
-    said: list[str] = []
-    with lock(FakeAws({"PutObject": {"ETag": '"mine"'}, "DeleteObject": refusal(code)}), said):
+    lines: list[str] = []
+    with lock(FakeAws({"PutObject": {"ETag": '"mine"'}, "DeleteObject": refusal(code)}), lines):
         pass
-    assert said == []
+    assert lines == []
 
 
 @pytest.mark.parametrize(

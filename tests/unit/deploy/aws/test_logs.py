@@ -24,11 +24,11 @@ class Group:
         self.events: list[dict[str, Any]] = []
 
     def __call__(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        found = sorted(self.events, key=lambda each: int(each["timestamp"]))
-        found = [each for each in found if each["timestamp"] >= params["startTime"]]
+        events = sorted(self.events, key=lambda each: int(each["timestamp"]))
+        events = [each for each in events if each["timestamp"] >= params["startTime"]]
         start = int(params.get("nextToken", 0))
-        more = {"nextToken": str(start + 2)} if start + 2 < len(found) else {}
-        return {"events": found[start : start + 2], **more}
+        more = {"nextToken": str(start + 2)} if start + 2 < len(events) else {}
+        return {"events": events[start : start + 2], **more}
 
 
 def test_a_line_is_told_once_and_one_that_comes_late_is_not_lost() -> None:
@@ -59,11 +59,11 @@ def test_after_a_throttle_in_the_middle_the_rest_is_read_and_nothing_twice() -> 
     first = {"events": [event("a", 1)], "nextToken": "t"}
     second = {"events": [event("a", 1), event("b", 2)]}
     reader = LogReader(call=FakeAws({"FilterLogEvents": [first, refusal("ThrottlingException"), second]}), group="g")
-    told: list[str] = []
+    lines: list[str] = []
     with pytest.raises(AwsError):
-        told.extend(line.text for line in reader.read())
-    told = [line.text for line in reader.read()]
-    assert told == ["b"]
+        lines.extend(line.text for line in reader.read())
+    lines = [line.text for line in reader.read()]
+    assert lines == ["b"]
 
 
 def test_a_group_that_is_not_there_yet_has_no_lines() -> None:

@@ -20,7 +20,7 @@ STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('[projct]\nname = "a"', r"projct: unknown \(did you mean project\?\); choose one of project, images"),
         ("[endpoint]\ninstance_cuont = 1", r"endpoint.instance_cuont: unknown \(did you mean instance_count\?\)"),
@@ -39,8 +39,8 @@ STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.
         ("[project", r"not valid TOML"),
     ],
 )
-def test_a_fault_names_its_key_and_the_way_out(text: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=said) as caught:
+def test_a_fault_names_its_key_and_the_way_out(text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
         parse(f"{text}\n{STAGE}")
     assert str(caught.value).startswith("deploy.toml: ")
 

@@ -54,8 +54,8 @@ ROLE = State(attributes={"arn": "arn:aws:iam::123456789012:role/kennel-local-lam
 def deploy(resources: Sequence[Resource], calls: LambdaCalls) -> tuple[Step, ...]:
     """Plans and applies, and returns the steps that changed something."""
     calls.fakes.later.run()
-    seen = {each.address: each.read(calls) for each in resources}
-    made = plan(resources, {**seen, "role/kennel-local-lambda": ROLE})
+    observed = {each.address: each.read(calls) for each in resources}
+    made = plan(resources, {**observed, "role/kennel-local-lambda": ROLE})
     return apply(made, calls, clock=FakeTime().clock())
 
 

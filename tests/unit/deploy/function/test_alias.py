@@ -202,7 +202,7 @@ SETTLED = ["wait READY", "wait empty"]
 
 
 @pytest.mark.parametrize(
-    ("found", "acts"),
+    ("observed", "acts"),
     [
         ({"image": "fn:0"}, ["UpdateAlias new"]),
         ({"image": "fn:0", "warm": "READY"}, ["UpdateAlias new", *SETTLED]),
@@ -214,16 +214,16 @@ SETTLED = ["wait READY", "wait empty"]
         ({"version": None}, ["CreateAlias 1"]),
     ],
 )
-def test_an_alias_is_met_in_every_state(found: dict[str, Any], acts: list[str]) -> None:
-    fields = {**FOUND, **found}
-    if "image" in found:
-        fields["versions"] = {"1": {**CONFIG.fields(), "image": found["image"]}}
-    if found.get("version", "1") is None:
+def test_an_alias_is_met_in_every_state(observed: dict[str, Any], acts: list[str]) -> None:
+    fields = {**FOUND, **observed}
+    if "image" in observed:
+        fields["versions"] = {"1": {**CONFIG.fields(), "image": observed["image"]}}
+    if observed.get("version", "1") is None:
         fields["image"] = None
     step = Alias(function="f", name="live", config=CONFIG).plan(State(fields=fields))
-    told = shown(step.acts)
+    notes = shown(step.acts)
     checks = [index for index, act in enumerate(step.acts) if isinstance(act, Check)]
-    assert told[checks[0] + 1 if checks else 0 :] == acts
+    assert notes[checks[0] + 1 if checks else 0 :] == acts
     cleared = [each.params.get("RoutingConfig") for each in requests(step) if each.operation == "UpdateAlias"]
     stuck = fields["weights"] and fields["warm"] != "IN_PROGRESS"
     assert cleared == [] or (cleared[0] is not None) == bool(stuck)
@@ -232,8 +232,8 @@ def test_an_alias_is_met_in_every_state(found: dict[str, Any], acts: list[str]) 
 def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> None:
     alias = Alias(function="f", name="live", config=CONFIG)
     stale = {"old": alias._removal("old", lambda _: {"FunctionUrl": "x"}, {"old": "READY"})}
-    found = {**FOUND, "image": "fn:0", "versions": {}, "weights": {"0": 1.0}, "ours": ["0"], "stale": stale}
-    step = alias.plan(State(fields=found))
+    observed = {**FOUND, "image": "fn:0", "versions": {}, "weights": {"0": 1.0}, "ours": ["0"], "stale": stale}
+    step = alias.plan(State(fields=observed))
     rules = {"PublishVersion": (66,), "Invoke": (65, 66)}
     checks = [act.request for act in step.acts if isinstance(act, Check)]
     for request in (*requests(step), *checks):
@@ -241,7 +241,7 @@ def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> N
     for request in requests(alias.plan(None)):
         if request.operation == "CreateAlias":
             golden("alias", request)
-    move = requests(alias.plan(State(fields={**found, "weights": {}})))
+    move = requests(alias.plan(State(fields={**observed, "weights": {}})))
     golden("alias-whole", next(each for each in move if each.operation == "UpdateAlias"))
 
 

@@ -19,7 +19,7 @@ def url(access: Access) -> FunctionUrl:
     return FunctionUrl(function="f", alias="live", access=access, account="123456789012")
 
 
-def found(access: Access) -> State:
+def observed(access: Access) -> State:
     return State(fields=url(access).desired())
 
 
@@ -36,7 +36,7 @@ def found(access: Access) -> State:
 def test_the_first_request_keeps_out_who_shall_not_come_in_any_more(
     now: Access, after: Access, acts: list[str]
 ) -> None:
-    assert shown(url(after).plan(found(now)).acts) == acts
+    assert shown(url(after).plan(observed(now)).acts) == acts
 
 
 def test_a_permission_that_lacks_is_given_again() -> None:
@@ -62,7 +62,7 @@ def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_noth
 def test_a_plan_says_who_comes_in_and_on_whose_cost() -> None:
     assert "at your cost" in url("public").plan(None).touches
     assert "signed requests" in url("iam").plan(None).touches
-    assert url("none").plan(found("public")).action == "delete"
+    assert url("none").plan(observed("public")).action == "delete"
 
 
 def test_it_is_the_aliases(settings: Settings) -> None:
@@ -76,8 +76,8 @@ def test_every_request_is_as_lambda_takes_it(golden: Golden, access: Access) -> 
         sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
         golden(sid or f"url-{access}", request, rules=(70,))
     other: Access = "public" if access == "iam" else "iam"
-    golden(f"url-{access}", requests(url(access).plan(found(other)))[0], rules=(70,))
-    for request in requests(url("none").plan(found(access))):
+    golden(f"url-{access}", requests(url(access).plan(observed(other)))[0], rules=(70,))
+    for request in requests(url("none").plan(observed(access))):
         sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
         golden(sid or "url", request, rules=(70,))
     calls = LambdaCalls(Fakes())

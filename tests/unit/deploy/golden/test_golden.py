@@ -89,8 +89,8 @@ def test_every_operation_that_the_code_names_has_a_golden_file() -> None:
 
 
 def test_what_resources_and_listings_ask_is_as_aws_takes_it(settings: Settings, golden: Golden) -> None:
-    told = {(name, request.operation): request for name, request in questions(settings)}
-    for (name, _), request in told.items():
+    questions_by_operation = {(name, request.operation): request for name, request in questions(settings)}
+    for (name, _), request in questions_by_operation.items():
         golden(name, request)
 
 

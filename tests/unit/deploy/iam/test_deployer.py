@@ -64,29 +64,29 @@ def test_policies_come_before_the_role_that_attaches_them(taken: Settings, golde
 def test_a_changed_policy_gets_a_version_and_the_old_one_goes_since_five_are_kept_at_most(
     taken: Settings, golden: Golden
 ) -> None:
-    wanted = policy(taken)
+    desired = policy(taken)
     other = document([allow("Other", ["s3:GetObject"], ["arn:aws:s3:::other/*"])])
-    seen = State(fields={"document": other}, attributes={"version": "v3"}, tags=TAGS)
-    step = wanted.plan(seen)
+    observed = State(fields={"document": other}, attributes={"version": "v3"}, tags=TAGS)
+    step = desired.plan(observed)
     assert operations(step) == ["CreatePolicyVersion", "DeletePolicyVersion"]
     assert step.acts[1].params["VersionId"] == "v3"  # type: ignore[union-attr]
     assert "- s3:GetObject on arn:aws:s3:::other/*" in step.touches.splitlines()
     for act in step.acts:
         golden("deployer", act)
-    golden("deployer", wanted.remove().acts[0])
-    assert wanted.plan(replace(seen, fields={"document": wanted.document})).action == "none"
+    golden("deployer", desired.remove().acts[0])
+    assert desired.plan(replace(observed, fields={"document": desired.document})).action == "none"
 
 
 def test_a_policy_is_read_in_the_version_that_is_in_force(taken: Settings) -> None:
-    wanted = policy(taken)
+    desired = policy(taken)
     tags = [{"Key": key, "Value": value} for key, value in TAGS.items()]
     aws = FakeAws(
         {
             "GetPolicy": {"Policy": {"DefaultVersionId": "v2", "Tags": tags}},
-            "GetPolicyVersion": {"PolicyVersion": {"Document": wanted.document}},
+            "GetPolicyVersion": {"PolicyVersion": {"Document": desired.document}},
         }
     )
-    assert wanted.plan(wanted.read(aws)).action == "none"
+    assert desired.plan(desired.read(aws)).action == "none"
     assert aws.sent[1].params["VersionId"] == "v2"
 
 
@@ -105,8 +105,8 @@ def test_a_policy_is_read_in_the_version_that_is_in_force(taken: Settings) -> No
 def test_the_role_holds_its_own_policies_and_no_other(
     taken: Settings, fields: dict[str, Any], expected: list[str], golden: Golden
 ) -> None:
-    wanted = role(taken)
-    step = wanted.plan(State(fields={**wanted.desired(), **fields}, tags=TAGS))
+    desired = role(taken)
+    step = desired.plan(State(fields={**desired.desired(), **fields}, tags=TAGS))
     assert operations(step) == expected
     if "DetachRolePolicy" in expected:
         golden("deployer", step.acts[-1])
@@ -117,9 +117,9 @@ def test_going_away_it_lets_go_of_its_policies_first(taken: Settings) -> None:
 
 
 def test_what_is_not_tagged_ours_is_not_touched(taken: Settings) -> None:
-    for wanted in (policy(taken), role(taken)):
+    for desired in (policy(taken), role(taken)):
         with pytest.raises(DeployError, match="does not carry the tags"):
-            wanted.plan(State(tags={"team": "other"}))
+            desired.plan(State(tags={"team": "other"}))
 
 
 def test_the_longest_names_fit_into_managed_policies() -> None:

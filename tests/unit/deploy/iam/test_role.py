@@ -117,10 +117,10 @@ def test_a_role_is_read_with_its_policy_its_tags_and_what_bounds_it() -> None:
         "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()],
     }
     aws = FakeAws({"GetRole": {"Role": found}, "GetRolePolicy": {"PolicyDocument": json.dumps(role.policy)}})
-    seen = role.read(aws)
-    assert seen is not None
-    assert role.plan(seen).action == "none"
-    assert role.plan(replace(seen, tags=TAGS)).action == "none"
+    observed = role.read(aws)
+    assert observed is not None
+    assert role.plan(observed).action == "none"
+    assert role.plan(replace(observed, tags=TAGS)).action == "none"
 
 
 def test_a_boundary_of_the_settings_bounds_every_role(settings: Settings) -> None:

@@ -204,9 +204,9 @@ def test_nothing_at_the_address_says_how_to_start_it(settings: Settings) -> None
 
 
 def test_every_request_can_be_seen_before_it_goes(settings: Settings) -> None:
-    seen: list[Request] = []
-    Client(stage=settings.stage, session=Session(), log=seen.append)(WHO)
-    assert [str(each) for each in seen] == ["sts.GetCallerIdentity {}"]
+    sent: list[Request] = []
+    Client(stage=settings.stage, session=Session(), log=sent.append)(WHO)
+    assert [str(each) for each in sent] == ["sts.GetCallerIdentity {}"]
 
 
 def test_a_check_that_finds_a_fault_ends_the_plan_before_what_comes_after() -> None:

@@ -51,8 +51,8 @@ def there(resource: Resource) -> State:
     return State(fields=fields, attributes={"arn": arn}, tags=TAGS, status="InService")
 
 
-def of(found: tuple[Resource, ...], kind: type) -> Any:
-    return next(each for each in found if isinstance(each, kind))
+def of(resources: tuple[Resource, ...], kind: type) -> Any:
+    return next(each for each in resources if isinstance(each, kind))
 
 
 def test_from_nothing_all_is_created_users_after_what_they_use(settings: Settings) -> None:
@@ -125,9 +125,9 @@ def test_the_same_model_keeps_its_name_and_another_artifact_changes_it(settings:
 def test_an_endpoint_is_met_as_it_is(
     settings: Settings, status: str, is_same: bool, action: str, operations: list[str]
 ) -> None:
-    wanted: Endpoint = of(everything(settings), Endpoint)
-    seen = replace(there(wanted), fields={"config": wanted.config if is_same else "old"}, status=status)
-    step = wanted.plan(seen)
+    resource: Endpoint = of(everything(settings), Endpoint)
+    observed = replace(there(resource), fields={"config": resource.config if is_same else "old"}, status=status)
+    step = resource.plan(observed)
     assert step.action == action
     assert [act.operation if isinstance(act, Request) else act.request.operation for act in step.acts] == operations  # type: ignore[union-attr]
 
@@ -143,29 +143,29 @@ def test_an_endpoint_is_met_as_it_is(
 def test_a_function_is_updated_by_what_differs_only(
     settings: Settings, field: str, value: Any, operations: list[str]
 ) -> None:
-    wanted: Function = of(everything(settings), Function)
-    state = there(wanted)
-    step = wanted.plan(replace(state, fields={**state.fields, field: value}))
+    resource: Function = of(everything(settings), Function)
+    state = there(resource)
+    step = resource.plan(replace(state, fields={**state.fields, field: value}))
     assert [act.operation for act in step.acts if isinstance(act, Request)] == operations
     assert [(change.field, change.before) for change in step.changes] == [(field, value)]
 
 
 @pytest.mark.parametrize("kind", [Role, Model, EndpointConfig, Endpoint, Function])
 def test_what_is_not_tagged_ours_is_never_touched(settings: Settings, kind: type) -> None:
-    wanted = of(everything(settings), kind)
+    resource = of(everything(settings), kind)
     with pytest.raises(DeployError, match="does not carry the tags kennel:project=kennel, kennel:stage=local"):
-        wanted.plan(replace(there(wanted), tags={"kennel:project": "kennel", "kennel:stage": "prod"}))
+        resource.plan(replace(there(resource), tags={"kennel:project": "kennel", "kennel:stage": "prod"}))
 
 
 def test_a_bucket_of_others_is_never_touched(settings: Settings) -> None:
-    wanted: Bucket = of(everything(settings), Bucket)
+    resource: Bucket = of(everything(settings), Bucket)
     with pytest.raises(DeployError, match="does not carry the tags"):
-        wanted.plan(replace(there(wanted), tags={"team": "other"}))
+        resource.plan(replace(there(resource), tags={"team": "other"}))
 
 
 def test_a_bucket_half_made_is_finished(settings: Settings) -> None:
-    wanted = Bucket(name="b", region="us-east-1", tags=TAGS)
-    step = wanted.plan(State(fields={"versioning": "Enabled"}))
+    resource = Bucket(name="b", region="us-east-1", tags=TAGS)
+    step = resource.plan(State(fields={"versioning": "Enabled"}))
     assert [act.operation for act in step.acts if isinstance(act, Request)] == [
         "PutBucketTagging", "PutPublicAccessBlock", "PutBucketEncryption", "PutBucketLifecycleConfiguration",
         "PutBucketPolicy",
@@ -180,8 +180,8 @@ def test_a_bucket_takes_requests_with_tls_only_unless_the_stage_itself_has_none(
 
 
 def test_a_teardown_deletes_users_before_what_they_use(settings: Settings) -> None:
-    found = {f"{kind.name}/kennel-local": State(tags=TAGS) for kind in KINDS}
-    steps = teardown(settings, found, BY_NAME).steps
+    inventory = {f"{kind.name}/kennel-local": State(tags=TAGS) for kind in KINDS}
+    steps = teardown(settings, inventory, BY_NAME).steps
     kinds = [step.kind for step in steps]
     assert {step.action for step in steps} == {"delete"}
     assert kinds.index("endpoint") < kinds.index("endpoint-config") < kinds.index("model") < kinds.index("role")

@@ -13,11 +13,11 @@ from tests.unit.deploy.fakes import FakeAws
 
 
 def test_every_request_that_makes_it_is_recorded(settings: Settings, golden: Golden) -> None:
-    wanted = replace(bucket(settings), tls_only=True)
-    for act in wanted.plan(None).acts:
+    desired = replace(bucket(settings), tls_only=True)
+    for act in desired.plan(None).acts:
         assert isinstance(act, Request)
         golden("bucket", act)
-    elsewhere = replace(wanted, region="eu-central-1").plan(None).acts[0]
+    elsewhere = replace(desired, region="eu-central-1").plan(None).acts[0]
     assert isinstance(elsewhere, Request)
     golden("bucket-elsewhere", elsewhere)
 
@@ -36,12 +36,12 @@ def test_unfinished_uploads_and_overwritten_checkpoints_are_not_kept_for_ever(se
 
 
 def test_rules_that_s3_answers_with_more_words_are_the_same_rules(settings: Settings) -> None:
-    wanted = bucket(settings)
-    answered = [{**rule, "Prefix": ""} for rule in wanted.desired()["lifecycle"]]
+    desired = bucket(settings)
+    answered = [{**rule, "Prefix": ""} for rule in desired.desired()["lifecycle"]]
     aws = FakeAws({"GetBucketLifecycleConfiguration": {"Rules": answered}})
-    seen = wanted.read(aws)
-    assert seen is not None
-    changed = {change.field for change in wanted.plan(State(fields=seen.fields, tags=settings.tags)).changes}
+    observed = desired.read(aws)
+    assert observed is not None
+    changed = {change.field for change in desired.plan(State(fields=observed.fields, tags=settings.tags)).changes}
     assert "lifecycle" not in changed
 
 

@@ -24,7 +24,7 @@ def test_a_layout_that_training_reads_is_taken(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         ([], "holds no pictures"),
         (["notes.txt"], "holds no pictures"),
@@ -33,8 +33,8 @@ def test_a_layout_that_training_reads_is_taken(names: list[str]) -> None:
         (["1.jpg", "2.jpg"], "training needs two or more classes, found none"),
     ],
 )
-def test_a_layout_that_cannot_train_is_refused_before_it_is_sent(names: list[str], said: str) -> None:
-    with pytest.raises(DataError, match=rf"^d: {said}"):
+def test_a_layout_that_cannot_train_is_refused_before_it_is_sent(names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=rf"^d: {message}"):
         dataset.check(names, where="d")
 
 

@@ -18,7 +18,7 @@ OURS = {"kennel:project": "kennel", "kennel:stage": "local"}
 
 
 @pytest.mark.parametrize(
-    ("seen", "acts"),
+    ("observed", "acts"),
     [
         (None, ["CreateLogGroup", "PutRetentionPolicy"]),
         (State(fields={"retention_days": 30}, tags=OURS), []),
@@ -27,8 +27,8 @@ OURS = {"kennel:project": "kennel", "kennel:stage": "local"}
         (State(fields={"retention_days": 30}), ["TagResource"]),
     ],
 )
-def test_a_group_is_met_as_it_is(settings: Settings, seen: State | None, acts: list[str]) -> None:
-    assert shown(function_group(settings).plan(seen).acts) == acts
+def test_a_group_is_met_as_it_is(settings: Settings, observed: State | None, acts: list[str]) -> None:
+    assert shown(function_group(settings).plan(observed).acts) == acts
 
 
 def test_lines_that_a_shorter_retention_deletes_are_named(settings: Settings) -> None:
@@ -54,8 +54,8 @@ def test_down_looks_at_names_that_are_ours_alone(settings: Settings) -> None:
         folder = start.rpartition("/")[0]
         return {"logGroups": [{"logGroupName": f"{folder}/{name}"} for name in groups[start]]}
 
-    found = list(KIND.names(settings, FakeAws({"DescribeLogGroups": describe})))
-    assert found == [
+    names = list(KIND.names(settings, FakeAws({"DescribeLogGroups": describe})))
+    assert names == [
         "/aws/lambda/kennel-local-classify", "/aws/sagemaker/Endpoints/kennel-local",
         "/aws/sagemaker/Endpoints/kennel-local-multi", "/kennel/kennel-local/ec2",
     ]  # fmt: skip
