@@ -206,7 +206,8 @@ def _act(act: Act) -> dict[str, Any]:
         return {"service": act.service, "operation": act.operation, "params": redacted(act.params)}
     if isinstance(act, Wait):
         until = act.until or ("empty" if act.empty else "gone")
-        return {"wait": act.path or "existence", "until": until, "operation": act.request.operation}
+        expect = {"expect": dict(act.expect)} if act.expect else {}
+        return {"wait": act.path or "existence", "until": until, "operation": act.request.operation, **expect}
     if isinstance(act, Check):
         params = redacted(act.request.params)
         return {"check": act.request.operation, "params": params, "expect": dict(act.expect)}

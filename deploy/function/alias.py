@@ -16,7 +16,7 @@ from typing import Any
 from deploy.aws.client import is_missing, lookup, pages
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
-from deploy.function.function import FunctionConfig, ask, fields_of, function_config, is_active, is_updated
+from deploy.function.function import FunctionConfig, fields_of, function_config, function_request, is_active, is_updated
 from deploy.function.health_check import answers
 from deploy.planning.resource import unchanged
 from deploy.values import Act, Call, Change, Ref, Request, State, Step, Wait, differences
@@ -47,19 +47,19 @@ class Alias:
         previous, versions (number → fields), ours (versions that we published and no other alias uses), warm (status
         of provisioned concurrency), stale (our aliases of other names → the requests that delete them)."""
         try:
-            published = list(pages(call, self._ask("ListVersionsByFunction"), items="Versions", token=MARKERS))
+            published = list(pages(call, self._request("ListVersionsByFunction"), items="Versions", token=MARKERS))
         except AwsError as error:
             if is_missing(error):
                 return None
             raise
-        aliases = list(pages(call, self._ask("ListAliases"), items="Aliases", token=MARKERS))
+        aliases = list(pages(call, self._request("ListAliases"), items="Aliases", token=MARKERS))
         current: Mapping[str, Any] = next((each for each in aliases if each["Name"] == self.name), {})
         stale = [each for each in aliases if _is_ours(each) and each is not current]
         used = {version for each in aliases if each is not current and each not in stale for version in _versions(each)}
         numbers = sorted(int(each["Version"]) for each in published if each["Version"] != "$LATEST")
         version, previous = current.get("FunctionVersion"), before(current.get("Description", ""))
         relevant = {each for each in (version, previous, *map(str, numbers[-1:])) if each and int(each) in numbers}
-        versions = {each: fields_of(call(self._ask("GetFunction", Qualifier=each))) for each in sorted(relevant)}
+        versions = {each: fields_of(call(self._request("GetFunction", Qualifier=each))) for each in sorted(relevant)}
         warm = self._warm(call)
         return State(
             fields={
@@ -82,7 +82,7 @@ class Alias:
             return unchanged(self.address)
         acts: list[Act] = [*self._move(fields)] if changes else []
         acts += [request for requests in stale.values() for request in requests]
-        acts += [self._ask("DeleteFunction", Qualifier=version) for version in dropped]
+        acts += [self._request("DeleteFunction", Qualifier=version) for version in dropped]
         current = fields.get("version")
         return Step(
             action="update" if current else "create",
@@ -128,8 +128,8 @@ class Alias:
         gives = {f"{self.address}.code": "CodeSha256", f"{self.address}.revision": "RevisionId"}
         return (
             is_updated(self.function),
-            self._ask("GetFunctionConfiguration", gives=gives),
-            self._ask(
+            self._request("GetFunctionConfiguration", gives=gives),
+            self._request(
                 "PublishVersion",
                 CodeSha256=Ref(address=self.address, attribute="code"),
                 RevisionId=Ref(address=self.address, attribute="revision"),
@@ -144,12 +144,14 @@ class Alias:
     def _point(self, version: str | Ref, fields: Mapping[str, Any]) -> tuple[Act, ...]:
         current, warm = fields.get("version"), fields.get("warm", "")
         if not current:
-            return (self._ask("CreateAlias", Name=self.name, FunctionVersion=version, Description=f"{MARK}the first"),)
+            return (
+                self._request("CreateAlias", Name=self.name, FunctionVersion=version, Description=f"{MARK}the first"),
+            )
         under_way = warm == "IN_PROGRESS"
         routing = {"RoutingConfig": NO_WEIGHTS} if fields.get("weights") and not under_way else {}
         earlier = fields.get("previous") if version == current else current
         description = f"{MARK}before this, version {earlier}" if earlier else f"{MARK}the first"
-        move = self._ask("UpdateAlias", Name=self.name, FunctionVersion=version, Description=description, **routing)
+        move = self._request("UpdateAlias", Name=self.name, FunctionVersion=version, Description=description, **routing)
         settled = (self._is_warm(), self._is_whole())
         return (*(settled if under_way else ()), move, *(settled if warm in ("IN_PROGRESS", "READY") else ()))
 
@@ -161,16 +163,16 @@ class Alias:
 
     def _removal(self, name: str, call: Call, warm: Mapping[str, str]) -> list[Request]:
         """The requests that delete an alias of another name, left from before lambda.alias was changed."""
-        url = lookup(call, self._ask("GetFunctionUrlConfig", Qualifier=name))
+        url = lookup(call, self._request("GetFunctionUrlConfig", Qualifier=name))
         return [
-            *([self._ask("DeleteProvisionedConcurrencyConfig", Qualifier=name)] if name in warm else []),
-            *([self._ask("DeleteFunctionUrlConfig", Qualifier=name)] if url else []),
-            self._ask("DeleteAlias", Name=name),
+            *([self._request("DeleteProvisionedConcurrencyConfig", Qualifier=name)] if name in warm else []),
+            *([self._request("DeleteFunctionUrlConfig", Qualifier=name)] if url else []),
+            self._request("DeleteAlias", Name=name),
         ]
 
     def _warm(self, call: Call) -> dict[str, str]:
         """Status of provisioned concurrency by alias or version."""
-        request = self._ask("ListProvisionedConcurrencyConfigs")
+        request = self._request("ListProvisionedConcurrencyConfigs")
         configs = pages(call, request, items="ProvisionedConcurrencyConfigs", token=MARKERS)
         return {each["FunctionArn"].rpartition(":")[2]: each["Status"] for each in configs}
 
@@ -180,16 +182,16 @@ class Alias:
     def _is_whole(self) -> Wait:
         """Until Lambda has removed its own routing weight."""
         place = "RoutingConfig.AdditionalVersionWeights"
-        return Wait(request=self._ask("GetAlias", Name=self.name), path=place, empty=True, every=2.0, timeout=900.0)
+        return Wait(request=self._request("GetAlias", Name=self.name), path=place, empty=True, every=2.0, timeout=900.0)
 
-    def _ask(self, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
-        return ask(self.function, operation, gives=gives, **params)
+    def _request(self, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
+        return function_request(self.function, operation, gives=gives, **params)
 
 
 def is_warm(function: str, qualifier: str) -> Wait:
     """Until provisioned concurrency is ready."""
     return Wait(
-        request=ask(function, "GetProvisionedConcurrencyConfig", Qualifier=qualifier),
+        request=function_request(function, "GetProvisionedConcurrencyConfig", Qualifier=qualifier),
         path="Status",
         until="READY",
         failed=("FAILED",),

@@ -18,7 +18,7 @@ from deploy.aws.requests import autoscaling, lambda_
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.function.alias import is_warm
-from deploy.function.function import ask
+from deploy.function.function import function_request
 from deploy.planning.resource import is_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
@@ -61,8 +61,8 @@ class Concurrency:
     def read(self, call: Call) -> State | None:
         """Fields besides those of `desired`: status (of provisioned concurrency), limit and unreserved (of the
         account), scales (by a target of ours)."""
-        reserved = lookup(call, self._ask("GetFunctionConcurrency")) or {}
-        listed = lookup(call, self._ask("ListProvisionedConcurrencyConfigs")) or {}
+        reserved = lookup(call, self._request("GetFunctionConcurrency")) or {}
+        listed = lookup(call, self._request("ListProvisionedConcurrencyConfigs")) or {}
         configs = listed.get("ProvisionedConcurrencyConfigs", ())
         warm: Mapping[str, Any] = next((each for each in configs if each["FunctionArn"].endswith(f":{self.alias}")), {})
         account = call(lambda_("GetAccountSettings"))["AccountLimit"]
@@ -118,18 +118,20 @@ class Concurrency:
 
     def _reserve(self, count: int | None) -> tuple[Act, ...]:
         if count is None:
-            return (self._ask("DeleteFunctionConcurrency"),)
-        return (self._ask("PutFunctionConcurrency", ReservedConcurrentExecutions=count),)
+            return (self._request("DeleteFunctionConcurrency"),)
+        return (self._request("PutFunctionConcurrency", ReservedConcurrentExecutions=count),)
 
     def _provision(self, fields: Mapping[str, Any], count: int) -> tuple[Act, ...]:
         if not count:
-            delete = self._ask("DeleteProvisionedConcurrencyConfig", Qualifier=self.alias)
+            delete = self._request("DeleteProvisionedConcurrencyConfig", Qualifier=self.alias)
             return (delete,) if fields["provisioned"] else ()
         status = fields.get("status")
         warmed = is_warm(self.function, self.alias)
         if count == fields["provisioned"] and status in ("READY", "IN_PROGRESS"):
             return () if status == "READY" else (warmed,)
-        put = self._ask("PutProvisionedConcurrencyConfig", Qualifier=self.alias, ProvisionedConcurrentExecutions=count)
+        put = self._request(
+            "PutProvisionedConcurrencyConfig", Qualifier=self.alias, ProvisionedConcurrentExecutions=count
+        )
         return (put, warmed)
 
     def _check(self, fields: Mapping[str, Any], desired: Mapping[str, Any]) -> None:
@@ -148,8 +150,8 @@ class Concurrency:
                 f"lower it, leave it out, or {QUOTA}"
             )
 
-    def _ask(self, operation: str, **params: Any) -> Request:
-        return ask(self.function, operation, **params)
+    def _request(self, operation: str, **params: Any) -> Request:
+        return function_request(self.function, operation, **params)
 
 
 def concurrency(settings: Settings) -> Concurrency:

@@ -110,7 +110,7 @@ class Function:
         return {"MemorySize": self.config.memory_mb, "Timeout": self.config.timeout_s, "Environment": variables}
 
     def _lambda(self, operation: str, **params: Any) -> Request:
-        return ask(self.name, operation, **params)
+        return function_request(self.name, operation, **params)
 
 
 def _status(now: Mapping[str, Any]) -> str:
@@ -118,7 +118,7 @@ def _status(now: Mapping[str, Any]) -> str:
     return UNDONE if state != "Failed" and now.get("LastUpdateStatus") == "Failed" else state
 
 
-def ask(name: str, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
+def function_request(name: str, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
     """A Lambda request about one function."""
     return Request(service="lambda", operation=operation, params={"FunctionName": name, **params}, gives=gives or {})
 
@@ -146,7 +146,7 @@ def is_updated(name: str) -> Wait:
 
 def _settles(name: str, status: str, good: str, qualifier: Mapping[str, Any]) -> Wait:
     return Wait(
-        request=ask(name, "GetFunctionConfiguration", gives=None, **qualifier),
+        request=function_request(name, "GetFunctionConfiguration", gives=None, **qualifier),
         path=status,
         until=good,
         failed=("Failed",),
@@ -185,18 +185,18 @@ def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
 
 def _state(name: str, settings: Settings, call: Call) -> str:
     """Like "Active, live is version 3, 2 of 2 kept warm, https://…"."""
-    answer = lookup(call, ask(name, "GetFunction"))
+    answer = lookup(call, function_request(name, "GetFunction"))
     if answer is None:
         return "gone"
     parts = [str(answer["Configuration"].get("State", "Active"))]
-    alias = lookup(call, ask(name, "GetAlias", Name=settings.function.alias))
+    alias = lookup(call, function_request(name, "GetAlias", Name=settings.function.alias))
     if alias is not None:
         parts.append(f"{alias['Name']} is version {alias['FunctionVersion']}")
-    warm = lookup(call, ask(name, "ListProvisionedConcurrencyConfigs")) or {}
+    warm = lookup(call, function_request(name, "ListProvisionedConcurrencyConfigs")) or {}
     for each in warm.get("ProvisionedConcurrencyConfigs", ()):
         available = each.get("AvailableProvisionedConcurrentExecutions", 0)
         parts.append(f"{available} of {each['RequestedProvisionedConcurrentExecutions']} kept warm")
-    urls = lookup(call, ask(name, "ListFunctionUrlConfigs")) or {}
+    urls = lookup(call, function_request(name, "ListFunctionUrlConfigs")) or {}
     return ", ".join(parts + [each["FunctionUrl"] for each in urls.get("FunctionUrlConfigs", ())])
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from deploy.aws.client import lookup
 from deploy.config.settings import Settings
-from deploy.function.function import ask
+from deploy.function.function import function_request
 from deploy.planning.resource import unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
@@ -42,8 +42,8 @@ class FunctionUrl:
 
     def read(self, call: Call) -> State | None:
         """Fields as in `desired`; the attribute url if the URL exists."""
-        config = lookup(call, self._ask("GetFunctionUrlConfig")) or {}
-        policy = lookup(call, self._ask("GetPolicy")) or {}
+        config = lookup(call, self._request("GetFunctionUrlConfig")) or {}
+        policy = lookup(call, self._request("GetPolicy")) or {}
         statements = json.loads(policy.get("Policy", "{}")).get("Statement", ())
         sids = sorted(each["Sid"] for each in statements if each["Sid"].startswith(SID))
         attributes = {"url": config["FunctionUrl"]} if config else {}
@@ -70,14 +70,14 @@ class FunctionUrl:
         """Permissions that are no longer desired go before new ones come."""
         permissions = self._permissions()
         gone = [sid for sid in fields["permissions"] if sid not in permissions]
-        old = [self._ask("RemovePermission", StatementId=sid) for sid in gone]
+        old = [self._request("RemovePermission", StatementId=sid) for sid in gone]
         if self.access == "none":
-            return (*([self._ask("DeleteFunctionUrlConfig")] if fields["auth"] else []), *old)
+            return (*([self._request("DeleteFunctionUrlConfig")] if fields["auth"] else []), *old)
         auth, new = AUTH[self.access], [permissions[sid] for sid in permissions if sid not in fields["permissions"]]
         config: list[Request] = []
         if fields["auth"] != auth:
             operation = "UpdateFunctionUrlConfig" if fields["auth"] else "CreateFunctionUrlConfig"
-            config = [self._ask(operation, AuthType=auth)]
+            config = [self._request(operation, AuthType=auth)]
         return (*config, *old, *new)
 
     def _permissions(self) -> dict[str, Request]:
@@ -85,14 +85,14 @@ class FunctionUrl:
         if self.access == "none":
             return {}
         sid, principal = f"{SID}{self.access}", "*" if self.access == "public" else self.account
-        url = self._ask(
+        url = self._request(
             "AddPermission",
             StatementId=sid,
             Action="lambda:InvokeFunctionUrl",
             Principal=principal,
             FunctionUrlAuthType=AUTH[self.access],
         )
-        function = self._ask(
+        function = self._request(
             "AddPermission",
             StatementId=f"{sid}-function",
             Action="lambda:InvokeFunction",
@@ -101,8 +101,8 @@ class FunctionUrl:
         )
         return {sid: url, f"{sid}-function": function}
 
-    def _ask(self, operation: str, **params: Any) -> Request:
-        return ask(self.function, operation, Qualifier=self.alias, **params)
+    def _request(self, operation: str, **params: Any) -> Request:
+        return function_request(self.function, operation, Qualifier=self.alias, **params)
 
 
 def function_url(settings: Settings) -> FunctionUrl:

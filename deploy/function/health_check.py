@@ -7,7 +7,7 @@ import json
 import struct
 import zlib
 
-from deploy.function.function import ask
+from deploy.function.function import function_request
 from deploy.values import Check, Ref
 
 SIDE = 32  # pixels
@@ -16,7 +16,7 @@ SIDE = 32  # pixels
 def answers(function: str, version: str | Ref) -> Check:
     """That a version answers the picture with statusCode 200."""
     return Check(
-        request=ask(function, "Invoke", Qualifier=version, Payload=event()),
+        request=function_request(function, "Invoke", Qualifier=version, Payload=event()),
         body="Payload",
         expect={"FunctionError": None, "Payload.statusCode": 200},
         problem="version {ExecutedVersion} is not healthy",

@@ -61,17 +61,21 @@ class Bucket:
     def read(self, call: Call) -> State | None:
         if lookup(call, self._s3("HeadBucket")) is None:
             return None
-        rules = self._ask(call, "GetBucketEncryption").get("ServerSideEncryptionConfiguration", {}).get("Rules", [{}])
-        policy = self._ask(call, "GetBucketPolicy").get("Policy")
+        rules = (
+            self._setting(call, "GetBucketEncryption").get("ServerSideEncryptionConfiguration", {}).get("Rules", [{}])
+        )
+        policy = self._setting(call, "GetBucketPolicy").get("Policy")
         return State(
             fields={
-                "public_access_block": self._ask(call, "GetPublicAccessBlock").get("PublicAccessBlockConfiguration"),
+                "public_access_block": self._setting(call, "GetPublicAccessBlock").get(
+                    "PublicAccessBlockConfiguration"
+                ),
                 "encryption": rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm"),
-                "versioning": self._ask(call, "GetBucketVersioning").get("Status"),
-                "lifecycle": _known(self._ask(call, "GetBucketLifecycleConfiguration").get("Rules", ())),
+                "versioning": self._setting(call, "GetBucketVersioning").get("Status"),
+                "lifecycle": _known(self._setting(call, "GetBucketLifecycleConfiguration").get("Rules", ())),
                 "policy": json.loads(policy) if policy else None,
             },
-            tags=tags_of(self._ask(call, "GetBucketTagging").get("TagSet", ())),
+            tags=tags_of(self._setting(call, "GetBucketTagging").get("TagSet", ())),
         )
 
     def plan(self, observed: State | None) -> Step:
@@ -128,7 +132,7 @@ class Bucket:
     def _s3(self, operation: str, **params: Any) -> Request:
         return s3(operation, Bucket=self.name, **params)
 
-    def _ask(self, call: Call, operation: str) -> dict[str, Any]:
+    def _setting(self, call: Call, operation: str) -> dict[str, Any]:
         """The answer; {} for a setting of the bucket that was never made (each has its own NoSuch… code)."""
         try:
             return call(self._s3(operation))

@@ -137,6 +137,7 @@ def test_json_prints_every_act_and_what_a_check_expects() -> None:
         printed = json.loads(made.to_json())["steps"]
         assert [len(each["requests"]) for each in printed] == [len(step.acts) for step in made.steps]
     acts = [act for step in json.loads(changing().to_json())["steps"] for act in step["requests"]]
+    assert {"EndpointConfigName"} in [set(act.get("expect", ())) for act in acts if "wait" in act]
     checks = [act for act in acts if "check" in act]
     assert len(checks) == 2
     assert checks[0]["expect"] == {"FunctionError": None, "Payload.statusCode": 200}
