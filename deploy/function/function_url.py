@@ -67,7 +67,7 @@ class FunctionUrl:
         )
 
     def _acts(self, fields: Mapping[str, Any]) -> tuple[Act, ...]:
-        """Permissions that are no longer desired go before new ones come."""
+        """The first request already locks out the callers that lose access."""
         permissions = self._permissions()
         gone = [sid for sid in fields["permissions"] if sid not in permissions]
         old = [self._request("RemovePermission", StatementId=sid) for sid in gone]

@@ -1,4 +1,4 @@
-"""The function deployed again and again to a real Lambda emulator, while callers go on calling its alias."""
+"""The function is deployed again and again to a real Lambda emulator, while callers invoke its alias."""
 
 from __future__ import annotations
 

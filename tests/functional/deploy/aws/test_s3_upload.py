@@ -1,4 +1,4 @@
-"""Files into S3 over HTTP: large ones in parts, checked, and gone on with after a break."""
+"""Uploads to S3 over HTTP: large files in parts, with checksums, resumed after an interruption."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,7 +45,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_large_file_arrives_whole_and_is_known_by_the_name_that_s3_gives_it(client: Client, large: Path) -> None:
+def test_a_large_file_arrives_whole_with_the_etag_that_we_compute(client: Client, large: Path) -> None:
     reported: list[int] = []
     s3_upload.upload(client, bucket=BUCKET, key="data/x/whole.tar", path=large, sent=reported.append)
     assert sum(reported) == large.stat().st_size
@@ -54,7 +54,7 @@ def test_a_large_file_arrives_whole_and_is_known_by_the_name_that_s3_gives_it(cl
     assert answer["Body"].read() == large.read_bytes()
 
 
-def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_nothing_behind(
+def test_an_interrupted_upload_resumes_with_the_missing_parts_and_leaves_nothing_behind(
     client: Client, large: Path
 ) -> None:
     sent: list[int] = []
@@ -101,7 +101,7 @@ def test_the_requests_of_an_upload_in_parts_are_those_of_the_golden_files(client
         requests.check("large-file", replace(request, params={**request.params, **fixed}))
 
 
-def test_a_push_tells_bytes_and_the_second_sends_nothing(client: Client, large: Path, tmp_path: Path) -> None:
+def test_a_push_reports_bytes_and_a_second_push_sends_nothing(client: Client, large: Path, tmp_path: Path) -> None:
     small = tmp_path / "a.jpg"
     small.write_bytes(b"picture")
     reported: list[tuple[int, int]] = []

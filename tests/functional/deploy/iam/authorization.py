@@ -1,4 +1,4 @@
-"""Which rights each request of AWS's API needs: actions, resources and what is known of the request.
+"""Which rights each request of AWS's API needs: actions, resources and context.
 
 Operations and rights do not bear the same names. The table follows AWS's service authorization reference; where that
 is silent (what a listing or a tag needs), the guides of the services.

@@ -1,5 +1,5 @@
-"""Runs in the proof's own environment: actions on stdin; on stdout, for each, the further actions that AWS's service
-authorization reference says it depends on."""
+"""Runs in an environment of its own: reads actions from stdin, and prints for each the further actions that it depends
+on by AWS's service authorization reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the deployer calls: the golden requests, and an example of each operation that the code names without one."""
+"""The deployer's calls: the golden requests, and an example of each operation that has no golden request."""
 
 from __future__ import annotations
 

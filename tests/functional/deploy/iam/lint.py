@@ -1,4 +1,4 @@
-"""Runs in the proof's own environment: documents by name on stdin, [name, finding, detail] each on stdout."""
+"""Runs in an environment of its own: reads documents by name from stdin, prints rows of [name, finding, detail]."""
 
 from __future__ import annotations
 

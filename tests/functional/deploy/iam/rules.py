@@ -1,5 +1,5 @@
-"""How a rule of the authorization table is written: which rights a request needs, told by templates over its
-parameters. `{A.B}` in a template is the value at that place; where a list lies on the way, each of its values."""
+"""A rule of the authorization table: the rights that a request needs, as templates over its parameters. `{A.B}` in a
+template is the value at that place; if there is a list on the way, each of its values."""
 
 from __future__ import annotations
 

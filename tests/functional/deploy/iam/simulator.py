@@ -1,4 +1,4 @@
-"""The policy simulator as a function: which of many requests some documents allow, ARN by ARN."""
+"""The policy simulator as a function: which requests a set of documents allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deployer's policies allow every request that the product can make, on the stage's own things only."""
+"""The deployer's policies allow every request that Kennel can make, on the stage's own resources only."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_push_by_docker_is_allowed(simulator: Simulator, settings: Settings) -
     assert simulator.denied(documents(settings), BY_DOCKER) == []
 
 
-def test_nothing_next_to_that_is_allowed(simulator: Simulator, settings: Settings) -> None:
+def test_nothing_of_other_stages_or_regions_is_allowed(simulator: Simulator, settings: Settings) -> None:
     held = documents(settings)
     neighbours = forbidden(held)
     denied = simulator.denied(held, neighbours)

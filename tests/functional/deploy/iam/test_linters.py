@@ -1,4 +1,4 @@
-"""parliament and cloudsplaining find nothing in any document; what is accepted is named, with its reason."""
+"""parliament and cloudsplaining find nothing in any document except findings that are listed here with a reason."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def findings(tools: Tools, documents: Mapping[str, Document]) -> list[list[str]]
     return rows
 
 
-def test_nothing_is_found_in_any_policy_but_what_is_accepted(
+def test_the_linters_find_only_accepted_things_in_every_policy(
     tools: Tools, settings: Settings, private: Settings
 ) -> None:
     documents = every_document(settings)
@@ -127,7 +127,7 @@ def test_nothing_is_found_in_any_policy_but_what_is_accepted(
     assert [known for known in ACCEPTED if not any(known.covers(each) for each in rows)] == []
 
 
-def test_the_linters_see_what_is_wrong(tools: Tools) -> None:
+def test_the_linters_find_a_bad_policy(tools: Tools) -> None:
     wide = {"Sid": "Wide", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutBucketPolicy"], "Resource": ["*"]}
     unknown = {"Sid": "Unknown", "Effect": "Allow", "Action": ["s3:Fetch"], "Resource": ["*"]}
     misplaced = {"Sid": "Off", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::bucket"]}

@@ -1,4 +1,4 @@
-"""deploy.toml: what is accepted, what is refused and in which words."""
+"""deploy.toml: which settings are accepted, and the errors for the others."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.
         ("[project", r"not valid TOML"),
     ],
 )
-def test_a_fault_names_its_key_and_the_way_out(text: str, message: str) -> None:
+def test_an_error_names_its_key_and_the_valid_values(text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         parse(f"{text}\n{STAGE}")
     assert str(caught.value).startswith("deploy.toml: ")
 
 
-def test_every_fault_of_a_file_is_told_at_once() -> None:
+def test_every_error_of_a_file_is_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(f"[endpoint]\nx = 1\n[lambda]\ny = 2\n{STAGE}")
     assert len(str(caught.value).splitlines()) == 2
@@ -56,7 +56,7 @@ def test_a_file_without_stages_is_refused() -> None:
         parse("")
 
 
-def test_an_unknown_stage_names_those_that_are_there() -> None:
+def test_an_unknown_stage_lists_the_known_ones() -> None:
     with pytest.raises(SettingsError, match=r"stages.prd: unknown \(did you mean prod\?\); choose one of local, prod"):
         choose(parse(TOML.read_text()), "prd")
 
@@ -115,9 +115,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("section", "key", "default"), KEYS)
-def test_every_key_stands_in_deploy_toml_with_its_default_and_what_it_means(
-    section: str, key: str, default: object
-) -> None:
+def test_deploy_toml_documents_every_key_with_its_default_and_meaning(section: str, key: str, default: object) -> None:
     text = TOML.read_text(encoding="utf-8")
     [body] = re.findall(rf"^\[{re.escape(section)}\][^\n]*\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
     [(value, meaning)] = re.findall(rf"^{key} = (.+?)\s+# (\w.+)$", body, re.MULTILINE)
@@ -126,5 +124,5 @@ def test_every_key_stands_in_deploy_toml_with_its_default_and_what_it_means(
 
 
 @pytest.mark.parametrize("table", sorted(FREE))
-def test_every_table_of_the_users_own_keys_is_shown(table: str) -> None:
+def test_deploy_toml_shows_every_table_of_user_chosen_keys(table: str) -> None:
     assert re.search(rf"\[[a-z.]*{table}[\].]|{table}\.NAME", TOML.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A Lambda in memory that keeps Lambda's rules of concurrency and aliases: localcloud's own, without containers."""
+"""A Lambda in memory that keeps Lambda's rules of concurrency and aliases: localcloud's handlers without containers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alias: what is published, that nothing unhealthy goes live, that provisioned concurrency survives the move."""
+"""The alias: which version is published, that only healthy versions go live, that concurrency survives a move."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_second_deploy_moves_the_alias_and_a_third_changes_nothing(desk: Desk)
     assert desk.calls.changes == []
 
 
-def test_what_was_seen_and_nothing_else_is_published_and_it_is_asked_before_the_alias_moves(desk: Desk) -> None:
+def test_exactly_the_code_that_was_read_is_published_and_checked_before_the_alias_moves(desk: Desk) -> None:
     desk.deploy()
     desk.deploy(memory_mb=1024)
     assert desk.calls.changes == ["UpdateFunctionConfiguration", "PublishVersion", "Invoke", "UpdateAlias"]
@@ -157,7 +157,7 @@ def test_the_second_deploy_with_provisioned_concurrency_waits_until_the_new_vers
     assert desk.deploy() == []
 
 
-def test_what_a_failed_move_left_behind_is_cleared_by_the_next_deploy(desk: Desk) -> None:
+def test_the_next_deploy_clears_the_weight_that_a_failed_move_left(desk: Desk) -> None:
     desk.warm = 2
     desk.deploy()
     desk.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
@@ -174,7 +174,7 @@ def test_what_a_failed_move_left_behind_is_cleared_by_the_next_deploy(desk: Desk
     assert desk.fakes.engine.running() == ["sha256:fn:3", "sha256:fn:3"]
 
 
-def test_an_alias_that_was_renamed_takes_what_hung_on_the_old_name_with_it(desk: Desk) -> None:
+def test_renaming_an_alias_deletes_the_old_one_with_its_url_and_concurrency(desk: Desk) -> None:
     desk.warm = 1
     desk.deploy()
     desk.fakes.do("CreateFunctionUrlConfig", Qualifier="live", AuthType="AWS_IAM")
@@ -186,7 +186,7 @@ def test_an_alias_that_was_renamed_takes_what_hung_on_the_old_name_with_it(desk:
     assert desk.deploy() == []
 
 
-def test_an_alias_of_somebodys_own_stays_with_its_version(desk: Desk) -> None:
+def test_an_alias_that_is_not_ours_is_kept_with_its_version(desk: Desk) -> None:
     desk.deploy()
     desk.fakes.do("CreateAlias", Name="theirs", FunctionVersion="1")
     for image in ("fn:2", "fn:3"):
@@ -214,7 +214,7 @@ SETTLED = ["wait READY", "wait empty"]
         ({"version": None}, ["CreateAlias 1"]),
     ],
 )
-def test_an_alias_is_met_in_every_state(observed: dict[str, Any], acts: list[str]) -> None:
+def test_an_alias_is_moved_from_every_state(observed: dict[str, Any], acts: list[str]) -> None:
     fields = {**FOUND, **observed}
     if "image" in observed:
         fields["versions"] = {"1": {**CONFIG.fields(), "image": observed["image"]}}
@@ -229,7 +229,7 @@ def test_an_alias_is_met_in_every_state(observed: dict[str, Any], acts: list[str
     assert cleared == [] or (cleared[0] is not None) == bool(stuck)
 
 
-def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> None:
+def test_lambda_accepts_every_change_of_an_alias(golden: Golden) -> None:
     alias = Alias(function="f", name="live", config=CONFIG)
     stale = {"old": alias._removal("old", lambda _: {"FunctionUrl": "x"}, {"old": "READY"})}
     observed = {**FOUND, "image": "fn:0", "versions": {}, "weights": {"0": 1.0}, "ours": ["0"], "stale": stale}
@@ -245,7 +245,7 @@ def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> N
     golden("alias-whole", next(each for each in move if each.operation == "UpdateAlias"))
 
 
-def test_what_is_asked_about_an_alias_is_as_lambda_takes_it(desk: Desk, golden: Golden) -> None:
+def test_lambda_accepts_the_requests_that_read_an_alias(desk: Desk, golden: Golden) -> None:
     desk.deploy()
     desk.calls.sent.clear()
     desk.alias.read(desk.calls)
@@ -254,7 +254,7 @@ def test_what_is_asked_about_an_alias_is_as_lambda_takes_it(desk: Desk, golden: 
         golden("alias-read", request)
 
 
-def test_the_description_tells_the_version_before() -> None:
+def test_the_description_holds_the_previous_version() -> None:
     assert before("kennel: before this, version 12") == "12"
     assert before("kennel: the first") is None
     assert before("") is None

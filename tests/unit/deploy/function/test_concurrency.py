@@ -1,4 +1,4 @@
-"""Reserved and provisioned concurrency: every transition, in the order that Lambda takes."""
+"""Reserved and provisioned concurrency: every transition, in the order that Lambda accepts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def observed(reserved: int | None, provisioned: int, status: str = "READY", **ac
         ((None, 3), (5, 3), [f"{RESERVE} 5"]),
     ],
 )
-def test_the_two_change_in_the_order_that_keeps_the_one_within_the_other(
+def test_the_order_of_changes_keeps_provisioned_within_reserved(
     now: tuple[int | None, int], after: tuple[int | None, int], acts: list[str]
 ) -> None:
     assert shown(desired(*after).plan(observed(*now)).acts) == acts
@@ -58,7 +58,7 @@ def test_the_two_change_in_the_order_that_keeps_the_one_within_the_other(
 COUNTS = [pair for pair in product((None, 2, 3, 5), (0, 1, 2, 3, 5)) if pair[0] is None or pair[1] <= pair[0]]
 
 
-def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_nothing() -> None:
+def test_lambda_accepts_every_transition_and_a_second_deploy_does_nothing() -> None:
     fakes = Fakes()
     fakes.active()
     fakes.do("PublishVersion")
@@ -73,16 +73,16 @@ def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_noth
 
 
 @pytest.mark.parametrize(("status", "acts"), [("READY", []), ("IN_PROGRESS", [READY]), ("FAILED", [f"{PUT} 3", READY])])
-def test_what_is_provisioned_is_met_as_it_is(status: str, acts: list[str]) -> None:
+def test_the_step_follows_from_the_status_of_provisioned_concurrency(status: str, acts: list[str]) -> None:
     assert shown(desired(5, 3).plan(observed(5, 3, status)).acts) == acts
 
 
 @pytest.mark.parametrize(("now", "stays"), [(0, 2), (1, 1), (4, 4), (9, 5)])
-def test_what_scaling_has_come_to_stays_within_its_bounds(now: int, stays: int) -> None:
+def test_the_value_that_scaling_reached_is_kept_within_its_bounds(now: int, stays: int) -> None:
     assert desired(10, 2, least=1, most=5).desired(now)["provisioned"] == stays
 
 
-def test_what_does_not_scale_any_more_is_deregistered_first() -> None:
+def test_a_target_that_no_longer_scales_is_deregistered_first() -> None:
     state = observed(5, 3)
     state = State(fields={**state.fields, "scales": True})
     assert shown(desired(5, 0).plan(state).acts) == ["DeregisterScalableTarget", GONE]
@@ -99,14 +99,14 @@ def test_what_does_not_scale_any_more_is_deregistered_first() -> None:
         ((None, 11), {"limit": 1000, "unreserved": 110}, "provisioned_concurrency: 11 .* leaves 10"),
     ],
 )
-def test_what_the_account_cannot_spare_is_refused_before_anything_is_sent(
+def test_concurrency_that_the_account_cannot_spare_is_refused_before_anything_is_sent(
     after: tuple[int | None, int], account: dict[str, int], message: str
 ) -> None:
     with pytest.raises(DeployError, match=rf"lambda\.{message}.*L-B99A9384"):
         desired(*after).plan(observed(None, 0, "", **account))
 
 
-def test_what_is_reserved_already_stays_though_the_account_has_come_to_be_full() -> None:
+def test_reserved_concurrency_is_kept_though_the_account_is_full() -> None:
     account = {"limit": 1000, "unreserved": 20}
     assert desired(5, 2).plan(observed(5, 2, "READY", **account)).action == "none"
     assert desired(4, 2).plan(observed(5, 2, "READY", **account)).action == "update"
@@ -119,7 +119,7 @@ def test_it_follows_from_the_settings(settings: Settings) -> None:
     assert (made.address, made.reserved, made.provisioned) == ("concurrency/kennel-local-classify:prod", 9, 4)
 
 
-def test_every_request_is_as_lambda_takes_it(golden: Golden) -> None:
+def test_lambda_accepts_every_request(golden: Golden) -> None:
     for request in requests(desired(5, 3).plan(observed(None, 0))):
         golden("concurrency", request, rules=(67,))
     for request in requests(desired(None, 0).plan(State(fields={**observed(5, 3).fields, "scales": True}))):

@@ -1,4 +1,4 @@
-"""The function itself: what of it is changed, and when."""
+"""The function itself: which of its parts are updated, and when."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def other(function: Function, status: str) -> State:
         ("Pending", ["wait Active"]),
     ],
 )
-def test_a_change_waits_for_what_is_under_way_and_each_part_for_the_one_before(
+def test_an_update_waits_for_one_in_progress_and_each_part_for_the_part_before(
     function: Function, status: str, acts: list[str]
 ) -> None:
     settled = "wait Successful"
@@ -62,7 +62,7 @@ def test_a_function_whose_creation_failed_is_made_anew(function: Function) -> No
     assert (step.action, shown(step.acts)) == ("replace", ["DeleteFunction", "CreateFunction", "wait Active"])
 
 
-def test_its_state_tells_what_is_live_what_is_warm_and_the_url(settings: Settings) -> None:
+def test_its_state_shows_the_live_version_the_warm_instances_and_the_url(settings: Settings) -> None:
     aws = FakeAws(
         {
             "GetFunction": {"Configuration": {"State": "Active"}},
@@ -79,7 +79,7 @@ def test_its_state_tells_what_is_live_what_is_warm_and_the_url(settings: Setting
     assert state == "Active, live is version 3, 1 of 2 kept warm, https://x.lambda-url/"
 
 
-def test_what_status_and_down_ask_is_as_lambda_takes_it(settings: Settings, golden: Golden) -> None:
+def test_lambda_accepts_the_requests_of_status_and_down(settings: Settings, golden: Golden) -> None:
     listed = {"Functions": [{"FunctionName": "kennel-local-classify"}, {"FunctionName": "kennel-localised"}]}
     aws = FakeAws({"ListFunctions": listed, "GetFunction": {"Configuration": {}}, "ListTags": {"Tags": TAGS}})
     aws.replies = {**aws.replies, "GetAlias": {"Name": "live", "FunctionVersion": "1"}}
@@ -90,7 +90,7 @@ def test_what_status_and_down_ask_is_as_lambda_takes_it(settings: Settings, gold
         golden("function-read", request)
 
 
-def test_every_request_is_as_lambda_takes_it(function: Function, golden: Golden) -> None:
+def test_lambda_accepts_every_request(function: Function, golden: Golden) -> None:
     new = requests(function.plan(None))
     updates = requests(function.plan(other(function, "Active")))
     for request in (*new, *updates, *requests(function.remove())):

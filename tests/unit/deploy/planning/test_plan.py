@@ -1,4 +1,4 @@
-"""Plans: tables from what is there and what should be to what is done."""
+"""Plans: tables of observed and desired states, and the steps between them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def of(resources: tuple[Resource, ...], kind: type) -> Any:
     return next(each for each in resources if isinstance(each, kind))
 
 
-def test_from_nothing_all_is_created_users_after_what_they_use(settings: Settings) -> None:
+def test_from_nothing_everything_is_created_after_the_resources_that_it_uses(settings: Settings) -> None:
     resources = everything(settings)
     made = plan(resources, {})
     assert {step.action for step in made.changes} == {"create"}
@@ -65,14 +65,14 @@ def test_from_nothing_all_is_created_users_after_what_they_use(settings: Setting
     ]  # fmt: skip
 
 
-def test_when_all_is_as_it_should_be_nothing_is_done(settings: Settings) -> None:
+def test_when_everything_is_as_desired_nothing_changes(settings: Settings) -> None:
     resources = everything(settings)
     made = plan(resources, {each.address: there(each) for each in resources})
     assert made.changes == ()
     assert summary(made.steps) == "nothing to do"
 
 
-def test_every_request_of_a_plan_is_one_that_aws_takes(settings: Settings) -> None:
+def test_aws_accepts_every_request_of_a_plan(settings: Settings) -> None:
     resources = everything(settings)
     new = plan(resources, {})
     old = {each.address: there(each) for each in everything(settings, serve_image="kennel/serve:0", artifact=ARTIFACT)}
@@ -122,7 +122,7 @@ def test_the_same_model_keeps_its_name_and_another_artifact_changes_it(settings:
         ("Failed", True, "replace", ["DeleteEndpoint", "DescribeEndpoint", "CreateEndpoint", "DescribeEndpoint"]),
     ],
 )
-def test_an_endpoint_is_met_as_it_is(
+def test_the_step_for_an_endpoint_follows_from_its_status(
     settings: Settings, status: str, is_same: bool, action: str, operations: list[str]
 ) -> None:
     resource: Endpoint = of(everything(settings), Endpoint)
@@ -140,7 +140,7 @@ def test_an_endpoint_is_met_as_it_is(
         ("environment", {}, ["UpdateFunctionConfiguration"]),
     ],
 )
-def test_a_function_is_updated_by_what_differs_only(
+def test_a_function_is_updated_only_where_it_differs(
     settings: Settings, field: str, value: Any, operations: list[str]
 ) -> None:
     resource: Function = of(everything(settings), Function)
@@ -151,13 +151,13 @@ def test_a_function_is_updated_by_what_differs_only(
 
 
 @pytest.mark.parametrize("kind", [Role, Model, EndpointConfig, Endpoint, Function])
-def test_what_is_not_tagged_ours_is_never_touched(settings: Settings, kind: type) -> None:
+def test_a_resource_without_our_tags_is_never_touched(settings: Settings, kind: type) -> None:
     resource = of(everything(settings), kind)
     with pytest.raises(DeployError, match="does not carry the tags kennel:project=kennel, kennel:stage=local"):
         resource.plan(replace(there(resource), tags={"kennel:project": "kennel", "kennel:stage": "prod"}))
 
 
-def test_a_bucket_of_others_is_never_touched(settings: Settings) -> None:
+def test_a_bucket_with_other_tags_is_never_touched(settings: Settings) -> None:
     resource: Bucket = of(everything(settings), Bucket)
     with pytest.raises(DeployError, match="does not carry the tags"):
         resource.plan(replace(there(resource), tags={"team": "other"}))
@@ -172,14 +172,14 @@ def test_a_bucket_half_made_is_finished(settings: Settings) -> None:
     ]  # fmt: skip
 
 
-def test_a_bucket_takes_requests_with_tls_only_unless_the_stage_itself_has_none(settings: Settings) -> None:
+def test_a_bucket_requires_tls_unless_the_stage_has_no_tls(settings: Settings) -> None:
     stage = settings.stage.model_copy(update={"endpoint_url": ""})
     on_aws = of(foundation(settings.model_copy(update={"stage": stage})), Bucket).desired()["policy"]["Statement"][0]
     assert (on_aws["Effect"], on_aws["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     assert "policy" not in of(foundation(settings), Bucket).desired()
 
 
-def test_a_teardown_deletes_users_before_what_they_use(settings: Settings) -> None:
+def test_a_teardown_deletes_every_resource_before_the_ones_that_it_uses(settings: Settings) -> None:
     inventory = {f"{kind.name}/kennel-local": State(tags=TAGS) for kind in KINDS}
     steps = teardown(settings, inventory, BY_NAME).steps
     kinds = [step.kind for step in steps]

@@ -32,7 +32,7 @@ FOUND = {
 }
 
 
-def test_only_what_nothing_desires_and_no_rollback_needs_is_obsolete_reasons() -> None:
+def test_only_resources_that_are_not_desired_and_that_no_rollback_needs_are_obsolete() -> None:
     kept = {*kept_configs(SETTINGS, FOUND), "endpoint/kennel-local", "model/kennel-local-m", ALIAS}
     assert set(obsolete_reasons(SETTINGS, FOUND, kept)) == {
         "scalable-target/endpoint/kennel-local-old/variant/main",
@@ -48,7 +48,7 @@ def test_an_endpoint_that_is_not_trained_yet_but_is_in_deploy_toml_stays() -> No
     assert obsolete_reasons(SETTINGS, {"endpoint/kennel-local-multi": State(tags=TAGS)}, set()) == {}
 
 
-def test_users_go_before_what_they_use_and_each_says_why() -> None:
+def test_an_obsolete_resource_goes_before_the_ones_that_it_uses_and_says_why() -> None:
     arn = "arn:aws:sagemaker:us-east-1:123456789012"
     aws = FakeAws(
         {

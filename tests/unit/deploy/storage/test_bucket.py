@@ -1,4 +1,4 @@
-"""The stage's bucket: every request that makes it, and what is billed for ever when nobody looks."""
+"""The stage's bucket: every request about it, and the lifecycle rules that keep it from filling up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_every_request_that_makes_it_is_recorded(settings: Settings, golden: Gol
     golden("bucket-elsewhere", elsewhere)
 
 
-def test_every_request_that_looks_at_it_is_recorded(settings: Settings, golden: Golden) -> None:
+def test_every_request_that_reads_it_is_recorded(settings: Settings, golden: Golden) -> None:
     aws = FakeAws()
     bucket(settings).read(aws)
     for request in aws.sent:
@@ -35,7 +35,7 @@ def test_unfinished_uploads_and_overwritten_checkpoints_are_not_kept_for_ever(se
     assert rules["old-checkpoints"]["Filter"] == {"Prefix": "checkpoints/"}
 
 
-def test_rules_that_s3_answers_with_more_words_are_the_same_rules(settings: Settings) -> None:
+def test_lifecycle_rules_to_which_s3_adds_keys_are_unchanged(settings: Settings) -> None:
     desired = bucket(settings)
     answered = [{**rule, "Prefix": ""} for rule in desired.desired()["lifecycle"]]
     aws = FakeAws({"GetBucketLifecycleConfiguration": {"Rules": answered}})

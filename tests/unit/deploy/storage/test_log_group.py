@@ -1,4 +1,4 @@
-"""Log groups: made first, kept as long as deploy.toml says, and those of the whole account left alone."""
+"""Log groups: created first, kept as long as deploy.toml says; the account's shared groups are left alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ OURS = {"kennel:project": "kennel", "kennel:stage": "local"}
         (State(fields={"retention_days": 30}), ["TagResource"]),
     ],
 )
-def test_a_group_is_met_as_it_is(settings: Settings, observed: State | None, acts: list[str]) -> None:
+def test_the_step_for_a_group_follows_from_its_state(
+    settings: Settings, observed: State | None, acts: list[str]
+) -> None:
     assert shown(function_group(settings).plan(observed).acts) == acts
 
 
@@ -42,7 +44,7 @@ def test_a_group_of_somebody_else_is_not_touched(settings: Settings) -> None:
         function_group(settings).plan(State(fields={"retention_days": 1}, tags={"team": "other"}))
 
 
-def test_down_looks_at_names_that_are_ours_alone(settings: Settings) -> None:
+def test_down_lists_only_names_that_are_ours(settings: Settings) -> None:
     groups = {
         "/aws/lambda/kennel-local": ["kennel-local-classify", "kennel-localized"],
         "/aws/sagemaker/Endpoints/kennel-local": ["kennel-local", "kennel-local-multi", "kennel-locale"],
@@ -61,7 +63,7 @@ def test_down_looks_at_names_that_are_ours_alone(settings: Settings) -> None:
     ]  # fmt: skip
 
 
-def test_every_request_is_as_cloudwatch_takes_it(settings: Settings, golden: Golden) -> None:
+def test_cloudwatch_accepts_every_request(settings: Settings, golden: Golden) -> None:
     group = endpoint_group(settings, "kennel-local")
     for request in (*requests(group.plan(None)), *requests(group.plan(State(fields={"retention_days": 1})))):
         golden("log-group", request)
