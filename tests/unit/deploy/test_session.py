@@ -1,4 +1,4 @@
-"""A session plans, applies under the stage's lock, and says once where it acts."""
+"""A session plans, applies under the stage's lock, and prints once where it acts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FakeResource:
 
 
 @dataclass
-class Desk:
+class SessionFixture:
     session: Session
     aws: FakeAws
     out: io.StringIO
@@ -48,61 +48,63 @@ class Desk:
 
 
 @pytest.fixture
-def desk(settings: Settings) -> Desk:
+def fixture(settings: Settings) -> SessionFixture:
     aws, out = FakeAws(LOCK), io.StringIO()
     screen = Screen(out=out)
-    return Desk(Session(settings=settings, call=aws, build=str, screen=screen, clock=FakeTime().clock()), aws, out)
+    return SessionFixture(
+        Session(settings=settings, call=aws, build=str, screen=screen, clock=FakeTime().clock()), aws, out
+    )
 
 
-def test_planning_changes_nothing(desk: Desk) -> None:
-    made = desk.session.plan([FakeResource([None])])
+def test_planning_changes_nothing(fixture: SessionFixture) -> None:
+    made = fixture.session.plan([FakeResource([None])])
     assert [step.action for step in made.changes] == ["create"]
-    assert desk.aws.operations == []
-    assert desk.said == ""
+    assert fixture.aws.operations == []
+    assert fixture.said == ""
 
 
-def test_settling_plans_again_under_the_lock(desk: Desk) -> None:
+def test_settling_plans_again_under_the_lock(fixture: SessionFixture) -> None:
     resource = FakeResource([None, State()])  # another command made it while this one waited
-    assert desk.session.settle([resource]).changes == ()
+    assert fixture.session.settle([resource]).changes == ()
     assert resource.reads == 2
-    assert "CreateRole" not in desk.aws.operations
-    assert desk.aws.operations[-2:] == ["PutObject", "DeleteObject"]
+    assert "CreateRole" not in fixture.aws.operations
+    assert fixture.aws.operations[-2:] == ["PutObject", "DeleteObject"]
 
 
-def test_a_plan_that_the_caller_has_looked_at_is_not_made_anew_before_the_lock(desk: Desk) -> None:
+def test_a_plan_from_the_caller_is_not_made_again_before_the_lock(fixture: SessionFixture) -> None:
     resource = FakeResource([None])
-    planned = desk.session.plan([resource])
-    made = desk.session.settle([resource], planned)
+    planned = fixture.session.plan([resource])
+    made = fixture.session.settle([resource], planned)
     assert resource.reads == 2
     assert [step.address for step in made.changes] == ["role/r"]
-    sent = desk.aws.operations
+    sent = fixture.aws.operations
     assert sent.index("PutObject") < sent.index("CreateRole") < sent.index("DeleteObject")
 
 
-def test_settling_what_is_as_it_should_be_takes_no_lock_and_says_nothing(desk: Desk) -> None:
-    assert desk.session.settle([FakeResource([State()])]).changes == ()
-    assert desk.aws.operations == []
-    assert desk.said == ""
+def test_settling_without_changes_takes_no_lock_and_prints_nothing(fixture: SessionFixture) -> None:
+    assert fixture.session.settle([FakeResource([State()])]).changes == ()
+    assert fixture.aws.operations == []
+    assert fixture.said == ""
 
 
-def test_a_change_inside_a_change_does_not_wait_for_its_own_lock(desk: Desk) -> None:
+def test_a_change_inside_a_change_does_not_wait_for_its_own_lock(fixture: SessionFixture) -> None:
     step = FakeResource([None]).plan(None)
-    with desk.session.changing():
-        desk.session.apply(Plan(steps=(step,)))
-    assert desk.aws.operations.count("DeleteObject") == 1
+    with fixture.session.changing():
+        fixture.session.apply(Plan(steps=(step,)))
+    assert fixture.aws.operations.count("DeleteObject") == 1
 
 
-def test_where_a_command_acts_is_said_once(desk: Desk) -> None:
-    desk.session.begin_changes()
-    desk.session.settle([FakeResource([None])])
-    assert desk.said.count("stage local: account 123456789012, us-east-1") == 1
+def test_where_a_command_acts_is_printed_once(fixture: SessionFixture) -> None:
+    fixture.session.begin_changes()
+    fixture.session.settle([FakeResource([None])])
+    assert fixture.said.count("stage local: account 123456789012, us-east-1") == 1
 
 
-def test_with_the_credentials_of_another_account_nothing_is_sent(desk: Desk) -> None:
+def test_with_the_credentials_of_another_account_nothing_is_sent(fixture: SessionFixture) -> None:
     def refuse() -> str:
         raise DeployError("account 210987654321")
 
-    desk.session.check_account = refuse
+    fixture.session.check_account = refuse
     with pytest.raises(DeployError, match="account 210987654321"):
-        desk.session.settle([FakeResource([None])])
-    assert desk.aws.operations == []
+        fixture.session.settle([FakeResource([None])])
+    assert fixture.aws.operations == []

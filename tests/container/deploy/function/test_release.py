@@ -81,8 +81,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield made
 
 
-class Desk:
-    """A user who deploys images of the function."""
+class ReleaseFixture:
+    """Deploys images of the function as a user does."""
 
     def __init__(self, cloud: Running, images: dict[str, str]) -> None:
         self.cloud, self.images = cloud, images
@@ -110,7 +110,7 @@ class Desk:
         return str(invoke(self.session(), {})["release"])
 
     def warm(self) -> list[str]:
-        """The versions of which environments are kept warm, one for each."""
+        """The version of each environment that is kept warm."""
         api = self.cloud.client("lambda")
         configs = api.list_provisioned_concurrency_configs(FunctionName=NAME)["ProvisionedConcurrencyConfigs"]
         version = api.get_alias(FunctionName=NAME, Name="live")["FunctionVersion"]
@@ -122,7 +122,7 @@ class Desk:
 
     @contextmanager
     def callers(self) -> Iterator[list[str]]:
-        """Somebody calls all the while; what each call came to."""
+        """Invokes the alias again and again in a thread; yields the answers so far."""
         answers: list[str] = []
         ended = threading.Event()
 
@@ -149,30 +149,30 @@ def signed(url: str) -> Any:
 
 
 def test_deploys_that_follow_one_another(cloud: Running, images: dict[str, str]) -> None:
-    desk = Desk(cloud, images)
-    desk.deploy("one")
-    assert (desk.release(), desk.warm()) == ("one", ["1", "1"])
+    fixture = ReleaseFixture(cloud, images)
+    fixture.deploy("one")
+    assert (fixture.release(), fixture.warm()) == ("one", ["1", "1"])
 
     with (
-        desk.callers() as answers
+        fixture.callers() as answers
     ):  # the second deploy, which breaks elsewhere: the alias moves with what is provisioned
-        assert desk.deploy("two") == ["function", "alias"]
+        assert fixture.deploy("two") == ["function", "alias"]
     assert set(answers) <= {"one", "two"}
     assert answers[-1] == "two"
-    assert (desk.release(), desk.warm()) == ("two", ["2", "2"])
-    assert desk.environments().count("2") >= 2  # one of the old may be there still: it was busy when the alias moved
+    assert (fixture.release(), fixture.warm()) == ("two", ["2", "2"])
+    assert fixture.environments().count("2") >= 2  # one of the old may be there still: it was busy when the alias moved
 
     with pytest.raises(DeployError, match=r"(?s)version 3 is not healthy: .* is 424, not 200: endpoint-refused"):
-        desk.deploy("bad")
-    assert (desk.release(), desk.warm()) == ("two", ["2", "2"])
+        fixture.deploy("bad")
+    assert (fixture.release(), fixture.warm()) == ("two", ["2", "2"])
 
-    assert rollback_function(desk.session()) == "1"
-    assert (desk.release(), desk.warm()) == ("one", ["1", "1"])
+    assert rollback_function(fixture.session()) == "1"
+    assert (fixture.release(), fixture.warm()) == ("one", ["1", "1"])
 
-    desk.counts = {"reserved": 1, "provisioned": 1}  # below what is provisioned now
-    assert desk.deploy("two") == ["function", "alias", "concurrency"]
-    assert (desk.release(), len(desk.warm())) == ("two", 1)
-    assert desk.deploy("two") == []
+    fixture.counts = {"reserved": 1, "provisioned": 1}  # below what is provisioned now
+    assert fixture.deploy("two") == ["function", "alias", "concurrency"]
+    assert (fixture.release(), len(fixture.warm())) == ("two", 1)
+    assert fixture.deploy("two") == []
 
     url = cloud.client("lambda").get_function_url_config(FunctionName=NAME, Qualifier="live")["FunctionUrl"]
     assert signed(url).text == "two"

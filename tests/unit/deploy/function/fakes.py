@@ -19,7 +19,7 @@ from tests.unit.localcloud.awslambda.fakes import Fakes
 
 
 class LambdaCalls:
-    """deploy's door to localcloud's handlers: what they put off is done before each request that looks."""
+    """A client of deploy that calls localcloud's handlers. Before each Get their postponed work is done."""
 
     def __init__(self, fakes: Fakes) -> None:
         self.fakes = fakes

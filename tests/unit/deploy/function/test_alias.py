@@ -21,8 +21,8 @@ TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
 CONFIG = FunctionConfig(image="fn:1", memory_mb=512, timeout_s=60, environment={"KENNEL_ENDPOINT_NAME": "kennel-local"})
 
 
-class Desk:
-    """A function with its alias, and concurrency, deployed to a Lambda in memory as often as one likes."""
+class LambdaFixture:
+    """A function with its alias and concurrency, which a test deploys to a Lambda in memory again and again."""
 
     def __init__(self) -> None:
         self.fakes = Fakes()
@@ -48,150 +48,154 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def lambda_() -> LambdaFixture:
+    return LambdaFixture()
 
 
-def test_a_second_deploy_moves_the_alias_and_a_third_changes_nothing(desk: Desk) -> None:
-    desk.deploy()
-    assert desk.live() == ("1", "fn:1")
-    desk.deploy(image="fn:2")
-    assert desk.live() == ("2", "fn:2")
-    assert desk.deploy() == []
-    assert desk.calls.changes == []
+def test_a_second_deploy_moves_the_alias_and_a_third_changes_nothing(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    assert lambda_.live() == ("1", "fn:1")
+    lambda_.deploy(image="fn:2")
+    assert lambda_.live() == ("2", "fn:2")
+    assert lambda_.deploy() == []
+    assert lambda_.calls.changes == []
 
 
-def test_exactly_the_code_that_was_read_is_published_and_checked_before_the_alias_moves(desk: Desk) -> None:
-    desk.deploy()
-    desk.deploy(memory_mb=1024)
-    assert desk.calls.changes == ["UpdateFunctionConfiguration", "PublishVersion", "Invoke", "UpdateAlias"]
-    publish = next(each for each in desk.calls.sent if each.operation == "PublishVersion")
+def test_exactly_the_code_that_was_read_is_published_and_checked_before_the_alias_moves(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    lambda_.deploy(memory_mb=1024)
+    assert lambda_.calls.changes == ["UpdateFunctionConfiguration", "PublishVersion", "Invoke", "UpdateAlias"]
+    publish = next(each for each in lambda_.calls.sent if each.operation == "PublishVersion")
     assert set(publish.params) == {"FunctionName", "CodeSha256", "RevisionId", "Description"}
-    assert next(each for each in desk.calls.sent if each.operation == "Invoke").params["Qualifier"] == "2"
+    assert next(each for each in lambda_.calls.sent if each.operation == "Invoke").params["Qualifier"] == "2"
 
 
-def test_a_version_that_does_not_answer_does_not_go_live(desk: Desk) -> None:
-    desk.deploy()
+def test_a_version_that_does_not_answer_does_not_go_live(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
     with pytest.raises(
         DeployError,
         match=r"(?s)version 2 is not healthy: Payload.statusCode is 424, not 200: .*alias stays where it is",
     ):
-        desk.deploy(image="fn:bad")
-    assert desk.live() == ("1", "fn:1")
-    desk.deploy(image="fn:3")
-    assert desk.live() == ("3", "fn:3")
-    assert desk.versions() == ["$LATEST", "1", "3"]
+        lambda_.deploy(image="fn:bad")
+    assert lambda_.live() == ("1", "fn:1")
+    lambda_.deploy(image="fn:3")
+    assert lambda_.live() == ("3", "fn:3")
+    assert lambda_.versions() == ["$LATEST", "1", "3"]
 
 
-def test_a_deploy_that_was_cut_short_is_finished_by_the_next_without_another_version(desk: Desk) -> None:
-    desk.deploy()
+def test_a_deploy_that_was_cut_short_is_finished_by_the_next_without_another_version(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
     with pytest.raises(DeployError):
-        desk.deploy(image="fn:bad")
-    desk.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
-    desk.fakes.later.run()
-    desk.fakes.do("PublishVersion", Description="kennel: fn:2")
-    assert desk.deploy(image="fn:2") == ["alias/f:live"]
-    assert "PublishVersion" not in desk.calls.changes
-    assert desk.live() == ("3", "fn:2")
+        lambda_.deploy(image="fn:bad")
+    lambda_.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
+    lambda_.fakes.later.run()
+    lambda_.fakes.do("PublishVersion", Description="kennel: fn:2")
+    assert lambda_.deploy(image="fn:2") == ["alias/f:live"]
+    assert "PublishVersion" not in lambda_.calls.changes
+    assert lambda_.live() == ("3", "fn:2")
 
 
-def test_an_image_that_cannot_run_at_first_is_replaced_and_later_is_put_right_by_the_next_deploy(desk: Desk) -> None:
-    image = desk.fakes.engine.image
-    desk.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+def test_an_image_that_cannot_run_at_first_is_replaced_and_later_is_put_right_by_the_next_deploy(
+    lambda_: LambdaFixture,
+) -> None:
+    image = lambda_.fakes.engine.image
+    lambda_.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
     with pytest.raises(DeployError, match="arm64"):
-        desk.deploy()
-    desk.fakes.engine.image = image  # type: ignore[method-assign]
-    desk.deploy()
-    assert desk.live() == ("1", "fn:1")
-    desk.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+        lambda_.deploy()
+    lambda_.fakes.engine.image = image  # type: ignore[method-assign]
+    lambda_.deploy()
+    assert lambda_.live() == ("1", "fn:1")
+    lambda_.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
     with pytest.raises(DeployError, match="arm64"):
-        desk.deploy(image="fn:2")
-    assert desk.live() == ("1", "fn:1")
-    desk.fakes.engine.image = image  # type: ignore[method-assign]
-    desk.deploy()
-    assert desk.live() == ("2", "fn:2")
+        lambda_.deploy(image="fn:2")
+    assert lambda_.live() == ("1", "fn:1")
+    lambda_.fakes.engine.image = image  # type: ignore[method-assign]
+    lambda_.deploy()
+    assert lambda_.live() == ("2", "fn:2")
 
 
 def _other(image: Image | None) -> Image | None:
     return replace(image, architecture="arm64") if image else None
 
 
-def test_only_the_live_version_and_the_one_before_it_are_kept_of_ours(desk: Desk) -> None:
-    desk.deploy()
-    desk.fakes.do("UpdateFunctionConfiguration", Timeout=7)
-    desk.fakes.later.run()
-    desk.fakes.do("PublishVersion", Description="somebody's own")
+def test_only_the_live_version_and_the_one_before_it_are_kept_of_ours(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    lambda_.fakes.do("UpdateFunctionConfiguration", Timeout=7)
+    lambda_.fakes.later.run()
+    lambda_.fakes.do("PublishVersion", Description="somebody's own")
     for image in ("fn:2", "fn:3"):
-        desk.deploy(image=image)
-    assert desk.live() == ("4", "fn:3")
-    assert desk.versions() == ["$LATEST", "2", "3", "4"]
+        lambda_.deploy(image=image)
+    assert lambda_.live() == ("4", "fn:3")
+    assert lambda_.versions() == ["$LATEST", "2", "3", "4"]
 
 
-def test_rollback_returns_to_the_version_before_and_the_next_deploy_goes_forward(desk: Desk) -> None:
-    desk.deploy()
-    desk.deploy(image="fn:2")
-    todo = desk.alias.back(desk.alias.read(desk.calls))
-    applied(Plan(steps=(todo,)), desk.calls)
-    assert desk.live() == ("1", "fn:1")
-    assert desk.deploy() == ["alias/f:live"]
-    assert desk.live() == ("2", "fn:2")
-    assert desk.versions() == ["$LATEST", "1", "2"]
+def test_rollback_returns_to_the_version_before_and_the_next_deploy_goes_forward(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    lambda_.deploy(image="fn:2")
+    todo = lambda_.alias.back(lambda_.alias.read(lambda_.calls))
+    applied(Plan(steps=(todo,)), lambda_.calls)
+    assert lambda_.live() == ("1", "fn:1")
+    assert lambda_.deploy() == ["alias/f:live"]
+    assert lambda_.live() == ("2", "fn:2")
+    assert lambda_.versions() == ["$LATEST", "1", "2"]
 
 
-def test_there_is_nothing_to_return_to_after_the_first_deploy(desk: Desk) -> None:
-    desk.deploy()
+def test_there_is_nothing_to_return_to_after_the_first_deploy(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
     with pytest.raises(DeployError, match="no earlier version"):
-        desk.alias.back(desk.alias.read(desk.calls))
+        lambda_.alias.back(lambda_.alias.read(lambda_.calls))
 
 
-def test_the_second_deploy_with_provisioned_concurrency_waits_until_the_new_version_is_warm(desk: Desk) -> None:
-    desk.warm = 2
-    desk.deploy()
-    desk.deploy(image="fn:2")
-    assert desk.live() == ("2", "fn:2")
-    assert desk.fakes.engine.running() == ["sha256:fn:2", "sha256:fn:2"]
-    assert "PutProvisionedConcurrencyConfig" not in desk.calls.changes
-    desk.warm = 3
-    desk.deploy(image="fn:3")
-    assert desk.fakes.engine.running() == ["sha256:fn:3"] * 3
-    assert desk.deploy() == []
+def test_the_second_deploy_with_provisioned_concurrency_waits_until_the_new_version_is_warm(
+    lambda_: LambdaFixture,
+) -> None:
+    lambda_.warm = 2
+    lambda_.deploy()
+    lambda_.deploy(image="fn:2")
+    assert lambda_.live() == ("2", "fn:2")
+    assert lambda_.fakes.engine.running() == ["sha256:fn:2", "sha256:fn:2"]
+    assert "PutProvisionedConcurrencyConfig" not in lambda_.calls.changes
+    lambda_.warm = 3
+    lambda_.deploy(image="fn:3")
+    assert lambda_.fakes.engine.running() == ["sha256:fn:3"] * 3
+    assert lambda_.deploy() == []
 
 
-def test_the_next_deploy_clears_the_weight_that_a_failed_move_left(desk: Desk) -> None:
-    desk.warm = 2
-    desk.deploy()
-    desk.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
-    desk.fakes.later.run()
-    desk.fakes.do("PublishVersion", Description="kennel: fn:2")
-    desk.fakes.later.run()
-    desk.fakes.engine.refused.add("sha256:fn:2")
-    desk.fakes.do("UpdateAlias", Name="live", FunctionVersion="2", Description="kennel: before this, version 1")
-    desk.fakes.later.run()
-    assert "RoutingConfig" in desk.fakes.do("GetAlias", Name="live")
-    desk.deploy(image="fn:3")
-    assert desk.live() == ("3", "fn:3")
-    assert "RoutingConfig" not in desk.fakes.do("GetAlias", Name="live")
-    assert desk.fakes.engine.running() == ["sha256:fn:3", "sha256:fn:3"]
+def test_the_next_deploy_clears_the_weight_that_a_failed_move_left(lambda_: LambdaFixture) -> None:
+    lambda_.warm = 2
+    lambda_.deploy()
+    lambda_.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
+    lambda_.fakes.later.run()
+    lambda_.fakes.do("PublishVersion", Description="kennel: fn:2")
+    lambda_.fakes.later.run()
+    lambda_.fakes.engine.refused.add("sha256:fn:2")
+    lambda_.fakes.do("UpdateAlias", Name="live", FunctionVersion="2", Description="kennel: before this, version 1")
+    lambda_.fakes.later.run()
+    assert "RoutingConfig" in lambda_.fakes.do("GetAlias", Name="live")
+    lambda_.deploy(image="fn:3")
+    assert lambda_.live() == ("3", "fn:3")
+    assert "RoutingConfig" not in lambda_.fakes.do("GetAlias", Name="live")
+    assert lambda_.fakes.engine.running() == ["sha256:fn:3", "sha256:fn:3"]
 
 
-def test_renaming_an_alias_deletes_the_old_one_with_its_url_and_concurrency(desk: Desk) -> None:
-    desk.warm = 1
-    desk.deploy()
-    desk.fakes.do("CreateFunctionUrlConfig", Qualifier="live", AuthType="AWS_IAM")
-    desk.alias = replace(desk.alias, name="prod")
-    desk.deploy()
-    assert [each["Name"] for each in desk.fakes.do("ListAliases")["Aliases"]] == ["prod"]
-    assert desk.fakes.do("ListFunctionUrlConfigs")["FunctionUrlConfigs"] == []
-    assert len(desk.fakes.engine.running()) == 1
-    assert desk.deploy() == []
+def test_renaming_an_alias_deletes_the_old_one_with_its_url_and_concurrency(lambda_: LambdaFixture) -> None:
+    lambda_.warm = 1
+    lambda_.deploy()
+    lambda_.fakes.do("CreateFunctionUrlConfig", Qualifier="live", AuthType="AWS_IAM")
+    lambda_.alias = replace(lambda_.alias, name="prod")
+    lambda_.deploy()
+    assert [each["Name"] for each in lambda_.fakes.do("ListAliases")["Aliases"]] == ["prod"]
+    assert lambda_.fakes.do("ListFunctionUrlConfigs")["FunctionUrlConfigs"] == []
+    assert len(lambda_.fakes.engine.running()) == 1
+    assert lambda_.deploy() == []
 
 
-def test_an_alias_that_is_not_ours_is_kept_with_its_version(desk: Desk) -> None:
-    desk.deploy()
-    desk.fakes.do("CreateAlias", Name="theirs", FunctionVersion="1")
+def test_an_alias_that_is_not_ours_is_kept_with_its_version(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    lambda_.fakes.do("CreateAlias", Name="theirs", FunctionVersion="1")
     for image in ("fn:2", "fn:3"):
-        desk.deploy(image=image)
-    assert desk.versions() == ["$LATEST", "1", "2", "3"]
+        lambda_.deploy(image=image)
+    assert lambda_.versions() == ["$LATEST", "1", "2", "3"]
 
 
 FOUND = {
@@ -245,12 +249,12 @@ def test_lambda_accepts_every_change_of_an_alias(golden: Golden) -> None:
     golden("alias-whole", next(each for each in move if each.operation == "UpdateAlias"))
 
 
-def test_lambda_accepts_the_requests_that_read_an_alias(desk: Desk, golden: Golden) -> None:
-    desk.deploy()
-    desk.calls.sent.clear()
-    desk.alias.read(desk.calls)
-    assert desk.calls.changes == []
-    for request in desk.calls.sent:
+def test_lambda_accepts_the_requests_that_read_an_alias(lambda_: LambdaFixture, golden: Golden) -> None:
+    lambda_.deploy()
+    lambda_.calls.sent.clear()
+    lambda_.alias.read(lambda_.calls)
+    assert lambda_.calls.changes == []
+    for request in lambda_.calls.sent:
         golden("alias-read", request)
 
 
