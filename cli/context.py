@@ -82,8 +82,8 @@ def session(
         call=client,
         build=build,
         screen=Screen(out=sys.stderr if aside else sys.stdout),
-        check=client.check_account,
-        look=look,
+        check_account=client.check_account,
+        facts_of=look,
         holder=Holder(who=getpass.getuser(), host=socket.gethostname(), pid=os.getpid()),
     )
 

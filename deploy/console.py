@@ -1,4 +1,4 @@
-"""What a person sees: stages with their times, bars and tables on a terminal, plain lines when piped."""
+"""Output for people: titled parts with their times, progress bars and tables on a terminal, plain lines when piped."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ FIRST_LINE_S = 5.0
 
 @dataclass(kw_only=True)
 class Screen:
-    """Where words for people go. `now` is a clock in seconds."""
+    """Writes to a terminal or a pipe. `now` is a clock in seconds."""
 
     out: TextIO = field(default_factory=lambda: sys.stdout)
     now: Callable[[], float] = time.monotonic
-    times: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def is_terminal(self) -> bool:
@@ -30,12 +29,11 @@ class Screen:
 
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
-        """Announces a stage, and says at its end how long it took."""
+        """Prints a title, and at the end how long the part took."""
         began = self.now()
         self.say(f"\n── {title}")
         yield
         seconds = self.now() - began
-        self.times.append((title, seconds))
         self.say(f"   ({seconds:.1f} s)")
 
     @contextmanager
@@ -52,7 +50,7 @@ class Screen:
             yield lambda done, total: progress.update(task, completed=done, total=total)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Columns under headings: ruled on a terminal, aligned when piped."""
+        """Prints rows under headings: with rules on a terminal, aligned when piped."""
         cells = [[str(cell) for cell in row] for row in rows]
         if self.is_terminal:
             from rich.table import Table
@@ -76,7 +74,7 @@ class Screen:
         began, wait = self.now(), FIRST_LINE_S
         due = began + wait
 
-        def hear(done: int, total: int) -> None:
+        def update(done: int, total: int) -> None:
             nonlocal due, wait
             now = self.now()
             left = (now - began) * (total - done) / max(1, done)
@@ -86,11 +84,11 @@ class Screen:
             due = now + wait
             self.say(f"   {title}: {shown(done)} of {shown(total)}, about {left:.0f} s left")
 
-        return hear
+        return update
 
 
 def size(count: int) -> str:
-    """Bytes for people: 812 kB, 4.1 GB."""
+    """A number of bytes as people read it: 812 kB, 4.1 GB."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.{0 if count >= 100 * scale else 1}f} {unit}"

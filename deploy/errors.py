@@ -1,32 +1,32 @@
-"""Errors for people: where, what, and the fix. cli/context.py shows them as one line; a bug keeps its traceback."""
+"""Errors for users: where, what, and the fix. cli/context.py prints them without a traceback; a bug keeps its own."""
 
 
 class DeployError(RuntimeError):
-    """Something that the person at the keyboard can mend; the text says where, what and how."""
+    """A failure that the user can fix. The text says where, what, and how to fix it."""
 
 
 class SettingsError(DeployError):
-    """deploy.toml, or the choice of a stage, is not usable."""
+    """deploy.toml, or the chosen stage, is not valid."""
 
 
 class DataError(DeployError):
-    """The pictures to push are not laid out as training needs them."""
+    """The pictures to push do not have the layout that training needs."""
 
 
 class JobError(DeployError):
-    """A training job that did not end well."""
+    """A job failed, or could not start."""
 
 
 class ImageRefusedError(DeployError):
-    """An image that SageMaker or Lambda would not run."""
+    """SageMaker or Lambda would not run this image."""
 
 
 class PushError(DeployError):
-    """An image that did not reach the registry."""
+    """An image did not reach the registry."""
 
 
 class AwsError(DeployError):
-    """AWS refused a request. `code` and `message` are its own words, `operation` is service.Operation."""
+    """AWS refused a request. `code` and `message` come from AWS, `operation` is service.Operation."""
 
     def __init__(self, *, operation: str, code: str, message: str, fix: str = "") -> None:
         super().__init__(f"{operation}: {code}: {message}" + (f"\n{fix}" if fix else ""))

@@ -1,4 +1,4 @@
-"""One command's session with one stage: its settings, the doors to AWS and to images, and the screen."""
+"""One command's work on one stage: settings, the AWS client, image builds, the screen and the stage's lock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Build = Callable[[str], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image as AWS is told of it: `uri` says where it is pulled from (by digest once pushed), `tag` its content."""
+    """An image as AWS knows it. `uri` is where AWS pulls it from (by digest once pushed), `tag` names its content."""
 
     uri: str
     tag: str
@@ -34,58 +34,73 @@ class Image:
 
 @dataclass(kw_only=True)
 class Session:
-    """What every verb works with. `build` makes (or finds) an image here and returns its local reference, `look`
-    tells what is known of it; `check` raises where these credentials must not change anything."""
+    """What every command works with.
+
+    `build` builds an image of a kind, or finds it built, and returns its local reference; `facts_of` reads what is
+    known of such a reference. `check_account` returns the identity of the credentials, and raises DeployError when
+    they belong to another account.
+
+    All fields stay as they were given, except two. `_has_begun`: this command has printed where it acts. `_is_locked`:
+    this command holds the stage's lock, so that a change inside another does not wait for itself.
+    """
 
     settings: Settings
     call: Call
     build: Build
     screen: Screen
     clock: Clock = field(default_factory=Clock)
-    check: Callable[[], object] = lambda: None
-    look: Callable[[str], ImageFacts] = lambda _: ImageFacts()
+    check_account: Callable[[], object] = lambda: None
+    facts_of: Callable[[str], ImageFacts] = lambda _: ImageFacts()
     holder: Holder = field(default_factory=Holder)
-    _is_ready: bool = False
-    _is_locked: bool = False
+    _has_begun: bool = field(default=False, init=False)
+    _is_locked: bool = field(default=False, init=False)
 
-    def settle(self, resources: Sequence[Resource], before: Callable[[Plan], None] = lambda _: None) -> Plan:
-        """Plans and applies; returns the plan. What another deploy changed meanwhile is seen. `before` is told what is
-        to be changed, and may raise."""
-        todo = self._plan(resources)
+    def plan(self, resources: Sequence[Resource]) -> Plan:
+        """Reads the resources from AWS and plans; changes nothing. Raises DeployError."""
+        return plan(resources, observe(resources, self.call))
+
+    def settle(self, resources: Sequence[Resource], planned: Plan | None = None) -> Plan:
+        """Plans and applies; returns the plan that was applied. Raises DeployError.
+
+        `planned` is what `plan` returned for these resources, where the caller has looked at it already. When it
+        changes something the resources are read and planned again under the lock, because another command may have
+        changed the stage since.
+        """
+        todo = planned or self.plan(resources)
         if todo.changes:
-            before(todo)
             with self.changing():
-                todo = self._plan(resources)
-                apply(todo, self.call, clock=self.clock, say=self._tell)
+                todo = self.plan(resources)
+                apply(todo, self.call, clock=self.clock, say=self._report)
         return todo
 
     def apply(self, todo: Plan) -> None:
-        """Runs a plan, telling each step. Raises DeployError."""
+        """Runs a plan as it is, and prints each step. Raises DeployError."""
         if todo.changes:
             with self.changing(make_bucket=False):
-                apply(todo, self.call, clock=self.clock, say=self._tell)
+                apply(todo, self.call, clock=self.clock, say=self._report)
 
-    def ready(self) -> None:
-        """Says where this session acts, and raises DeployError unless it may; once, before the first change."""
-        if not self._is_ready:
-            who, settings = self.check(), self.settings
+    def begin_changes(self) -> None:
+        """Prints which stage and account this command changes, once. Raises DeployError when the credentials belong to
+        another account."""
+        if not self._has_begun:
+            identity, settings = self.check_account(), self.settings
             where = settings.stage.endpoint_url or "AWS"
-            as_whom = f", as {who}" if who else ""
+            as_whom = f", as {identity}" if identity else ""
             stage = f"stage {settings.stage_name}: account {settings.stage.account}, {settings.stage.region}"
             self.screen.say(f"   {stage}, {where}{as_whom}")
-            self._is_ready = True
+            self._has_begun = True
 
     @contextmanager
     def changing(self, *, make_bucket: bool = True) -> Iterator[None]:
-        """While it lasts nobody else changes the stage: the second one waits. The lock lies in the stage's bucket,
-        which is made when it is not there; without `make_bucket` there is then nothing to lock."""
-        self.ready()
+        """Holds the stage's lock: a second command that changes the stage waits. The lock is an object in the stage's
+        bucket. A missing bucket is made first; without `make_bucket` there is then nothing to lock."""
+        self.begin_changes()
         ours = bucket(self.settings)
-        seen = None if self._is_locked else ours.read(self.call)
-        if self._is_locked or (seen is None and not make_bucket):
+        observed = None if self._is_locked else ours.read(self.call)
+        if self._is_locked or (observed is None and not make_bucket):
             yield
             return
-        apply(Plan(steps=(ours.plan(seen),)), self.call, clock=self.clock, say=self._tell)
+        apply(Plan(steps=(ours.plan(observed),)), self.call, clock=self.clock, say=self._report)
         lock = Lock(call=self.call, bucket=ours.name, holder=self.holder, say=self.screen.say, clock=self.clock)
         with lock:
             self._is_locked = True
@@ -95,21 +110,18 @@ class Session:
                 self._is_locked = False
 
     def image(self, kind: str) -> Image:
-        """The image of a kind (train, serve or lambda) as this stage's AWS is told of it. Raises DeployError."""
+        """The image of a kind (train, serve or lambda) as this stage's AWS refers to it. Raises DeployError."""
         reference = self.build(kind)
         tag = reference.rpartition(":")[2]
         if uri := pushed.uri(self.settings, self.call, kind_named(kind), tag):
             return Image(uri=uri, tag=tag)
         if self.settings.stage.engine_images:
             return Image(uri=reference, tag=tag)
-        raise DeployError(f"image {reference}: is not pushed; run ./inv push --image {kind}")
+        raise DeployError(f"image {reference}: not pushed yet; run ./inv push --image {kind}")
 
     def image_facts(self, kind: str) -> ImageFacts:
         """What is known of the image of a kind."""
-        return self.look(self.build(kind))
+        return self.facts_of(self.build(kind))
 
-    def _plan(self, resources: Sequence[Resource]) -> Plan:
-        return plan(resources, observe(resources, self.call))
-
-    def _tell(self, step: Step, status: str) -> None:
+    def _report(self, step: Step, status: str) -> None:
         self.screen.say(f"   {step.action} {step.address} {status}")

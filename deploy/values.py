@@ -1,4 +1,4 @@
-"""The values that flow from settings to AWS: requests, observed states, steps, plans. Nothing here does I/O."""
+"""The values between settings and AWS: requests, observed states, steps, plans. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# The names of variables that hold secrets, as people give them.
+# Names that people give to variables that hold secrets.
 SECRET = re.compile(r"secret|token|passw|credential|api_?key|private_?key", re.IGNORECASE)
 HIDDEN = "(hidden)"
 Action = Literal["create", "update", "replace", "delete", "none"]
@@ -18,7 +18,7 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Ref:
-    """A value known only after a step, such as a new role's ARN: apply puts it in."""
+    """A value known only after a step, such as a new role's ARN. Apply fills it in."""
 
     address: str
     attribute: str
@@ -29,8 +29,8 @@ class Ref:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One call of an AWS API, named as in its reference. `params` may hold Refs. `gives` are attributes that later
-    Refs may name, each with its dotted place in the answer."""
+    """One call of an AWS API, named as in its reference. `params` may hold Refs. `gives` maps the attributes that later
+    Refs may name to their dotted places in the answer."""
 
     service: str
     operation: str
@@ -43,12 +43,12 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Wait:
-    """Ask `request` until the value at `path` is `until` (or one of them). A value in `failed` raises with the text at
-    `reason`.
+    """Send `request` again and again until the value at `path` is `until` (or one of them). A value in `failed` is an
+    error; its reason is the text at the place `reason`.
 
-    `expect` are places in the last answer and what they must hold then: an update that was rolled back ends in service
-    too. With `gone`, wait until what is asked for is no longer there; with `empty`, until nothing is at `path`. Times
-    are seconds.
+    `expect` maps places of the last answer to the values that they must hold, because an update that was rolled back
+    ends in service too. `unmet` is the reason for a mismatch when the answer gives none. With `gone`, wait until the
+    resource no longer exists; with `empty`, until nothing is at `path`. `fix` ends every error. Times are seconds.
     """
 
     request: Request
@@ -57,6 +57,7 @@ class Wait:
     failed: tuple[str, ...] = ()
     reason: str = ""
     expect: Mapping[str, str] = field(default_factory=dict)
+    unmet: str = "no reason given"
     fix: str = ""
     gone: bool = False
     empty: bool = False
@@ -65,7 +66,7 @@ class Wait:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Empty:
+class EmptyBucket:
     """Delete every version of every object of a bucket."""
 
     bucket: str
@@ -73,14 +74,23 @@ class Empty:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Send `request` and look at the answer: `fault` says in words what is wrong with it, or nothing. A fault ends the
-    plan before the acts that come after."""
+    """Send `request` once and compare its answer with `expect`: dotted places and the value that each must hold (None:
+    nothing). A mismatch ends the plan before the acts that come after.
+
+    `body` names the field of the answer that is a stream of JSON; it is parsed before the comparison. The error begins
+    with `problem` and ends with `fix`. Between them is the first of `reasons` whose places the answer has, or else the
+    body as text. In `problem` and `reasons`, {dotted.place} stands for a value of the answer.
+    """
 
     request: Request
-    fault: Callable[[Mapping[str, Any]], str]
+    expect: Mapping[str, str | int | None]
+    body: str = ""
+    problem: str = ""
+    reasons: tuple[str, ...] = ()
+    fix: str = ""
 
 
-Act = Request | Wait | Empty | Check
+Act = Request | Wait | EmptyBucket | Check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +104,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What AWS says of a resource: the fields that a plan compares, the attributes that Refs name, its tags."""
+    """A resource as observed on AWS: the fields that a plan compares, the attributes that Refs name, its tags."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +114,7 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What a plan does to one resource, and why. `touches` says which traffic, capacity or rights it moves."""
+    """What a plan does to one resource, and why. `touches` says which traffic, capacity or rights change."""
 
     action: Action
     address: str
@@ -124,7 +134,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Steps in the order in which they run. `known` seeds the Refs: address → attributes of what exists already."""
+    """Steps in the order in which they run. `known` seeds the Refs: address → attributes of resources that exist."""
 
     steps: tuple[Step, ...]
     known: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -142,7 +152,7 @@ Call = Callable[[Request], dict[str, Any]]
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """The fields of `after` that `before` does not hold with the same value."""
+    """The fields of `after` whose value in `before` is missing or different."""
     return tuple(
         Change(field=name, before=before.get(name), after=value)
         for name, value in after.items()
@@ -151,13 +161,13 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Ch
 
 
 def content_hash(*parts: Any, length: int = 10) -> str:
-    """A short name for values: the same values give the same name (hexadecimal, `length` characters)."""
+    """A short name for values (`length` hexadecimal digits): equal values give the same name."""
     text = json.dumps([printable(part) for part in parts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 def printable(value: Any) -> Any:
-    """`value` as JSON can hold it: Refs by name, bytes by their size, tuples as lists."""
+    """`value` as JSON can hold it: Refs by name, bytes as their size, tuples as lists."""
     if isinstance(value, Mapping):
         return {str(key): printable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -168,7 +178,7 @@ def printable(value: Any) -> Any:
 
 
 def redacted(value: Any) -> Any:
-    """`printable`, without what a log must not hold: values whose name says that they are secret."""
+    """`printable`, with every value hidden whose name says that it is a secret."""
 
     def hide(name: str, inner: Any) -> Any:
         return HIDDEN if isinstance(inner, str) and inner and SECRET.search(name) else redacted(inner)
@@ -196,7 +206,9 @@ def _act(act: Act) -> dict[str, Any]:
         return {"service": act.service, "operation": act.operation, "params": redacted(act.params)}
     if isinstance(act, Wait):
         until = act.until or ("empty" if act.empty else "gone")
-        return {"wait": act.path or "existence", "until": until, "operation": act.request.operation}
+        expect = {"expect": dict(act.expect)} if act.expect else {}
+        return {"wait": act.path or "existence", "until": until, "operation": act.request.operation, **expect}
     if isinstance(act, Check):
-        return {"check": act.request.operation, "params": redacted(act.request.params)}
+        params = redacted(act.request.params)
+        return {"check": act.request.operation, "params": params, "expect": dict(act.expect)}
     return {"empty": act.bucket}

@@ -1,7 +1,8 @@
-"""The one door to AWS: makes boto3's clients for a stage, sends Requests, and turns refusals into words for people."""
+"""The one module that talks to AWS: makes boto3's clients, sends Requests, turns refusals into AwsErrors."""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,41 +17,43 @@ from deploy.values import Params, Request
 
 Log = Callable[[Request], None]
 
-# Refusals that pass by themselves: a new role, a configuration not yet seen everywhere (rules 83, 84).
+# Refusals that pass by themselves: a new role or configuration does not exist everywhere yet (rules 83, 84).
 PASSING = (
     "Could not assume role",
     "Could not access model data at",
     "cannot be assumed by Lambda",
     "Invalid IAM Instance Profile name",
     "Could not find endpoint configuration",
-    "A conflicting conditional operation is currently in progress",  # the same bucket, made by two at once
+    "A conflicting conditional operation is currently in progress",  # two commands create the same bucket
 )
-# The autoscaler may begin to move an endpoint between a plan and its update (rule 59); its instances take minutes.
+# The autoscaler may begin to change an endpoint between a plan and its update (rule 59); instances take minutes.
 BUSY = "Cannot update in-progress endpoint"
 BUSY_S = 1800.0
 DUMMY = "kennel-local"
-PRICE_LIST_REGION = "us-east-1"  # one of the few that answer for all
+PRICE_LIST_REGION = "us-east-1"  # few regions have the price list; it covers all regions
 MISSING = frozenset(
     {"404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "ResourceNotFoundException", "ResourceNotFound", "NotFound"}
     | {"ObjectNotFoundException"}
     | {"RepositoryNotFoundException", "RepositoryPolicyNotFoundException", "LifecyclePolicyNotFoundException"}
 )
+# SageMaker's answers when the notebook instance or job to be stopped does not run.
+STOPPED = re.compile(r"Unable to transition to \(Stopping\)|rejected because the .*job is in status")
 FIXES = {
-    "AccessDenied": "ask for this right, or choose other credentials",
-    "AccessDeniedException": "ask for this right, or choose other credentials",
+    "AccessDenied": "ask for this permission, or use other credentials",
+    "AccessDeniedException": "ask for this permission, or use other credentials",
     "ExpiredToken": "the credentials have expired: log in again",
     "ExpiredTokenException": "the credentials have expired: log in again",
-    "InvalidClientTokenId": "the credentials are not valid here: check the profile and the stage",
-    "UnrecognizedClientException": "the credentials are not valid here: check the profile and the stage",
-    "ResourceLimitExceeded": "ask for a higher quota of this instance type, or choose another in deploy.toml",
-    "TooManyRequestsException": "its concurrency is used up: try again, or raise lambda.reserved_concurrency",
-    "ThrottlingException": "AWS asks to slow down: try again in a minute",
+    "InvalidClientTokenId": "AWS does not know these credentials: check the profile and the stage",
+    "UnrecognizedClientException": "AWS does not know these credentials: check the profile and the stage",
+    "ResourceLimitExceeded": "ask for a higher quota for this instance type, or choose another type in deploy.toml",
+    "TooManyRequestsException": "the function is at its concurrency: try again, or raise lambda.reserved_concurrency",
+    "ThrottlingException": "AWS limits the rate of requests: try again in a minute",
 }
 
 
 @dataclass(kw_only=True)
 class Clock:
-    """Time, so that tests need not wait."""
+    """The time and how to wait, so that tests need not wait."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -58,8 +61,8 @@ class Clock:
 
 @dataclass(kw_only=True)
 class Client:
-    """Sends Requests to the AWS of one stage. `log` sees each before it goes; `passing_s` bounds the patience with
-    refusals that pass by themselves."""
+    """Sends Requests to the AWS of one stage. `log` gets each request before it is sent. Refusals that pass by
+    themselves are retried for `passing_s` seconds."""
 
     stage: Stage
     session: Any
@@ -70,7 +73,7 @@ class Client:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, request: Request) -> dict[str, Any]:
-        """The answer. Raises AwsError for a refusal, DeployError when nothing answers."""
+        """The answer. Raises AwsError when AWS refuses, DeployError when nothing answers."""
         self.log(request)
         began, pause = self.clock.now(), 1.0
         while True:
@@ -84,12 +87,12 @@ class Client:
             pause = min(2 * pause, 10.0)
 
     def check_account(self) -> str:
-        """Who we are there. Raises DeployError when it is not the account that the stage is pinned to."""
+        """The ARN of these credentials. Raises DeployError when they belong to another account than the stage's."""
         answer = self(sts("GetCallerIdentity"))
         if answer["Account"] != self.stage.account:
             raise DeployError(
-                f"account {answer['Account']}: these credentials ({answer['Arn']}) are not of the stage's account "
-                f"{self.stage.account}; choose another profile or stage, nothing was changed"
+                f"account {answer['Account']}: these credentials ({answer['Arn']}) do not belong to the account of the "
+                f"stage, {self.stage.account}; nothing was changed; choose another profile or stage"
             )
         return str(answer["Arn"])
 
@@ -109,11 +112,11 @@ class Client:
             fix = "run ./inv up" if self.stage.endpoint_url else "check the network and the region"
             raise DeployError(f"{where}: nothing answers at {self.stage.endpoint_url or error}: {fix}") from error
         except BotoCoreError as error:
-            raise DeployError(f"{where}: {error}{_way_out(error, self.stage.profile)}") from error
+            raise DeployError(f"{where}: {error}{_fix(error, self.stage.profile)}") from error
         return answer
 
     def _client(self, service: str) -> Any:
-        with self._lock:  # clients may be shared by threads, but not made by two at once
+        with self._lock:  # threads may share clients, but boto3 must not make two at once
             if service not in self._clients:
                 local = self.stage.endpoint_url or None
                 elsewhere = PRICE_LIST_REGION if service == "pricing" and not local else None
@@ -124,13 +127,13 @@ class Client:
 
 
 def may_pass(request: Request, error: AwsError) -> bool:
-    """Whether a refusal passes by itself. To a question "could not find" is an answer; only to a change it may pass."""
+    """Whether a refusal passes by itself. Only a change waits: to a question "could not find" is the answer."""
     is_change = request.operation.startswith(("Create", "Update", "RunInstances"))
     return is_change and any(text in error.message for text in PASSING)
 
 
 def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Client:
-    """A door to the settings' stage. Nothing is sent yet. Raises DeployError for a profile that is not there."""
+    """A client of the settings' stage. Sends nothing yet. Raises DeployError for a profile that does not exist."""
     import boto3
     from botocore.exceptions import BotoCoreError
 
@@ -145,12 +148,12 @@ def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | Non
         )
     except BotoCoreError as error:
         where = f"stages.{settings.stage_name}.profile"
-        raise DeployError(f"{where}: {error}{_way_out(error, stage.profile)}") from error
+        raise DeployError(f"{where}: {error}{_fix(error, stage.profile)}") from error
     return Client(stage=stage, session=session, log=log, clock=clock or Clock())
 
 
 def lookup(call: Callable[[Request], dict[str, Any]], request: Request) -> dict[str, Any] | None:
-    """The answer, or None when what is asked for is not there."""
+    """The answer, or None when the resource does not exist."""
     try:
         return call(request)
     except AwsError as error:
@@ -160,12 +163,22 @@ def lookup(call: Callable[[Request], dict[str, Any]], request: Request) -> dict[
 
 
 def is_missing(error: AwsError) -> bool:
-    """SageMaker says that something is not there with a ValidationException of its own wording."""
+    """Whether AWS says that a resource does not exist. SageMaker says so in the message of a ValidationException."""
     if error.code in MISSING:
         return True
     return error.code in ("ValidationException", "ResourceNotFound") and any(
         text in error.message for text in ("Could not find", "does not exist", "not found", "RecordNotFound")
     )
+
+
+def is_made(error: AwsError) -> bool:
+    """Whether AWS refuses to make a thing because we own it already: another deploy was quicker."""
+    return error.code == "BucketAlreadyOwnedByYou"
+
+
+def is_removed(error: AwsError) -> bool:
+    """Whether AWS refuses a deletion or a stop because the thing is gone or does not run."""
+    return is_missing(error) or STOPPED.search(error.message) is not None
 
 
 def pages(
@@ -185,20 +198,20 @@ def pages(
         params = {**params, token[1]: answer[token[0]]}
 
 
-def _way_out(error: Exception, profile: str) -> str:
-    """What to do about a fault on this side of the network."""
-    ways = {
-        "NoCredentialsError": "no credentials are found: log in (aws sso login), or set the stage's profile",
-        "PartialCredentialsError": "the environment holds half of a pair of keys: set both, or neither",
-        "ProfileNotFound": "aws configure list-profiles lists those of this machine",
+def _fix(error: Exception, profile: str) -> str:
+    """What to do about an error on this side of the network, as a second line; "" for an unknown one."""
+    fixes = {
+        "NoCredentialsError": "no credentials found: log in (aws sso login), or set the stage's profile",
+        "PartialCredentialsError": "only one of the two access keys is set in the environment: set both, or neither",
+        "ProfileNotFound": "aws configure list-profiles lists the profiles of this machine",
         "TokenRetrievalError": f"log in again: aws sso login --profile {profile or 'NAME'}",
         "UnauthorizedSSOTokenError": f"log in again: aws sso login --profile {profile or 'NAME'}",
         "SSOTokenLoadError": f"log in first: aws sso login --profile {profile or 'NAME'}",
-        "ReadTimeoutError": "what was asked for may have happened: run the same command again, it goes on from there",
+        "ReadTimeoutError": "AWS may have done it all the same: run the same command again, which continues from there",
         "ConnectTimeoutError": "check the network and the region",
     }
-    found = next((ways[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in ways), "")
-    return f"\n{found}" if found else ""
+    fix = next((fixes[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in fixes), "")
+    return f"\n{fix}" if fix else ""
 
 
 def _config() -> Any:

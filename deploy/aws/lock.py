@@ -1,5 +1,5 @@
-"""One change of a stage at a time: an object in its bucket, written on the condition that it is not there (S3's
-conditional writes), renewed while its holder lives, and taken over when the holder is gone."""
+"""The lock of a stage, so that one command at a time changes it: an object in the stage's bucket, written only if there
+is none (S3's conditional writes). Its holder renews it; when the holder has died, another command takes it over."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ GONE = ("NoSuchKey", "NoSuchBucket", "404")
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who changes a stage: what a waiting person is told, and by what this machine knows whether it still lives."""
+    """Who changes a stage: shown to those who wait. Host and process tell whether the holder is still running."""
 
     who: str = ""
     host: str = ""
     pid: int = 0
 
     def __str__(self) -> str:
-        return f"{self.who or 'somebody'} on {self.host or 'another machine'} (process {self.pid})"
+        return f"{self.who or 'somebody else'} on {self.host or 'another machine'} (process {self.pid})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A lock as it was seen: `age` is seconds since its last renewal, by S3's own clock."""
+    """A lock as observed. `age` is the seconds since its last renewal, by S3's clock."""
 
     holder: Holder
     etag: str
@@ -46,7 +46,7 @@ class Held:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process of this machine is there."""
+    """Whether a process of this machine is running."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -57,16 +57,16 @@ def lives(pid: int) -> bool:
 
 
 def is_gone(held: Held, me: Holder, living: Callable[[int], bool] = lives) -> bool:
-    """Whether a lock's holder has ended without giving it back."""
+    """Whether a lock's holder has ended without releasing it."""
     died_here = bool(held.holder.pid) and held.holder.host == me.host and not living(held.holder.pid)
     return died_here or held.age > STALE_S
 
 
 @dataclass(kw_only=True)
 class Lock:
-    """A context manager. Entering waits for the present holder, at most `patience_s`, and tells `say` so.
+    """A context manager. Entering waits for the present holder, at most `patience_s` seconds, and says so by `say`.
 
-    Raises DeployError when it is still held then.
+    Raises DeployError when the lock is still held then.
     """
 
     call: Call
@@ -81,21 +81,21 @@ class Lock:
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Lock:
-        began, told = self.clock.now(), False
+        began, has_said_so = self.clock.now(), False
         while not self._taken():
             held = self._look()
             if held is None:
                 continue
             if is_gone(held, self.holder):
-                self.say(f"   {held.holder} has ended in the middle of a change: going on from there")
+                self.say(f"   {held.holder} ended in the middle of a change: continuing from there")
                 if self._taken(held.etag):
                     break
                 continue
             if self.clock.now() - began > self.patience_s:
                 raise DeployError(f"{held.holder} is changing this stage; try again when that is done")
-            if not told:
+            if not has_said_so:
                 self.say(f"   {held.holder} is changing this stage: waiting")
-                told = True
+                has_said_so = True
             self.clock.sleep(2.0)
         threading.Thread(target=self._renew, daemon=True, name="lock").start()
         return self
@@ -103,19 +103,19 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Gives it back; whoever took it over meanwhile keeps it."""
+        """Releases the lock. If another command has taken it over, that one keeps it."""
         self._ended.set()
         try:
             with self._writing:
                 self.call(self._request("DeleteObject", IfMatch=self._etag))
         except AwsError as refusal:
             if refusal.code not in (*TAKEN, *GONE):
-                self.say(f"   the lock s3://{self.bucket}/{KEY} stays for {STALE_S:.0f} s: {refusal}")
+                self.say(f"   cannot release the lock s3://{self.bucket}/{KEY}; it ends in {STALE_S:.0f} s: {refusal}")
 
     def _taken(self, instead_of: str = "") -> bool:
-        """Writes the lock where none is, or in the place of the one with this ETag. False when another was quicker."""
+        """Writes the lock if there is none, or replaces the one with this ETag. False when another was quicker."""
         condition = {"IfMatch": instead_of} if instead_of else {"IfNoneMatch": "*"}
-        self._writes += 1  # each renewal has an ETag of its own, so that nobody takes over what was just renewed
+        self._writes += 1  # gives each renewal its own ETag, so that nobody takes over a lock just renewed
         body = json.dumps({**asdict(self.holder), "writes": self._writes}).encode()
         try:
             answer = self.call(self._request("PutObject", Body=body, ContentType="application/json", **condition))
@@ -152,7 +152,7 @@ class Lock:
 
 
 def _read(text: bytes) -> dict[str, Any]:
-    """A lock's content; of one that cannot be read, nothing: it goes stale like any other."""
+    """The content of a lock; {} for one that is not JSON, which goes stale like any other."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Reads what jobs, endpoints and functions write into CloudWatch Logs: each line once, in the order of time."""
+"""Reads the lines of jobs, endpoints and functions from CloudWatch Logs: each line once, in order of time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from deploy.errors import AwsError
 from deploy.values import Call
 
 TRAINING_JOBS = "/aws/sagemaker/TrainingJobs"
-LATE_MS = 120_000  # a host's lines may arrive that much after another's
+LATE_MS = 120_000  # the lines of one host may arrive this much later than those of another
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line that was written. `host` is like algo-1; `when` is milliseconds since the epoch."""
+    """One line of a log. `host` is like algo-1; `when` is milliseconds since the epoch."""
 
     host: str
     text: str
@@ -27,9 +27,9 @@ class Line:
 
 @dataclass(kw_only=True)
 class LogReader:
-    """Reads a log group since the last time, or only its streams that begin with `prefix` ("<job>/").
+    """Reads the new lines of a log group since the last read; with `prefix` ("<job>/") only of streams that begin so.
 
-    Nothing before `since` (milliseconds since the epoch) is read. After an error the next read goes on from there.
+    Lines older than `since` (milliseconds since the epoch) are skipped. After an error the next read continues.
     """
 
     call: Call
@@ -37,19 +37,19 @@ class LogReader:
     prefix: str = ""
     since: int = 0
     _newest: int = 0
-    _seen: dict[str, int] = field(default_factory=dict)
+    _read_at: dict[str, int] = field(default_factory=dict)
 
     def read(self) -> Iterator[Line]:
-        """The new lines. A group that is not there yet has none. Raises AwsError."""
+        """The new lines; none while the group does not exist. Raises AwsError."""
         first = max(self.since, self._newest - LATE_MS)
-        self._seen = {name: when for name, when in self._seen.items() if when >= first}
+        self._read_at = {name: when for name, when in self._read_at.items() if when >= first}
         streams = {"logStreamNamePrefix": self.prefix} if self.prefix else {}
         params: dict[str, Any] = {"logGroupName": self.group, "startTime": first, **streams}
         request = logs("FilterLogEvents", **params)
         try:
             for event in pages(self.call, request, items="events", token=("nextToken", "nextToken")):
-                if event["eventId"] not in self._seen and event["logStreamName"].startswith(self.prefix):
-                    self._seen[event["eventId"]] = event["timestamp"]
+                if event["eventId"] not in self._read_at and event["logStreamName"].startswith(self.prefix):
+                    self._read_at[event["eventId"]] = event["timestamp"]
                     self._newest = max(self._newest, event["timestamp"])
                     yield Line(host=host_of(event["logStreamName"]), text=event["message"], when=event["timestamp"])
         except AwsError as error:
@@ -58,13 +58,13 @@ class LogReader:
 
 
 def job_reader(job: str, call: Call) -> LogReader:
-    """The lines of a training job, all hosts."""
+    """Reads the lines of a training job, of all its hosts."""
     return LogReader(call=call, group=TRAINING_JOBS, prefix=f"{job}/")
 
 
 def host_of(stream: str) -> str:
-    """Who writes to a log stream: a job's is `<job>/algo-1-<epoch>`, an endpoint's `<variant>/<instance>`, a function's
-    `<date>/[<version>]<environment>`."""
+    """The host that writes a log stream. Streams are `<job>/algo-1-<epoch>` of a job, `<variant>/<instance>` of an
+    endpoint, `<date>/[<version>]<environment>` of a function."""
     function = re.fullmatch(r"\d{4}/\d{2}/\d{2}/\[(.+)\]([0-9a-f]+)", stream)
     if function:
         return f"{function.group(1)}/{function.group(2)[:8]}"

@@ -1,4 +1,4 @@
-"""One file into S3: in one piece, or a large one in parts, each checked; after a break it goes on with the rest."""
+"""Uploads one file to S3, a large one in parts. S3 checks each checksum; an interrupted upload resumes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy.aws.requests import s3
 from deploy.values import Call, Request
 
 MIB = 1024**2
-PART = 16 * MIB  # a file above this goes in parts; each must be 5 MiB or more, and 10,000 are the most
+PART = 16 * MIB  # larger files are sent in parts; S3 takes 5 MiB or more a part, and 10,000 parts
 MOST_PARTS = 10_000
 PART_WORKERS = 8
 
@@ -25,7 +25,7 @@ Sent = Callable[[int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One part of a file. `number` begins with 1, as S3 counts."""
+    """One part of a file. S3 counts `number` from 1."""
 
     number: int
     offset: int
@@ -33,7 +33,7 @@ class Part:
 
 
 def parts(size: int) -> tuple[Part, ...]:
-    """How a file of `size` bytes is cut; one that goes in one piece has none."""
+    """The parts of a file of `size` bytes; none for a file that is sent in one piece."""
     if size <= PART:
         return ()
     length = max(PART, MIB * ceil(size / MOST_PARTS / MIB))
@@ -44,7 +44,7 @@ def parts(size: int) -> tuple[Part, ...]:
 
 
 def etag(path: Path) -> str:
-    """The ETag that S3 gives this file in our buckets (AES256): its MD5, or that of its parts' MD5s."""
+    """The ETag that S3 gives this file in our buckets (AES256): its MD5, or the MD5 of its parts' MD5s."""
     cut = parts(path.stat().st_size)
     with path.open("rb") as stream:
         if not cut:
@@ -54,9 +54,9 @@ def etag(path: Path) -> str:
 
 
 def upload(call: Call, *, bucket: str, key: str, path: Path, sent: Sent = lambda _: None) -> None:
-    """Puts a file there; `sent` hears of bytes as they arrive. Its SHA-256 is checked on arrival.
+    """Uploads a file; `sent` gets the number of bytes of each request that arrived. S3 checks the SHA-256.
 
-    A large file goes in parts: broken off, the next upload of the same file goes on with those that are missing.
+    A large file is sent in parts: when it is interrupted, the next upload of the same file sends the missing parts.
     """
     size = path.stat().st_size
     cut = parts(size)
@@ -68,19 +68,19 @@ def upload(call: Call, *, bucket: str, key: str, path: Path, sent: Sent = lambda
         sent(size)
         return
     number, arrived = _resume(call, bucket, key)
-    pusher = _PartUpload(call=call, bucket=bucket, key=key, path=path, upload=number, arrived=arrived)
+    uploader = _PartUpload(call=call, bucket=bucket, key=key, path=path, upload=number, arrived=arrived)
     with ThreadPoolExecutor(PART_WORKERS) as pool:
-        going = {pool.submit(pusher.send, part): part for part in cut}
+        going = {pool.submit(uploader.send, part): part for part in cut}
         done = {}
         for future in finished(list(going)):
             done[going[future].number] = future.result()
             sent(going[future].size)
-    told = [{"PartNumber": part, **done[part]} for part in sorted(done)]
-    call(_s3("CompleteMultipartUpload", bucket, key, UploadId=number, MultipartUpload={"Parts": told}))
+    complete = {"Parts": [{"PartNumber": part, **done[part]} for part in sorted(done)]}
+    call(_s3("CompleteMultipartUpload", bucket, key, UploadId=number, MultipartUpload=complete))
 
 
 def finished(futures: list[Future[Any]]) -> Iterator[Future[Any]]:
-    """Each as it ends; the first failure, or Ctrl-C, keeps what has not begun from being sent."""
+    """Yields each future as it ends. The first failure, or Ctrl-C, cancels those that have not begun."""
     try:
         for future in as_completed(futures):
             future.result()
@@ -92,20 +92,20 @@ def finished(futures: list[Future[Any]]) -> Iterator[Future[Any]]:
 
 
 def unfinished(call: Call, bucket: str, key: str) -> list[str]:
-    """The uploads of an object that were begun and not completed, the newest first."""
+    """The uploads of an object that were started and not completed, newest first."""
     listing = s3("ListMultipartUploads", Bucket=bucket, Prefix=key)
-    found = pages(call, listing, items="Uploads", token=("NextKeyMarker", "KeyMarker"))
-    begun = sorted((each for each in found if each["Key"] == key), key=lambda each: each["Initiated"], reverse=True)
-    return [str(each["UploadId"]) for each in begun]
+    uploads = pages(call, listing, items="Uploads", token=("NextKeyMarker", "KeyMarker"))
+    started = sorted((each for each in uploads if each["Key"] == key), key=lambda each: each["Initiated"], reverse=True)
+    return [str(each["UploadId"]) for each in started]
 
 
 def abort(bucket: str, key: str, number: str) -> Request:
-    """Gives an upload up: its parts are billed until then."""
+    """Gives up an upload, whose parts are billed until then."""
     return _s3("AbortMultipartUpload", bucket, key, UploadId=number)
 
 
 def _resume(call: Call, bucket: str, key: str) -> tuple[str, dict[int, Mapping[str, Any]]]:
-    """The upload to go on with (a new one where there is none), and its parts by number. Older ones are given up."""
+    """The newest unfinished upload, or a new one, and its parts by number. Older uploads are given up."""
     numbers = unfinished(call, bucket, key)
     for old in numbers[1:]:
         call(abort(bucket, key, old))
@@ -113,13 +113,13 @@ def _resume(call: Call, bucket: str, key: str) -> tuple[str, dict[int, Mapping[s
         begun = call(_s3("CreateMultipartUpload", bucket, key, ChecksumAlgorithm="SHA256"))
         return str(begun["UploadId"]), {}
     listing = _s3("ListParts", bucket, key, UploadId=numbers[0])
-    found = pages(call, listing, items="Parts", token=("NextPartNumberMarker", "PartNumberMarker"))
-    return numbers[0], {int(each["PartNumber"]): each for each in found}
+    sent = pages(call, listing, items="Parts", token=("NextPartNumberMarker", "PartNumberMarker"))
+    return numbers[0], {int(each["PartNumber"]): each for each in sent}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _PartUpload:
-    """Sends the parts of one upload. `arrived` are those that are there, by number."""
+    """Sends the parts of one upload. `arrived` holds the parts that S3 has, by number."""
 
     call: Call
     bucket: str
@@ -129,17 +129,17 @@ class _PartUpload:
     arrived: Mapping[int, Mapping[str, Any]]
 
     def send(self, part: Part) -> dict[str, str]:
-        """Sends a part unless it is there already; what completing the upload must say of it."""
+        """Sends a part unless S3 has it. Returns the part's entry for CompleteMultipartUpload."""
         with self.path.open("rb") as stream:
             stream.seek(part.offset)
             content = stream.read(part.size)
         checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
-        there = str(self.arrived.get(part.number, {}).get("ETag", ""))
-        if there.strip('"') != _md5(content).hexdigest():
+        tag = str(self.arrived.get(part.number, {}).get("ETag", ""))
+        if tag.strip('"') != _md5(content).hexdigest():
             place = {"UploadId": self.upload, "PartNumber": part.number}
             request = _s3("UploadPart", self.bucket, self.key, **place, Body=content, ChecksumSHA256=checksum)
-            there = str(self.call(request)["ETag"])
-        return {"ETag": there, "ChecksumSHA256": checksum}
+            tag = str(self.call(request)["ETag"])
+        return {"ETag": tag, "ChecksumSHA256": checksum}
 
 
 def _s3(operation: str, bucket: str, key: str, **params: Any) -> Request:

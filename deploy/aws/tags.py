@@ -12,7 +12,7 @@ from deploy.values import Call
 
 
 def sagemaker_tags(kind: str) -> Callable[[str, Settings, Call], dict[str, str]]:
-    """Reads the tags of a thing of SageMaker; in its ARNs names are in lower case."""
+    """A function that reads the tags of a SageMaker resource. Names in SageMaker's ARNs are in lower case."""
 
     def read(name: str, settings: Settings, call: Call) -> dict[str, str]:
         arn = settings.arn("sagemaker", f"{kind}/{name.lower()}")

@@ -25,7 +25,9 @@ def deploy(session: Session) -> tuple[Step, ...]:
     for each in resources:
         if isinstance(each, Untrained):
             raise DeployError(f"{each.name}: {each.lack}")
-    todo = session.settle(resources, before=partial(preflight.serving, session))
+    todo = session.plan(resources)
+    preflight.serving(session, todo)
+    todo = session.settle(resources, todo)
     for endpoint in (each for each in resources if isinstance(each, Endpoint)):
         if is_unproven(session, endpoint):
             verify(session, endpoint)
@@ -46,7 +48,7 @@ def is_unproven(session: Session, endpoint: Endpoint) -> bool:
 def verify(session: Session, endpoint: Endpoint) -> None:
     """Asks each variant the golden pictures of its training, and notes that they were answered. Raises DeployError when
     an answer differs; the endpoint is then back at what it was before."""
-    session.ready()
+    session.begin_changes()
     tolerance = endpoint.spec.section.rollout.golden_tolerance or None  # 0: as packaged
     for variant, what in endpoint.serves.items():
         pictures = golden.fetch(str(what["ModelDataUrl"]), session.call)

@@ -51,7 +51,7 @@ class Pushing:
         if found is not None:
             session.screen.say(f"   {reference} is there")
         else:
-            session.ready()
+            session.begin_changes()
             with session.screen.bar(f"{kind} MB") as progress:
                 self.pusher.send(reference, Target(registry=self.registry, repository=name, tag=tag), progress=progress)
             found = pushed.manifest(session.settings, session.call, kind, tag)
@@ -72,7 +72,7 @@ class Pushing:
                 raise ImageRefusedError(f"{name}:{tag}: its index names an image that is not there; push it again")
             single = entry
         mended = repaired(single)
-        session.ready()
+        session.begin_changes()
         self.registry.put(name, tag + pushed.REPAIRED, mended)
         session.screen.say(f"   {name}:{tag}: {found.media_type} rewritten as {mended.media_type}")
         return mended

@@ -45,7 +45,7 @@ def request_more(session: Session, rows: Sequence[Row], confirm: Callable[[Seque
         return ["every quota that is known is enough"]
     if not confirm([f"{row.quota.name if row.quota else ''}: {row.need.amount:g}" for row in most.values()]):
         return ["nothing was asked for"]
-    session.ready()
+    session.begin_changes()
     waiting = _waiting(session)
     return [_ask(session, row, waiting) for row in most.values()]
 

@@ -117,7 +117,7 @@ def run(
     for launch in range(1, LAUNCHES + 1):
         if found is None:
             if uses_stage:
-                session.ready()
+                session.begin_changes()
                 preflight.training(session, job)
             backend.start(job)
             say(f"   {job.name}: {job.instance_count} × {job.instance_type}")
@@ -215,7 +215,7 @@ def stop(session: Session, *, purpose: str = "train") -> str:
     elsewhere = records.newest(settings.bucket, prefix, call, status="InProgress")
     if not listed and elsewhere is None:
         raise JobError(f"{settings.prefix}: no training called {purpose} runs; ./inv status shows the jobs")
-    session.ready()
+    session.begin_changes()
     backend: Backend = SageMaker(call=call) if listed else Ec2(session=session)
     name = str(listed[0]["TrainingJobName"] if listed else (elsewhere or {})["TrainingJobName"])
     backend.stop(name)

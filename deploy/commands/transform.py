@@ -52,7 +52,7 @@ def transform(session: Session, source: str, *, endpoint: str = "", instances: i
     pictures = _pushed(session, Path(source), local) if local is not None else listed(session, source)
     job, found = _attempt(session, jobs.name_of(settings, made.name, pictures))
     if found is None:
-        session.ready()
+        session.begin_changes()
         kind = spec.section.instance_type
         session.call(
             jobs.create(
@@ -130,7 +130,7 @@ def _pushed(session: Session, folder: Path, local: Mapping[str, Path]) -> Pictur
     """The folder's pictures in the bucket, where the endpoint's role may read them."""
     settings = session.settings
     prefix = f"{jobs.FOLDER}/in/{content_hash(str(folder.resolve()))}/"
-    session.ready()
+    session.begin_changes()
     with session.screen.bar("pictures", is_bytes=True) as progress:
         pushed = dataset.push(local, session.call, bucket=settings.bucket, prefix=prefix, progress=progress)
     return Pictures(uri=pushed.uri, sizes={name: path.stat().st_size for name, path in local.items()}, hash=pushed.hash)

@@ -106,7 +106,7 @@ def stop(session: Session) -> str:
     listed = session.call(tuning.running(session.settings)).get("HyperParameterTuningJobSummaries", ())
     if not listed:
         raise JobError(f"{session.settings.prefix}: no tuning job runs")
-    session.ready()
+    session.begin_changes()
     name = str(listed[0][tuning.NAME])
     session.call(tuning.stop(name))
     return name
@@ -126,7 +126,7 @@ def _start(session: Session, job: JobRequest, name: str) -> None:
     session.settle(foundation(session.settings))
     preflight.tuning(session)
     role = training_role(session.settings).read(session.call)
-    session.ready()
+    session.begin_changes()
     arn = role.attributes["arn"] if role else job.role
     session.call(tuning.create(session.settings, replace(job, role=arn), name))
     wanted = session.settings.tuning

@@ -18,13 +18,13 @@ InferenceAmi = Literal[
     "al2023-ami-sagemaker-inference-gpu-4-1",
 ]  # rule 40
 Count = Annotated[int, Field(ge=1, le=100)]
-VARIANT = "main"  # the name of the one variant where none is named
-ALARM_S = 60  # what an alarm takes to ring, at least
-LONGEST_ROLLOUT_S = 28_800 - 3600  # of the 8 hours that AWS lets a deployment take, without starting instances
+VARIANT = "main"  # the name of the only variant of an endpoint without [variants]
+ALARM_S = 60  # the least time that an alarm takes to go off
+LONGEST_ROLLOUT_S = 28_800 - 3600  # AWS allows a deployment 8 hours; one is left for starting instances
 
 
 class Variant(Section):
-    """One variant: a model on its own instances, with its share of the traffic."""
+    """One variant: a model on instances of its own, with a share of the traffic."""
 
     training: Name = "train"
     job: JobName = ""
@@ -34,7 +34,7 @@ class Variant(Section):
 
 
 class Rollout(Section):
-    """How a new version takes the traffic over from the old one, and what makes it go back by itself."""
+    """How traffic moves from the old version to a new one, and what makes AWS roll back."""
 
     how: Literal["all-at-once", "canary", "linear"] = "all-at-once"
     percent: int = Field(default=10, ge=1, le=50)  # rule 55
@@ -48,30 +48,30 @@ class Rollout(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Rollout:
         if self.how == "linear" and self.percent < 10:
-            raise ValueError(f"percent: linear steps are 10 to 50 per cent, not {self.percent} (rule 55)")
+            raise ValueError(f"percent: linear steps must be 10 to 50 percent, not {self.percent}")  # rule 55
         if self.seconds > LONGEST_ROLLOUT_S:
-            raise ValueError(f"wait_seconds: all steps take {self.seconds} s, and AWS allows {LONGEST_ROLLOUT_S}")
+            raise ValueError(f"wait_seconds: all steps take {self.seconds} s, but AWS allows {LONGEST_ROLLOUT_S}")
         if (self.max_error_percent or self.max_latency_ms) and self.seconds < ALARM_S:
             raise ValueError(
-                "keep_old_seconds: alarms look at whole minutes, and the old version would be gone after "
-                f"{self.seconds} s; keep it {ALARM_S} s, or let canary or linear steps take that long"
+                "keep_old_seconds: alarms look at whole minutes, but the old version would be gone after "
+                f"{self.seconds} s; set keep_old_seconds to {ALARM_S}, or let canary or linear steps take that long"
             )
         if self.how != "all-at-once" and self.max_error_percent >= self.percent:
             raise ValueError(
-                f"max_error_percent: {self.max_error_percent:g} % of all requests are never reached by a new version "
-                f"that takes {self.percent} % of them"
+                f"max_error_percent: a new version that takes {self.percent} % of the requests cannot make "
+                f"{self.max_error_percent:g} % of all requests fail; choose less than percent, {self.percent}"
             )
         return self
 
     @property
     def seconds(self) -> int:
-        """How long the traffic takes to move, with the old version's stay afterwards."""
+        """The seconds that the traffic takes to move, and that the old version is kept afterwards."""
         steps = {"all-at-once": 0, "canary": 2, "linear": math.ceil(100 / self.percent)}[self.how]
         return steps * self.wait_seconds + self.keep_old_seconds
 
 
 class Schedule(Section):
-    """Other bounds at stated times (UTC)."""
+    """Other bounds of autoscaling from a stated time (UTC)."""
 
     at: str = Field(pattern=r"^(at|rate|cron)\(.+\)$")  # rule 49
     min: int | None = Field(default=None, ge=0)
@@ -79,7 +79,7 @@ class Schedule(Section):
 
 
 class Autoscaling(Section):
-    """Target tracking for each variant of the endpoint. Without `max` the endpoint does not scale."""
+    """Target tracking for each variant of an endpoint. Without `max` the endpoint does not scale."""
 
     min: int = Field(default=1, ge=0, le=100)
     max: int = Field(default=0, ge=0, le=1000)
@@ -101,7 +101,7 @@ class Autoscaling(Section):
 
 
 class Endpoint(Section):
-    """An endpoint that serves one model, or several as variants."""
+    """An endpoint that serves one model, or several models as variants."""
 
     kind: EndpointKind = "real-time"
     instance_type: InstanceType = "ml.m5.large"
@@ -121,7 +121,7 @@ class Endpoint(Section):
 
     @property
     def all_variants(self) -> dict[str, Variant]:
-        """Every variant by its name in AWS, with what it takes over from the endpoint filled in."""
+        """Every variant by its name in AWS; a variant without instance settings gets the endpoint's."""
         named = self.variants or {VARIANT: Variant(training=self.training, job=self.job)}
         inherited = {"instance_type": self.instance_type, "instance_count": self.instance_count}
         return {
@@ -134,14 +134,14 @@ class Endpoint(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Endpoint:
         if self.kind != "real-time" and len(self.variants) > 1:
-            raise ValueError(f"variants: a {self.kind} endpoint has one variant")
+            raise ValueError(f"variants: a {self.kind} endpoint has one variant only")
         if self.provisioned_concurrency > self.max_concurrency:
             raise ValueError(
                 f"provisioned_concurrency: {self.provisioned_concurrency} is more than max_concurrency, "
                 f"{self.max_concurrency}"
             )
         if self.variants and (self.job or self.training != "train"):
-            raise ValueError("job: with variants each has its own training or job")
+            raise ValueError("job: an endpoint with variants has none; set training or job in each variant")
         if self.variants and not any(variant.weight for variant in self.variants.values()):
-            raise ValueError("variants: one weight at least must be above 0")
+            raise ValueError("variants: at least one weight must be above 0")
         return self

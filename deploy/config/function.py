@@ -28,7 +28,7 @@ class ProvisionedScaling(Section):
 
 
 class Function(Section):
-    """The Lambda in front of the endpoint."""
+    """The Lambda function in front of the main endpoint."""
 
     memory_mb: int = Field(default=512, ge=128, le=10240)  # rule 65
     timeout_s: int = Field(default=60, ge=1, le=900)
@@ -46,16 +46,15 @@ class Function(Section):
         most = max(self.provisioned_concurrency, self.autoscaling.max)
         if self.reserved_concurrency is not None and most > self.reserved_concurrency:
             raise ValueError(
-                f"provisioned_concurrency: {most} is more than reserved_concurrency, {self.reserved_concurrency} "
-                "(rule 67)"
-            )
+                f"provisioned_concurrency: {most} is more than reserved_concurrency, {self.reserved_concurrency}"
+            )  # rule 67
         if self.autoscaling.is_on and not self.provisioned_concurrency:
-            raise ValueError("autoscaling: scales provisioned_concurrency, which is 0")
+            raise ValueError("autoscaling: scales provisioned_concurrency, which is 0; set it to 1 or more")
         return self
 
 
 class Notebook(Section):
-    """`./inv notebook create`: a small notebook instance that stops itself when idle."""
+    """The notebook instance of `./inv notebook create`, which stops itself when idle."""
 
     instance_type: InstanceType = "ml.t3.medium"
     volume_gb: int = Field(default=5, ge=5, le=16384)

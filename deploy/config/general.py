@@ -8,36 +8,15 @@ from pydantic import Field, model_validator
 
 from deploy.config.section import Name, Section
 
-# The retentions that CloudWatch Logs knows, in days (PutRetentionPolicy's reference).
+# The retentions that CloudWatch Logs takes, in days (PutRetentionPolicy's reference).
 RETENTION_DAYS = (
-    1,
-    3,
-    5,
-    7,
-    14,
-    30,
-    60,
-    90,
-    120,
-    150,
-    180,
-    365,
-    400,
-    545,
-    731,
-    1096,
-    1827,
-    2192,
-    2557,
-    2922,
-    3288,
-    3653,
-)
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
 ARN = r"^$|^arn:aws[a-z-]*:"
 
 
 class Project(Section):
-    """Whose resources these are: the first part of every name, and a tag on every resource."""
+    """The project: its name begins the name of every resource, and is a tag of every resource."""
 
     name: Name = "kennel"
 
@@ -49,20 +28,20 @@ class Images(Section):
 
 
 class Data(Section):
-    """The pictures: `groceries`, or the path of a folder or archive."""
+    """The pictures to train on: `groceries`, or the path of a folder or archive."""
 
     source: str = Field(default="groceries", min_length=1)
 
 
 class Iam(Section):
-    """Who may do what, beyond what follows from the resources themselves."""
+    """The boundary of all roles, and who assumes the deployer's role."""
 
     permissions_boundary: str = Field(default="", pattern=ARN)
     deployer_principal: str = Field(default="", pattern=ARN)
 
 
 class Logs(Section):
-    """How long CloudWatch keeps what jobs, endpoints and the function write."""
+    """How long CloudWatch keeps the logs of endpoints, the function and training on EC2."""
 
     retention_days: int = 30
 
@@ -74,7 +53,7 @@ class Logs(Section):
 
 
 class Stage(Section):
-    """Where it happens. Stages differ in address, registry and account only."""
+    """Where resources are made. Stages differ only in address, registry and account."""
 
     account: str = Field(default="", pattern=r"^$|^\d{12}$")
     region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
@@ -86,7 +65,7 @@ class Stage(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
         if self.credentials == "dummy" and not self.endpoint_url:
-            raise ValueError("credentials: dummy ones need an endpoint_url; AWS itself would refuse them")
+            raise ValueError("credentials: dummy needs an endpoint_url, because AWS itself refuses such credentials")
         if self.engine_images and not self.endpoint_url:
-            raise ValueError("engine_images: needs an endpoint_url; AWS itself pulls from ECR only")
+            raise ValueError("engine_images: needs an endpoint_url, because AWS itself pulls from ECR only")
         return self

@@ -1,4 +1,4 @@
-"""What every section of deploy.toml shares: frozen, unknown keys refused; and the types of values that many use."""
+"""The base of every section of deploy.toml (frozen, unknown keys refused), and the types of values that many use."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Scalar = str | int | float | bool
 
 
 class Section(BaseModel):
-    """A table of deploy.toml."""
+    """A section (a TOML table) of deploy.toml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def unknown(key: str, valid: tuple[str, ...]) -> str:
-    """What is said of a key that is not there: the nearest one, and all."""
+    """The error for an unknown key: it names the nearest valid key, and all valid keys."""
     near = difflib.get_close_matches(key.replace("-", "_"), valid, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    return f"unknown{hint}; valid are {', '.join(valid)}"
+    return f"unknown{hint}; choose one of {', '.join(valid)}"
 
 
 def valid_keys(model: Any) -> tuple[str, ...]:

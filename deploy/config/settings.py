@@ -1,6 +1,6 @@
-"""deploy.toml: what should be. Frozen models, unknown keys refused; errors name the key, the fault and the valid keys.
+"""Reads deploy.toml and chooses a stage. Errors name the key, what is wrong, and the valid keys.
 
-The keys are documented in deploy.toml itself, which a test holds complete; each section's model is in `sections`.
+deploy.toml itself documents every key, which a test checks. The other modules of this package hold its sections.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class File(Section):
 
 
 class Settings(BaseModel):
-    """deploy.toml with its stage chosen: what every command works from."""
+    """deploy.toml with one stage chosen: the settings of every command."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,12 +63,12 @@ class Settings(BaseModel):
 
     @property
     def prefix(self) -> str:
-        """What the name of every resource starts with."""
+        """The beginning of the name of every resource."""
         return f"{self.project.name}-{self.stage_name}"
 
     @property
     def tags(self) -> dict[str, str]:
-        """What marks a resource as ours: without both it is never changed or deleted."""
+        """The tags that mark a resource as ours. A resource without both is never changed or deleted."""
         return {"kennel:project": self.project.name, "kennel:stage": self.stage_name}
 
     @property
@@ -77,7 +77,7 @@ class Settings(BaseModel):
 
     @property
     def endpoint_name(self) -> str:
-        """The main endpoint's: the one that the function asks."""
+        """The name of the main endpoint, which the function invokes."""
         return self.prefix
 
     @property
@@ -113,57 +113,57 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
 
 
 def parse(text: str, *, where: str = FILE) -> File:
-    """Raises SettingsError with one line for each fault."""
+    """Parses and checks deploy.toml. Raises SettingsError with one line for each error."""
     try:
         return File.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{where}: not TOML: {error}") from error
+        raise SettingsError(f"{where}: not valid TOML: {error}") from error
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{where}: {_explain(fault)}" for fault in error.errors())) from error
+        raise SettingsError("\n".join(f"{where}: {_explain(each)}" for each in error.errors())) from error
 
 
 def choose(file: File, name: str, *, where: str = FILE) -> Settings:
-    """The settings of one stage. Raises SettingsError for a stage that is not there or has no account yet."""
+    """The settings of one stage. Raises SettingsError for an unknown stage, or one without an account."""
     stage = file.stages.get(name)
     if stage is None:
         raise SettingsError(f"{where}: stages.{name}: {unknown(name, tuple(file.stages))}")
     if not stage.account:
-        raise SettingsError(f"{where}: stages.{name}.account: empty; write the 12 digits of the account to work in")
+        raise SettingsError(f"{where}: stages.{name}.account: empty; enter the 12 digits of the AWS account")
     sections = {key: getattr(file, key) for key in File.model_fields if key != "stages"}
     chosen = Settings(**sections, stage_name=name, stage=stage)
     if len(chosen.bucket) > 63:
-        long = f"together too long for a bucket called {chosen.bucket}"
-        raise SettingsError(f"{where}: project.name and stages.{name}: {long}")
+        problem = f"together too long: the bucket {chosen.bucket} would have more than 63 characters"
+        raise SettingsError(f"{where}: project.name and stages.{name}: {problem}")
     return chosen
 
 
-def _explain(fault: Any) -> str:
-    """One of pydantic's faults in our words: key, what is wrong, what is possible."""
-    place = [str(part) for part in fault["loc"] if part != "[key]"]
+def _explain(error: Any) -> str:
+    """One of pydantic's errors in our words: the key, what is wrong, the valid keys."""
+    place = [str(part) for part in error["loc"] if part != "[key]"]
     key = ".".join(place)
-    if fault["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden":
         return f"{key}: {unknown(place[-1], _valid_keys(place[:-1]))}"
-    if fault["type"] == "missing":
+    if error["type"] == "missing":
         return f"{key}: missing"
-    message = re.sub(r"^Value error, ", "", fault["msg"])
-    if fault["type"] == "value_error":
+    message = re.sub(r"^Value error, ", "", error["msg"])
+    if error["type"] == "value_error":
         return f"{key}.{message}" if key else message
-    return f"{key}: {message}, not {fault['input']!r}"
+    return f"{key}: {message}, not {error['input']!r}"
 
 
 def _valid_keys(place: list[str]) -> tuple[str, ...]:
-    """The keys of the section at a place, going down through tables of tables ([endpoints.NAME.rollout])."""
+    """The keys of the section at a place, also of nested sections ([endpoints.NAME.rollout])."""
     model: Any = File
     for part in place:
         inner = _inner(model, part)
-        model = inner if inner is not None else model  # a name that the user chose stands between
+        model = inner if inner is not None else model  # None: the part is a name that the user chose
     return valid_keys(model)
 
 
 def _inner(model: Any, part: str) -> Any:
-    """The section that a key of a section holds, itself or by names; None for a key of another kind."""
+    """The section that a key holds, alone or by names that the user chooses; None for any other key."""
     for name, spec in model.model_fields.items():
         if part in (name, spec.alias):
-            found = [spec.annotation, *get_args(spec.annotation)]
-            return next((each for each in found if isinstance(each, type) and issubclass(each, Section)), None)
+            types = [spec.annotation, *get_args(spec.annotation)]
+            return next((each for each in types if isinstance(each, type) and issubclass(each, Section)), None)
     return None

@@ -21,7 +21,7 @@ LONGEST_RUN = 28 * 24 * 60  # minutes (rule 17)
 
 
 class Ec2(Section):
-    """`train --on ec2`: one instance that trains, uploads and ends itself."""
+    """The instance of `train --on ec2`, which trains, uploads the model and terminates itself."""
 
     instance_type: str = Field(default="g4dn.xlarge", pattern=r"^[a-z0-9-]+\.[a-z0-9]+$")
     ami_parameter: str = Field(
@@ -37,12 +37,12 @@ class Ec2(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Ec2:
         if self.ssh_from and not self.key_pair:
-            raise ValueError("ssh_from: an open port without a key_pair lets nobody in: name a key pair too")
+            raise ValueError("ssh_from: nobody can log in without a key_pair; set key_pair too")
         return self
 
 
 class Training(Section):
-    """The training job, and the instances on which it runs."""
+    """The training job and its instances."""
 
     on: Backend = "sagemaker"
     instance_type: InstanceType = "ml.m5.xlarge"
@@ -68,16 +68,18 @@ class Training(Section):
             if key.replace("-", "_") not in HYPERPARAMETERS:
                 raise ValueError(f"hyperparameters.{key}: {unknown(key, HYPERPARAMETERS)}")
         if self.spot and self.max_wait_minutes < self.max_run_minutes:
-            raise ValueError("max_wait_minutes: must be at least max_run_minutes (rule 17)")
+            raise ValueError("max_wait_minutes: must be at least max_run_minutes")  # rule 17
         if self.spot and self.keep_alive_minutes:
-            raise ValueError("keep_alive_minutes: a warm pool cannot be spot; leave one of the two out (rule 20)")
+            raise ValueError(
+                "keep_alive_minutes: a warm pool cannot use spot instances; remove one of the two"
+            )  # rule 20
         if bool(self.subnets) != bool(self.security_groups):
-            raise ValueError("subnets: a VPC needs subnets and security_groups together")
+            raise ValueError("subnets: set subnets and security_groups together, or neither")
         return self
 
 
 class Range(Section):
-    """What a hyperparameter may be in tuning: `values` to choose from, or `min` and `max`."""
+    """The values of a hyperparameter that tuning tries: a list `values`, or a range from `min` to `max`."""
 
     values: tuple[Scalar, ...] = ()
     min: float | None = None
@@ -88,7 +90,7 @@ class Range(Section):
     def _consistent(self) -> Range:
         bounds = self.min is not None and self.max is not None
         if bool(self.values) == bounds or (self.values and (self.min is not None or self.max is not None)):
-            raise ValueError("values: give either values, or min and max")
+            raise ValueError("values: set either values, or min and max")
         if self.min is not None and self.max is not None and self.min >= self.max:
             raise ValueError(f"min: {self.min:g} must be below max, {self.max:g}")
         if self.scale == "log" and (self.values or (self.min is not None and self.min <= 0)):
@@ -97,7 +99,7 @@ class Range(Section):
 
 
 class Tuning(Section):
-    """The search for good hyperparameters."""
+    """The search for the best hyperparameters."""
 
     strategy: Literal["Bayesian", "Random", "Grid"] = "Bayesian"
     objective: str = Field(default="valid:top1", min_length=1)
@@ -114,5 +116,5 @@ class Tuning(Section):
             if key not in HYPERPARAMETERS:
                 raise ValueError(f"ranges.{key}: {unknown(key, HYPERPARAMETERS)}")
         if self.max_parallel > self.max_jobs:
-            raise ValueError(f"max_parallel: {self.max_parallel} are more than max_jobs, {self.max_jobs}")
+            raise ValueError(f"max_parallel: {self.max_parallel} is more than max_jobs, {self.max_jobs}")
         return self

@@ -280,6 +280,7 @@ def in_service(name: str, config: str, *, patience_s: float) -> Wait:
         failed=(*BROKEN, "OutOfService"),
         reason="FailureReason",
         expect={"EndpointConfigName": config},
+        unmet="the new instances did not become healthy",
         timeout=patience_s,
         fix=f"./inv logs {name} shows the containers' logs; ./inv why {name} diagnoses the failure",
     )

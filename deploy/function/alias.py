@@ -1,9 +1,9 @@
-"""The name by which callers meet the function: it moves to a new version only when that one is healthy.
+"""The alias through which callers invoke the function. It moves to a new version only after a health check.
 
-While an alias has provisioned concurrency, Lambda itself moves it in two steps: all traffic stays with the old version,
-by a routing weight, until the new one is warm. Until then nothing else about the alias can be changed, and where the
-new version cannot be made warm the weight stays for ever (aws/serverless-application-model#1296,
-hashicorp/terraform-provider-aws#48116). So the move waits for its end, and clears what an earlier one has left.
+Lambda moves an alias with provisioned concurrency in two steps: a routing weight keeps all traffic on the old version
+until the new one is warm. Until then nothing else about the alias can be changed, and if the new version never gets
+warm the weight stays for ever (aws/serverless-application-model#1296, hashicorp/terraform-provider-aws#48116). So a
+move waits until Lambda has finished, and clears a weight that an earlier move left behind.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from deploy.aws.client import is_missing, lookup, pages
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
-from deploy.function import health_check
-from deploy.function.function import Runs, ask, fields_of, is_active, is_updated, runs
+from deploy.function.function import FunctionConfig, fields_of, function_config, function_request, is_active, is_updated
+from deploy.function.health_check import answers
 from deploy.planning.resource import unchanged
-from deploy.values import Act, Call, Change, Check, Ref, Request, State, Step, Wait, differences
+from deploy.values import Act, Call, Change, Ref, Request, State, Step, Wait, differences
 
-MARK = "kennel: "  # begins the description of every alias and version that is ours: neither can carry tags
+MARK = "kennel: "  # begins the description of our aliases and versions, which cannot carry tags
 BEFORE = re.compile(rf"{MARK}before this, version (\d+)")
 MARKERS = ("NextMarker", "Marker")
 NO_WEIGHTS: dict[str, Any] = {"AdditionalVersionWeights": {}}
@@ -29,42 +29,42 @@ NO_WEIGHTS: dict[str, Any] = {"AdditionalVersionWeights": {}}
 
 @dataclass(frozen=True, kw_only=True)
 class Alias:
-    """An alias that should be, and what the version behind it should run."""
+    """A desired alias, and what its version should run."""
 
     function: str
     name: str
-    runs: Runs
+    config: FunctionConfig
 
     @property
     def address(self) -> str:
         return f"alias/{self.function}:{self.name}"
 
     def desired(self) -> dict[str, Any]:
-        return {**self.runs.fields(), "weights": {}}
+        return {**self.config.fields(), "weights": {}}
 
     def read(self, call: Call) -> State | None:
-        """The alias, the versions that matter to it, and what else hangs on the function. Fields besides those of
-        `desired`: version, previous, versions (number → fields), ours (versions that we published and no other alias
-        uses), warm (status of provisioned concurrency), stale (our aliases of other names → what takes them away)."""
+        """The alias, the versions that matter to it, and our other aliases. Fields besides those of `desired`: version,
+        previous, versions (number → fields), ours (versions that we published and no other alias uses), warm (status
+        of provisioned concurrency), stale (our aliases of other names → the requests that delete them)."""
         try:
-            published = list(pages(call, self._ask("ListVersionsByFunction"), items="Versions", token=MARKERS))
+            published = list(pages(call, self._request("ListVersionsByFunction"), items="Versions", token=MARKERS))
         except AwsError as error:
             if is_missing(error):
                 return None
             raise
-        aliases = list(pages(call, self._ask("ListAliases"), items="Aliases", token=MARKERS))
-        here: Mapping[str, Any] = next((each for each in aliases if each["Name"] == self.name), {})
-        stale = [each for each in aliases if _is_ours(each) and each is not here]
-        used = {version for each in aliases if each is not here and each not in stale for version in _versions(each)}
+        aliases = list(pages(call, self._request("ListAliases"), items="Aliases", token=MARKERS))
+        current: Mapping[str, Any] = next((each for each in aliases if each["Name"] == self.name), {})
+        stale = [each for each in aliases if _is_ours(each) and each is not current]
+        used = {version for each in aliases if each is not current and each not in stale for version in _versions(each)}
         numbers = sorted(int(each["Version"]) for each in published if each["Version"] != "$LATEST")
-        version, previous = here.get("FunctionVersion"), before(here.get("Description", ""))
-        wanted = {each for each in (version, previous, *map(str, numbers[-1:])) if each and int(each) in numbers}
-        versions = {each: fields_of(call(self._ask("GetFunction", Qualifier=each))) for each in sorted(wanted)}
+        version, previous = current.get("FunctionVersion"), before(current.get("Description", ""))
+        relevant = {each for each in (version, previous, *map(str, numbers[-1:])) if each and int(each) in numbers}
+        versions = {each: fields_of(call(self._request("GetFunction", Qualifier=each))) for each in sorted(relevant)}
         warm = self._warm(call)
         return State(
             fields={
                 **versions.get(str(version), {}),
-                "weights": here.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}),
+                "weights": current.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}),
                 "version": version,
                 "previous": previous,
                 "versions": versions,
@@ -74,130 +74,124 @@ class Alias:
             }
         )
 
-    def plan(self, seen: State | None) -> Step:
-        found = seen.fields if seen else {}
-        changes = differences(found, self.desired())
-        stale, dropped = found.get("stale", {}), self._dropped(found, moves=bool(changes))
+    def plan(self, observed: State | None) -> Step:
+        fields = observed.fields if observed else {}
+        changes = differences(fields, self.desired())
+        stale, dropped = fields.get("stale", {}), self._dropped(fields, moves=bool(changes))
         if not changes and not stale and not dropped:
             return unchanged(self.address)
-        acts: list[Act] = [*self._move(found)] if changes else []
+        acts: list[Act] = [*self._move(fields)] if changes else []
         acts += [request for requests in stale.values() for request in requests]
-        acts += [self._ask("DeleteFunction", Qualifier=version) for version in dropped]
-        here = found.get("version")
+        acts += [self._request("DeleteFunction", Qualifier=version) for version in dropped]
+        current = fields.get("version")
         return Step(
-            action="update" if here else "create",
+            action="update" if current else "create",
             address=self.address,
-            reason=_reason(here, changes, stale, dropped),
+            reason=_reason(current, changes, stale, dropped),
             acts=tuple(acts),
-            changes=changes if here else (),
-            touches="callers meet the new version at once, when it has answered a picture" if changes else "",
+            changes=changes if current else (),
+            touches="callers get the new version at once, after its health check" if changes else "",
         )
 
-    def back(self, seen: State | None) -> Step:
-        """The step that returns to the version before this one. Raises DeployError when there is none."""
-        found = seen.fields if seen else {}
-        version, previous = found.get("version"), found.get("previous")
-        if not version or not previous or previous not in found["versions"]:
-            raise DeployError(
-                f"{self.address}: there is no earlier version to return to; ./inv status shows which is live"
-            )
+    def back(self, observed: State | None) -> Step:
+        """The step that returns to the previous version. Raises DeployError when there is none."""
+        fields = observed.fields if observed else {}
+        version, previous = fields.get("version"), fields.get("previous")
+        if not version or not previous or previous not in fields["versions"]:
+            raise DeployError(f"{self.address}: no earlier version to return to; ./inv status shows the live one")
         return Step(
             action="update",
             address=self.address,
             reason=f"back from version {version}",
-            acts=(*self._healthy(previous), *self._point(previous, found)),
+            acts=(*self._healthy(previous), *self._point(previous, fields)),
             changes=(Change(field="version", before=version, after=previous),),
-            touches="callers meet the earlier version at once, when it has answered a picture",
+            touches="callers get the earlier version at once, after its health check",
         )
 
-    def _move(self, found: Mapping[str, Any]) -> tuple[Act, ...]:
-        """Publish, or take the newest version if it is what should run; see that it answers; then move."""
-        ready = self._ready(found)
-        if ready and ready == found.get("version") and found["warm"] == "IN_PROGRESS":
+    def _move(self, fields: Mapping[str, Any]) -> tuple[Act, ...]:
+        """Publishes a version or takes the newest that runs as desired, checks its health, then moves the alias."""
+        newest = self._newest(fields)
+        if newest and newest == fields.get("version") and fields["warm"] == "IN_PROGRESS":
             return (self._is_warm(), self._is_whole())  # an earlier move is still under way
-        if ready:
-            return (*self._healthy(ready), *self._point(ready, found))
+        if newest:
+            return (*self._healthy(newest), *self._point(newest, fields))
         version = Ref(address=self.address, attribute="published")
-        return (*self._publish(), *self._healthy(version), *self._point(version, found))
+        return (*self._publish(), *self._healthy(version), *self._point(version, fields))
 
-    def _ready(self, found: Mapping[str, Any]) -> str:
-        """The newest version that runs what should run: PublishVersion would only return it."""
-        wanted = self.runs.fields()
-        return max((key for key, value in found.get("versions", {}).items() if value == wanted), key=int, default="")
+    def _newest(self, fields: Mapping[str, Any]) -> str:
+        """The newest version that runs as desired ("" for none): PublishVersion would only return it."""
+        desired, versions = self.config.fields(), fields.get("versions", {})
+        return max((key for key, value in versions.items() if value == desired), key=int, default="")
 
     def _publish(self) -> tuple[Act, ...]:
-        """Of just the code and the revision that are seen now, so that nobody's later change goes with it."""
+        """Publishes exactly the code and revision that were read, so that nobody's later change goes live with it."""
         gives = {f"{self.address}.code": "CodeSha256", f"{self.address}.revision": "RevisionId"}
         return (
             is_updated(self.function),
-            self._ask("GetFunctionConfiguration", gives=gives),
-            self._ask(
+            self._request("GetFunctionConfiguration", gives=gives),
+            self._request(
                 "PublishVersion",
                 CodeSha256=Ref(address=self.address, attribute="code"),
                 RevisionId=Ref(address=self.address, attribute="revision"),
-                Description=f"{MARK}{self.runs.image}"[:256],
+                Description=f"{MARK}{self.config.image}"[:256],
                 gives={f"{self.address}.published": "Version"},
             ),
         )
 
     def _healthy(self, version: str | Ref) -> tuple[Act, ...]:
-        def fault(answer: Mapping[str, Any]) -> str:
-            why = health_check.fault(answer)
-            told = f"version {answer.get('ExecutedVersion', '')} is not healthy: {why}"
-            return f"{told}\nthe alias stays where it is; ./inv logs {self.function} shows what it wrote" if why else ""
+        return (is_active(self.function, version), answers(self.function, version))
 
-        ask_it = self._ask("Invoke", Qualifier=version, Payload=health_check.event())
-        return (is_active(self.function, version), Check(request=ask_it, fault=fault))
-
-    def _point(self, version: str | Ref, found: Mapping[str, Any]) -> tuple[Act, ...]:
-        here, warm = found.get("version"), found.get("warm", "")
-        if not here:
-            return (self._ask("CreateAlias", Name=self.name, FunctionVersion=version, Description=f"{MARK}the first"),)
+    def _point(self, version: str | Ref, fields: Mapping[str, Any]) -> tuple[Act, ...]:
+        current, warm = fields.get("version"), fields.get("warm", "")
+        if not current:
+            return (
+                self._request("CreateAlias", Name=self.name, FunctionVersion=version, Description=f"{MARK}the first"),
+            )
         under_way = warm == "IN_PROGRESS"
-        routing = {"RoutingConfig": NO_WEIGHTS} if found.get("weights") and not under_way else {}
-        earlier = found.get("previous") if version == here else here
-        told = f"{MARK}before this, version {earlier}" if earlier else f"{MARK}the first"
-        move = self._ask("UpdateAlias", Name=self.name, FunctionVersion=version, Description=told, **routing)
+        routing = {"RoutingConfig": NO_WEIGHTS} if fields.get("weights") and not under_way else {}
+        earlier = fields.get("previous") if version == current else current
+        description = f"{MARK}before this, version {earlier}" if earlier else f"{MARK}the first"
+        move = self._request("UpdateAlias", Name=self.name, FunctionVersion=version, Description=description, **routing)
         settled = (self._is_warm(), self._is_whole())
         return (*(settled if under_way else ()), move, *(settled if warm in ("IN_PROGRESS", "READY") else ()))
 
-    def _dropped(self, found: Mapping[str, Any], *, moves: bool) -> list[str]:
-        """Our versions that nobody needs: neither the live one, nor the one to return to."""
-        here, ready = found.get("version"), self._ready(found)
-        kept = {here, ready} if moves and ready != here else {here, found.get("previous")}
-        return [version for version in found.get("ours", ()) if version not in kept]
+    def _dropped(self, fields: Mapping[str, Any], *, moves: bool) -> list[str]:
+        """Our versions that are neither the live one nor the one to return to."""
+        current, newest = fields.get("version"), self._newest(fields)
+        kept = {current, newest} if moves and newest != current else {current, fields.get("previous")}
+        return [version for version in fields.get("ours", ()) if version not in kept]
 
     def _removal(self, name: str, call: Call, warm: Mapping[str, str]) -> list[Request]:
-        """What takes an alias of another name away, since lambda.alias was changed."""
-        url = lookup(call, self._ask("GetFunctionUrlConfig", Qualifier=name))
+        """The requests that delete an alias of another name, left from before lambda.alias was changed."""
+        url = lookup(call, self._request("GetFunctionUrlConfig", Qualifier=name))
         return [
-            *([self._ask("DeleteProvisionedConcurrencyConfig", Qualifier=name)] if name in warm else []),
-            *([self._ask("DeleteFunctionUrlConfig", Qualifier=name)] if url else []),
-            self._ask("DeleteAlias", Name=name),
+            *([self._request("DeleteProvisionedConcurrencyConfig", Qualifier=name)] if name in warm else []),
+            *([self._request("DeleteFunctionUrlConfig", Qualifier=name)] if url else []),
+            self._request("DeleteAlias", Name=name),
         ]
 
     def _warm(self, call: Call) -> dict[str, str]:
         """Status of provisioned concurrency by alias or version."""
-        request = self._ask("ListProvisionedConcurrencyConfigs")
-        found = pages(call, request, items="ProvisionedConcurrencyConfigs", token=MARKERS)
-        return {each["FunctionArn"].rpartition(":")[2]: each["Status"] for each in found}
+        request = self._request("ListProvisionedConcurrencyConfigs")
+        configs = pages(call, request, items="ProvisionedConcurrencyConfigs", token=MARKERS)
+        return {each["FunctionArn"].rpartition(":")[2]: each["Status"] for each in configs}
 
     def _is_warm(self) -> Wait:
         return is_warm(self.function, self.name)
 
     def _is_whole(self) -> Wait:
-        """Until Lambda has taken its own routing weight away."""
+        """Until Lambda has removed its own routing weight."""
         place = "RoutingConfig.AdditionalVersionWeights"
-        return Wait(request=self._ask("GetAlias", Name=self.name), path=place, empty=True, every=2.0, timeout=900.0)
+        return Wait(request=self._request("GetAlias", Name=self.name), path=place, empty=True, every=2.0, timeout=900.0)
 
-    def _ask(self, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
-        return ask(self.function, operation, gives=gives, **params)
+    def _request(self, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
+        return function_request(self.function, operation, gives=gives, **params)
 
 
 def is_warm(function: str, qualifier: str) -> Wait:
-    """Until provisioned concurrency is there."""
+    """Until provisioned concurrency is ready."""
     return Wait(
-        request=ask(function, "GetProvisionedConcurrencyConfig", Qualifier=qualifier),
+        request=function_request(function, "GetProvisionedConcurrencyConfig", Qualifier=qualifier),
         path="Status",
         until="READY",
         failed=("FAILED",),
@@ -208,9 +202,9 @@ def is_warm(function: str, qualifier: str) -> Wait:
 
 
 def before(description: str) -> str | None:
-    """The version that an alias pointed to before, by its description."""
-    found = BEFORE.fullmatch(description)
-    return found.group(1) if found else None
+    """The version that an alias pointed to before, read from its description."""
+    match = BEFORE.fullmatch(description)
+    return match.group(1) if match else None
 
 
 def _is_ours(described: Mapping[str, Any]) -> bool:
@@ -223,14 +217,16 @@ def _versions(described: Mapping[str, Any]) -> set[str]:
 
 
 def alias(settings: Settings, *, image: str) -> Alias:
-    """The alias that callers name."""
-    return Alias(function=settings.function_name, name=settings.function.alias, runs=runs(settings, image=image))
+    """The alias that callers invoke."""
+    return Alias(
+        function=settings.function_name, name=settings.function.alias, config=function_config(settings, image=image)
+    )
 
 
-def _reason(here: str | None, changes: tuple[Change, ...], stale: Mapping[str, Any], dropped: list[str]) -> str:
-    if not here:
+def _reason(current: str | None, changes: tuple[Change, ...], stale: Mapping[str, Any], dropped: list[str]) -> str:
+    if not current:
         return "does not exist"
-    parts = [f"version {here} is not what should run"] if changes else []
+    parts = [f"version {current} differs"] if changes else []
     parts += [f"alias {name} is no longer named in deploy.toml" for name in stale]
     parts += [f"version {', '.join(dropped)} is no longer needed"] if dropped else []
     return "; ".join(parts)

@@ -1,9 +1,9 @@
-"""How many requests the function takes at once (reserved), and how many of them meet a warm start (provisioned).
+"""How many requests the function takes at once (reserved), and how many of them start warm (provisioned).
 
-The order in which the two change (rule 67; aws/serverless-application-model#1425): what is provisioned may never
-be more than what is reserved. So the reservation goes first, unless the new one is below what is provisioned now: then
-the provisioned concurrency is lowered first, and is down before the reservation follows. What does not scale any more
-is deregistered before all that, or scaling would put back what is taken away.
+Provisioned concurrency may never exceed reserved concurrency, which decides the order of changes (rule 67;
+aws/serverless-application-model#1425). The reservation changes first, unless the new one is below what is provisioned
+now: then the provisioned concurrency is lowered first. A scalable target that is no longer desired is deregistered
+before either, because scaling would undo the change.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from deploy.aws.requests import autoscaling, lambda_
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.function.alias import is_warm
-from deploy.function.function import ask
+from deploy.function.function import function_request
 from deploy.planning.resource import is_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
-UNRESERVED = 100  # must stay for the account's other functions; a new account's whole limit is 10 (rule 67)
+UNRESERVED = 100  # must stay for other functions of the account; the whole limit of a new account is 10 (rule 67)
 QUOTA = "ask for more (Service Quotas: AWS Lambda, Concurrent executions, L-B99A9384)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Concurrency:
-    """The concurrency that a function and its alias should have. `reserved` None shares the account's.
+    """The desired concurrency of a function and its alias. `reserved` None means the account's shared concurrency.
 
-    With `most` above 0, scaling moves the provisioned concurrency between `least` and `most`, and what it has come to
-    stays. Only scaling that carries `tags` is ours to end.
+    With `most` above 0, scaling moves the provisioned concurrency between `least` and `most`, and a deploy keeps the
+    present value. Scaling without our `tags` is left alone.
     """
 
     function: str
@@ -48,11 +48,11 @@ class Concurrency:
 
     @property
     def scaled(self) -> str:
-        """What Application Auto Scaling calls it (rule 68)."""
+        """The alias as Application Auto Scaling names it (rule 68)."""
         return f"function:{self.function}:{self.alias}"
 
     def desired(self, now: int = 0) -> dict[str, Any]:
-        """What should be, where `now` is provisioned already."""
+        """The desired fields, where `now` is provisioned already."""
         provisioned = self.provisioned
         if self.most and provisioned and now:
             provisioned = min(max(now, self.least), self.most)
@@ -61,8 +61,8 @@ class Concurrency:
     def read(self, call: Call) -> State | None:
         """Fields besides those of `desired`: status (of provisioned concurrency), limit and unreserved (of the
         account), scales (by a target of ours)."""
-        reserved = lookup(call, self._ask("GetFunctionConcurrency")) or {}
-        listed = lookup(call, self._ask("ListProvisionedConcurrencyConfigs")) or {}
+        reserved = lookup(call, self._request("GetFunctionConcurrency")) or {}
+        listed = lookup(call, self._request("ListProvisionedConcurrencyConfigs")) or {}
         configs = listed.get("ProvisionedConcurrencyConfigs", ())
         warm: Mapping[str, Any] = next((each for each in configs if each["FunctionArn"].endswith(f":{self.alias}")), {})
         account = call(lambda_("GetAccountSettings"))["AccountLimit"]
@@ -78,85 +78,91 @@ class Concurrency:
             }
         )
 
-    def plan(self, seen: State | None) -> Step:
-        """Raises DeployError where the account would refuse it."""
-        found: Mapping[str, Any] = seen.fields if seen else {"provisioned": 0}
-        wanted = self.desired(found["provisioned"])
-        self._check(found, wanted)
-        changes = differences(found, wanted)
-        acts = (*self._still(found), *self._acts(found, wanted))
+    def plan(self, observed: State | None) -> Step:
+        """Raises DeployError when the account has too little concurrency left."""
+        fields: Mapping[str, Any] = observed.fields if observed else {"provisioned": 0}
+        desired = self.desired(fields["provisioned"])
+        self._check(fields, desired)
+        changes = differences(fields, desired)
+        acts = (*self._stop_scaling(fields), *self._acts(fields, desired))
         if not changes and not acts:
             return unchanged(self.address)
         return Step(
-            action="update" if found.get("reserved") or found["provisioned"] else "create",
+            action="update" if fields.get("reserved") or fields["provisioned"] else "create",
             address=self.address,
-            reason="differs" if changes else self._reason(found),
+            reason="differs" if changes else self._reason(fields),
             acts=acts,
             changes=changes,
-            touches=f"{wanted['provisioned']} kept warm, billed by the hour" if wanted["provisioned"] else "",
+            touches=f"{desired['provisioned']} kept warm, billed by the hour" if desired["provisioned"] else "",
         )
 
-    def _reason(self, found: Mapping[str, Any]) -> str:
-        return "does not scale any more" if self._still(found) else f"provisioned concurrency is {found['status']}"
+    def _reason(self, fields: Mapping[str, Any]) -> str:
+        return (
+            "does not scale any more"
+            if self._stop_scaling(fields)
+            else f"provisioned concurrency is {fields['status']}"
+        )
 
-    def _still(self, found: Mapping[str, Any]) -> tuple[Act, ...]:
-        if self.most or not found.get("scales"):
+    def _stop_scaling(self, fields: Mapping[str, Any]) -> tuple[Act, ...]:
+        if self.most or not fields.get("scales"):
             return ()
         params = key_of(self.scaled)
         return (autoscaling("DeregisterScalableTarget", **params),)
 
-    def _acts(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[Act, ...]:
-        reserved, now = wanted["reserved"], found["provisioned"]
-        reserve = self._reserve(reserved) if reserved != found.get("reserved") else ()
-        provision = self._provision(found, wanted["provisioned"])
+    def _acts(self, fields: Mapping[str, Any], desired: Mapping[str, Any]) -> tuple[Act, ...]:
+        reserved, now = desired["reserved"], fields["provisioned"]
+        reserve = self._reserve(reserved) if reserved != fields.get("reserved") else ()
+        provision = self._provision(fields, desired["provisioned"])
         fits = reserved is None or reserved >= now
         return (*reserve, *provision) if fits else (*provision, *reserve)
 
     def _reserve(self, count: int | None) -> tuple[Act, ...]:
         if count is None:
-            return (self._ask("DeleteFunctionConcurrency"),)
-        return (self._ask("PutFunctionConcurrency", ReservedConcurrentExecutions=count),)
+            return (self._request("DeleteFunctionConcurrency"),)
+        return (self._request("PutFunctionConcurrency", ReservedConcurrentExecutions=count),)
 
-    def _provision(self, found: Mapping[str, Any], count: int) -> tuple[Act, ...]:
+    def _provision(self, fields: Mapping[str, Any], count: int) -> tuple[Act, ...]:
         if not count:
-            delete = self._ask("DeleteProvisionedConcurrencyConfig", Qualifier=self.alias)
-            return (delete,) if found["provisioned"] else ()
-        status = found.get("status")
-        ready = is_warm(self.function, self.alias)
-        if count == found["provisioned"] and status in ("READY", "IN_PROGRESS"):
-            return () if status == "READY" else (ready,)
-        put = self._ask("PutProvisionedConcurrencyConfig", Qualifier=self.alias, ProvisionedConcurrentExecutions=count)
-        return (put, ready)
+            delete = self._request("DeleteProvisionedConcurrencyConfig", Qualifier=self.alias)
+            return (delete,) if fields["provisioned"] else ()
+        status = fields.get("status")
+        warmed = is_warm(self.function, self.alias)
+        if count == fields["provisioned"] and status in ("READY", "IN_PROGRESS"):
+            return () if status == "READY" else (warmed,)
+        put = self._request(
+            "PutProvisionedConcurrencyConfig", Qualifier=self.alias, ProvisionedConcurrentExecutions=count
+        )
+        return (put, warmed)
 
-    def _check(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        """What the account must keep unreserved is known before anything is sent (rule 67)."""
-        if "limit" not in found:
+    def _check(self, fields: Mapping[str, Any], desired: Mapping[str, Any]) -> None:
+        """Checks before anything is sent that the account keeps enough concurrency unreserved (rule 67)."""
+        if "limit" not in fields:
             return
-        reserved, warm, limit = wanted["reserved"], wanted["provisioned"], found["limit"]
-        held = found["provisioned"] if found["reserved"] is None else found["reserved"]
+        reserved, warm, limit = desired["reserved"], desired["provisioned"], fields["limit"]
+        held = fields["provisioned"] if fields["reserved"] is None else fields["reserved"]
         floor = min(UNRESERVED, limit)
-        free = max(found["unreserved"] + held - floor, held)
+        free = max(fields["unreserved"] + held - floor, held)
         key, count = ("provisioned", warm) if reserved is None else ("reserved", reserved)
         if count > free:
             raise DeployError(
-                f"lambda.{key}_concurrency: {count} are more than the account can spare: of its {limit} concurrent "
+                f"lambda.{key}_concurrency: {count} is more than the account can spare: of its {limit} concurrent "
                 f"executions {floor} must stay unreserved, which leaves {max(free, 0)}; "
                 f"lower it, leave it out, or {QUOTA}"
             )
 
-    def _ask(self, operation: str, **params: Any) -> Request:
-        return ask(self.function, operation, **params)
+    def _request(self, operation: str, **params: Any) -> Request:
+        return function_request(self.function, operation, **params)
 
 
 def concurrency(settings: Settings) -> Concurrency:
-    """As [lambda] has it."""
-    wanted = settings.function
+    """The concurrency that [lambda] configures."""
+    section = settings.function
     return Concurrency(
         function=settings.function_name,
-        alias=wanted.alias,
+        alias=section.alias,
         tags=settings.tags,
-        reserved=wanted.reserved_concurrency,
-        provisioned=wanted.provisioned_concurrency,
-        least=wanted.autoscaling.min if wanted.autoscaling.is_on else 0,
-        most=wanted.autoscaling.max,
+        reserved=section.reserved_concurrency,
+        provisioned=section.provisioned_concurrency,
+        least=section.autoscaling.min if section.autoscaling.is_on else 0,
+        most=section.autoscaling.max,
     )

@@ -1,4 +1,4 @@
-"""The Lambda in front of the endpoint: an image function of one image and one endpoint. Callers name its alias."""
+"""The Lambda function in front of the main endpoint, from a container image. Callers invoke its alias."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from deploy.config.settings import Settings
 from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Ref, Request, State, Step, Wait, differences
 
-UNDONE = "UpdateFailed"  # of a function that runs on as it was before its last update
+UNDONE = "UpdateFailed"  # the status of a function that still runs as before its last update
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
-    """What a function, or a version of it, runs, and how: an image with its memory, time and environment."""
+class FunctionConfig:
+    """What a function, or a version of it, runs: the image, its memory, timeout and environment."""
 
     image: str
     memory_mb: int
@@ -30,10 +30,10 @@ class Runs:
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A function that should be. What is changed here is $LATEST; callers do not see it before the alias moves."""
+    """A desired function. Updates change $LATEST; callers get them only when the alias moves."""
 
     name: str
-    runs: Runs
+    config: FunctionConfig
     role: Ref
     tags: Mapping[str, str]
 
@@ -42,7 +42,7 @@ class Function:
         return f"function/{self.name}"
 
     def desired(self) -> dict[str, Any]:
-        return self.runs.fields()
+        return self.config.fields()
 
     def read(self, call: Call) -> State | None:
         answer = lookup(call, self._lambda("GetFunction"))
@@ -56,40 +56,40 @@ class Function:
             status=_status(now),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             new = (self._create(), is_active(self.name))
             return Step(action="create", address=self.address, reason="does not exist", acts=new)
-        require_ours(self.address, seen, self.tags)
-        if seen.status == "Failed":
+        require_ours(self.address, observed, self.tags)
+        if observed.status == "Failed":
             acts = (self._lambda("DeleteFunction"), *self.plan(None).acts)
             return Step(action="replace", address=self.address, reason="its last creation failed", acts=acts)
-        changes = differences(seen.fields, self.desired())
-        if seen.status == "Pending" and not changes:
+        changes = differences(observed.fields, self.desired())
+        if observed.status == "Pending" and not changes:
             waiting = (is_active(self.name),)
             return Step(action="update", address=self.address, reason="is still Pending", acts=waiting)
-        if not changes and seen.status != UNDONE:
+        if not changes and observed.status != UNDONE:
             return unchanged(self.address)
-        names = set(self.desired()) if seen.status == UNDONE else {change.field for change in changes}
+        names = set(self.desired()) if observed.status == UNDONE else {change.field for change in changes}
         return Step(
             action="update",
             address=self.address,
-            reason="its last update failed" if seen.status == UNDONE else "differs",
-            acts=self._settle(names, seen.status),
+            reason="its last update failed" if observed.status == UNDONE else "differs",
+            acts=self._settle(names, observed.status),
             changes=changes,
-            touches="nothing yet: callers meet the change when the alias moves",
+            touches="nothing yet: callers get the change when the alias moves",
         )
 
     def remove(self) -> Step:
-        return delete(self.address, self._lambda("DeleteFunction"), touches="nothing answers any more")
+        return delete(self.address, self._lambda("DeleteFunction"), touches="callers get no answers any more")
 
     def _settle(self, names: set[str], status: str) -> tuple[Act, ...]:
-        """Code, then configuration, each after the one before has settled (rule 66). A function that nobody asked
-        for weeks is Inactive, and can be changed as it is."""
+        """Updates the code, then the configuration, each after the update before it is done (rule 66). A function that
+        nobody invoked for weeks is Inactive, which does not keep it from being updated."""
         acts: list[Act] = [is_active(self.name)] if status == "Pending" else []
         acts += [is_updated(self.name)] if status != UNDONE else []
         if "image" in names:
-            acts += [self._lambda("UpdateFunctionCode", ImageUri=self.runs.image), is_updated(self.name)]
+            acts += [self._lambda("UpdateFunctionCode", ImageUri=self.config.image), is_updated(self.name)]
         if names - {"image"}:
             acts += [self._lambda("UpdateFunctionConfiguration", **self._configuration()), is_updated(self.name)]
         return tuple(acts)
@@ -98,7 +98,7 @@ class Function:
         return self._lambda(
             "CreateFunction",
             PackageType="Image",  # takes neither Runtime nor Handler (rule 65)
-            Code={"ImageUri": self.runs.image},
+            Code={"ImageUri": self.config.image},
             Role=self.role,
             Architectures=["x86_64"],
             Tags=dict(self.tags),
@@ -106,12 +106,11 @@ class Function:
         )
 
     def _configuration(self) -> dict[str, Any]:
-        runs = self.runs
-        variables = {"Variables": dict(runs.environment)}
-        return {"MemorySize": runs.memory_mb, "Timeout": runs.timeout_s, "Environment": variables}
+        variables = {"Variables": dict(self.config.environment)}
+        return {"MemorySize": self.config.memory_mb, "Timeout": self.config.timeout_s, "Environment": variables}
 
     def _lambda(self, operation: str, **params: Any) -> Request:
-        return ask(self.name, operation, **params)
+        return function_request(self.name, operation, **params)
 
 
 def _status(now: Mapping[str, Any]) -> str:
@@ -119,13 +118,13 @@ def _status(now: Mapping[str, Any]) -> str:
     return UNDONE if state != "Failed" and now.get("LastUpdateStatus") == "Failed" else state
 
 
-def ask(name: str, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
-    """A request to Lambda about one function."""
+def function_request(name: str, operation: str, *, gives: Mapping[str, str] | None = None, **params: Any) -> Request:
+    """A Lambda request about one function."""
     return Request(service="lambda", operation=operation, params={"FunctionName": name, **params}, gives=gives or {})
 
 
 def fields_of(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """What a GetFunction answer says of Runs."""
+    """The fields of FunctionConfig in an answer of GetFunction."""
     now = answer["Configuration"]
     return {
         "image": answer.get("Code", {}).get("ImageUri", ""),
@@ -141,13 +140,13 @@ def is_active(name: str, version: str | Ref | None = None) -> Wait:
 
 
 def is_updated(name: str) -> Wait:
-    """Until a change of $LATEST is done: FunctionUpdatedV2 (rule 66)."""
+    """Until an update of $LATEST is done: FunctionUpdatedV2 (rule 66)."""
     return _settles(name, "LastUpdateStatus", "Successful", {})
 
 
 def _settles(name: str, status: str, good: str, qualifier: Mapping[str, Any]) -> Wait:
     return Wait(
-        request=ask(name, "GetFunctionConfiguration", gives=None, **qualifier),
+        request=function_request(name, "GetFunctionConfiguration", gives=None, **qualifier),
         path=status,
         until=good,
         failed=("Failed",),
@@ -157,22 +156,25 @@ def _settles(name: str, status: str, good: str, qualifier: Mapping[str, Any]) ->
     )
 
 
-def runs(settings: Settings, *, image: str) -> Runs:
-    """What the settings' function runs."""
-    wanted = settings.function
+def function_config(settings: Settings, *, image: str) -> FunctionConfig:
+    """What [lambda] configures."""
+    section = settings.function
     environment = {
         "KENNEL_ENDPOINT_NAME": settings.endpoint_name,
-        "KENNEL_MAX_BYTES": str(wanted.max_bytes),
-        "KENNEL_ALLOW_HTTP": "1" if wanted.allow_http else "0",
-        "KENNEL_ALLOW_HOSTS": ",".join(wanted.allow_hosts),
+        "KENNEL_MAX_BYTES": str(section.max_bytes),
+        "KENNEL_ALLOW_HTTP": "1" if section.allow_http else "0",
+        "KENNEL_ALLOW_HOSTS": ",".join(section.allow_hosts),
     }
-    return Runs(image=image, memory_mb=wanted.memory_mb, timeout_s=wanted.timeout_s, environment=environment)
+    return FunctionConfig(
+        image=image, memory_mb=section.memory_mb, timeout_s=section.timeout_s, environment=environment
+    )
 
 
 def function(settings: Settings, *, image: str) -> Function:
-    """The function that asks the settings' main endpoint."""
+    """The function that invokes the main endpoint of the settings."""
     role = Ref(address=f"role/{settings.role_name('lambda')}", attribute="arn")
-    return Function(name=settings.function_name, runs=runs(settings, image=image), role=role, tags=settings.tags)
+    config = function_config(settings, image=image)
+    return Function(name=settings.function_name, config=config, role=role, tags=settings.tags)
 
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
@@ -183,18 +185,18 @@ def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
 
 def _state(name: str, settings: Settings, call: Call) -> str:
     """Like "Active, live is version 3, 2 of 2 kept warm, https://…"."""
-    answer = lookup(call, ask(name, "GetFunction"))
+    answer = lookup(call, function_request(name, "GetFunction"))
     if answer is None:
         return "gone"
     parts = [str(answer["Configuration"].get("State", "Active"))]
-    alias = lookup(call, ask(name, "GetAlias", Name=settings.function.alias))
+    alias = lookup(call, function_request(name, "GetAlias", Name=settings.function.alias))
     if alias is not None:
         parts.append(f"{alias['Name']} is version {alias['FunctionVersion']}")
-    warm = lookup(call, ask(name, "ListProvisionedConcurrencyConfigs")) or {}
+    warm = lookup(call, function_request(name, "ListProvisionedConcurrencyConfigs")) or {}
     for each in warm.get("ProvisionedConcurrencyConfigs", ()):
-        ready = each.get("AvailableProvisionedConcurrentExecutions", 0)
-        parts.append(f"{ready} of {each['RequestedProvisionedConcurrentExecutions']} kept warm")
-    urls = lookup(call, ask(name, "ListFunctionUrlConfigs")) or {}
+        available = each.get("AvailableProvisionedConcurrentExecutions", 0)
+        parts.append(f"{available} of {each['RequestedProvisionedConcurrentExecutions']} kept warm")
+    urls = lookup(call, function_request(name, "ListFunctionUrlConfigs")) or {}
     return ", ".join(parts + [each["FunctionUrl"] for each in urls.get("FunctionUrlConfigs", ())])
 
 

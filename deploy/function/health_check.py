@@ -1,4 +1,4 @@
-"""Is a version of the function healthy? It is asked once what a small picture of ours shows, by way of its endpoint."""
+"""The health check of a version of the function: it must classify a small picture, which its endpoint answers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,26 @@ import base64
 import json
 import struct
 import zlib
-from collections.abc import Mapping
-from typing import Any
+
+from deploy.function.function import function_request
+from deploy.values import Check, Ref
 
 SIDE = 32  # pixels
+
+
+def answers(function: str, version: str | Ref) -> Check:
+    """That a version answers the picture with statusCode 200."""
+    return Check(
+        request=function_request(function, "Invoke", Qualifier=version, Payload=event()),
+        body="Payload",
+        expect={"FunctionError": None, "Payload.statusCode": 200},
+        problem="version {ExecutedVersion} is not healthy",
+        reasons=(
+            "{Payload.errorType}: {Payload.errorMessage}",
+            "{Payload.error.code}: {Payload.error.message}",
+        ),
+        fix=f"the alias stays where it is; ./inv logs {function} shows what the version wrote",
+    )
 
 
 def event() -> bytes:
@@ -23,28 +39,6 @@ def picture() -> bytes:
     header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
-
-
-def fault(answer: Mapping[str, Any]) -> str:
-    """What is wrong with the answer of an Invoke, in words; nothing when it names what the picture shows."""
-    text = answer["Payload"].read()
-    try:
-        said = json.loads(text)
-    except ValueError:
-        said = {}
-    said = said if isinstance(said, dict) else {}
-    if answer.get("FunctionError"):
-        return f"it failed: {said.get('errorType')}: {said.get('errorMessage')}"
-    if said.get("statusCode") != 200:
-        return f"it answered {said.get('statusCode', 'nothing that can be read')}: {_reason(said, text)}"
-    return ""
-
-
-def _reason(said: Mapping[str, Any], text: bytes) -> str:
-    error = said.get("error")
-    if isinstance(error, dict):
-        return f"{error.get('code')}: {error.get('message')}"
-    return text[:300].decode("utf-8", "replace")
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

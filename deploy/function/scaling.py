@@ -7,17 +7,17 @@ from deploy.config.settings import Settings
 
 
 def function_targets(settings: Settings) -> tuple[ScalableTarget, ...]:
-    """The target of the function's alias; none where its provisioned concurrency does not scale (rule 68)."""
-    wanted = settings.function.autoscaling
-    if not wanted.is_on:
+    """The target of the function's alias; none when its provisioned concurrency does not scale (rule 68)."""
+    section = settings.function.autoscaling
+    if not section.is_on:
         return ()
     metric = {"PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"}
     return (
         ScalableTarget(
             resource=f"function:{settings.function_name}:{settings.function.alias}",
-            least=wanted.min,
-            most=wanted.max,
-            tracking={"TargetValue": wanted.utilization, "PredefinedMetricSpecification": metric},
+            least=section.min,
+            most=section.max,
+            tracking={"TargetValue": section.utilization, "PredefinedMetricSpecification": metric},
             tags=settings.tags,
         ),
     )

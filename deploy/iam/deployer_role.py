@@ -1,6 +1,7 @@
-"""The role for those who deploy: taken by iam.deployer_principal, with the policies of `./inv iam --deployer`.
+"""The role for deploying: iam.deployer_principal assumes it; its policies are those of `./inv iam --deployer`.
 
-It may read itself and not change itself: a change of it is for whoever made it, so `down` leaves it unless it is told.
+The role may read itself but not change itself, which is left to the person who created it. So `down` deletes it only
+with --deployer.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from deploy.values import Call, Request, State, Step, differences
 
 @dataclass(frozen=True, kw_only=True)
 class DeployerRole:
-    """The role that should be. `policies` are the ARNs that are attached to it."""
+    """The desired role. `policies` are the ARNs of its attached policies."""
 
     name: str
     trust: Document
@@ -52,18 +53,18 @@ class DeployerRole:
             tags=tags_of(answer["Role"].get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         attach = {arn: self._iam("AttachRolePolicy", PolicyArn=arn) for arn in self.policies}
-        taker = self.trust["Statement"][0]["Principal"]["AWS"]
-        if seen is None:
+        principal = self.trust["Statement"][0]["Principal"]["AWS"]
+        if observed is None:
             acts = (self._create(), *attach.values())
-            touches = f"{taker} can deploy this stage"
+            touches = f"{principal} can deploy this stage"
             return Step(action="create", address=self.address, reason="does not exist", acts=acts, touches=touches)
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
         if not changes:
             return unchanged(self.address)
-        held = set(seen.fields["policies"])
+        held = set(observed.fields["policies"])
         trust = self._iam("UpdateAssumeRolePolicy", PolicyDocument=json.dumps(self.trust))
         acts = (
             *([trust] if "trust" in {change.field for change in changes} else []),
@@ -74,7 +75,7 @@ class DeployerRole:
 
     def remove(self) -> Step:
         detach = (self._iam("DetachRolePolicy", PolicyArn=arn) for arn in self.policies)
-        return delete(self.address, *detach, self._iam("DeleteRole"), touches="nobody can take it any more")
+        return delete(self.address, *detach, self._iam("DeleteRole"), touches="nobody can assume it any more")
 
     def _create(self) -> Request:
         return self._iam("CreateRole", AssumeRolePolicyDocument=json.dumps(self.trust), Tags=tag_list(self.tags))
@@ -84,13 +85,14 @@ class DeployerRole:
 
 
 def deployer_policies(settings: Settings) -> tuple[ManagedPolicy, ...]:
-    """The policies that a deployer needs, one a topic."""
+    """The policies that a deployer needs, one for each topic."""
     prefix = settings.role_name(DEPLOYER)
-    return tuple(named(settings, f"{prefix}-{topic}", held) for topic, held in deployer.policies(settings).items())
+    topics = deployer.policies(settings)
+    return tuple(named(settings, f"{prefix}-{topic}", policy) for topic, policy in topics.items())
 
 
 def deployer_role(settings: Settings) -> tuple[ManagedPolicy | DeployerRole, ...]:
-    """The role and its policies, in the order in which they are made; nothing where nobody is to take it."""
+    """The role and its policies, in the order of creation; nothing without iam.deployer_principal."""
     if not settings.iam.deployer_principal:
         return ()
     policies = deployer_policies(settings)

@@ -1,4 +1,4 @@
-"""IAM documents as values: statements, trust, size, and what one document allows that another does not."""
+"""IAM documents as values: statements, trust policies, size, and the rights that differ between documents."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from deploy.errors import DeployError
 Document = dict[str, Any]
 Statement = dict[str, Any]
 VERSION = "2012-10-17"
-MANAGED_LIMIT = 6144  # characters of a managed policy; white space is not counted (IAM's quotas)
+MANAGED_LIMIT = 6144  # characters of a managed policy without white space (IAM's quotas)
 
 
 def allow(sid: str, actions: Sequence[str], resources: Sequence[str], **condition: Mapping[str, Any]) -> Statement:
-    """A statement. `condition` is by operator: StringEquals={"iam:PassedToService": …}."""
+    """A statement. `condition` is keyed by operator: StringEquals={"iam:PassedToService": …}."""
     made: Statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
     return made | ({"Condition": dict(condition)} if condition else {})
 
@@ -25,12 +25,12 @@ def document(statements: Iterable[Statement]) -> Document:
 
 
 def service_trust(services: Sequence[str], **condition: Mapping[str, Any]) -> Document:
-    """Who may take a role: services, such as sagemaker.amazonaws.com."""
+    """A trust policy for services, such as sagemaker.amazonaws.com."""
     return _trust({"Service": list(services) if len(services) > 1 else services[0]}, condition)
 
 
 def principal_trust(arn: str) -> Document:
-    """Who may take a role: a user, a role, or an account's root that decides by itself who."""
+    """A trust policy for a user, a role, or the root of an account, which then decides who assumes the role."""
     return _trust({"AWS": arn}, {})
 
 
@@ -39,23 +39,23 @@ def _trust(principal: Mapping[str, Any], condition: Mapping[str, Any]) -> Docume
     return document([made | ({"Condition": dict(condition)} if condition else {})])
 
 
-def size(found: Document) -> int:
+def size(policy: Document) -> int:
     """Characters as IAM counts them."""
-    return len(json.dumps(found, separators=(",", ":")))
+    return len(json.dumps(policy, separators=(",", ":")))
 
 
-def managed(found: Document, what: str) -> Document:
+def managed(policy: Document, name: str) -> Document:
     """The same document. Raises DeployError when it is too long for a managed policy."""
-    if size(found) > MANAGED_LIMIT:
+    if size(policy) > MANAGED_LIMIT:
         fix = "shorten project.name or the stage's name in deploy.toml"
-        raise DeployError(f"policy {what}: {size(found)} characters, and IAM takes {MANAGED_LIMIT}: {fix}")
-    return found
+        raise DeployError(f"policy {name}: {size(policy)} characters, but IAM allows {MANAGED_LIMIT}; {fix}")
+    return policy
 
 
 def delta(before: Iterable[Document], after: Iterable[Document]) -> str:
-    """The rights gained and lost from some documents to others, a line each; empty when they allow the same.
+    """The rights gained and lost between two sets of documents, one line each; empty when they allow the same.
 
-    A right is an action on a resource under a condition, so that the same action on another resource is seen too.
+    A right is an action on a resource under a condition, so the same action on another resource is another right.
     """
     old, new = _rights(before), _rights(after)
     gained, lost = _lines("+", new, without=old), _lines("-", old, without=new)
@@ -63,12 +63,12 @@ def delta(before: Iterable[Document], after: Iterable[Document]) -> str:
 
 
 def actions(documents: Iterable[Document]) -> list[str]:
-    """Every action that some documents allow, sorted."""
+    """Every action that the documents allow, sorted."""
     return sorted({action for action, _, _ in _rights(documents)})
 
 
 def terms(condition: Mapping[str, Any]) -> str:
-    """A condition for people: `iam:PassedToService is sagemaker.amazonaws.com`."""
+    """A condition as people read it: `iam:PassedToService is sagemaker.amazonaws.com`."""
     words = {"StringLike": "like", "ArnLike": "like", "ForAnyValue:StringLike": "like"}
     return " and ".join(
         f"{key} {words.get(operator, 'is')} {' or '.join(as_list(value))}"
@@ -78,7 +78,7 @@ def terms(condition: Mapping[str, Any]) -> str:
 
 
 def as_list(value: Any) -> list[str]:
-    """IAM lets one value stand for a list of one."""
+    """A value as a list: in IAM a single value stands for a list of one."""
     return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
 
 
@@ -86,13 +86,13 @@ Right = tuple[str, str, str]
 
 
 def _rights(documents: Iterable[Document]) -> set[Right]:
-    return {right for found in documents for statement in statements_of(found) for right in _of(statement)}
+    return {right for policy in documents for statement in statements_of(policy) for right in _of(statement)}
 
 
-def statements_of(found: Document) -> list[Statement]:
-    """A document's statements, which may stand alone."""
-    held = found.get("Statement", ())
-    return [dict(held)] if isinstance(held, Mapping) else list(held)
+def statements_of(policy: Document) -> list[Statement]:
+    """A document's statements: in IAM a single statement stands for a list of one."""
+    statements = policy.get("Statement", ())
+    return [dict(statements)] if isinstance(statements, Mapping) else list(statements)
 
 
 def _of(statement: Statement) -> Iterator[Right]:
@@ -109,7 +109,7 @@ def _lines(mark: str, rights: set[Right], *, without: set[Right]) -> Iterator[st
     for action, resource, under in sorted(rights - without):
         by_place.setdefault((resource, under), []).append(action)
     places: dict[tuple[str, str], list[str]] = {}
-    for (resource, under), found in sorted(by_place.items()):
-        places.setdefault((", ".join(found), under), []).append(resource)
-    for (found_there, under), resources in places.items():
-        yield f"{mark} {found_there} on {', '.join(resources)}" + (f" where {under}" if under else "")
+    for (resource, under), names in sorted(by_place.items()):
+        places.setdefault((", ".join(names), under), []).append(resource)
+    for (listed, under), resources in places.items():
+        yield f"{mark} {listed} on {', '.join(resources)}" + (f" where {under}" if under else "")

@@ -1,4 +1,4 @@
-"""The instance profile: how an EC2 instance takes its role (rule 80)."""
+"""The instance profile, through which an EC2 instance assumes its role (rule 80)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy.values import Call, Request, State, Step, differences
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceProfile:
-    """A profile that should be. It bears its role's name, and holds just that role."""
+    """A desired profile. It has the name of its role, and holds that role only."""
 
     name: str
     tags: Mapping[str, str]
@@ -39,21 +39,21 @@ class InstanceProfile:
             tags=tags_of(profile.get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         add = _iam("AddRoleToInstanceProfile", self.name, RoleName=self.name)
-        if seen is None:
+        if observed is None:
             create = _iam("CreateInstanceProfile", self.name, Tags=tag_list(self.tags))
             return Step(action="create", address=self.address, reason="does not exist", acts=(create, add))
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
         if not changes:
             return unchanged(self.address)
-        taken = [_iam("RemoveRoleFromInstanceProfile", self.name, RoleName=role) for role in seen.fields["roles"]]
-        return Step(action="update", address=self.address, reason="differs", acts=(*taken, add), changes=changes)
+        remove = [_iam("RemoveRoleFromInstanceProfile", self.name, RoleName=role) for role in observed.fields["roles"]]
+        return Step(action="update", address=self.address, reason="differs", acts=(*remove, add), changes=changes)
 
 
 def instance_profile(settings: Settings) -> InstanceProfile:
-    """The profile of instances that train."""
+    """The profile of training instances."""
     return InstanceProfile(name=settings.role_name("ec2"), tags=settings.tags)
 
 
@@ -62,13 +62,13 @@ def _iam(operation: str, name: str, **params: Any) -> Request:
 
 
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:
-    found = lookup(call, _iam("GetInstanceProfile", name)) or {}
-    return tags_of(found.get("InstanceProfile", {}).get("Tags", ()))
+    answer = lookup(call, _iam("GetInstanceProfile", name)) or {}
+    return tags_of(answer.get("InstanceProfile", {}).get("Tags", ()))
 
 
 def _remove(name: str, _: Settings) -> Step:
-    taken = _iam("RemoveRoleFromInstanceProfile", name, RoleName=name)
-    return delete(f"instance-profile/{name}", taken, _iam("DeleteInstanceProfile", name))
+    empty = _iam("RemoveRoleFromInstanceProfile", name, RoleName=name)
+    return delete(f"instance-profile/{name}", empty, _iam("DeleteInstanceProfile", name))
 
 
 KIND = ResourceKind(

@@ -1,4 +1,4 @@
-"""A policy of one's own that roles attach: what is too long to stand in a role itself."""
+"""A customer managed policy, for documents that are too long to be inline in a role."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deploy.values import Call, Request, State, Step, differences
 
 @dataclass(frozen=True, kw_only=True)
 class ManagedPolicy:
-    """A policy that should be. Of its versions only the one in force is kept: IAM holds five at most."""
+    """A desired policy. An update deletes the version before it, because IAM keeps at most five."""
 
     name: str
     arn: str
@@ -35,28 +35,28 @@ class ManagedPolicy:
         if answer is None:
             return None
         version = answer["Policy"]["DefaultVersionId"]
-        found = call(self._iam("GetPolicyVersion", VersionId=version))["PolicyVersion"]["Document"]
+        content = call(self._iam("GetPolicyVersion", VersionId=version))["PolicyVersion"]["Document"]
         return State(
-            fields={"document": json.loads(found) if isinstance(found, str) else found},
+            fields={"document": json.loads(content) if isinstance(content, str) else content},
             attributes={"arn": self.arn, "version": version},
             tags=tags_of(answer["Policy"].get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             request = self._create()
             rights = document.delta([], [self.document])
             return Step(action="create", address=self.address, reason="does not exist", acts=(request,), touches=rights)
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, {"document": self.document})
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, {"document": self.document})
         if not changes:
             return unchanged(self.address)
         text = json.dumps(self.document)
         acts = (
             self._iam("CreatePolicyVersion", PolicyDocument=text, SetAsDefault=True),
-            self._iam("DeletePolicyVersion", VersionId=seen.attributes["version"]),
+            self._iam("DeletePolicyVersion", VersionId=observed.attributes["version"]),
         )
-        rights = document.delta([seen.fields["document"]], [self.document])
+        rights = document.delta([observed.fields["document"]], [self.document])
         return Step(action="update", address=self.address, reason="differs", acts=acts, changes=changes, touches=rights)
 
     def remove(self) -> Step:
@@ -70,9 +70,9 @@ class ManagedPolicy:
         return iam(operation, PolicyArn=self.arn, **params)
 
 
-def named(settings: Settings, name: str, found: Document) -> ManagedPolicy:
+def named(settings: Settings, name: str, content: Document) -> ManagedPolicy:
     """A policy of the stage."""
-    return ManagedPolicy(name=name, arn=settings.arn("iam", f"policy/{name}"), document=found, tags=settings.tags)
+    return ManagedPolicy(name=name, arn=settings.arn("iam", f"policy/{name}"), document=content, tags=settings.tags)
 
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""IAM roles of least privilege: who may take one, what it may do, what bounds it. The documents are in policies/."""
+"""IAM roles of least privilege: who may assume each, its policy and its boundary. The documents are in policies/."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from deploy.planning.resource import ResourceKind, delete, listing, require_ours
 from deploy.values import Act, Call, Request, State, Step, differences
 
 POLICY = "kennel"
-DEPLOYER = "deployer"  # its role is a kind of its own, since it cannot take itself away
+DEPLOYER = "deployer"  # its role is a resource kind of its own, because it cannot delete itself
 
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """A role that should be: who may take it, and what it may do. `boundary` is the ARN of a policy, or empty."""
+    """A desired role: who may assume it, and what it may do. `boundary` is the ARN of a policy, or empty."""
 
     name: str
     trust: Document
@@ -55,13 +55,13 @@ class Role:
             tags=tags_of(role.get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             acts = (self._create(), self._put_policy())
             rights = _rights(None, self.policy)
             return Step(action="create", address=self.address, reason="does not exist", acts=acts, touches=rights)
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
         if not changes:
             return unchanged(self.address)
         requests: dict[str, Act] = {
@@ -75,11 +75,11 @@ class Role:
             reason="differs",
             acts=tuple(requests[change.field] for change in changes),
             changes=changes,
-            touches=_rights(seen.fields.get("policy"), self.policy),
+            touches=_rights(observed.fields.get("policy"), self.policy),
         )
 
     def remove(self) -> Step:
-        lost = f"nobody can take {self.name} any more"
+        lost = f"nobody can assume {self.name} any more"
         acts = (self._iam("DeleteRolePolicy", PolicyName=POLICY), self._iam("DeleteRole"))
         return delete(self.address, *acts, touches=lost)
 
@@ -107,17 +107,17 @@ def training_role(settings: Settings) -> Role:
 
 
 def endpoint_role(settings: Settings) -> Role:
-    """For the endpoints and batch transform."""
+    """For endpoints and batch transform."""
     return _role(settings, "endpoint", endpoint)
 
 
 def function_role(settings: Settings) -> Role:
-    """For the Lambda."""
+    """For the Lambda function."""
     return _role(settings, "lambda", function)
 
 
 def ec2_role(settings: Settings) -> Role:
-    """For an EC2 instance that trains; it needs an instance profile of its own."""
+    """For an EC2 instance that trains, which assumes it through an instance profile."""
     return _role(settings, "ec2", ec2)
 
 

@@ -1,4 +1,4 @@
-"""Statements that several roles share: to read and write prefixes of the bucket, pull an image, log, use a key."""
+"""Statements that several roles share: read and write prefixes of the bucket, pull an image, write logs, use a key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from deploy.config.settings import Settings
 from deploy.iam.document import Statement, allow
 
-# What the bucket holds, by prefix. A role gets just the ones that it uses.
+# The prefixes of the bucket. A role gets only the ones that it uses.
 DATA, WEIGHTS, JOBS, CHECKPOINTS = "data", "weights", "jobs", "checkpoints"
 PICTURES, ASYNC, TRANSFORM = "pictures", "async", "transform"
 TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
@@ -37,7 +37,7 @@ def write(settings: Settings, *prefixes: str) -> Statement:
 
 
 def pull(settings: Settings, image: str) -> list[Statement]:
-    """To pull one image (rule 77). The token is of the whole registry: it knows no resource."""
+    """To pull one image (rule 77). The token is for the whole registry, so its action takes no resource."""
     layers = ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"]
     repository = settings.arn("ecr", f"repository/{settings.repository_name(image)}")
     return [
@@ -47,13 +47,13 @@ def pull(settings: Settings, image: str) -> list[Statement]:
 
 
 def log_group(settings: Settings, name: str) -> list[str]:
-    """A log group's ARN in the two ways in which Logs writes it; the second holds its streams too."""
+    """The two forms in which Logs writes a log group's ARN; the second includes its streams."""
     arn = settings.arn("logs", f"log-group:{name}")
     return [arn, f"{arn}:*"]
 
 
 def write_logs(settings: Settings, *groups: str, streams: str = "*", sid: str = "Logs") -> list[Statement]:
-    """To write streams of log groups. In a group that many projects share, `streams` is the pattern of one's own."""
+    """To write streams of log groups. In a group that projects share, `streams` is the pattern of our own streams."""
     arns = [arn for group in groups for arn in log_group(settings, group)]
     places = [settings.arn("logs", f"log-group:{group}:log-stream:{streams}") for group in groups]
     return [
@@ -63,18 +63,18 @@ def write_logs(settings: Settings, *groups: str, streams: str = "*", sid: str = 
 
 
 def put_metrics(*namespaces: str) -> Statement:
-    """To publish metrics: no resource, so the namespace bounds it."""
+    """To publish metrics. The action takes no resource, so a condition limits the namespace."""
     return allow("Metrics", ["cloudwatch:PutMetricData"], ["*"], StringEquals={"cloudwatch:namespace": [*namespaces]})
 
 
 def use_key(settings: Settings, actions: Sequence[str]) -> list[Statement]:
-    """To use the key that data is encrypted with, where one is set."""
+    """To use training.kms_key, which encrypts the data, if it is set."""
     key = settings.training.kms_key
     return [allow("Key", [f"kms:{action}" for action in actions], [key])] if key else []
 
 
 def use_vpc(settings: Settings) -> list[Statement]:
-    """To put training hosts into the VPC's subnets, where one is set (SageMaker's guide, "Give SageMaker training jobs
+    """To put training hosts into training.subnets, if they are set (SageMaker's guide, "Give SageMaker training jobs
     access to resources in your VPC")."""
     training = settings.training
     if not training.subnets:

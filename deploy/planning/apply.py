@@ -1,19 +1,16 @@
-"""Runs a plan's steps through the door: puts Refs in, sends, waits. After a failure the next run goes on from there."""
+"""Runs a plan's steps through the AWS client: fills in Refs, sends requests, waits. After a failure, run it again."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploy.aws.client import Clock, is_missing
-from deploy.aws.requests import s3
+from deploy.aws.client import Clock, is_made, is_missing, is_removed
+from deploy.aws.s3_empty import empty_bucket
 from deploy.errors import AwsError, DeployError
-from deploy.values import Act, Call, Check, Empty, Plan, Ref, Request, Step, Wait
-
-# SageMaker's words on what does not run: a notebook instance, a job.
-STOPPED = re.compile(r"Unable to transition to \(Stopping\)|rejected because the .*job is in status")
+from deploy.planning.answer import dig, mismatch
+from deploy.values import Act, Call, Check, EmptyBucket, Plan, Ref, Request, Step, Wait
 
 Say = Callable[[Step, str], None]
 
@@ -23,11 +20,11 @@ def silent(step: Step, status: str) -> None:
 
 
 def apply(plan: Plan, call: Call, *, clock: Clock | None = None, say: Say = silent) -> tuple[Step, ...]:
-    """Runs every step that changes something and returns those. `say` hears a step's progress and, at its end, "done".
+    """Runs every step that changes something, and returns those steps. `say` gets each status of a step, last "done".
 
-    Raises DeployError, naming the step; what came before it stays and is not done again by the next run.
+    Raises DeployError, naming the step that failed. The steps before it stay done, and the next run skips them.
     """
-    known = {f"{address}.{name}": value for address, found in plan.known.items() for name, value in found.items()}
+    known = {f"{address}.{name}": value for address, given in plan.known.items() for name, value in given.items()}
     run = _Run(call=call, clock=clock or Clock(), say=say, known=known)
     for step in plan.changes:
         say(step, "…")
@@ -38,7 +35,7 @@ def apply(plan: Plan, call: Call, *, clock: Clock | None = None, say: Say = sile
 
 
 def resolve(value: Any, known: Mapping[str, str]) -> Any:
-    """`value` with each Ref replaced by what it names. Raises KeyError for one that no step gave: a bug of the plan."""
+    """`value` with each Ref replaced by its value. Raises KeyError for a Ref that no step gave: a bug of the plan."""
     if isinstance(value, Ref):
         return known[f"{value.address}.{value.attribute}"]
     if isinstance(value, Mapping):
@@ -48,21 +45,8 @@ def resolve(value: Any, known: Mapping[str, str]) -> Any:
     return value
 
 
-def dig(answer: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted place of an answer (a number is a place in a list), or None."""
-    value: Any = answer
-    for part in path.split("."):
-        if isinstance(value, list) and part.isdigit():
-            value = value[int(part)] if int(part) < len(value) else None
-        elif isinstance(value, Mapping):
-            value = value.get(part)
-        else:
-            return None
-    return value
-
-
-def wait(act: Wait, call: Call, *, clock: Clock, seen: Callable[[str], None] = lambda _: None) -> None:
-    """Asks until it is so; `seen` hears each new status. Raises DeployError on failure or when time is up."""
+def wait(act: Wait, call: Call, *, clock: Clock, report: Callable[[str], None] = lambda _: None) -> None:
+    """Asks until the wait is over; `report` gets each new status. Raises DeployError on failure or timeout."""
     began, last, pause = clock.now(), "", min(0.5, act.every)
     while True:
         try:
@@ -73,16 +57,16 @@ def wait(act: Wait, call: Call, *, clock: Clock, seen: Callable[[str], None] = l
             raise
         status = str(dig(answer, act.path)) if act.path else "deleting"
         if status != last and not act.empty:
-            seen(status)
+            report(status)
             last = status
-        if not act.gone and (not dig(answer, act.path) if act.empty else status in _wanted(act)):
+        if not act.gone and (not dig(answer, act.path) if act.empty else status in _awaited(act)):
             _expect(act, answer)
             return
         if status in act.failed:
-            why = dig(answer, act.reason) or "no reason given"
-            raise DeployError(_with_fix(f"{act.request.operation}: {status}: {why}", act))
+            reason = dig(answer, act.reason) or "no reason given"
+            raise DeployError(_with_fix(f"{act.request.operation}: {status}: {reason}", act))
         if clock.now() - began > act.timeout:
-            late = f"{act.request.operation}: still {status} after {act.timeout:.0f} s; ./inv status shows it"
+            late = f"{act.request.operation}: still {status} after {act.timeout:.0f} s; see ./inv status"
             raise DeployError(_with_fix(late, act))
         clock.sleep(pause)
         pause = min(1.5 * pause, act.every)
@@ -90,7 +74,7 @@ def wait(act: Wait, call: Call, *, clock: Clock, seen: Callable[[str], None] = l
 
 @dataclass(kw_only=True)
 class _Run:
-    """One run of a plan: `known` grows with what the answers give."""
+    """One run of a plan. `known` grows by the attributes that answers give."""
 
     call: Call
     clock: Clock
@@ -100,14 +84,13 @@ class _Run:
     def act(self, act: Act, step: Step) -> None:
         try:
             if isinstance(act, Wait):
-                known = replace(act, request=self._filled(act.request))
-                wait(known, self.call, clock=self.clock, seen=lambda status: self.say(step, status))
+                filled = replace(act, request=self._filled(act.request))
+                wait(filled, self.call, clock=self.clock, report=lambda status: self.say(step, status))
             elif isinstance(act, Check):
-                if fault := act.fault(self._send(act.request, step)):
-                    raise DeployError(fault)
-            elif isinstance(act, Empty):
-                for request in emptying(act.bucket, self.call):
-                    self.call(request)
+                if problem := mismatch(act, self._send(act.request, step)):
+                    raise DeployError(problem)
+            elif isinstance(act, EmptyBucket):
+                empty_bucket(act.bucket, self.call)
             else:
                 answer = self._send(act, step)
                 self.known.update({name: str(dig(answer, place)) for name, place in act.gives.items()})
@@ -117,14 +100,11 @@ class _Run:
             raise DeployError(f"{step.address}: {error}") from error
 
     def _send(self, request: Request, step: Step) -> dict[str, Any]:
-        """What a deletion finds gone is as good as deleted, what does not run as good as stopped, and a bucket that we
-        own already as good as made."""
+        """The answer; {} when AWS refuses because the request's effect is there already."""
         try:
             return self.call(self._filled(request))
         except AwsError as error:
-            if step.action == "delete" and (is_missing(error) or STOPPED.search(error.message)):
-                return {}
-            if error.code == "BucketAlreadyOwnedByYou":  # another deploy was quicker
+            if is_made(error) or (step.action == "delete" and is_removed(error)):
                 return {}
             raise
 
@@ -132,33 +112,21 @@ class _Run:
         return replace(request, params=resolve(request.params, self.known))
 
 
-def _wanted(act: Wait) -> tuple[str, ...]:
+def _awaited(act: Wait) -> tuple[str, ...]:
     return (act.until,) if isinstance(act.until, str) else act.until
 
 
 def _expect(act: Wait, answer: Mapping[str, Any]) -> None:
     for path, value in act.expect.items():
         if dig(answer, path) != value:
-            why = dig(answer, act.reason) or "the new instances did not become healthy"
-            told = f"{act.request.operation}: rolled back: {path} is {dig(answer, path)}, not {value}: {why}"
-            raise DeployError(_with_fix(told, act))
+            reason = dig(answer, act.reason) or act.unmet
+            message = f"{act.request.operation}: rolled back: {path} is {dig(answer, path)}, not {value}: {reason}"
+            raise DeployError(_with_fix(message, act))
 
 
-def _with_fix(told: str, act: Wait) -> str:
-    return f"{told}\n{act.fix}" if act.fix else told
+def _with_fix(message: str, act: Wait) -> str:
+    return f"{message}\n{act.fix}" if act.fix else message
 
 
 def _named(error: AwsError, step: Step) -> DeployError:
-    return DeployError(f"{step.address}: {error}\nwhat came before is done; run it again to go on from there")
-
-
-def emptying(bucket: str, call: Call) -> Iterator[Request]:
-    """The requests that delete every version of every object, a thousand at a time."""
-    params = {"Bucket": bucket}
-    while True:
-        answer = call(s3("ListObjectVersions", **params))
-        found = [*answer.get("Versions", ()), *answer.get("DeleteMarkers", ())]
-        if not found:
-            return
-        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-        yield s3("DeleteObjects", **params, Delete={"Objects": objects, "Quiet": True})
+    return DeployError(f"{step.address}: {error}\nthe steps before it are done; run the same command again to continue")

@@ -1,4 +1,4 @@
-"""Reads the desired resources as they are on AWS now: the snapshot that planning compares with."""
+"""Reads the resources from AWS as they are now: the snapshot that planning compares with."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from deploy.values import Call, Snapshot
 
 
 def observe(resources: Iterable[Resource], call: Call) -> Snapshot:
-    """What is there of each resource, by address."""
+    """The state of each resource by address; None for one that does not exist."""
     return {resource.address: resource.read(call) for resource in resources}

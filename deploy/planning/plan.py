@@ -1,4 +1,4 @@
-"""From what should be and a snapshot to a Plan: pure, so a dry run and a real one share it."""
+"""Makes a Plan from desired resources and a snapshot. Pure, so that a dry run and a real run share it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from deploy.values import Plan, Snapshot, State, Step
 
 
 def plan(resources: Sequence[Resource], snapshot: Snapshot) -> Plan:
-    """One step for each resource, in their order (what is used comes before what uses it).
+    """One step for each resource, in the given order (a resource comes after the ones that it uses).
 
-    Raises DeployError when something of that name exists and is not ours.
+    Raises DeployError when a resource of that name exists and is not ours.
     """
     steps = tuple(resource.plan(snapshot.get(resource.address)) for resource in resources)
     return Plan(steps=steps, known=_known(snapshot))
 
 
-def teardown(settings: Settings, found: Mapping[str, State], kinds: Mapping[str, ResourceKind]) -> Plan:
-    """Deletes all of an inventory, users before what they use."""
-    return Plan(steps=tuple(_removal(settings, address, kinds) for address in found))
+def teardown(settings: Settings, inventory: Mapping[str, State], kinds: Mapping[str, ResourceKind]) -> Plan:
+    """Deletes everything in an inventory, in its order (a resource goes before the ones that it uses)."""
+    return Plan(steps=tuple(_removal(settings, address, kinds) for address in inventory))
 
 
 def summary(steps: Iterable[Step]) -> str:
-    """ "2 to create, 1 to update", or that there is nothing to do."""
+    """ "2 to create, 1 to update", or "nothing to do"."""
     counts: dict[str, int] = {}
     for step in steps:
         if step.action != "none":

@@ -1,4 +1,4 @@
-"""What every kind of resource offers, and the tags that make a resource ours."""
+"""The interface of every resource, and the tags that mark a resource as ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deploy.values import Act, Call, Request, State, Step
 
 
 class Resource(Protocol):
-    """One thing that should be. `read` looks at it; `plan` compares and says what to do, purely."""
+    """A desired resource. `read` observes it on AWS; `plan` compares (pure) and returns the step to take."""
 
     @property
     def address(self) -> str:
@@ -21,28 +21,28 @@ class Resource(Protocol):
         ...
 
     def read(self, call: Call) -> State | None:
-        """What is there, or None."""
+        """The observed state; None when the resource does not exist."""
         ...
 
-    def plan(self, seen: State | None) -> Step:
-        """The step from what is there to what should be. Raises DeployError when what is there is not ours."""
+    def plan(self, observed: State | None) -> Step:
+        """The step from the observed to the desired state. Raises DeployError when the observed one is not ours."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceKind:
-    """A kind of resource as `down` and `status` meet it: what there is of it, whose it is, and how it goes away.
+    """A kind of resource, for commands that list and delete whatever exists (`down`, `status`).
 
-    `names` lists what may be the stage's, `tags` tells by whom a thing was made, `remove` is the step that takes it
-    away.
-    With `keep`, `down` leaves it unless its option is given (`--data`, `--images`): it holds what cannot be made again.
+    `names` lists resources that may belong to the stage, `tags` reads the tags of one, `remove` is the step that
+    deletes it, `state` describes it in a few words. With `keep`, `down` deletes it only when the option of that name
+    is given (`--data`, `--images`), because its content cannot be made again.
     """
 
     name: str
     names: Callable[[Settings, Call], Iterable[str]]
     tags: Callable[[str, Settings, Call], Mapping[str, str]]
     remove: Callable[[str, Settings], Step]
-    state: Callable[[str, Settings, Call], str] = lambda *_: "there"
+    state: Callable[[str, Settings, Call], str] = lambda *_: "exists"
     keep: str = ""
 
 
@@ -55,7 +55,7 @@ def listing(
     token: tuple[str, str] = ("NextToken", "NextToken"),
     **params: str,
 ) -> Callable[[Settings, Call], Iterator[str]]:
-    """Names that start with the stage's prefix, out of one list operation. "{prefix}" in a parameter is filled in."""
+    """Lists names that start with the stage's prefix, by one list operation. "{prefix}" in `params` is filled in."""
 
     def names(settings: Settings, call: Call) -> Iterator[str]:
         prefix = settings.prefix
@@ -69,17 +69,18 @@ def listing(
     return names
 
 
-def is_ours(found: Mapping[str, str], tags: Mapping[str, str]) -> bool:
-    return all(found.get(key) == value for key, value in tags.items())
+def is_ours(observed: Mapping[str, str], tags: Mapping[str, str]) -> bool:
+    """Whether the observed tags hold all of ours."""
+    return all(observed.get(key) == value for key, value in tags.items())
 
 
-def require_ours(address: str, seen: State, tags: Mapping[str, str]) -> None:
-    """Raises DeployError: what is not tagged ours is never changed or deleted."""
-    if not is_ours(seen.tags, tags):
-        wanted = ", ".join(f"{key}={value}" for key, value in sorted(tags.items()))
+def require_ours(address: str, observed: State, tags: Mapping[str, str]) -> None:
+    """Raises DeployError unless the tags are ours: a resource without them is never changed or deleted."""
+    if not is_ours(observed.tags, tags):
+        ours = ", ".join(f"{key}={value}" for key, value in sorted(tags.items()))
         raise DeployError(
-            f"{address}: exists but does not carry the tags {wanted}, so it is not touched; "
-            "choose another project.name in deploy.toml, or tag it if it is yours"
+            f"{address}: exists but does not carry the tags {ours}, so it is left alone; "
+            "choose another project.name in deploy.toml, or add the tags if it is yours"
         )
 
 

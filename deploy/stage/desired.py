@@ -1,4 +1,4 @@
-"""Which resources should be, in the order in which they are made: what is used comes before what uses it."""
+"""The desired resources of a stage, in the order of creation: a resource comes after the ones that it uses."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from deploy.storage.log_group import endpoint_group, function_group
 
 
 def foundation(settings: Settings) -> tuple[Resource, ...]:
-    """What data and training need: the bucket and the roles."""
+    """The bucket and the roles, which pushing data and training need."""
     roles = (training_role(settings), endpoint_role(settings), function_role(settings), *deployer_role(settings))
     return (bucket(settings), *roles)
 
 
 def serving(settings: Settings, *, endpoints: Sequence[Serving], lambda_image: str) -> tuple[Resource, ...]:
-    """What answers: for each endpoint models, alarms, configuration and endpoint; and, once the main one is among them,
-    the function. Images are URIs as AWS is told them. Raises DeployError for what cannot work.
+    """The endpoints with their models, alarms, configurations and scaling; and the function, if the main endpoint is
+    among them. Images are URIs for AWS to pull. Raises DeployError for settings that cannot work.
     """
     made: list[Resource] = [endpoint_group(settings, each.spec.name) for each in endpoints]
     made += [resource for each in endpoints for resource in endpoint(each)]
     if any(each.spec.is_main for each in endpoints):
-        made += front(settings, image=lambda_image)
-    return tuple({each.address: each for each in made}.values())  # two endpoints may serve one model
+        made += function_resources(settings, image=lambda_image)
+    return tuple({each.address: each for each in made}.values())  # two endpoints may share a model
 
 
-def front(settings: Settings, *, image: str) -> tuple[Resource, ...]:
-    """The function in front of the main endpoint, and what hangs on it. Its alias moves before its concurrency changes:
-    of an alias that Lambda is still moving no concurrency can be changed."""
+def function_resources(settings: Settings, *, image: str) -> tuple[Resource, ...]:
+    """The function in front of the main endpoint, with its logs, alias, concurrency, scaling and URL. The alias moves
+    before the concurrency changes, because Lambda refuses to change the concurrency of an alias that it is moving."""
     return (
         function_group(settings),
         function(settings, image=image),

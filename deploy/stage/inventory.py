@@ -1,4 +1,4 @@
-"""The inventory: everything on AWS that carries the stage's tags."""
+"""The inventory of a stage: every resource on AWS that carries the stage's tags."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from deploy.values import Call, State
 
 
 def inventory(settings: Settings, call: Call, kinds: Iterable[ResourceKind] = KINDS) -> dict[str, State]:
-    """Everything that carries the stage's tags, by address, in the order in which it may be deleted."""
-    found: dict[str, State] = {}
+    """Every resource that carries the stage's tags, by address, in the order in which they may be deleted."""
+    ours: dict[str, State] = {}
     for kind in kinds:
         for name in kind.names(settings, call):
             tags = kind.tags(name, settings, call)
             if is_ours(tags, settings.tags):
-                found[f"{kind.name}/{name}"] = State(tags=tags)
-    return found
+                ours[f"{kind.name}/{name}"] = State(tags=tags)
+    return ours

@@ -1,4 +1,4 @@
-"""Every kind of resource, in the order in which `down` deletes: what uses another thing goes before it."""
+"""Every kind of resource, in the order in which `down` deletes: a resource goes before the ones that it uses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is the stage's and should not be any more: endpoints that left deploy.toml, configurations, models and alarms
-that nothing will go back to."""
+"""The stage's resources that are no longer desired: endpoints that left deploy.toml, and configurations, models and
+alarms that no rollback needs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from deploy.stage.inventory import inventory
 from deploy.stage.kinds import BY_NAME, KINDS
 from deploy.values import Call, State, Step
 
-# In the order in which they go. The scaling of an endpoint that goes is deregistered before it (rule 54).
-LOOKED_AT = ("scalable-target", "endpoint", "endpoint-config", "model", "alarm")
+# In the order of deletion: the scaling of an endpoint is deregistered before the endpoint goes (rule 54).
+JUDGED = ("scalable-target", "endpoint", "endpoint-config", "model", "alarm")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Obsolete:
-    """A resource that should not be: the plan deletes it. `state` is what was seen when it was found."""
+    """A resource that the plan deletes. `state` was observed when the inventory was taken."""
 
     address: str
     reason: str
@@ -34,43 +34,43 @@ class Obsolete:
         return replace(self.step, reason=self.reason)
 
 
-def obsolete(settings: Settings, call: Call, wanted: Collection[str]) -> tuple[Obsolete, ...]:
-    """Looks for what is ours and not `wanted` (addresses), and that rollback does not need."""
-    kinds = [kind for kind in KINDS if kind.name in LOOKED_AT]
-    found = inventory(settings, call, kinds)
-    kept = {*wanted, *kept_configs(settings, found)}
+def obsolete(settings: Settings, call: Call, desired: Collection[str]) -> tuple[Obsolete, ...]:
+    """Finds the resources that are ours, not `desired` (addresses), and not needed for a rollback."""
+    kinds = [kind for kind in KINDS if kind.name in JUDGED]
+    ours = inventory(settings, call, kinds)
+    kept = {*desired, *kept_configs(settings, ours)}
     names = [address.partition("/")[2] for address in kept if address.startswith("endpoint-config/")]
     kept |= {f"model/{model}" for name in names for model in models_of(name, call)}
-    gone = doomed(settings, found, kept)
-    order = sorted(gone, key=lambda address: LOOKED_AT.index(address.partition("/")[0]))
-    return tuple(_obsolete(settings, address, gone[address], found[address]) for address in order)
+    reasons = obsolete_reasons(settings, ours, kept)
+    order = sorted(reasons, key=lambda address: JUDGED.index(address.partition("/")[0]))
+    return tuple(_obsolete(settings, address, reasons[address], ours[address]) for address in order)
 
 
-def kept_configs(settings: Settings, found: Mapping[str, State]) -> set[str]:
-    """The configurations that an endpoint of deploy.toml was lately at, by its history."""
+def kept_configs(settings: Settings, ours: Mapping[str, State]) -> set[str]:
+    """The recent configurations of the endpoints in deploy.toml, from their history."""
     kept = set()
     for name in settings.all_endpoints:
-        seen = found.get(f"endpoint/{name}")
-        kept |= {f"endpoint-config/{named(name, key)}" for key in (history(seen.tags) if seen else ())}
+        observed = ours.get(f"endpoint/{name}")
+        kept |= {f"endpoint-config/{named(name, key)}" for key in (history(observed.tags) if observed else ())}
     return kept
 
 
-def doomed(settings: Settings, found: Mapping[str, State], kept: Collection[str]) -> dict[str, str]:
-    """What goes, by address, with the reason (pure). What other verbs made in their own way is not judged."""
+def obsolete_reasons(settings: Settings, ours: Mapping[str, State], kept: Collection[str]) -> dict[str, str]:
+    """Why each obsolete resource goes, by address (pure). Resources that other commands manage are not judged."""
     gone = {}
-    for address, state in found.items():
+    for address, state in ours.items():
         kind, _, name = address.partition("/")
         if kind == "endpoint" and name not in settings.all_endpoints:
-            gone[address] = "is not in deploy.toml any more"
+            gone[address] = "is no longer in deploy.toml"
         elif kind == "scalable-target" and _scaled(name) not in (*settings.all_endpoints, ""):
-            gone[address] = "its endpoint goes"
+            gone[address] = "its endpoint is deleted"
         elif kind == "alarm" and address not in kept and name.endswith(("-errors", "-latency")):
-            gone[address] = "no rollout asks for it any more"
+            gone[address] = "no rollout uses it any more"
         elif kind == "endpoint-config" and address not in kept and ENDPOINT_TAG in state.tags:
-            is_used = state.tags[ENDPOINT_TAG] in settings.all_endpoints
-            gone[address] = "too old to go back to" if is_used else "its endpoint goes"
+            has_endpoint = state.tags[ENDPOINT_TAG] in settings.all_endpoints
+            gone[address] = "too old to roll back to" if has_endpoint else "its endpoint is deleted"
         elif kind == "model" and address not in kept:
-            gone[address] = "no configuration that is kept serves it"
+            gone[address] = "no configuration that is kept uses it"
     return gone
 
 
@@ -80,7 +80,7 @@ def models_of(config: str, call: Call) -> Iterable[str]:
 
 
 def _scaled(name: str) -> str:
-    """The endpoint of a scalable target called endpoint/E/variant/V; "" for a target of another service."""
+    """The endpoint of the scalable target endpoint/E/variant/V; "" for a target of another service."""
     parts = name.split("/")
     return parts[1] if len(parts) > 3 and parts[0] == "endpoint" else ""
 

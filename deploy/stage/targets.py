@@ -1,4 +1,4 @@
-"""Every scalable target of a stage: those of its endpoints and of its function."""
+"""Every scalable target of a stage: of its endpoints and of its function."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from deploy.function.scaling import function_targets
 
 
 def all_targets(settings: Settings) -> tuple[ScalableTarget, ...]:
-    """Every target of the stage."""
+    """The targets of all endpoints, then those of the function."""
     endpoints = (target for spec in endpoint_specs(settings) for target in scalable_targets(spec))
     return (*endpoints, *function_targets(settings))

@@ -13,7 +13,7 @@ from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
 from deploy.errors import AwsError
 from deploy.planning.resource import ResourceKind, delete, require_ours, unchanged
-from deploy.values import Act, Call, Empty, Request, State, Step, differences
+from deploy.values import Act, Call, EmptyBucket, Request, State, Step, differences
 
 BLOCK = {
     "BlockPublicAcls": True,
@@ -22,8 +22,8 @@ BLOCK = {
     "RestrictPublicBuckets": True,
 }
 
-# What would be billed for ever and helps nobody: parts of uploads that were never completed, and checkpoints that were
-# written over (the bucket is versioned).
+# Deletes what would be billed for ever: parts of uploads that were never completed, and overwritten checkpoints (the
+# bucket is versioned).
 LIFECYCLE: tuple[dict[str, Any], ...] = (
     {
         "ID": "unfinished-uploads",
@@ -42,12 +42,12 @@ LIFECYCLE: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """A bucket that should be."""
+    """A desired bucket."""
 
     name: str
     region: str
     tags: Mapping[str, str]
-    tls_only: bool = True  # cannot be where the stage's own address is without TLS
+    tls_only: bool = True  # False only for a stage whose own address has no TLS
 
     @property
     def address(self) -> str:
@@ -61,35 +61,39 @@ class Bucket:
     def read(self, call: Call) -> State | None:
         if lookup(call, self._s3("HeadBucket")) is None:
             return None
-        rules = self._ask(call, "GetBucketEncryption").get("ServerSideEncryptionConfiguration", {}).get("Rules", [{}])
-        policy = self._ask(call, "GetBucketPolicy").get("Policy")
+        rules = (
+            self._setting(call, "GetBucketEncryption").get("ServerSideEncryptionConfiguration", {}).get("Rules", [{}])
+        )
+        policy = self._setting(call, "GetBucketPolicy").get("Policy")
         return State(
             fields={
-                "public_access_block": self._ask(call, "GetPublicAccessBlock").get("PublicAccessBlockConfiguration"),
+                "public_access_block": self._setting(call, "GetPublicAccessBlock").get(
+                    "PublicAccessBlockConfiguration"
+                ),
                 "encryption": rules[0].get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm"),
-                "versioning": self._ask(call, "GetBucketVersioning").get("Status"),
-                "lifecycle": _known(self._ask(call, "GetBucketLifecycleConfiguration").get("Rules", ())),
+                "versioning": self._setting(call, "GetBucketVersioning").get("Status"),
+                "lifecycle": _known(self._setting(call, "GetBucketLifecycleConfiguration").get("Rules", ())),
                 "policy": json.loads(policy) if policy else None,
             },
-            tags=tags_of(self._ask(call, "GetBucketTagging").get("TagSet", ())),
+            tags=tags_of(self._setting(call, "GetBucketTagging").get("TagSet", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             acts = (self._create(), *self._settle(self.desired()))
             return Step(action="create", address=self.address, reason="does not exist", acts=acts)
-        # A bucket that was made but not tagged yet is ours: the name holds the account, and only its owner can make it.
-        if seen.tags:
-            require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
-        if not changes and seen.tags:
+        # A bucket without tags is ours, made but not tagged yet: its name holds the account, so nobody else made it.
+        if observed.tags:
+            require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
+        if not changes and observed.tags:
             return unchanged(self.address)
         acts = self._settle({change.field for change in changes})
         return Step(action="update", address=self.address, reason="differs", acts=acts, changes=changes)
 
     def remove(self) -> Step:
         return delete(
-            self.address, Empty(bucket=self.name), self._s3("DeleteBucket"), touches="all data and models in it"
+            self.address, EmptyBucket(bucket=self.name), self._s3("DeleteBucket"), touches="all data and models in it"
         )
 
     def _create(self) -> Request:
@@ -97,7 +101,7 @@ class Bucket:
         return self._s3("CreateBucket", **({} if self.region == "us-east-1" else elsewhere))
 
     def _settle(self, names: Any) -> tuple[Act, ...]:
-        """The requests for the fields in `names`; the tags first, so that a half-made bucket is known as ours."""
+        """The requests for the fields in `names`. The tags come first, so that a half-made bucket is known as ours."""
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
         requests = {
             "public_access_block": self._s3("PutPublicAccessBlock", PublicAccessBlockConfiguration=BLOCK),
@@ -128,8 +132,8 @@ class Bucket:
     def _s3(self, operation: str, **params: Any) -> Request:
         return s3(operation, Bucket=self.name, **params)
 
-    def _ask(self, call: Call, operation: str) -> dict[str, Any]:
-        """The answer, or nothing where that side of the bucket was never set (each has its own NoSuch… code)."""
+    def _setting(self, call: Call, operation: str) -> dict[str, Any]:
+        """The answer; {} for a setting of the bucket that was never made (each has its own NoSuch… code)."""
         try:
             return call(self._s3(operation))
         except AwsError as error:
@@ -139,7 +143,7 @@ class Bucket:
 
 
 def _known(rules: Any) -> list[dict[str, Any]]:
-    """Rules as we write them: S3 answers with more than it was given."""
+    """Rules with the keys that we write: S3 adds keys of its own."""
     keys = {key for rule in LIFECYCLE for key in rule}
     return [{key: value for key, value in rule.items() if key in keys} for rule in rules]
 
@@ -151,10 +155,9 @@ def bucket(settings: Settings) -> Bucket:
 
 
 def _names(settings: Settings, call: Call) -> list[str]:
-    """The stage has one bucket, of a known name: nobody needs the right to list all buckets for it."""
+    """The stage has one bucket of a known name, so that the right to list all buckets is not needed."""
     name = settings.bucket
-    found = lookup(call, s3("HeadBucket", Bucket=name))
-    return [] if found is None else [name]
+    return [] if lookup(call, s3("HeadBucket", Bucket=name)) is None else [name]
 
 
 def _tags(name: str, _: Settings, call: Call) -> dict[str, str]:

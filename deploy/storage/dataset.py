@@ -1,4 +1,4 @@
-"""Pictures to S3: what is there, what differs, and only that is sent."""
+"""Pushes pictures to S3: lists the objects there, compares, and sends only the files that differ."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """What a push does: names to send and to delete, and how many stay."""
+    """What a push does: the names to send and to delete, and how many files are the same."""
 
     send: tuple[str, ...]
     delete: tuple[str, ...]
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Pushed:
-    """What lies in S3: where, how many objects, and the name of their content."""
+    """Pictures in S3: their URI, the number of objects, and a hash of their content."""
 
     uri: str
     count: int
@@ -42,16 +42,16 @@ class Pushed:
 
 
 def files(source: Path) -> dict[str, Path]:
-    """What of a folder or archive goes to S3, by name. Raises DataError for a layout that cannot train."""
+    """The files of a folder or archive that go to S3, by name. Raises DataError for a layout that cannot be trained."""
     if source.is_file():
         if not source.name.endswith(ARCHIVES):
-            raise DataError(f"{source}: neither a folder nor one of {', '.join(ARCHIVES)}")
+            raise DataError(f"{source}: not a folder and not an archive ({', '.join(ARCHIVES)})")
         return {source.name: source}
     if not source.is_dir():
         raise DataError(f"{source}: no such folder; give the folder that holds train, valid and test")
-    found = {path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if _is_data(path, source)}
-    check(found, where=str(source))
-    return found
+    paths = {path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if _is_data(path, source)}
+    check(paths, where=str(source))
+    return paths
 
 
 def check(names: Iterable[str], *, where: str) -> None:
@@ -63,15 +63,15 @@ def check(names: Iterable[str], *, where: str) -> None:
     classes = {parts[1] for parts in train if len(parts) > 2} if train else {p[0] for p in pictures if len(p) > 1}
     if len(classes) < 2:
         shown = ", ".join(sorted(classes)) or "none"
-        raise DataError(f"{where}: two classes or more are needed, found {shown}; lay out as train/<class>/<picture>")
+        raise DataError(f"{where}: training needs two or more classes, found {shown}; use train/<class>/<picture>")
 
 
 def push(
     source: Mapping[str, Path], call: Call, *, bucket: str, prefix: str, progress: Progress = lambda *_: None
 ) -> Pushed:
-    """Makes `prefix` of the bucket hold just the source's files; checksums are checked on arrival.
+    """Makes `prefix` of the bucket hold exactly the source's files. S3 checks every checksum.
 
-    Broken off, the next run goes on: what has arrived is not sent again. `progress` hears (sent, to send) in bytes.
+    After an interruption the next run sends only what is missing. `progress` gets (sent, to send) in bytes.
     """
     local = {name: digest(path) for name, path in source.items()}
     todo = compare(local, listing(call, bucket=bucket, prefix=prefix))
@@ -81,24 +81,26 @@ def push(
     with ThreadPoolExecutor(WORKERS) as pool:
         deque(finished([pool.submit(_send, call, bucket, f"{prefix}{name}", source[name], meter) for name in small]), 0)
     for name in todo.send:
-        if parts(sizes[name]):  # its parts fill the line by themselves
+        if parts(sizes[name]):  # its parts use the whole bandwidth
             _send(call, bucket, f"{prefix}{name}", source[name], meter)
     for batch in _batches(todo.delete):
         call(deletion(bucket, [f"{prefix}{name}" for name in batch]))
     return describe(local, bucket=bucket, prefix=prefix)
 
 
-def compare(local: Mapping[str, str], there: Mapping[str, str]) -> Difference:
-    """What to do so that `there` becomes `local`: both are name → ETag."""
-    send = tuple(name for name, found in local.items() if there.get(name) != found)
-    return Difference(send=send, delete=tuple(name for name in there if name not in local), same=len(local) - len(send))
+def compare(local: Mapping[str, str], remote: Mapping[str, str]) -> Difference:
+    """What to do so that `remote` becomes `local`. Both are name → ETag."""
+    send = tuple(name for name, tag in local.items() if remote.get(name) != tag)
+    delete = tuple(name for name in remote if name not in local)
+    return Difference(send=send, delete=delete, same=len(local) - len(send))
 
 
 def listing(call: Call, *, bucket: str, prefix: str) -> dict[str, str]:
-    """What lies under a prefix: name relative to it → ETag, which in our buckets names the content (upload.etag)."""
+    """The objects under a prefix: name relative to it → ETag, which in our buckets is a hash of the content
+    (s3_upload.etag)."""
     request = s3("ListObjectsV2", Bucket=bucket, Prefix=prefix)
-    found = pages(call, request, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
-    return {item["Key"].removeprefix(prefix): item["ETag"].strip('"') for item in found}
+    items = pages(call, request, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
+    return {item["Key"].removeprefix(prefix): item["ETag"].strip('"') for item in items}
 
 
 def describe(content: Mapping[str, str], *, bucket: str, prefix: str) -> Pushed:
@@ -108,7 +110,7 @@ def describe(content: Mapping[str, str], *, bucket: str, prefix: str) -> Pushed:
 
 
 def digest(path: Path) -> str:
-    """The name of a file's content: the ETag that S3 will give it."""
+    """The hash of a file's content: the ETag that S3 will give it."""
     return etag(path)
 
 
@@ -119,7 +121,7 @@ def deletion(bucket: str, keys: list[str]) -> Request:
 
 @dataclass(kw_only=True)
 class _Meter:
-    """Adds up what many threads have sent."""
+    """Adds up the bytes that many threads have sent."""
 
     total: int
     progress: Progress

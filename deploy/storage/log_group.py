@@ -1,7 +1,7 @@
-"""Log groups of our own: made before a service makes them, so that retention and tags hold from the first line.
+"""Log groups of our own, made before the service makes them, so that the first line has retention and tags already.
 
-The groups that the whole account shares (/aws/sagemaker/TrainingJobs, …/TransformJobs, …/NotebookInstances) are
-nobody's: they are neither changed nor deleted, and what our jobs wrote there stays.
+The whole account shares the groups /aws/sagemaker/TrainingJobs, …/TransformJobs and …/NotebookInstances. They are not
+ours: they are neither changed nor deleted, and the lines of our jobs stay there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FUNCTIONS = "/aws/lambda/"
 
 @dataclass(frozen=True, kw_only=True)
 class LogGroup:
-    """A log group that should be. `arn` is without the ":*" that CloudWatch shows it with."""
+    """A desired log group. `arn` is without the ":*" that CloudWatch appends."""
 
     name: str
     arn: str
@@ -39,26 +39,26 @@ class LogGroup:
     def read(self, call: Call) -> State | None:
         request = logs("DescribeLogGroups", logGroupNamePrefix=self.name)
         groups = pages(call, request, items="logGroups", token=("nextToken", "nextToken"))
-        found = next((group for group in groups if group["logGroupName"] == self.name), None)
-        if found is None:
+        group = next((each for each in groups if each["logGroupName"] == self.name), None)
+        if group is None:
             return None
-        return State(fields={"retention_days": found.get("retentionInDays")}, tags=_tags_of(self.arn, call))
+        return State(fields={"retention_days": group.get("retentionInDays")}, tags=_tags_of(self.arn, call))
 
-    def plan(self, seen: State | None) -> Step:
-        """A group without any tags was made by the service, for something that is ours: it is taken over."""
+    def plan(self, observed: State | None) -> Step:
+        """A group without any tags was made by the service for a resource of ours, and is taken over."""
         retain = logs("PutRetentionPolicy", logGroupName=self.name, retentionInDays=self.retention_days)
-        if seen is None:
+        if observed is None:
             create = logs("CreateLogGroup", logGroupName=self.name, tags=dict(self.tags))
             return Step(action="create", address=self.address, reason="does not exist", acts=(create, retain))
-        if seen.tags:
-            require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
-        if not changes and seen.tags:
+        if observed.tags:
+            require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
+        if not changes and observed.tags:
             return unchanged(self.address)
-        acts: list[Act] = [] if seen.tags else [logs("TagResource", resourceArn=self.arn, tags=dict(self.tags))]
+        acts: list[Act] = [] if observed.tags else [logs("TagResource", resourceArn=self.arn, tags=dict(self.tags))]
         acts += [retain] if changes else []
-        reason = "differs" if seen.tags else "was made by the service, without tags"
-        shorter = changes and (seen.fields["retention_days"] or 10**6) > self.retention_days
+        reason = "differs" if observed.tags else "was made by the service, without tags"
+        shorter = changes and (observed.fields["retention_days"] or 10**6) > self.retention_days
         touches = f"lines older than {self.retention_days} days are deleted" if shorter else ""
         return Step(
             action="update", address=self.address, reason=reason, acts=tuple(acts), changes=changes, touches=touches
@@ -69,7 +69,7 @@ class LogGroup:
 
 
 def log_group(settings: Settings, name: str) -> LogGroup:
-    """A group of this stage's with the retention of [logs]."""
+    """A group of this stage, with the retention of [logs]."""
     arn = settings.arn("logs", f"log-group:{name}")
     return LogGroup(name=name, arn=arn, retention_days=settings.logs.retention_days, tags=settings.tags)
 
@@ -83,12 +83,12 @@ def function_group(settings: Settings) -> LogGroup:
 
 
 def ec2_group(settings: Settings) -> LogGroup:
-    """Where training on EC2 writes."""
+    """The group to which training on EC2 writes."""
     return log_group(settings, f"/kennel/{settings.prefix}/ec2")
 
 
 def _names(settings: Settings, call: Call) -> Iterator[str]:
-    """Groups whose names can be the stage's."""
+    """Groups whose names may belong to the stage."""
     for start in (f"{FUNCTIONS}{settings.prefix}", f"{ENDPOINTS}{settings.prefix}", f"/kennel/{settings.prefix}/"):
         request = logs("DescribeLogGroups", logGroupNamePrefix=start)
         for group in pages(call, request, items="logGroups", token=("nextToken", "nextToken")):

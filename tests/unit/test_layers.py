@@ -20,7 +20,13 @@ ALLOWED: dict[str, set[str]] = {
     "starter": set(),
 }
 TORCH = {"torch", "torchvision"}
-PURE = ("deploy/values.py", "deploy/planning/plan.py", "deploy/images/recipe.py", "train/host/launch.py")
+PURE = (
+    "deploy/values.py",
+    "deploy/planning/answer.py",
+    "deploy/planning/plan.py",
+    "deploy/images/recipe.py",
+    "train/host/launch.py",
+)
 IO_MODULES = {"socket", "subprocess", "boto3", "botocore", "docker", "requests", "http", "urllib"}
 
 # Inside a package: each subpackage, and each module that stands beside subpackages, with what it may import of the

@@ -1,1 +1,4 @@
-"""Who may do what: IAM documents as pure functions of the settings, one file a role."""
+"""The trust and rights of each role, one module a role: `trust(settings)` and `policy(settings)`.
+
+Imports config, iam.document and iam.statements. Start with training.py.
+"""

@@ -1,4 +1,4 @@
-"""What `./inv audit` reads: of the whole account, so it is no part of the deployer's rights. It changes nothing."""
+"""The policy for `./inv audit`, which reads the whole account and so is not part of the deployer's rights."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the person (or the CI) who types ./inv may do: every call that deploy/ makes, on this stage's things only.
+"""The policies of whoever runs ./inv, a person or CI: every call that deploy/ makes, on this stage's resources only.
 
-Names of models, configurations and jobs hold a hash, so those are allowed by the stage's prefix; what has a fixed name
-is allowed by that name. Only listings, and what knows no resource, are allowed on everything (rule 81).
+Names of models, configurations and jobs hold a hash, so the stage's prefix limits them; a fixed name limits the rest.
+Only lists, and actions that take no resource, are allowed on everything (rule 81).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from deploy.iam import statements as grants
 from deploy.iam.document import Document, Statement, allow, document, managed, principal_trust
 from deploy.iam.policies import ec2
 
-# Who takes each of the stage's roles.
-TAKERS: Mapping[str, str] = {
+# The service that assumes each role of the stage.
+ASSUMED_BY: Mapping[str, str] = {
     "training": "sagemaker.amazonaws.com",
     "endpoint": "sagemaker.amazonaws.com",
     "notebook": "sagemaker.amazonaws.com",
     "lambda": "lambda.amazonaws.com",
     "ec2": "ec2.amazonaws.com",
 }
-# The roles that services make for themselves, by the service that takes them: scaling (rule 52) and spot.
+# The roles that services create for themselves, by the service that assumes them: scaling (rule 52) and spot.
 LINKED: Mapping[str, str] = {
     "sagemaker.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
     "lambda.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_LambdaConcurrency",
@@ -31,13 +31,13 @@ LINKED: Mapping[str, str] = {
 
 
 def trust(settings: Settings) -> Document:
-    """iam.deployer_principal of deploy.toml."""
+    """Trusts iam.deployer_principal of deploy.toml."""
     return principal_trust(settings.iam.deployer_principal)
 
 
 def policies(settings: Settings) -> dict[str, Document]:
-    """The documents by topic: together they are longer than one managed policy may be. Raises DeployError when one
-    is too long by itself."""
+    """The documents by topic, because together they are too long for one managed policy. Raises DeployError when one is
+    too long by itself."""
     topics = {
         "storage": [*_bucket(settings), *_images(settings), *_logs(settings)],
         "rights": _roles(settings),
@@ -78,8 +78,8 @@ def _images(settings: Settings) -> list[Statement]:
 
 
 def _roles(settings: Settings) -> list[Statement]:
-    """To make the stage's roles and hand each to the service that it is for. With a boundary, no role without it."""
-    roles = [settings.arn("iam", f"role/{settings.role_name(purpose)}") for purpose in TAKERS]
+    """To create the stage's roles and pass each to its service. If a boundary is set, every role must have it."""
+    roles = [settings.arn("iam", f"role/{settings.role_name(purpose)}") for purpose in ASSUMED_BY]
     deployer = settings.arn("iam", f"role/{settings.role_name('deployer')}")
     policies = settings.arn("iam", f"policy/{settings.role_name('deployer')}-*")
     profile = settings.arn("iam", f"instance-profile/{settings.role_name('ec2')}")
@@ -97,13 +97,13 @@ def _roles(settings: Settings) -> list[Statement]:
         allow("RolesGrow", _of("iam", grown), roles, **bounds),
         allow("Roles", _of("iam", plain if boundary else f"{plain} DeleteRolePermissionsBoundary"), roles),
         allow("InstanceProfile", _of("iam", profiles), [profile]),
-        *(_pass(settings, service) for service in dict.fromkeys(TAKERS.values())),
+        *(_pass(settings, service) for service in dict.fromkeys(ASSUMED_BY.values())),
         *_linked(settings),
     ]
 
 
 def _pass(settings: Settings, service: str) -> Statement:
-    purposes = [purpose for purpose, taker in TAKERS.items() if taker == service]
+    purposes = [purpose for purpose, principal in ASSUMED_BY.items() if principal == service]
     sid = f"PassTo{service.partition('.')[0].capitalize()}"
     places = [settings.arn("iam", f"role/{settings.role_name(purpose)}") for purpose in purposes]
     return allow(sid, ["iam:PassRole"], places, StringEquals={"iam:PassedToService": service})
@@ -133,7 +133,7 @@ def _jobs(settings: Settings) -> list[Statement]:
     names += "StopHyperParameterTuningJob StopTrainingJob StopTransformJob"
     places = _sagemaker(settings, "training-job", "hyper-parameter-tuning-job", "transform-job")
     key = settings.training.kms_key
-    # To read artifacts, and for the disk of an EC2 instance (EBS's guide); a job on SageMaker uses its own role's.
+    # To read artifacts, and for the disk of an EC2 instance (EBS's guide). A SageMaker job uses the rights of its role.
     names_of_key = "CreateGrant Decrypt DescribeKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo"
     uses = [allow("Key", _of("kms", names_of_key), [key])] if key else []
     return [allow("Jobs", _of("sagemaker", names), places), *uses]
@@ -144,7 +144,7 @@ def _endpoints(settings: Settings) -> list[Statement]:
     names += "DescribeEndpoint DescribeEndpointConfig DescribeModel InvokeEndpoint InvokeEndpointAsync ListTags "
     names += "UpdateEndpoint UpdateEndpointWeightsAndCapacities"
     kinds = ("endpoint", "endpoint-config", "model")
-    # The main endpoint bears the prefix itself, and so might an old model, whose tags tell whose it is.
+    # The main endpoint is named by the prefix alone, and so may be an old model, whose tags are read.
     places = [
         *(settings.arn("sagemaker", f"{kind}/{settings.prefix}") for kind in kinds),
         *_sagemaker(settings, *kinds),
@@ -153,7 +153,8 @@ def _endpoints(settings: Settings) -> list[Statement]:
 
 
 def _scaling(settings: Settings) -> list[Statement]:
-    """A scalable target's ARN holds no name of ours: it is bound by what is scaled, and the tags by the account."""
+    """A scalable target's ARN holds no name of ours, so the service that is scaled limits the changes; only the account
+    limits the tags."""
     names = "DeleteScalingPolicy DeleteScheduledAction DeregisterScalableTarget PutScalingPolicy PutScheduledAction "
     names += "RegisterScalableTarget"
     targets = [settings.arn("application-autoscaling", "scalable-target/*")]
@@ -184,7 +185,7 @@ def _function(settings: Settings) -> list[Statement]:
 
 
 def _logs(settings: Settings) -> list[Statement]:
-    """Groups of our own are made and deleted; of the account's, our jobs' streams are read."""
+    """To create and delete our own groups, and to read the groups that the account shares."""
     own = [
         f"/aws/lambda/{settings.function_name}",
         f"/aws/sagemaker/Endpoints/{settings.prefix}",
@@ -202,8 +203,8 @@ def _logs(settings: Settings) -> list[Statement]:
 
 
 def _instances(settings: Settings) -> list[Statement]:
-    """EC2's names are given by EC2, so its things are told by the project's tags."""
-    asked = {f"aws:RequestTag/{key}": value for key, value in settings.tags.items()}
+    """EC2 names its resources itself, so the project's tags limit the rights."""
+    requested = {f"aws:RequestTag/{key}": value for key, value in settings.tags.items()}
     ours = {f"aws:ResourceTag/{key}": value for key, value in settings.tags.items()}
     instance, group = settings.arn("ec2", "instance/*"), settings.arn("ec2", "security-group/*")
     volume = settings.arn("ec2", "volume/*")
@@ -213,12 +214,12 @@ def _instances(settings: Settings) -> list[Statement]:
     tagging = {"ec2:CreateAction": ["CreateSecurityGroup", "RunInstances"]}
     changes = "AuthorizeSecurityGroupIngress DeleteSecurityGroup RevokeSecurityGroupIngress"
     return [
-        allow("RunInstances", ["ec2:RunInstances"], [instance, volume], StringEquals=asked),
+        allow("RunInstances", ["ec2:RunInstances"], [instance, volume], StringEquals=requested),
         allow("RunInstancesIn", ["ec2:RunInstances"], [image, *around]),
         allow("RunInstancesBehind", ["ec2:RunInstances"], [group], StringEquals=ours),
-        allow("SecurityGroupNew", ["ec2:CreateSecurityGroup"], [group], StringEquals=asked),
+        allow("SecurityGroupNew", ["ec2:CreateSecurityGroup"], [group], StringEquals=requested),
         allow("SecurityGroupIn", ["ec2:CreateSecurityGroup"], [settings.arn("ec2", "vpc/*")]),
-        allow("TagsNew", ["ec2:CreateTags"], [instance, volume, group], StringEquals={**asked, **tagging}),
+        allow("TagsNew", ["ec2:CreateTags"], [instance, volume, group], StringEquals={**requested, **tagging}),
         allow("SecurityGroup", _of("ec2", changes), [group], StringEquals=ours),
         allow("Instance", _of("ec2", "TerminateInstances"), [instance], StringEquals=ours),
         allow("Ami", ["ssm:GetParameter"], [ami]),
@@ -235,7 +236,7 @@ def _notebook(settings: Settings) -> list[Statement]:
 
 
 def _account(settings: Settings) -> list[Statement]:
-    """What knows no resource: listings, which show names and no more, and the registry's token."""
+    """Actions that take no resource: lists, which show names only, and the registry's token."""
     names = [
         *_of("application-autoscaling", "DescribeScalableTargets DescribeScalingActivities DescribeScalingPolicies"),
         *_of("application-autoscaling", "DescribeScheduledActions"),

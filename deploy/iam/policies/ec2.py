@@ -1,4 +1,4 @@
-"""What an EC2 instance that trains may do (rule 80)."""
+"""The policy of an EC2 instance that trains (rule 80)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def log_group(settings: Settings) -> str:
 
 
 def trust(_: Settings) -> Document:
-    """EC2 alone, by way of the instance profile."""
+    """Only EC2, through the instance profile."""
     return service_trust(["ec2.amazonaws.com"])
 
 
 def policy(settings: Settings) -> Document:
-    """Trains as a job on SageMaker does, and lets Session Manager in instead of a key and an open port."""
+    """The rights of a training job, and Session Manager, which needs neither a key nor an open port."""
     return document(
         (
             *data(settings),

@@ -1,4 +1,4 @@
-"""What the endpoints, and batch transform with their models, may do (rules 78, 82)."""
+"""The policy of the endpoints, and of batch transform with their models (rules 78, 82)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ KEY_USES = ("Decrypt",)
 
 
 def trust(settings: Settings) -> Document:
-    """Inference sends an ARN of no certain resource: the account's, and no narrower (rule 82)."""
+    """Any SageMaker resource of the account: inference sends no narrower ARN (rule 82)."""
     return sagemaker_trust(settings, "*")
 
 
 def policy(settings: Settings) -> Document:
-    """Reads models, pulls the serving image, logs. Answers of transform and of async endpoints go to the bucket."""
+    """Reads models, pulls the serving image, writes logs, and writes the answers of transform and async endpoints."""
     asynchronous = any(endpoint.kind == "async" for endpoint in settings.all_endpoints.values())
     answers = [TRANSFORM, *([ASYNC] if asynchronous else [])]
     groups = [f"/aws/sagemaker/Endpoints/{name}" for name in settings.all_endpoints]
     transforms = statements.write_logs(
         settings, statements.TRANSFORM_LOGS, streams=f"{settings.prefix}-*", sid="Transform"
-    )  # a group of the whole account
+    )  # the account shares this group
     return document(
         (
             statements.list_bucket(settings),

@@ -1,4 +1,4 @@
-"""What the Lambda may do (rule 79)."""
+"""The policy of the Lambda function (rule 79)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from deploy.iam.statements import PICTURES
 
 
 def trust(_: Settings) -> Document:
-    """Lambda alone. It names no source when it takes a role, so that none can be asked for."""
+    """Only Lambda. Lambda sends no source when it assumes a role, so no condition can require one."""
     return service_trust(["lambda.amazonaws.com"])
 
 
 def policy(settings: Settings) -> Document:
-    """Asks the main endpoint, whose name is in lower case in its ARN; reads pictures of the bucket; logs."""
+    """Invokes the main endpoint (its ARN has the name in lower case), reads pictures of the bucket, writes logs."""
     endpoint = settings.arn("sagemaker", f"endpoint/{settings.endpoint_name.lower()}")
     group = settings.arn("logs", f"log-group:/aws/lambda/{settings.function_name}")
     return document(

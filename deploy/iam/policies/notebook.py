@@ -1,4 +1,4 @@
-"""What the notebook instance may do: look at the data and the models, ask the endpoints, stop itself."""
+"""The policy of the notebook instance: read data and models, invoke the endpoints, stop itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training job on SageMaker may do, and who may take its role (rules 77, 82)."""
+"""The policy of a training job on SageMaker, and who may assume its role (rules 77, 82)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from deploy.iam import statements
 from deploy.iam.document import Document, Statement, allow, document, service_trust
 from deploy.iam.statements import CHECKPOINTS, DATA, JOBS, WEIGHTS
 
-# CreateGrant for the disks, Encrypt for the artifact, the other two for objects in parts.
+# CreateGrant is for the disks, Encrypt for the artifact, the other two for objects uploaded in parts.
 KEY_USES = ("CreateGrant", "Decrypt", "Encrypt", "GenerateDataKey")
 
 
 def trust(settings: Settings) -> Document:
-    """Only SageMaker, only for jobs of our account: no confused deputy."""
+    """Only SageMaker, and only for jobs of our account (against the confused deputy)."""
     return sagemaker_trust(settings, "training-job/*", "hyper-parameter-tuning-job/*")
 
 
 def policy(settings: Settings) -> Document:
-    """Reads pictures and weights, writes models, keeps checkpoints in step, pulls its image, logs."""
+    """Reads pictures and weights, writes models, syncs checkpoints, pulls its image, writes logs."""
     return document(
         (
             *data(settings),
@@ -31,7 +31,7 @@ def policy(settings: Settings) -> Document:
 
 
 def data(settings: Settings) -> list[Statement]:
-    """What training needs of the bucket, wherever it runs. A checkpoint that is deleted there is deleted in S3 too
+    """The bucket rights that training needs wherever it runs. A checkpoint deleted on the host is deleted in S3 too
     (rule 15)."""
     return [
         statements.list_bucket(settings),
@@ -42,7 +42,7 @@ def data(settings: Settings) -> list[Statement]:
 
 
 def sagemaker_trust(settings: Settings, *resources: str) -> Document:
-    """Only SageMaker, and only for such resources of our account (rule 82)."""
+    """Only SageMaker, and only for these resources of our account (rule 82)."""
     arns = [settings.arn("sagemaker", resource) for resource in resources]
     return service_trust(
         ["sagemaker.amazonaws.com"],

@@ -30,7 +30,7 @@ class FakeTime:
 
 @dataclass
 class FakeAws:
-    """Answers operations from a table: a list is answered one after another, its last for ever. Keeps what was sent."""
+    """Answers operations from a table; a list is answered one by one, its last answer for ever. Keeps all requests."""
 
     replies: Mapping[str, Reply | Sequence[Reply]] = field(default_factory=dict)
     sent: list[Request] = field(default_factory=list)

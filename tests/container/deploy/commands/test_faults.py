@@ -69,7 +69,7 @@ def test_a_deploy_and_a_down_whose_every_call_fails_once_end_where_they_should(
 
 def tells_what_to_do(fault: Fault, text: str) -> None:
     expected = {
-        "denied": "ask for this right",
+        "denied": "ask for this permission",
         "throttled": "try again in a minute",
         "timeout": "run the same command again",
         "kill": "killed",

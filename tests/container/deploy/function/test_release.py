@@ -1,4 +1,4 @@
-"""The function deployed again and again to a real Lambda emulator, while callers go on calling its alias."""
+"""The function is deployed again and again to a real Lambda emulator, while callers invoke its alias."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deploy.console import Screen
 from deploy.errors import DeployError
 from deploy.iam.role import function_role
 from deploy.session import Session
-from deploy.stage.desired import front
+from deploy.stage.desired import function_resources
 from tests.clients import QUICK, connect
 from tests.container.localcloud.sagemaker.hosting_support import Running, build, running
 
@@ -81,8 +81,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield made
 
 
-class Desk:
-    """A user who deploys images of the function."""
+class ReleaseFixture:
+    """Deploys images of the function as a user does."""
 
     def __init__(self, cloud: Running, images: dict[str, str]) -> None:
         self.cloud, self.images = cloud, images
@@ -103,40 +103,40 @@ class Desk:
         )
 
     def deploy(self, release: str) -> list[str]:
-        resources = (function_role(self.settings), *front(self.settings, image=self.images[release]))
+        resources = (function_role(self.settings), *function_resources(self.settings, image=self.images[release]))
         return [step.kind for step in self.session().settle(resources).changes]
 
     def release(self) -> str:
         return str(invoke(self.session(), {})["release"])
 
     def warm(self) -> list[str]:
-        """The versions of which environments are kept warm, one for each."""
+        """The version of each environment that is kept warm."""
         api = self.cloud.client("lambda")
-        found = api.list_provisioned_concurrency_configs(FunctionName=NAME)["ProvisionedConcurrencyConfigs"]
+        configs = api.list_provisioned_concurrency_configs(FunctionName=NAME)["ProvisionedConcurrencyConfigs"]
         version = api.get_alias(FunctionName=NAME, Name="live")["FunctionVersion"]
-        assert {each["Status"] for each in found} <= {"READY"}
-        return [version] * sum(each["AvailableProvisionedConcurrentExecutions"] for each in found)
+        assert {each["Status"] for each in configs} <= {"READY"}
+        return [version] * sum(each["AvailableProvisionedConcurrentExecutions"] for each in configs)
 
     def environments(self) -> list[str]:
         return sorted(each.labels["kennel.version"] for each in self.cloud.containers(kennel__function=NAME))
 
     @contextmanager
     def callers(self) -> Iterator[list[str]]:
-        """Somebody calls all the while; what each call came to."""
-        told: list[str] = []
+        """Invokes the alias again and again in a thread; yields the answers so far."""
+        answers: list[str] = []
         ended = threading.Event()
 
         def call() -> None:
             while not ended.wait(0.02):
                 try:
-                    told.append(self.release())
+                    answers.append(self.release())
                 except Exception as error:
-                    told.append(repr(error))
+                    answers.append(repr(error))
 
         caller = threading.Thread(target=call)
         caller.start()
         try:
-            yield told
+            yield answers
         finally:
             ended.set()
             caller.join()
@@ -149,28 +149,30 @@ def signed(url: str) -> Any:
 
 
 def test_deploys_that_follow_one_another(cloud: Running, images: dict[str, str]) -> None:
-    desk = Desk(cloud, images)
-    desk.deploy("one")
-    assert (desk.release(), desk.warm()) == ("one", ["1", "1"])
+    fixture = ReleaseFixture(cloud, images)
+    fixture.deploy("one")
+    assert (fixture.release(), fixture.warm()) == ("one", ["1", "1"])
 
-    with desk.callers() as told:  # the second deploy, which breaks elsewhere: the alias moves with what is provisioned
-        assert desk.deploy("two") == ["function", "alias"]
-    assert set(told) <= {"one", "two"}
-    assert told[-1] == "two"
-    assert (desk.release(), desk.warm()) == ("two", ["2", "2"])
-    assert desk.environments().count("2") >= 2  # one of the old may be there still: it was busy when the alias moved
+    with (
+        fixture.callers() as answers
+    ):  # the second deploy, which breaks elsewhere: the alias moves with what is provisioned
+        assert fixture.deploy("two") == ["function", "alias"]
+    assert set(answers) <= {"one", "two"}
+    assert answers[-1] == "two"
+    assert (fixture.release(), fixture.warm()) == ("two", ["2", "2"])
+    assert fixture.environments().count("2") >= 2  # one of the old may be there still: it was busy when the alias moved
 
-    with pytest.raises(DeployError, match=r"(?s)version 3 is not healthy: it answered 424: endpoint-refused"):
-        desk.deploy("bad")
-    assert (desk.release(), desk.warm()) == ("two", ["2", "2"])
+    with pytest.raises(DeployError, match=r"(?s)version 3 is not healthy: .* is 424, not 200: endpoint-refused"):
+        fixture.deploy("bad")
+    assert (fixture.release(), fixture.warm()) == ("two", ["2", "2"])
 
-    assert rollback_function(desk.session()) == "1"
-    assert (desk.release(), desk.warm()) == ("one", ["1", "1"])
+    assert rollback_function(fixture.session()) == "1"
+    assert (fixture.release(), fixture.warm()) == ("one", ["1", "1"])
 
-    desk.counts = {"reserved": 1, "provisioned": 1}  # below what is provisioned now
-    assert desk.deploy("two") == ["function", "alias", "concurrency"]
-    assert (desk.release(), len(desk.warm())) == ("two", 1)
-    assert desk.deploy("two") == []
+    fixture.counts = {"reserved": 1, "provisioned": 1}  # below what is provisioned now
+    assert fixture.deploy("two") == ["function", "alias", "concurrency"]
+    assert (fixture.release(), len(fixture.warm())) == ("two", 1)
+    assert fixture.deploy("two") == []
 
     url = cloud.client("lambda").get_function_url_config(FunctionName=NAME, Qualifier="live")["FunctionUrl"]
     assert signed(url).text == "two"

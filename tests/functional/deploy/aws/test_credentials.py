@@ -1,4 +1,4 @@
-"""Credentials as people have them: profiles, assumed roles, SSO. What does not work is told with the way out."""
+"""Credentials as people have them: profiles, assumed roles, SSO. Errors say how to log in."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def of_profile(profile: str, endpoint_url: str, *, account: str = ACCOUNT) -> Se
     return choose(parse(text), "prod")
 
 
-def test_a_profile_with_keys_is_taken(moto: str, home: Path) -> None:
+def test_a_profile_with_keys_works(moto: str, home: Path) -> None:
     assert connect(of_profile("keys", moto))(WHO)["Account"] == ACCOUNT
 
 
@@ -84,31 +84,33 @@ def test_a_profile_that_assumes_a_role_acts_as_that_role(moto: str, home: Path) 
 
 
 def test_the_account_of_a_stage_is_pinned(moto: str, home: Path) -> None:
-    with pytest.raises(DeployError, match=f"account {ACCOUNT}: these credentials .* not of the stage's account 9"):
+    with pytest.raises(
+        DeployError, match=f"account {ACCOUNT}: these credentials .* do not belong to the account of the stage, 9"
+    ):
         connect(of_profile("keys", moto, account="9" * 12)).check_account()
 
 
-def test_single_sign_on_is_taken(moto: str, home: Path) -> None:
+def test_a_single_sign_on_profile_works(moto: str, home: Path) -> None:
     log_in(home, expires=datetime.now(UTC) + timedelta(hours=1))
     with portal() as address:
         assert in_a_process_of_its_own(AWS_ENDPOINT_URL_SSO=address, MOTO=moto) == ACCOUNT
 
 
 @pytest.mark.parametrize("logged_in", [True, False])
-def test_an_expired_sign_on_is_told_with_the_command_that_renews_it(moto: str, home: Path, logged_in: bool) -> None:
+def test_an_expired_sign_on_names_the_command_that_renews_it(moto: str, home: Path, logged_in: bool) -> None:
     if logged_in:
         log_in(home, expires=datetime.now(UTC) - timedelta(hours=1))
     with pytest.raises(DeployError, match="aws sso login --profile single-sign-on"):
         connect(of_profile("single-sign-on", moto))(WHO)
 
 
-def test_a_profile_that_is_not_there_is_named_before_anything_is_sent(moto: str, home: Path) -> None:
+def test_an_unknown_profile_is_refused_before_anything_is_sent(moto: str, home: Path) -> None:
     with pytest.raises(DeployError, match=r"stages\.prod\.profile: .*nobody.*\naws configure list-profiles"):
         connect(of_profile("nobody", moto))
 
 
-def test_no_credentials_at_all_are_told_with_the_way_out(moto: str, home: Path) -> None:
-    with pytest.raises(DeployError, match="no credentials are found: log in"):
+def test_missing_credentials_say_how_to_log_in(moto: str, home: Path) -> None:
+    with pytest.raises(DeployError, match="no credentials found: log in"):
         connect(of_profile("", moto))(WHO)
 
 

@@ -1,4 +1,4 @@
-"""A role that was made a moment ago is not known everywhere: the door asks again until it is, and only then."""
+"""AWS does not know a new role everywhere at once: the client retries until it does, and retries no other refusal."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def create_model(role: str) -> Request:
     return Request(service="sagemaker", operation="CreateModel", params=params)
 
 
-def test_a_new_role_is_asked_for_until_it_is_known(aws: str) -> None:
+def test_a_request_with_a_new_role_is_retried_until_the_role_is_known(aws: str) -> None:
     sent: list[str] = []
     ask = client(aws, sent)
     role = make_role(ask, TRUST)
@@ -80,7 +80,7 @@ def test_a_new_role_is_asked_for_until_it_is_known(aws: str) -> None:
     assert sent == ["CreateRole", "CreateModel"]  # one request for people, however often it was tried
 
 
-def test_a_role_that_stays_unknown_is_told_in_awss_words_when_patience_ends(aws: str) -> None:
+def test_a_role_that_stays_unknown_raises_awss_message_after_the_last_retry(aws: str) -> None:
     jumping = FakeTime()
     ask = client(aws, [], clock=jumping.clock())
     with pytest.raises(AwsError, match="Could not assume role arn:aws:iam::123456789012:role/nobody"):
@@ -115,7 +115,7 @@ def test_ec2_knows_an_instance_profile_when_its_role_is_there_and_known(aws: str
     assert not known(60)
 
 
-def test_another_refusal_of_the_same_request_is_told_at_once(aws: str) -> None:
+def test_another_refusal_of_the_same_request_is_raised_at_once(aws: str) -> None:
     jumping = FakeTime()
     ask = client(aws, [], clock=jumping.clock())
     params = {**create_model("arn:aws:iam::123456789012:role/any").params, "PrimaryContainer": {"Image": "none:1"}}

@@ -1,4 +1,4 @@
-"""Files into S3 over HTTP: large ones in parts, checked, and gone on with after a break."""
+"""Uploads to S3 over HTTP: large files in parts, with checksums, resumed after an interruption."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,20 +45,20 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_large_file_arrives_whole_and_is_known_by_the_name_that_s3_gives_it(client: Client, large: Path) -> None:
-    heard: list[int] = []
-    s3_upload.upload(client, bucket=BUCKET, key="data/x/whole.tar", path=large, sent=heard.append)
-    assert sum(heard) == large.stat().st_size
+def test_a_large_file_arrives_whole_with_the_etag_that_we_compute(client: Client, large: Path) -> None:
+    reported: list[int] = []
+    s3_upload.upload(client, bucket=BUCKET, key="data/x/whole.tar", path=large, sent=reported.append)
+    assert sum(reported) == large.stat().st_size
     assert dataset.listing(client, bucket=BUCKET, prefix="data/x/") == {"whole.tar": s3_upload.etag(large)}
     answer = client(Request(service="s3", operation="GetObject", params={"Bucket": BUCKET, "Key": "data/x/whole.tar"}))
     assert answer["Body"].read() == large.read_bytes()
 
 
-def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_nothing_behind(
+def test_an_interrupted_upload_resumes_with_the_missing_parts_and_leaves_nothing_behind(
     client: Client, large: Path
 ) -> None:
     sent: list[int] = []
-    asked: dict[str, Request] = {}
+    by_operation: dict[str, Request] = {}
 
     def breaking(request: Request) -> dict[str, Any]:
         if request.operation == "UploadPart" and request.params["PartNumber"] == 2:
@@ -66,7 +66,7 @@ def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_noth
         return client(request)
 
     def counting(request: Request) -> dict[str, Any]:
-        asked[request.operation] = request
+        by_operation[request.operation] = request
         if request.operation == "UploadPart":
             sent.append(request.params["PartNumber"])
         return client(request)
@@ -78,48 +78,54 @@ def test_an_upload_that_broke_off_goes_on_with_the_missing_parts_and_leaves_noth
     assert 2 in sent
     assert len(sent) < 3
     assert s3_upload.unfinished(client, BUCKET, "data/y/pictures.tar") == []
-    assert set(asked) == {"ListMultipartUploads", "ListParts", "UploadPart", "CompleteMultipartUpload"}
+    assert set(by_operation) == {"ListMultipartUploads", "ListParts", "UploadPart", "CompleteMultipartUpload"}
 
 
 def test_the_requests_of_an_upload_in_parts_are_those_of_the_golden_files(client: Client, large: Path) -> None:
-    asked: dict[str, Request] = {}
+    by_operation: dict[str, Request] = {}
 
     def noting(request: Request) -> dict[str, Any]:
         if request.params.get("PartNumber", 1) == 1:
-            asked.setdefault(request.operation, request)
+            by_operation.setdefault(request.operation, request)
         return client(request)
 
     s3_upload.upload(noting, bucket=BUCKET, key="data/g/pictures.tar", path=large)
-    asked["AbortMultipartUpload"] = s3_upload.abort(BUCKET, "data/g/pictures.tar", "upload")
-    asked["ListParts"] = Request(
-        service="s3", operation="ListParts", params={**asked["AbortMultipartUpload"].params, "UploadId": "upload"}
+    by_operation["AbortMultipartUpload"] = s3_upload.abort(BUCKET, "data/g/pictures.tar", "upload")
+    by_operation["ListParts"] = Request(
+        service="s3",
+        operation="ListParts",
+        params={**by_operation["AbortMultipartUpload"].params, "UploadId": "upload"},
     )
-    for request in asked.values():
+    for request in by_operation.values():
         fixed = {"UploadId": "upload"} if "UploadId" in request.params else {}
         requests.check("large-file", replace(request, params={**request.params, **fixed}))
 
 
-def test_a_push_tells_bytes_and_the_second_sends_nothing(client: Client, large: Path, tmp_path: Path) -> None:
+def test_a_push_reports_bytes_and_a_second_push_sends_nothing(client: Client, large: Path, tmp_path: Path) -> None:
     small = tmp_path / "a.jpg"
     small.write_bytes(b"picture")
-    heard: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     source = {"pictures.tar": large, "a.jpg": small}
-    first = dataset.push(source, client, bucket=BUCKET, prefix="data/z/", progress=lambda *told: heard.append(told))
-    assert heard[-1] == (large.stat().st_size + 7, large.stat().st_size + 7)
-    heard.clear()
-    again = dataset.push(source, client, bucket=BUCKET, prefix="data/z/", progress=lambda *told: heard.append(told))
+    first = dataset.push(
+        source, client, bucket=BUCKET, prefix="data/z/", progress=lambda *counts: reported.append(counts)
+    )
+    assert reported[-1] == (large.stat().st_size + 7, large.stat().st_size + 7)
+    reported.clear()
+    again = dataset.push(
+        source, client, bucket=BUCKET, prefix="data/z/", progress=lambda *counts: reported.append(counts)
+    )
     assert again == first
-    assert heard == []
+    assert reported == []
 
 
 def test_a_small_file_goes_in_one_piece_with_its_checksum(client: Client, tmp_path: Path) -> None:
-    small, asked = tmp_path / "a.jpg", list[Request]()
+    small, sent = tmp_path / "a.jpg", list[Request]()
     small.write_bytes(b"picture")
 
     def noting(request: Request) -> dict[str, Any]:
-        asked.append(request)
+        sent.append(request)
         return client(request)
 
     s3_upload.upload(noting, bucket=BUCKET, key="data/s/a.jpg", path=small)
-    (request,) = asked
+    (request,) = sent
     requests.check("picture", replace(request, params={**request.params, "Body": b"picture"}))

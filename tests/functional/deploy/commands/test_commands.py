@@ -44,7 +44,7 @@ class Desk:
             call=self.client,
             build=lambda kind: self.images[kind],
             screen=Screen(out=self.said),
-            check=self.client.check_account,
+            check_account=self.client.check_account,
         )
 
     def _log(self, request: Request) -> None:

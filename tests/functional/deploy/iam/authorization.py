@@ -1,4 +1,4 @@
-"""Which rights each request of AWS's API needs: actions, resources and what is known of the request.
+"""Which rights each request of AWS's API needs: actions, resources and context.
 
 Operations and rights do not bear the same names. The table follows AWS's service authorization reference; where that
 is silent (what a listing or a tag needs), the guides of the services.
@@ -57,10 +57,10 @@ def run_instances(params: Params) -> Iterator[Need]:
     """Each thing that an instance is made of is asked for by itself; what is tagged at birth may be tagged."""
     tags = {each["ResourceType"]: each["Tags"] for each in params.get("TagSpecifications", ())}
     for kind in ("instance", "volume"):
-        asked = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags.get(kind, ())}
-        yield Need(action="ec2:RunInstances", resource=arn("ec2", f"{kind}/new-1"), context=asked)
-        if asked:
-            yield from _tagging(kind, asked, "RunInstances")
+        request_tags = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags.get(kind, ())}
+        yield Need(action="ec2:RunInstances", resource=arn("ec2", f"{kind}/new-1"), context=request_tags)
+        if request_tags:
+            yield from _tagging(kind, request_tags, "RunInstances")
     image = f"arn:aws:ec2:{REGION}::image/{params['ImageId']}"
     around = ["network-interface/eni-1", "subnet/subnet-1"]
     if "KeyName" in params:
@@ -77,14 +77,14 @@ def run_instances(params: Params) -> Iterator[Need]:
 
 def create_security_group(params: Params) -> Iterator[Need]:
     """In a VPC, tagged at birth."""
-    asked = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in params["TagSpecifications"][0]["Tags"]}
-    yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", "security-group/new-1"), context=asked)
+    request_tags = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in params["TagSpecifications"][0]["Tags"]}
+    yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", "security-group/new-1"), context=request_tags)
     yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", "vpc/vpc-1"))
-    yield from _tagging("security-group", asked, "CreateSecurityGroup")
+    yield from _tagging("security-group", request_tags, "CreateSecurityGroup")
 
 
-def _tagging(kind: str, asked: dict[str, str], by: str) -> Iterator[Need]:
-    known = {**asked, "ec2:CreateAction": by}
+def _tagging(kind: str, request_tags: dict[str, str], by: str) -> Iterator[Need]:
+    known = {**request_tags, "ec2:CreateAction": by}
     yield Need(action="ec2:CreateTags", resource=arn("ec2", f"{kind}/new-1"), context=known)
 
 

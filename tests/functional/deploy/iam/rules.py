@@ -1,5 +1,5 @@
-"""How a rule of the authorization table is written: which rights a request needs, told by templates over its
-parameters. `{A.B}` in a template is the value at that place; where a list lies on the way, each of its values."""
+"""A rule of the authorization table: the rights that a request needs, as templates over its parameters. `{A.B}` in a
+template is the value at that place; if there is a list on the way, each of its values."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def arn(service: str, resource: str) -> str:
 def fill(template: str, params: Params) -> Iterator[str]:
     """The template with its places filled in, once for each combination of their values."""
     places = re.findall(r"{([^}]+)}", template)
-    for found in itertools.product(*(list(values(params, place)) for place in places)):
+    for chosen in itertools.product(*(list(values(params, place)) for place in places)):
         text = template
-        for place, value in zip(places, found, strict=True):
+        for place, value in zip(places, chosen, strict=True):
             text = text.replace(f"{{{place}}}", value)
         yield text
 

@@ -1,4 +1,4 @@
-"""The policy simulator as a function: which of many requests some documents allow, ARN by ARN."""
+"""The policy simulator as a function: which requests a set of documents allows."""
 
 from __future__ import annotations
 
@@ -49,24 +49,24 @@ class Simulator:
             "account": ACCOUNT,
             "documents": list(unique.values()),
             "policies": {name: [numbers[id(each)] for each in documents] for name, documents in policies.items()},
-            "cases": [{"policy": case.policy, **_asked(case.need)} for case in cases],
+            "cases": [{"policy": case.policy, **_case(case.need)} for case in cases],
         }
         done = subprocess.run(
             [self._tools.node, self._tools.simulator],
             input=json.dumps(question), capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
         answers: list[str] = json.loads(done.stdout)
-        wrong = [f"{case.need}: {said}" for case, said in zip(cases, answers, strict=True) if said.startswith("error")]
+        wrong = [f"{case.need}: {each}" for case, each in zip(cases, answers, strict=True) if each.startswith("error")]
         if wrong:
             raise ValueError("\n".join(wrong))
         return [answer == "Allowed" for answer in answers]
 
     def denied(self, documents: Sequence[Document], needs: Iterable[Need]) -> list[Need]:
         """Those of the needs that the documents do not allow."""
-        asked = list(needs)
-        found = self.allowed({"it": documents}, [Case(policy="it", need=need) for need in asked])
-        return [need for need, is_allowed in zip(asked, found, strict=True) if not is_allowed]
+        needed = list(needs)
+        answers = self.allowed({"it": documents}, [Case(policy="it", need=need) for need in needed])
+        return [need for need, is_allowed in zip(needed, answers, strict=True) if not is_allowed]
 
 
-def _asked(need: Need) -> dict[str, Any]:
+def _case(need: Need) -> dict[str, Any]:
     return {"action": need.action, "resource": need.resource, "context": dict(need.context)}

@@ -1,4 +1,4 @@
-"""The auditor's policy allows what `./inv audit` asks, and that is reading."""
+"""The auditor's policy allows the requests of `./inv audit`, which only read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def needs() -> list[Need]:
     return [need for call in examples((), of="auditor") for need in call.needs]
 
 
-def test_every_look_of_the_audit_is_allowed(simulator: Simulator, settings: Settings) -> None:
+def test_every_read_of_the_audit_is_allowed(simulator: Simulator, settings: Settings) -> None:
     missing = simulator.denied([auditor.policy(settings)], needs())
     assert not missing, "\n".join(f"{need}: allow it in deploy/iam/policies/auditor.py" for need in missing)
 
 
-def test_without_any_one_action_some_look_fails(simulator: Simulator, settings: Settings) -> None:
+def test_without_any_one_action_some_read_fails(simulator: Simulator, settings: Settings) -> None:
     faults = list(mutants.without_an_action([auditor.policy(settings)]))
     assert unseen(simulator, faults, needs(), allowed=True) == []
 

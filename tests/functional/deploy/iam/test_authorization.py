@@ -1,4 +1,4 @@
-"""The table of what requests need, held against AWS's service authorization reference."""
+"""The table of rights that requests need, compared with AWS's service authorization reference."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ EXCUSED: Mapping[tuple[str, str], str] = {
 OTHERS_QUOTAS = "servicequotas:"  # depends on rights of services whose quotas are not asked for
 
 
-def test_what_an_action_depends_on_is_among_what_its_request_needs(tools: Tools) -> None:
+def test_a_request_needs_every_action_that_its_action_depends_on(tools: Tools) -> None:
     needs: dict[str, set[str]] = {}
     for call in calls():
         needs.setdefault(call.operation, set()).update(need.action for need in call.needs)
-    asked = sorted({action for actions in needs.values() for action in actions})
+    actions = sorted({action for actions in needs.values() for action in actions})
     done = subprocess.run(
-        [tools.python, DRIVER], input=json.dumps(asked), capture_output=True, text=True, timeout=60, check=True
+        [tools.python, DRIVER], input=json.dumps(actions), capture_output=True, text=True, timeout=60, check=True
     )
     depends: dict[str, list[str]] = json.loads(done.stdout)
     missing = {

@@ -1,4 +1,4 @@
-"""The deployer's policies allow every request that the product can make, on the stage's own things only."""
+"""The deployer's policies allow every request that Kennel can make, on the stage's own resources only."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def calls() -> list[Call]:
 
 
 def needs() -> list[Need]:
-    found = [need for call in calls() for need in call.needs]
-    return list({str(need): need for need in [*found, *BY_DOCKER]}.values())
+    of_calls = [need for call in calls() for need in call.needs]
+    return list({str(need): need for need in [*of_calls, *BY_DOCKER]}.values())
 
 
 # What stands next to what a deployer does, and is not for them.
@@ -90,9 +90,9 @@ def test_every_operation_that_the_code_names_is_one_whose_rights_are_known() -> 
 
 
 def test_every_request_that_the_product_makes_is_allowed(simulator: Simulator, settings: Settings) -> None:
-    asked = [(call, need) for call in calls() for need in call.needs]
-    denied = simulator.denied(documents(settings), [need for _, need in asked])
-    missing = [f"{call.where}: {need}: {WHERE_TO_ALLOW}" for call, need in asked if need in denied]
+    needed = [(call, need) for call in calls() for need in call.needs]
+    denied = simulator.denied(documents(settings), [need for _, need in needed])
+    missing = [f"{call.where}: {need}: {WHERE_TO_ALLOW}" for call, need in needed if need in denied]
     assert not missing, "\n".join(missing)
 
 
@@ -100,11 +100,11 @@ def test_a_push_by_docker_is_allowed(simulator: Simulator, settings: Settings) -
     assert simulator.denied(documents(settings), BY_DOCKER) == []
 
 
-def test_nothing_next_to_that_is_allowed(simulator: Simulator, settings: Settings) -> None:
+def test_nothing_of_other_stages_or_regions_is_allowed(simulator: Simulator, settings: Settings) -> None:
     held = documents(settings)
-    asked = forbidden(held)
-    denied = simulator.denied(held, asked)
-    granted = [str(need) for need in asked if need not in denied]
+    neighbours = forbidden(held)
+    denied = simulator.denied(held, neighbours)
+    granted = [str(need) for need in neighbours if need not in denied]
     assert not granted, "\n".join(granted)
 
 

@@ -1,4 +1,4 @@
-"""parliament and cloudsplaining find nothing in any document; what is accepted is named, with its reason."""
+"""parliament and cloudsplaining find nothing in any document except findings that are listed here with a reason."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ DRIVER = Path(__file__).with_name("lint.py")
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """A finding that is right and wanted: in documents whose name starts so, of this kind, about just these words."""
+    """A finding that we accept: in documents whose name begins with `document`, of a kind, whose detail begins with
+    `about`."""
 
     document: str
     finding: str
     about: str
     reason: str
 
-    def covers(self, found: Sequence[str]) -> bool:
-        name, finding, detail = found
+    def covers(self, row: Sequence[str]) -> bool:
+        name, finding, detail = row
         return name.startswith(self.document) and finding == self.finding and detail.startswith(self.about)
 
 
@@ -84,7 +85,7 @@ def every_document(settings: Settings) -> dict[str, Document]:
         "auditor": auditor.policy,
     }
     return {name: make(settings) for name, make in roles.items()} | {
-        f"deployer-{topic}": found for topic, found in deployer.policies(settings).items()
+        f"deployer-{topic}": document for topic, document in deployer.policies(settings).items()
     }
 
 
@@ -111,22 +112,22 @@ def findings(tools: Tools, documents: Mapping[str, Document]) -> list[list[str]]
     done = subprocess.run(
         [tools.python, DRIVER], input=json.dumps(documents), capture_output=True, text=True, timeout=120, check=True
     )
-    found: list[list[str]] = json.loads(done.stdout)
-    return found
+    rows: list[list[str]] = json.loads(done.stdout)
+    return rows
 
 
-def test_nothing_is_found_in_any_policy_but_what_is_accepted(
+def test_the_linters_find_only_accepted_things_in_every_policy(
     tools: Tools, settings: Settings, private: Settings
 ) -> None:
     documents = every_document(settings)
-    documents |= {f"{name}-private": found for name, found in every_document(private).items()}
-    found = findings(tools, documents)
-    new = [": ".join(each) for each in found if not any(known.covers(each) for known in ACCEPTED)]
+    documents |= {f"{name}-private": document for name, document in every_document(private).items()}
+    rows = findings(tools, documents)
+    new = [": ".join(each) for each in rows if not any(known.covers(each) for known in ACCEPTED)]
     assert not new, "\n".join(new)
-    assert [known for known in ACCEPTED if not any(known.covers(each) for each in found)] == []
+    assert [known for known in ACCEPTED if not any(known.covers(each) for each in rows)] == []
 
 
-def test_the_linters_see_what_is_wrong(tools: Tools) -> None:
+def test_the_linters_find_a_bad_policy(tools: Tools) -> None:
     wide = {"Sid": "Wide", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutBucketPolicy"], "Resource": ["*"]}
     unknown = {"Sid": "Unknown", "Effect": "Allow", "Action": ["s3:Fetch"], "Resource": ["*"]}
     misplaced = {"Sid": "Off", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::bucket"]}

@@ -1,4 +1,4 @@
-"""Each role allows what its containers do, and nothing next to it; a right less or a resource wider is found out."""
+"""Each role allows what its containers do and nothing else; a missing right or a wider resource fails a test."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def forbidden(use: Use, document: Document) -> list[Need]:
     return [*use.denied, *NEVER, *neighbours(use.allowed, [document])]
 
 
-def test_it_may_do_all_that_its_containers_do(role: str, simulator: Simulator, settings: Settings) -> None:
+def test_a_role_allows_everything_that_its_containers_do(role: str, simulator: Simulator, settings: Settings) -> None:
     assert simulator.denied([POLICIES[role](settings)], USES[role].allowed) == []
 
 
-def test_it_may_do_nothing_next_to_that(role: str, simulator: Simulator, settings: Settings) -> None:
+def test_a_role_allows_nothing_of_other_stages_or_regions(role: str, simulator: Simulator, settings: Settings) -> None:
     document = POLICIES[role](settings)
-    asked = forbidden(USES[role], document)
-    denied = simulator.denied([document], asked)
-    assert [str(need) for need in asked if need not in denied] == []
+    forbidden_needs = forbidden(USES[role], document)
+    denied = simulator.denied([document], forbidden_needs)
+    assert [str(need) for need in forbidden_needs if need not in denied] == []
 
 
 def test_without_any_one_of_its_actions_something_fails(role: str, simulator: Simulator, settings: Settings) -> None:

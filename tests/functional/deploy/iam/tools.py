@@ -1,4 +1,4 @@
-"""The proof's tools, in environments of their own: parliament and cloudsplaining, a simulator and what runs it."""
+"""Installs the tools of the IAM proof in environments of their own: parliament, cloudsplaining, a policy simulator."""
 
 from __future__ import annotations
 

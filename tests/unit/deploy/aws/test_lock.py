@@ -1,4 +1,4 @@
-"""The lock of a stage: who waits, who takes over, and what is given back."""
+"""The lock of a stage: waiting, taking over, releasing."""
 
 from __future__ import annotations
 
@@ -36,38 +36,38 @@ def lying(holder: Holder | None, *, age: float = 0.0) -> Reply:
     return answer
 
 
-def lock(aws: FakeAws, said: list[str], *, patience_s: float = 900) -> Lock:
+def lock(aws: FakeAws, lines: list[str], *, patience_s: float = 900) -> Lock:
     return Lock(
         call=aws,
         bucket="kennel-local-123456789012-us-east-1",
         holder=ME,
-        say=said.append,
+        say=lines.append,
         clock=FakeTime().clock(),
         patience_s=patience_s,
     )
 
 
-def test_a_free_stage_is_taken_on_the_condition_that_it_is_free_and_given_back(golden: Golden) -> None:
-    aws, said = FakeAws({"PutObject": {"ETag": '"mine"'}}), list[str]()
-    with lock(aws, said):
+def test_a_free_lock_is_taken_by_a_conditional_write_and_released(golden: Golden) -> None:
+    aws, lines = FakeAws({"PutObject": {"ETag": '"mine"'}}), list[str]()
+    with lock(aws, lines):
         pass
     assert aws.operations == ["PutObject", "DeleteObject"]
     assert aws.sent[0].params["IfNoneMatch"] == "*"
     assert aws.sent[1].params["IfMatch"] == '"mine"'
-    assert said == []
+    assert lines == []
     golden("lock", aws.sent[0])
     golden("unlock", aws.sent[1])
 
 
-def test_the_second_waits_until_the_first_has_done_and_is_told_for_whom() -> None:
+def test_the_second_command_waits_for_the_first_and_says_for_whom() -> None:
     taken: Reply = refusal("PreconditionFailed")
-    aws, said = FakeAws({"PutObject": [taken, taken, {"ETag": '"mine"'}], "GetObject": lying(OTHER)}), list[str]()
-    with lock(aws, said):
+    aws, lines = FakeAws({"PutObject": [taken, taken, {"ETag": '"mine"'}], "GetObject": lying(OTHER)}), list[str]()
+    with lock(aws, lines):
         pass
-    assert said == ["   bob on there (process 2) is changing this stage: waiting"]
+    assert lines == ["   bob on there (process 2) is changing this stage: waiting"]
 
 
-def test_waiting_ends_with_words_when_the_first_does_not_end() -> None:
+def test_waiting_ends_with_an_error_when_the_first_command_does_not_end() -> None:
     aws = FakeAws({"PutObject": refusal("PreconditionFailed"), "GetObject": lying(OTHER)})
     with pytest.raises(DeployError, match=r"bob on there \(process 2\) is changing this stage; try again"):
         lock(aws, [], patience_s=5).__enter__()
@@ -75,19 +75,19 @@ def test_waiting_ends_with_words_when_the_first_does_not_end() -> None:
 
 
 @pytest.mark.parametrize("holder", [OTHER, None])
-def test_a_lock_that_is_not_renewed_any_more_is_taken_over_but_only_as_it_was_seen(holder: Holder | None) -> None:
+def test_a_stale_lock_is_taken_over_only_if_nobody_has_renewed_it_since(holder: Holder | None) -> None:
     replies: dict[str, Reply | list[Reply]] = {
         "PutObject": [refusal("PreconditionFailed"), {"ETag": '"mine"'}],
         "GetObject": lying(holder, age=600),
     }
-    aws, said = FakeAws(replies), list[str]()
-    with lock(aws, said):
+    aws, lines = FakeAws(replies), list[str]()
+    with lock(aws, lines):
         pass
     assert aws.sent[2].params["IfMatch"] == '"old"'
-    assert "going on from there" in said[0]
+    assert "continuing from there" in lines[0]
 
 
-def test_an_error_within_gives_the_lock_back() -> None:
+def test_an_error_inside_releases_the_lock() -> None:
     aws = FakeAws({"PutObject": {"ETag": '"mine"'}})
     with pytest.raises(ValueError, match="within"), lock(aws, []):
         raise ValueError("within")
@@ -95,11 +95,11 @@ def test_an_error_within_gives_the_lock_back() -> None:
 
 
 @pytest.mark.parametrize("code", ["NoSuchBucket", "PreconditionFailed"])
-def test_a_lock_that_went_with_its_bucket_or_was_taken_over_is_not_missed(code: str) -> None:
-    said: list[str] = []
-    with lock(FakeAws({"PutObject": {"ETag": '"mine"'}, "DeleteObject": refusal(code)}), said):
+def test_releasing_a_lock_that_is_gone_or_taken_over_is_no_error(code: str) -> None:
+    lines: list[str] = []
+    with lock(FakeAws({"PutObject": {"ETag": '"mine"'}, "DeleteObject": refusal(code)}), lines):
         pass
-    assert said == []
+    assert lines == []
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,7 @@ def test_a_lock_that_went_with_its_bucket_or_was_taken_over_is_not_missed(code: 
         (Holder(), 1, False, False),
     ],
 )
-def test_who_is_gone(holder: Holder, age: float, living: bool, gone: bool) -> None:
+def test_a_holder_is_gone_when_its_process_ended_or_its_lock_is_stale(
+    holder: Holder, age: float, living: bool, gone: bool
+) -> None:
     assert is_gone(Held(holder=holder, etag="", age=age), ME, lambda _: living) is gone

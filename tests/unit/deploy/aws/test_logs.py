@@ -1,4 +1,4 @@
-"""Reading logs: each line once, late ones too, in spite of errors."""
+"""Reading logs: each line once, late lines too, in spite of errors."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Group:
         self.events: list[dict[str, Any]] = []
 
     def __call__(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        found = sorted(self.events, key=lambda each: int(each["timestamp"]))
-        found = [each for each in found if each["timestamp"] >= params["startTime"]]
+        events = sorted(self.events, key=lambda each: int(each["timestamp"]))
+        events = [each for each in events if each["timestamp"] >= params["startTime"]]
         start = int(params.get("nextToken", 0))
-        more = {"nextToken": str(start + 2)} if start + 2 < len(found) else {}
-        return {"events": found[start : start + 2], **more}
+        more = {"nextToken": str(start + 2)} if start + 2 < len(events) else {}
+        return {"events": events[start : start + 2], **more}
 
 
-def test_a_line_is_told_once_and_one_that_comes_late_is_not_lost() -> None:
+def test_a_line_is_read_once_and_a_late_line_is_not_lost() -> None:
     group = Group()
     reader = LogReader(call=FakeAws({"FilterLogEvents": group}), group="g")
     group.events = [event("a", 1_000_000), event("b", 1_000_001), event("c", 1_000_002)]
@@ -41,7 +41,7 @@ def test_a_line_is_told_once_and_one_that_comes_late_is_not_lost() -> None:
     assert [(line.host, line.text) for line in reader.read()] == [("algo-2", "late"), ("algo-1", "d")]
 
 
-def test_nothing_before_the_moment_asked_for_is_read() -> None:
+def test_no_line_before_since_is_read() -> None:
     group = Group()
     group.events = [event("old", 10), event("new", 20)]
     assert [line.text for line in LogReader(call=FakeAws({"FilterLogEvents": group}), group="g", since=15).read()] == [
@@ -49,29 +49,29 @@ def test_nothing_before_the_moment_asked_for_is_read() -> None:
     ]
 
 
-def test_the_lines_of_another_job_are_not_told() -> None:
+def test_lines_of_another_job_are_not_read() -> None:
     group = Group()
     group.events = [event("mine", 1), event("other", 2, "j-2/algo-1-1700000000")]
     assert [line.text for line in job_reader("j", FakeAws({"FilterLogEvents": group})).read()] == ["mine"]
 
 
-def test_after_a_throttle_in_the_middle_the_rest_is_read_and_nothing_twice() -> None:
+def test_after_a_throttled_page_the_rest_is_read_and_nothing_twice() -> None:
     first = {"events": [event("a", 1)], "nextToken": "t"}
     second = {"events": [event("a", 1), event("b", 2)]}
     reader = LogReader(call=FakeAws({"FilterLogEvents": [first, refusal("ThrottlingException"), second]}), group="g")
-    told: list[str] = []
+    lines: list[str] = []
     with pytest.raises(AwsError):
-        told.extend(line.text for line in reader.read())
-    told = [line.text for line in reader.read()]
-    assert told == ["b"]
+        lines.extend(line.text for line in reader.read())
+    lines = [line.text for line in reader.read()]
+    assert lines == ["b"]
 
 
-def test_a_group_that_is_not_there_yet_has_no_lines() -> None:
+def test_a_group_that_does_not_exist_yet_has_no_lines() -> None:
     aws = FakeAws({"FilterLogEvents": refusal("ResourceNotFoundException", "no such group")})
     assert list(job_reader("j", aws).read()) == []
 
 
-def test_the_request_is_one_that_cloudwatch_takes(golden: Golden) -> None:
+def test_cloudwatch_accepts_the_request(golden: Golden) -> None:
     aws = FakeAws({"FilterLogEvents": {"events": [], "nextToken": ""}})
     list(job_reader("kennel-local-train-1", aws).read())
     golden("job", aws.sent[0])
@@ -86,5 +86,5 @@ def test_the_request_is_one_that_cloudwatch_takes(golden: Golden) -> None:
         ("alone", "alone"),
     ],
 )
-def test_a_line_is_told_with_the_host_or_instance_that_wrote_it(stream: str, host: str) -> None:
+def test_a_line_has_the_host_or_instance_that_wrote_it(stream: str, host: str) -> None:
     assert host_of(stream) == host

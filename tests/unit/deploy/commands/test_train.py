@@ -114,7 +114,7 @@ def test_a_job_that_did_not_end_well_says_why(settings: Settings, ending: dict[s
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"on": "moon"}, "--on: unknown; valid are sagemaker, ec2, local"),
+        ({"on": "moon"}, "--on: unknown; choose one of sagemaker, ec2, local"),
         ({"on": "sagmaker"}, "did you mean sagemaker"),
         ({"name": "Multi"}, "--name: 'Multi': lower-case"),
         ({"name": "a--b"}, "--name"),

@@ -1,4 +1,4 @@
-"""deploy.toml: what is accepted, what is refused and in which words."""
+"""deploy.toml: which settings are accepted, and the errors for the others."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ('[projct]\nname = "a"', r"projct: unknown \(did you mean project\?\); valid are project, images"),
+        ('[projct]\nname = "a"', r"projct: unknown \(did you mean project\?\); choose one of project, images"),
         ("[endpoint]\ninstance_cuont = 1", r"endpoint.instance_cuont: unknown \(did you mean instance_count\?\)"),
         (
             "[lambda]\nmemory = 1",
-            r"lambda.memory: unknown \(did you mean memory_mb\?\); valid are memory_mb, timeout_s",
+            r"lambda.memory: unknown \(did you mean memory_mb\?\); choose one of memory_mb, timeout_s",
         ),
         ("[lambda]\nmemory_mb = 64", r"lambda.memory_mb: .*greater than or equal to 128, not 64"),
         ('[project]\nname = "Dogs!"', r"project.name: .*not 'Dogs!'"),
         ('[training]\ninstance_type = "m5.xlarge"', r"training.instance_type: .*not 'm5.xlarge'"),
         ("[training.hyperparameters]\nepoch = 3", r"training.hyperparameters.epoch: unknown \(did you mean epochs\?\)"),
         ("[training]\nspot = true\nmax_run_minutes = 600", r"training.max_wait_minutes: must be at least"),
-        ("[stages.x]\nregio = 1", r"stages.x.regio: unknown \(did you mean region\?\); valid are account"),
-        ('[stages.x]\ncredentials = "dummy"', r"stages.x.credentials: dummy ones need an endpoint_url"),
+        ("[stages.x]\nregio = 1", r"stages.x.regio: unknown \(did you mean region\?\); choose one of account"),
+        ('[stages.x]\ncredentials = "dummy"', r"stages.x.credentials: dummy needs an endpoint_url"),
         ('[stages.x]\naccount = "12"', r"stages.x.account: .*not '12'"),
-        ("[project", r"not TOML"),
+        ("[project", r"not valid TOML"),
     ],
 )
-def test_a_fault_names_its_key_and_the_way_out(text: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=said) as caught:
+def test_an_error_names_its_key_and_the_valid_values(text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
         parse(f"{text}\n{STAGE}")
     assert str(caught.value).startswith("deploy.toml: ")
 
 
-def test_every_fault_of_a_file_is_told_at_once() -> None:
+def test_every_error_of_a_file_is_reported_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(f"[endpoint]\nx = 1\n[lambda]\ny = 2\n{STAGE}")
     assert len(str(caught.value).splitlines()) == 2
@@ -57,8 +57,8 @@ def test_a_file_without_stages_is_refused() -> None:
         parse("")
 
 
-def test_an_unknown_stage_names_those_that_are_there() -> None:
-    with pytest.raises(SettingsError, match=r"stages.prd: unknown \(did you mean prod\?\); valid are local, prod"):
+def test_an_unknown_stage_lists_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match=r"stages.prd: unknown \(did you mean prod\?\); choose one of local, prod"):
         choose(parse(TOML.read_text()), "prd")
 
 
@@ -147,5 +147,5 @@ def test_the_hyperparameters_of_deploy_toml_name_their_defaults() -> None:
 
 
 @pytest.mark.parametrize("table", sorted(FREE))
-def test_every_table_of_the_users_own_keys_is_shown(table: str) -> None:
+def test_deploy_toml_shows_every_table_of_user_chosen_keys(table: str) -> None:
     assert re.search(rf"\[[a-z.]*{table}[\].]|{table}\.NAME", TOML.read_text(encoding="utf-8"))

@@ -48,9 +48,12 @@ def test_each_variant_has_an_alarm_for_each_limit_that_is_set(settings: Settings
 @pytest.mark.parametrize(
     ("rollout", "message"),
     [
-        ({"max_error_percent": 1}, "alarms look at whole minutes, and the old version would be gone after 0 s"),
+        ({"max_error_percent": 1}, "alarms look at whole minutes, but the old version would be gone after 0 s"),
         ({"how": "canary", "wait_seconds": 10, "max_latency_ms": 5}, "would be gone after 20 s"),
-        ({"how": "canary", "percent": 10, "max_error_percent": 10}, "never reached by a new version that takes 10 %"),
+        (
+            {"how": "canary", "percent": 10, "max_error_percent": 10},
+            "a new version that takes 10 % of the requests cannot make 10 % of all requests fail",
+        ),
     ],
 )
 def test_an_alarm_that_could_not_go_off_in_time_is_refused(rollout: dict[str, Any], message: str) -> None:

@@ -148,7 +148,7 @@ def test_settings_that_cannot_work_are_refused_before_the_first_call() -> None:
 
 
 def test_a_rollout_that_takes_longer_than_aws_allows_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"rollout.wait_seconds: all steps take 36000 s, and AWS allows 25200"):
+    with pytest.raises(SettingsError, match=r"rollout.wait_seconds: all steps take 36000 s, but AWS allows 25200"):
         settings_of('[endpoint.rollout]\nhow = "linear"\nwait_seconds = 3600')
 
 

@@ -1,4 +1,4 @@
-"""A Lambda in memory that keeps Lambda's rules of concurrency and aliases: localcloud's own, without containers."""
+"""A Lambda in memory that keeps Lambda's rules of concurrency and aliases: localcloud's handlers without containers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.localcloud.awslambda.fakes import Fakes
 
 
 class LambdaCalls:
-    """deploy's door to localcloud's handlers: what they put off is done before each request that looks."""
+    """A client of deploy that calls localcloud's handlers. Before each Get their postponed work is done."""
 
     def __init__(self, fakes: Fakes) -> None:
         self.fakes = fakes
@@ -54,8 +54,8 @@ ROLE = State(attributes={"arn": "arn:aws:iam::123456789012:role/kennel-local-lam
 def deploy(resources: Sequence[Resource], calls: LambdaCalls) -> tuple[Step, ...]:
     """Plans and applies, and returns the steps that changed something."""
     calls.fakes.later.run()
-    seen = {each.address: each.read(calls) for each in resources}
-    made = plan(resources, {**seen, "role/kennel-local-lambda": ROLE})
+    observed = {each.address: each.read(calls) for each in resources}
+    made = plan(resources, {**observed, "role/kennel-local-lambda": ROLE})
     return apply(made, calls, clock=FakeTime().clock())
 
 

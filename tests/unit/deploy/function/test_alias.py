@@ -1,4 +1,4 @@
-"""The alias: what is published, that nothing unhealthy goes live, that provisioned concurrency survives the move."""
+"""The alias: which version is published, that only healthy versions go live, that concurrency survives a move."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from deploy.errors import DeployError
 from deploy.function.alias import Alias, before
 from deploy.function.concurrency import Concurrency
-from deploy.function.function import Function, Runs
+from deploy.function.function import Function, FunctionConfig
 from deploy.values import Check, Plan, Ref, State
 from localcloud.containers.engine import Image
 from tests.unit.deploy.conftest import Golden
@@ -18,22 +18,22 @@ from tests.unit.deploy.function.fakes import LambdaCalls, applied, deploy, reque
 from tests.unit.localcloud.awslambda.fakes import Fakes
 
 TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
-RUNS = Runs(image="fn:1", memory_mb=512, timeout_s=60, environment={"KENNEL_ENDPOINT_NAME": "kennel-local"})
+CONFIG = FunctionConfig(image="fn:1", memory_mb=512, timeout_s=60, environment={"KENNEL_ENDPOINT_NAME": "kennel-local"})
 
 
-class Desk:
-    """A function with its alias, and concurrency, deployed to a Lambda in memory as often as one likes."""
+class LambdaFixture:
+    """A function with its alias and concurrency, which a test deploys to a Lambda in memory again and again."""
 
     def __init__(self) -> None:
         self.fakes = Fakes()
         self.calls = LambdaCalls(self.fakes)
-        self.alias = Alias(function="f", name="live", runs=RUNS)
+        self.alias = Alias(function="f", name="live", config=CONFIG)
         self.warm = 0
 
     def deploy(self, **changed: Any) -> list[str]:
-        self.alias = replace(self.alias, runs=replace(self.alias.runs, **changed))
+        self.alias = replace(self.alias, config=replace(self.alias.config, **changed))
         role = Ref(address="role/kennel-local-lambda", attribute="arn")
-        function = Function(name="f", runs=self.alias.runs, role=role, tags=TAGS)
+        function = Function(name="f", config=self.alias.config, role=role, tags=TAGS)
         concurrency = Concurrency(function="f", alias=self.alias.name, reserved=None, provisioned=self.warm, tags=TAGS)
         self.calls.sent.clear()
         return [step.address for step in deploy((function, self.alias, concurrency), self.calls)]
@@ -48,158 +48,165 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def lambda_() -> LambdaFixture:
+    return LambdaFixture()
 
 
-def test_a_second_deploy_moves_the_alias_and_a_third_changes_nothing(desk: Desk) -> None:
-    desk.deploy()
-    assert desk.live() == ("1", "fn:1")
-    desk.deploy(image="fn:2")
-    assert desk.live() == ("2", "fn:2")
-    assert desk.deploy() == []
-    assert desk.calls.changes == []
+def test_a_second_deploy_moves_the_alias_and_a_third_changes_nothing(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    assert lambda_.live() == ("1", "fn:1")
+    lambda_.deploy(image="fn:2")
+    assert lambda_.live() == ("2", "fn:2")
+    assert lambda_.deploy() == []
+    assert lambda_.calls.changes == []
 
 
-def test_what_was_seen_and_nothing_else_is_published_and_it_is_asked_before_the_alias_moves(desk: Desk) -> None:
-    desk.deploy()
-    desk.deploy(memory_mb=1024)
-    assert desk.calls.changes == ["UpdateFunctionConfiguration", "PublishVersion", "Invoke", "UpdateAlias"]
-    publish = next(each for each in desk.calls.sent if each.operation == "PublishVersion")
+def test_exactly_the_code_that_was_read_is_published_and_checked_before_the_alias_moves(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    lambda_.deploy(memory_mb=1024)
+    assert lambda_.calls.changes == ["UpdateFunctionConfiguration", "PublishVersion", "Invoke", "UpdateAlias"]
+    publish = next(each for each in lambda_.calls.sent if each.operation == "PublishVersion")
     assert set(publish.params) == {"FunctionName", "CodeSha256", "RevisionId", "Description"}
-    assert next(each for each in desk.calls.sent if each.operation == "Invoke").params["Qualifier"] == "2"
+    assert next(each for each in lambda_.calls.sent if each.operation == "Invoke").params["Qualifier"] == "2"
 
 
-def test_a_version_that_does_not_answer_does_not_go_live(desk: Desk) -> None:
-    desk.deploy()
-    with pytest.raises(DeployError, match=r"(?s)version 2 is not healthy: it answered 424: .*alias stays where it is"):
-        desk.deploy(image="fn:bad")
-    assert desk.live() == ("1", "fn:1")
-    desk.deploy(image="fn:3")
-    assert desk.live() == ("3", "fn:3")
-    assert desk.versions() == ["$LATEST", "1", "3"]
+def test_a_version_that_does_not_answer_does_not_go_live(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    with pytest.raises(
+        DeployError,
+        match=r"(?s)version 2 is not healthy: Payload.statusCode is 424, not 200: .*alias stays where it is",
+    ):
+        lambda_.deploy(image="fn:bad")
+    assert lambda_.live() == ("1", "fn:1")
+    lambda_.deploy(image="fn:3")
+    assert lambda_.live() == ("3", "fn:3")
+    assert lambda_.versions() == ["$LATEST", "1", "3"]
 
 
-def test_a_deploy_that_was_cut_short_is_finished_by_the_next_without_another_version(desk: Desk) -> None:
-    desk.deploy()
+def test_a_deploy_that_was_cut_short_is_finished_by_the_next_without_another_version(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
     with pytest.raises(DeployError):
-        desk.deploy(image="fn:bad")
-    desk.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
-    desk.fakes.later.run()
-    desk.fakes.do("PublishVersion", Description="kennel: fn:2")
-    assert desk.deploy(image="fn:2") == ["alias/f:live"]
-    assert "PublishVersion" not in desk.calls.changes
-    assert desk.live() == ("3", "fn:2")
+        lambda_.deploy(image="fn:bad")
+    lambda_.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
+    lambda_.fakes.later.run()
+    lambda_.fakes.do("PublishVersion", Description="kennel: fn:2")
+    assert lambda_.deploy(image="fn:2") == ["alias/f:live"]
+    assert "PublishVersion" not in lambda_.calls.changes
+    assert lambda_.live() == ("3", "fn:2")
 
 
-def test_an_image_that_cannot_run_at_first_is_replaced_and_later_is_put_right_by_the_next_deploy(desk: Desk) -> None:
-    image = desk.fakes.engine.image
-    desk.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+def test_an_image_that_cannot_run_at_first_is_replaced_and_later_is_put_right_by_the_next_deploy(
+    lambda_: LambdaFixture,
+) -> None:
+    image = lambda_.fakes.engine.image
+    lambda_.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
     with pytest.raises(DeployError, match="arm64"):
-        desk.deploy()
-    desk.fakes.engine.image = image  # type: ignore[method-assign]
-    desk.deploy()
-    assert desk.live() == ("1", "fn:1")
-    desk.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
+        lambda_.deploy()
+    lambda_.fakes.engine.image = image  # type: ignore[method-assign]
+    lambda_.deploy()
+    assert lambda_.live() == ("1", "fn:1")
+    lambda_.fakes.engine.image = lambda reference: _other(image(reference))  # type: ignore[method-assign]
     with pytest.raises(DeployError, match="arm64"):
-        desk.deploy(image="fn:2")
-    assert desk.live() == ("1", "fn:1")
-    desk.fakes.engine.image = image  # type: ignore[method-assign]
-    desk.deploy()
-    assert desk.live() == ("2", "fn:2")
+        lambda_.deploy(image="fn:2")
+    assert lambda_.live() == ("1", "fn:1")
+    lambda_.fakes.engine.image = image  # type: ignore[method-assign]
+    lambda_.deploy()
+    assert lambda_.live() == ("2", "fn:2")
 
 
 def _other(image: Image | None) -> Image | None:
     return replace(image, architecture="arm64") if image else None
 
 
-def test_only_the_live_version_and_the_one_before_it_are_kept_of_ours(desk: Desk) -> None:
-    desk.deploy()
-    desk.fakes.do("UpdateFunctionConfiguration", Timeout=7)
-    desk.fakes.later.run()
-    desk.fakes.do("PublishVersion", Description="somebody's own")
+def test_only_the_live_version_and_the_one_before_it_are_kept_of_ours(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    lambda_.fakes.do("UpdateFunctionConfiguration", Timeout=7)
+    lambda_.fakes.later.run()
+    lambda_.fakes.do("PublishVersion", Description="somebody's own")
     for image in ("fn:2", "fn:3"):
-        desk.deploy(image=image)
-    assert desk.live() == ("4", "fn:3")
-    assert desk.versions() == ["$LATEST", "2", "3", "4"]
+        lambda_.deploy(image=image)
+    assert lambda_.live() == ("4", "fn:3")
+    assert lambda_.versions() == ["$LATEST", "2", "3", "4"]
 
 
-def test_rollback_returns_to_the_version_before_and_the_next_deploy_goes_forward(desk: Desk) -> None:
-    desk.deploy()
-    desk.deploy(image="fn:2")
-    todo = desk.alias.back(desk.alias.read(desk.calls))
-    applied(Plan(steps=(todo,)), desk.calls)
-    assert desk.live() == ("1", "fn:1")
-    assert desk.deploy() == ["alias/f:live"]
-    assert desk.live() == ("2", "fn:2")
-    assert desk.versions() == ["$LATEST", "1", "2"]
+def test_rollback_returns_to_the_version_before_and_the_next_deploy_goes_forward(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    lambda_.deploy(image="fn:2")
+    todo = lambda_.alias.back(lambda_.alias.read(lambda_.calls))
+    applied(Plan(steps=(todo,)), lambda_.calls)
+    assert lambda_.live() == ("1", "fn:1")
+    assert lambda_.deploy() == ["alias/f:live"]
+    assert lambda_.live() == ("2", "fn:2")
+    assert lambda_.versions() == ["$LATEST", "1", "2"]
 
 
-def test_there_is_nothing_to_return_to_after_the_first_deploy(desk: Desk) -> None:
-    desk.deploy()
+def test_there_is_nothing_to_return_to_after_the_first_deploy(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
     with pytest.raises(DeployError, match="no earlier version"):
-        desk.alias.back(desk.alias.read(desk.calls))
+        lambda_.alias.back(lambda_.alias.read(lambda_.calls))
 
 
-def test_the_second_deploy_with_provisioned_concurrency_waits_until_the_new_version_is_warm(desk: Desk) -> None:
-    desk.warm = 2
-    desk.deploy()
-    desk.deploy(image="fn:2")
-    assert desk.live() == ("2", "fn:2")
-    assert desk.fakes.engine.running() == ["sha256:fn:2", "sha256:fn:2"]
-    assert "PutProvisionedConcurrencyConfig" not in desk.calls.changes
-    desk.warm = 3
-    desk.deploy(image="fn:3")
-    assert desk.fakes.engine.running() == ["sha256:fn:3"] * 3
-    assert desk.deploy() == []
+def test_the_second_deploy_with_provisioned_concurrency_waits_until_the_new_version_is_warm(
+    lambda_: LambdaFixture,
+) -> None:
+    lambda_.warm = 2
+    lambda_.deploy()
+    lambda_.deploy(image="fn:2")
+    assert lambda_.live() == ("2", "fn:2")
+    assert lambda_.fakes.engine.running() == ["sha256:fn:2", "sha256:fn:2"]
+    assert "PutProvisionedConcurrencyConfig" not in lambda_.calls.changes
+    lambda_.warm = 3
+    lambda_.deploy(image="fn:3")
+    assert lambda_.fakes.engine.running() == ["sha256:fn:3"] * 3
+    assert lambda_.deploy() == []
 
 
-def test_what_a_failed_move_left_behind_is_cleared_by_the_next_deploy(desk: Desk) -> None:
-    desk.warm = 2
-    desk.deploy()
-    desk.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
-    desk.fakes.later.run()
-    desk.fakes.do("PublishVersion", Description="kennel: fn:2")
-    desk.fakes.later.run()
-    desk.fakes.engine.refused.add("sha256:fn:2")
-    desk.fakes.do("UpdateAlias", Name="live", FunctionVersion="2", Description="kennel: before this, version 1")
-    desk.fakes.later.run()
-    assert "RoutingConfig" in desk.fakes.do("GetAlias", Name="live")
-    desk.deploy(image="fn:3")
-    assert desk.live() == ("3", "fn:3")
-    assert "RoutingConfig" not in desk.fakes.do("GetAlias", Name="live")
-    assert desk.fakes.engine.running() == ["sha256:fn:3", "sha256:fn:3"]
+def test_the_next_deploy_clears_the_weight_that_a_failed_move_left(lambda_: LambdaFixture) -> None:
+    lambda_.warm = 2
+    lambda_.deploy()
+    lambda_.fakes.do("UpdateFunctionCode", ImageUri="fn:2")
+    lambda_.fakes.later.run()
+    lambda_.fakes.do("PublishVersion", Description="kennel: fn:2")
+    lambda_.fakes.later.run()
+    lambda_.fakes.engine.refused.add("sha256:fn:2")
+    lambda_.fakes.do("UpdateAlias", Name="live", FunctionVersion="2", Description="kennel: before this, version 1")
+    lambda_.fakes.later.run()
+    assert "RoutingConfig" in lambda_.fakes.do("GetAlias", Name="live")
+    lambda_.deploy(image="fn:3")
+    assert lambda_.live() == ("3", "fn:3")
+    assert "RoutingConfig" not in lambda_.fakes.do("GetAlias", Name="live")
+    assert lambda_.fakes.engine.running() == ["sha256:fn:3", "sha256:fn:3"]
 
 
-def test_an_alias_that_was_renamed_takes_what_hung_on_the_old_name_with_it(desk: Desk) -> None:
-    desk.warm = 1
-    desk.deploy()
-    desk.fakes.do("CreateFunctionUrlConfig", Qualifier="live", AuthType="AWS_IAM")
-    desk.alias = replace(desk.alias, name="prod")
-    desk.deploy()
-    assert [each["Name"] for each in desk.fakes.do("ListAliases")["Aliases"]] == ["prod"]
-    assert desk.fakes.do("ListFunctionUrlConfigs")["FunctionUrlConfigs"] == []
-    assert len(desk.fakes.engine.running()) == 1
-    assert desk.deploy() == []
+def test_renaming_an_alias_deletes_the_old_one_with_its_url_and_concurrency(lambda_: LambdaFixture) -> None:
+    lambda_.warm = 1
+    lambda_.deploy()
+    lambda_.fakes.do("CreateFunctionUrlConfig", Qualifier="live", AuthType="AWS_IAM")
+    lambda_.alias = replace(lambda_.alias, name="prod")
+    lambda_.deploy()
+    assert [each["Name"] for each in lambda_.fakes.do("ListAliases")["Aliases"]] == ["prod"]
+    assert lambda_.fakes.do("ListFunctionUrlConfigs")["FunctionUrlConfigs"] == []
+    assert len(lambda_.fakes.engine.running()) == 1
+    assert lambda_.deploy() == []
 
 
-def test_an_alias_of_somebodys_own_stays_with_its_version(desk: Desk) -> None:
-    desk.deploy()
-    desk.fakes.do("CreateAlias", Name="theirs", FunctionVersion="1")
+def test_an_alias_that_is_not_ours_is_kept_with_its_version(lambda_: LambdaFixture) -> None:
+    lambda_.deploy()
+    lambda_.fakes.do("CreateAlias", Name="theirs", FunctionVersion="1")
     for image in ("fn:2", "fn:3"):
-        desk.deploy(image=image)
-    assert desk.versions() == ["$LATEST", "1", "2", "3"]
+        lambda_.deploy(image=image)
+    assert lambda_.versions() == ["$LATEST", "1", "2", "3"]
 
 
 FOUND = {
-    **RUNS.fields(), "weights": {}, "version": "1", "previous": None, "versions": {"1": RUNS.fields()}, "ours": ["1"],
-    "warm": "", "stale": {},
+    **CONFIG.fields(), "weights": {}, "version": "1", "previous": None, "versions": {"1": CONFIG.fields()},
+    "ours": ["1"], "warm": "", "stale": {},
 }  # fmt: skip
 SETTLED = ["wait READY", "wait empty"]
 
 
 @pytest.mark.parametrize(
-    ("found", "acts"),
+    ("observed", "acts"),
     [
         ({"image": "fn:0"}, ["UpdateAlias new"]),
         ({"image": "fn:0", "warm": "READY"}, ["UpdateAlias new", *SETTLED]),
@@ -211,26 +218,26 @@ SETTLED = ["wait READY", "wait empty"]
         ({"version": None}, ["CreateAlias 1"]),
     ],
 )
-def test_an_alias_is_met_in_every_state(found: dict[str, Any], acts: list[str]) -> None:
-    fields = {**FOUND, **found}
-    if "image" in found:
-        fields["versions"] = {"1": {**RUNS.fields(), "image": found["image"]}}
-    if found.get("version", "1") is None:
+def test_an_alias_is_moved_from_every_state(observed: dict[str, Any], acts: list[str]) -> None:
+    fields = {**FOUND, **observed}
+    if "image" in observed:
+        fields["versions"] = {"1": {**CONFIG.fields(), "image": observed["image"]}}
+    if observed.get("version", "1") is None:
         fields["image"] = None
-    step = Alias(function="f", name="live", runs=RUNS).plan(State(fields=fields))
-    told = shown(step.acts)
+    step = Alias(function="f", name="live", config=CONFIG).plan(State(fields=fields))
+    notes = shown(step.acts)
     checks = [index for index, act in enumerate(step.acts) if isinstance(act, Check)]
-    assert told[checks[0] + 1 if checks else 0 :] == acts
+    assert notes[checks[0] + 1 if checks else 0 :] == acts
     cleared = [each.params.get("RoutingConfig") for each in requests(step) if each.operation == "UpdateAlias"]
     stuck = fields["weights"] and fields["warm"] != "IN_PROGRESS"
     assert cleared == [] or (cleared[0] is not None) == bool(stuck)
 
 
-def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> None:
-    alias = Alias(function="f", name="live", runs=RUNS)
+def test_lambda_accepts_every_change_of_an_alias(golden: Golden) -> None:
+    alias = Alias(function="f", name="live", config=CONFIG)
     stale = {"old": alias._removal("old", lambda _: {"FunctionUrl": "x"}, {"old": "READY"})}
-    found = {**FOUND, "image": "fn:0", "versions": {}, "weights": {"0": 1.0}, "ours": ["0"], "stale": stale}
-    step = alias.plan(State(fields=found))
+    observed = {**FOUND, "image": "fn:0", "versions": {}, "weights": {"0": 1.0}, "ours": ["0"], "stale": stale}
+    step = alias.plan(State(fields=observed))
     rules = {"PublishVersion": (66,), "Invoke": (65, 66)}
     checks = [act.request for act in step.acts if isinstance(act, Check)]
     for request in (*requests(step), *checks):
@@ -238,20 +245,20 @@ def test_every_request_about_an_alias_is_as_lambda_takes_it(golden: Golden) -> N
     for request in requests(alias.plan(None)):
         if request.operation == "CreateAlias":
             golden("alias", request)
-    move = requests(alias.plan(State(fields={**found, "weights": {}})))
+    move = requests(alias.plan(State(fields={**observed, "weights": {}})))
     golden("alias-whole", next(each for each in move if each.operation == "UpdateAlias"))
 
 
-def test_what_is_asked_about_an_alias_is_as_lambda_takes_it(desk: Desk, golden: Golden) -> None:
-    desk.deploy()
-    desk.calls.sent.clear()
-    desk.alias.read(desk.calls)
-    assert desk.calls.changes == []
-    for request in desk.calls.sent:
+def test_lambda_accepts_the_requests_that_read_an_alias(lambda_: LambdaFixture, golden: Golden) -> None:
+    lambda_.deploy()
+    lambda_.calls.sent.clear()
+    lambda_.alias.read(lambda_.calls)
+    assert lambda_.calls.changes == []
+    for request in lambda_.calls.sent:
         golden("alias-read", request)
 
 
-def test_the_description_tells_the_version_before() -> None:
+def test_the_description_holds_the_previous_version() -> None:
     assert before("kennel: before this, version 12") == "12"
     assert before("kennel: the first") is None
     assert before("") is None

@@ -1,4 +1,4 @@
-"""Reserved and provisioned concurrency: every transition, in the order that Lambda takes."""
+"""Reserved and provisioned concurrency: every transition, in the order that Lambda accepts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PUT, READY = "PutProvisionedConcurrencyConfig", "wait READY"
 GONE, RESERVE = "DeleteProvisionedConcurrencyConfig", "PutFunctionConcurrency"
 
 
-def wanted(reserved: int | None, provisioned: int, *, least: int = 0, most: int = 0) -> Concurrency:
+def desired(reserved: int | None, provisioned: int, *, least: int = 0, most: int = 0) -> Concurrency:
     return Concurrency(
         function="f", alias="live", reserved=reserved, provisioned=provisioned, least=least, most=most, tags=TAGS
     )
 
 
-def found(reserved: int | None, provisioned: int, status: str = "READY", **account: int) -> State:
+def observed(reserved: int | None, provisioned: int, status: str = "READY", **account: int) -> State:
     limits = {"limit": 1000, "unreserved": 1000 - (provisioned if reserved is None else reserved), **account}
     return State(fields={"reserved": reserved, "provisioned": provisioned, "status": status, "scales": False, **limits})
 
@@ -49,16 +49,16 @@ def found(reserved: int | None, provisioned: int, status: str = "READY", **accou
         ((None, 3), (5, 3), [f"{RESERVE} 5"]),
     ],
 )
-def test_the_two_change_in_the_order_that_keeps_the_one_within_the_other(
+def test_the_order_of_changes_keeps_provisioned_within_reserved(
     now: tuple[int | None, int], after: tuple[int | None, int], acts: list[str]
 ) -> None:
-    assert shown(wanted(*after).plan(found(*now)).acts) == acts
+    assert shown(desired(*after).plan(observed(*now)).acts) == acts
 
 
 COUNTS = [pair for pair in product((None, 2, 3, 5), (0, 1, 2, 3, 5)) if pair[0] is None or pair[1] <= pair[0]]
 
 
-def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_nothing() -> None:
+def test_lambda_accepts_every_transition_and_a_second_deploy_does_nothing() -> None:
     fakes = Fakes()
     fakes.active()
     fakes.do("PublishVersion")
@@ -66,50 +66,50 @@ def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_noth
     fakes.do("CreateAlias", Name="live", FunctionVersion="1")
     calls = LambdaCalls(fakes)
     for now, after in product(COUNTS, COUNTS):
-        deploy([wanted(*now)], calls)
-        deploy([wanted(*after)], calls)
-        assert deploy([wanted(*after)], calls) == (), (now, after)
+        deploy([desired(*now)], calls)
+        deploy([desired(*after)], calls)
+        assert deploy([desired(*after)], calls) == (), (now, after)
         assert len(fakes.engine.running()) == after[1], (now, after)
 
 
 @pytest.mark.parametrize(("status", "acts"), [("READY", []), ("IN_PROGRESS", [READY]), ("FAILED", [f"{PUT} 3", READY])])
-def test_what_is_provisioned_is_met_as_it_is(status: str, acts: list[str]) -> None:
-    assert shown(wanted(5, 3).plan(found(5, 3, status)).acts) == acts
+def test_the_step_follows_from_the_status_of_provisioned_concurrency(status: str, acts: list[str]) -> None:
+    assert shown(desired(5, 3).plan(observed(5, 3, status)).acts) == acts
 
 
 @pytest.mark.parametrize(("now", "stays"), [(0, 2), (1, 1), (4, 4), (9, 5)])
-def test_what_scaling_has_come_to_stays_within_its_bounds(now: int, stays: int) -> None:
-    assert wanted(10, 2, least=1, most=5).desired(now)["provisioned"] == stays
+def test_the_value_that_scaling_reached_is_kept_within_its_bounds(now: int, stays: int) -> None:
+    assert desired(10, 2, least=1, most=5).desired(now)["provisioned"] == stays
 
 
-def test_what_does_not_scale_any_more_is_deregistered_first() -> None:
-    state = found(5, 3)
+def test_a_target_that_no_longer_scales_is_deregistered_first() -> None:
+    state = observed(5, 3)
     state = State(fields={**state.fields, "scales": True})
-    assert shown(wanted(5, 0).plan(state).acts) == ["DeregisterScalableTarget", GONE]
-    step = wanted(5, 3).plan(state)
+    assert shown(desired(5, 0).plan(state).acts) == ["DeregisterScalableTarget", GONE]
+    step = desired(5, 3).plan(state)
     assert (shown(step.acts), step.reason) == (["DeregisterScalableTarget"], "does not scale any more")
-    assert wanted(5, 3, least=1, most=4).plan(state).action == "none"
+    assert desired(5, 3, least=1, most=4).plan(state).action == "none"
 
 
 @pytest.mark.parametrize(
-    ("after", "account", "told"),
+    ("after", "account", "message"),
     [
         ((5, 0), {"limit": 10, "unreserved": 10}, "reserved_concurrency: 5 .*10 must stay unreserved, which leaves 0"),
         ((11, 0), {"limit": 1000, "unreserved": 110}, "reserved_concurrency: 11 .* leaves 10"),
         ((None, 11), {"limit": 1000, "unreserved": 110}, "provisioned_concurrency: 11 .* leaves 10"),
     ],
 )
-def test_what_the_account_cannot_spare_is_refused_before_anything_is_sent(
-    after: tuple[int | None, int], account: dict[str, int], told: str
+def test_concurrency_that_the_account_cannot_spare_is_refused_before_anything_is_sent(
+    after: tuple[int | None, int], account: dict[str, int], message: str
 ) -> None:
-    with pytest.raises(DeployError, match=rf"lambda\.{told}.*L-B99A9384"):
-        wanted(*after).plan(found(None, 0, "", **account))
+    with pytest.raises(DeployError, match=rf"lambda\.{message}.*L-B99A9384"):
+        desired(*after).plan(observed(None, 0, "", **account))
 
 
-def test_what_is_reserved_already_stays_though_the_account_has_come_to_be_full() -> None:
+def test_reserved_concurrency_is_kept_though_the_account_is_full() -> None:
     account = {"limit": 1000, "unreserved": 20}
-    assert wanted(5, 2).plan(found(5, 2, "READY", **account)).action == "none"
-    assert wanted(4, 2).plan(found(5, 2, "READY", **account)).action == "update"
+    assert desired(5, 2).plan(observed(5, 2, "READY", **account)).action == "none"
+    assert desired(4, 2).plan(observed(5, 2, "READY", **account)).action == "update"
 
 
 def test_it_follows_from_the_settings(settings: Settings) -> None:
@@ -119,12 +119,12 @@ def test_it_follows_from_the_settings(settings: Settings) -> None:
     assert (made.address, made.reserved, made.provisioned) == ("concurrency/kennel-local-classify:prod", 9, 4)
 
 
-def test_every_request_is_as_lambda_takes_it(golden: Golden) -> None:
-    for request in requests(wanted(5, 3).plan(found(None, 0))):
+def test_lambda_accepts_every_request(golden: Golden) -> None:
+    for request in requests(desired(5, 3).plan(observed(None, 0))):
         golden("concurrency", request, rules=(67,))
-    for request in requests(wanted(None, 0).plan(State(fields={**found(5, 3).fields, "scales": True}))):
+    for request in requests(desired(None, 0).plan(State(fields={**observed(5, 3).fields, "scales": True}))):
         golden("concurrency", request, rules=(67,))
     calls = LambdaCalls(Fakes())
-    wanted(5, 3).read(calls)
+    desired(5, 3).read(calls)
     for request in calls.sent:
         golden("concurrency", request, rules=(67,))

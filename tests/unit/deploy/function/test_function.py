@@ -1,11 +1,12 @@
-"""The function itself: what of it is changed, and when."""
+"""The function itself: which of its parts are updated, and when."""
 
 from __future__ import annotations
 
 import pytest
 
 from deploy.config.settings import Settings
-from deploy.function.function import KIND, Function, function, is_active, is_updated
+from deploy.function import function as functions
+from deploy.function.function import KIND, Function, is_active, is_updated
 from deploy.values import State
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws
@@ -15,12 +16,14 @@ TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
 
 
 @pytest.fixture
-def wanted(settings: Settings) -> Function:
-    return function(settings, image="123456789012.dkr.ecr.us-east-1.amazonaws.com/kennel-local/lambda@sha256:abc")
+def function(settings: Settings) -> Function:
+    return functions.function(
+        settings, image="123456789012.dkr.ecr.us-east-1.amazonaws.com/kennel-local/lambda@sha256:abc"
+    )
 
 
-def other(wanted: Function, status: str) -> State:
-    return State(fields={**wanted.desired(), "image": "old", "timeout_s": 3}, tags=TAGS, status=status)
+def other(function: Function, status: str) -> State:
+    return State(fields={**function.desired(), "image": "old", "timeout_s": 3}, tags=TAGS, status=status)
 
 
 @pytest.mark.parametrize(
@@ -31,35 +34,35 @@ def other(wanted: Function, status: str) -> State:
         ("Pending", ["wait Active"]),
     ],
 )
-def test_a_change_waits_for_what_is_under_way_and_each_part_for_the_one_before(
-    wanted: Function, status: str, acts: list[str]
+def test_an_update_waits_for_one_in_progress_and_each_part_for_the_part_before(
+    function: Function, status: str, acts: list[str]
 ) -> None:
     settled = "wait Successful"
     parts = [settled, "UpdateFunctionCode", settled, "UpdateFunctionConfiguration", settled]
-    assert shown(wanted.plan(other(wanted, status)).acts) == [*acts, *parts]
+    assert shown(function.plan(other(function, status)).acts) == [*acts, *parts]
 
 
-def test_a_function_that_is_still_pending_is_waited_for(wanted: Function) -> None:
-    step = wanted.plan(State(fields=wanted.desired(), tags=TAGS, status="Pending"))
+def test_a_function_that_is_still_pending_is_waited_for(function: Function) -> None:
+    step = function.plan(State(fields=function.desired(), tags=TAGS, status="Pending"))
     assert (shown(step.acts), step.reason) == (["wait Active"], "is still Pending")
 
 
-def test_an_update_that_failed_is_sent_again_though_nothing_differs(wanted: Function) -> None:
+def test_an_update_that_failed_is_sent_again_though_nothing_differs(function: Function) -> None:
     answer = {"Configuration": {"FunctionArn": "a", "State": "Active", "LastUpdateStatus": "Failed"}, "Tags": TAGS}
-    seen = wanted.read(FakeAws({"GetFunction": answer}))
-    assert seen is not None
-    step = wanted.plan(State(fields=wanted.desired(), tags=TAGS, status=seen.status))
+    observed = function.read(FakeAws({"GetFunction": answer}))
+    assert observed is not None
+    step = function.plan(State(fields=function.desired(), tags=TAGS, status=observed.status))
     settled = "wait Successful"
     assert shown(step.acts) == ["UpdateFunctionCode", settled, "UpdateFunctionConfiguration", settled]
     assert step.reason == "its last update failed"
 
 
-def test_a_function_whose_creation_failed_is_made_anew(wanted: Function) -> None:
-    step = wanted.plan(other(wanted, "Failed"))
+def test_a_function_whose_creation_failed_is_made_anew(function: Function) -> None:
+    step = function.plan(other(function, "Failed"))
     assert (step.action, shown(step.acts)) == ("replace", ["DeleteFunction", "CreateFunction", "wait Active"])
 
 
-def test_its_state_tells_what_is_live_what_is_warm_and_the_url(settings: Settings) -> None:
+def test_its_state_shows_the_live_version_the_warm_instances_and_the_url(settings: Settings) -> None:
     aws = FakeAws(
         {
             "GetFunction": {"Configuration": {"State": "Active"}},
@@ -72,11 +75,11 @@ def test_its_state_tells_what_is_live_what_is_warm_and_the_url(settings: Setting
             "ListFunctionUrlConfigs": {"FunctionUrlConfigs": [{"FunctionUrl": "https://x.lambda-url/"}]},
         }
     )
-    told = KIND.state("f", settings, aws)
-    assert told == "Active, live is version 3, 1 of 2 kept warm, https://x.lambda-url/"
+    state = KIND.state("f", settings, aws)
+    assert state == "Active, live is version 3, 1 of 2 kept warm, https://x.lambda-url/"
 
 
-def test_what_status_and_down_ask_is_as_lambda_takes_it(settings: Settings, golden: Golden) -> None:
+def test_lambda_accepts_the_requests_of_status_and_down(settings: Settings, golden: Golden) -> None:
     listed = {"Functions": [{"FunctionName": "kennel-local-classify"}, {"FunctionName": "kennel-localised"}]}
     aws = FakeAws({"ListFunctions": listed, "GetFunction": {"Configuration": {}}, "ListTags": {"Tags": TAGS}})
     aws.replies = {**aws.replies, "GetAlias": {"Name": "live", "FunctionVersion": "1"}}
@@ -87,18 +90,18 @@ def test_what_status_and_down_ask_is_as_lambda_takes_it(settings: Settings, gold
         golden("function-read", request)
 
 
-def test_every_request_is_as_lambda_takes_it(wanted: Function, golden: Golden) -> None:
-    new = requests(wanted.plan(None))
-    updates = requests(wanted.plan(other(wanted, "Active")))
-    for request in (*new, *updates, *requests(wanted.remove())):
+def test_lambda_accepts_every_request(function: Function, golden: Golden) -> None:
+    new = requests(function.plan(None))
+    updates = requests(function.plan(other(function, "Active")))
+    for request in (*new, *updates, *requests(function.remove())):
         golden("function", request, rules=(65,))
     waits = {"active": is_active("f"), "published": is_active("f", "3"), "updated": is_updated("f")}
     for name, wait in waits.items():
         golden(name, wait.request, rules=(66,))
 
 
-def test_the_environment_names_the_main_endpoint_and_holds_no_secret(wanted: Function) -> None:
-    assert wanted.runs.environment == {
+def test_the_environment_names_the_main_endpoint_and_holds_no_secret(function: Function) -> None:
+    assert function.config.environment == {
         "KENNEL_ENDPOINT_NAME": "kennel-local",
         "KENNEL_MAX_BYTES": "6000000",
         "KENNEL_ALLOW_HTTP": "0",

@@ -1,4 +1,4 @@
-"""The function URL: two permissions each, and nobody is let in for longer than deploy.toml says."""
+"""The function URL: two permissions for either access, removed as soon as deploy.toml says so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def url(access: Access) -> FunctionUrl:
     return FunctionUrl(function="f", alias="live", access=access, account="123456789012")
 
 
-def found(access: Access) -> State:
+def observed(access: Access) -> State:
     return State(fields=url(access).desired())
 
 
@@ -33,18 +33,18 @@ def found(access: Access) -> State:
         ("public", "public", []),
     ],
 )
-def test_the_first_request_keeps_out_who_shall_not_come_in_any_more(
+def test_callers_without_access_are_locked_out_by_the_first_request(
     now: Access, after: Access, acts: list[str]
 ) -> None:
-    assert shown(url(after).plan(found(now)).acts) == acts
+    assert shown(url(after).plan(observed(now)).acts) == acts
 
 
-def test_a_permission_that_lacks_is_given_again() -> None:
+def test_a_missing_permission_is_added_again() -> None:
     step = url("iam").plan(State(fields={"auth": "AWS_IAM", "permissions": ["kennel-url-iam"]}))
     assert [request.params["StatementId"] for request in requests(step)] == ["kennel-url-iam-function"]
 
 
-def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_nothing() -> None:
+def test_lambda_accepts_every_transition_and_a_second_deploy_does_nothing() -> None:
     fakes = Fakes()
     fakes.active()
     fakes.do("PublishVersion")
@@ -59,25 +59,25 @@ def test_every_transition_is_one_that_lambda_takes_and_a_second_deploy_does_noth
         assert len(statements) == (0 if after == "none" else 2), (now, after)
 
 
-def test_a_plan_says_who_comes_in_and_on_whose_cost() -> None:
+def test_a_plan_says_who_gets_access_and_at_whose_cost() -> None:
     assert "at your cost" in url("public").plan(None).touches
     assert "signed requests" in url("iam").plan(None).touches
-    assert url("none").plan(found("public")).action == "delete"
+    assert url("none").plan(observed("public")).action == "delete"
 
 
-def test_it_is_the_aliases(settings: Settings) -> None:
+def test_the_url_belongs_to_the_alias(settings: Settings) -> None:
     assert function_url(settings).address == "function-url/kennel-local-classify:live"
     assert function_url(settings).access == "none"
 
 
 @pytest.mark.parametrize("access", ["iam", "public"])
-def test_every_request_is_as_lambda_takes_it(golden: Golden, access: Access) -> None:
+def test_lambda_accepts_every_request(golden: Golden, access: Access) -> None:
     for request in requests(url(access).plan(None)):
         sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
         golden(sid or f"url-{access}", request, rules=(70,))
     other: Access = "public" if access == "iam" else "iam"
-    golden(f"url-{access}", requests(url(access).plan(found(other)))[0], rules=(70,))
-    for request in requests(url("none").plan(found(access))):
+    golden(f"url-{access}", requests(url(access).plan(observed(other)))[0], rules=(70,))
+    for request in requests(url("none").plan(observed(access))):
         sid = str(request.params.get("StatementId", "")).removeprefix("kennel-")
         golden(sid or "url", request, rules=(70,))
     calls = LambdaCalls(Fakes())

@@ -1,4 +1,4 @@
-"""The probe of a new version: its picture, and what counts as an answer."""
+"""The health check of a new version: its picture, and which answers pass."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.function import health_check
+from deploy.planning.answer import mismatch
 from lambda_container.picture import media_type
 
 
@@ -25,15 +26,32 @@ def test_the_event_carries_a_picture_that_the_function_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "more", "told"),
+    ("payload", "more", "problem"),
     [
         (b'{"statusCode": 200, "predictions": []}', {}, ""),
-        (b'{"errorType": "KeyError", "errorMessage": "x"}', {"FunctionError": "Unhandled"}, "it failed: KeyError: x"),
-        (b'{"statusCode": 424, "error": {"code": "c", "message": "m"}}', {}, "it answered 424: c: m"),
-        (b'{"statusCode": 500, "body": "?"}', {}, 'it answered 500: {"statusCode": 500, "body": "?"}'),
-        (b"<html>", {}, "it answered nothing that can be read: <html>"),
-        (b"[1]", {}, "it answered nothing that can be read: [1]"),
+        (
+            b'{"errorType": "KeyError", "errorMessage": "x"}',
+            {"FunctionError": "Unhandled"},
+            "FunctionError is Unhandled: KeyError: x",
+        ),
+        (
+            b'{"statusCode": 424, "error": {"code": "c", "message": "m"}}',
+            {},
+            "Payload.statusCode is 424, not 200: c: m",
+        ),
+        (
+            b'{"statusCode": 500, "body": "?"}',
+            {},
+            'Payload.statusCode is 500, not 200: {"statusCode": 500, "body": "?"}',
+        ),
+        (b"<html>", {}, "Payload.statusCode is missing, not 200: <html>"),
+        (b"[1]", {}, "Payload.statusCode is missing, not 200: [1]"),
+        (b"", {}, "Payload.statusCode is missing, not 200: no reason given"),
     ],
 )
-def test_what_is_no_answer_is_told_with_its_reason(payload: bytes, more: dict[str, Any], told: str) -> None:
-    assert health_check.fault(answer(payload, **more)) == told
+def test_an_answer_other_than_200_fails_the_check_with_its_reason(
+    payload: bytes, more: dict[str, Any], problem: str
+) -> None:
+    message = mismatch(health_check.answers("f", "7"), answer(payload, **more, ExecutedVersion="7"))
+    fix = "the alias stays where it is; ./inv logs f shows what the version wrote"
+    assert message == (f"version 7 is not healthy: {problem}\n{fix}" if problem else "")

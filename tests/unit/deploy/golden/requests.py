@@ -47,8 +47,8 @@ def check(case: str, request: Request, *, rules: tuple[int, ...] = ()) -> None:
 def file_name(case: str, request: Request) -> str:
     """`service/operation.case.json`; leading words that the operation has already are dropped."""
     operation = xform_name(request.operation, "-")
-    said = {form for word in operation.split("-") for form in (word, f"{word}s")}
-    words = list(itertools.dropwhile(said.__contains__, case.split("-")))
+    operation_words = {form for word in operation.split("-") for form in (word, f"{word}s")}
+    words = list(itertools.dropwhile(operation_words.__contains__, case.split("-")))
     return f"{request.service}/{'.'.join([operation, *(['-'.join(words)] if words else [])])}.json"
 
 

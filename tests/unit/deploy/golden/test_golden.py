@@ -1,4 +1,4 @@
-"""Golden files: what they hold, and that there is one of every operation that the code names."""
+"""Golden files: their content, and that every operation that the code names has one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ REPLIES: dict[str, Any] = {
 }
 
 
-def test_a_request_that_aws_would_not_take_is_seen() -> None:
+def test_a_request_that_aws_would_refuse_fails() -> None:
     bad = Request(service="sagemaker", operation="DeleteEndpoint", params={"EndpointNam": "x"})
     with pytest.raises(AssertionError, match="Missing required parameter"):
         requests.check("bad", bad)
@@ -88,9 +88,9 @@ def test_every_operation_that_the_code_names_has_a_golden_file() -> None:
     assert named >= BARE
 
 
-def test_what_resources_and_listings_ask_is_as_aws_takes_it(settings: Settings, golden: Golden) -> None:
-    told = {(name, request.operation): request for name, request in questions(settings)}
-    for (name, _), request in told.items():
+def test_aws_accepts_the_requests_that_read_resources_and_lists(settings: Settings, golden: Golden) -> None:
+    questions_by_operation = {(name, request.operation): request for name, request in questions(settings)}
+    for (name, _), request in questions_by_operation.items():
         golden(name, request)
 
 

@@ -1,4 +1,4 @@
-"""The deployer's role and its policies: made, changed and taken away; never by itself."""
+"""The deployer's role and its policies: created, changed and deleted, but never by the role itself."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def operations(step: Step) -> list[str]:
     return [act.operation for act in step.acts if isinstance(act, Request)]
 
 
-def test_without_somebody_to_take_it_there_is_no_role(settings: Settings) -> None:
+def test_without_a_principal_there_is_no_role(settings: Settings) -> None:
     assert deployer_role(settings) == ()
 
 
@@ -61,32 +61,30 @@ def test_policies_come_before_the_role_that_attaches_them(taken: Settings, golde
     assert CI in steps[-1].touches
 
 
-def test_a_changed_policy_gets_a_version_and_the_old_one_goes_since_five_are_kept_at_most(
-    taken: Settings, golden: Golden
-) -> None:
-    wanted = policy(taken)
+def test_a_changed_policy_gets_a_new_version_and_loses_the_old_one(taken: Settings, golden: Golden) -> None:
+    desired = policy(taken)
     other = document([allow("Other", ["s3:GetObject"], ["arn:aws:s3:::other/*"])])
-    seen = State(fields={"document": other}, attributes={"version": "v3"}, tags=TAGS)
-    step = wanted.plan(seen)
+    observed = State(fields={"document": other}, attributes={"version": "v3"}, tags=TAGS)
+    step = desired.plan(observed)
     assert operations(step) == ["CreatePolicyVersion", "DeletePolicyVersion"]
     assert step.acts[1].params["VersionId"] == "v3"  # type: ignore[union-attr]
     assert "- s3:GetObject on arn:aws:s3:::other/*" in step.touches.splitlines()
     for act in step.acts:
         golden("deployer", act)
-    golden("deployer", wanted.remove().acts[0])
-    assert wanted.plan(replace(seen, fields={"document": wanted.document})).action == "none"
+    golden("deployer", desired.remove().acts[0])
+    assert desired.plan(replace(observed, fields={"document": desired.document})).action == "none"
 
 
-def test_a_policy_is_read_in_the_version_that_is_in_force(taken: Settings) -> None:
-    wanted = policy(taken)
+def test_a_policy_is_read_in_its_default_version(taken: Settings) -> None:
+    desired = policy(taken)
     tags = [{"Key": key, "Value": value} for key, value in TAGS.items()]
     aws = FakeAws(
         {
             "GetPolicy": {"Policy": {"DefaultVersionId": "v2", "Tags": tags}},
-            "GetPolicyVersion": {"PolicyVersion": {"Document": wanted.document}},
+            "GetPolicyVersion": {"PolicyVersion": {"Document": desired.document}},
         }
     )
-    assert wanted.plan(wanted.read(aws)).action == "none"
+    assert desired.plan(desired.read(aws)).action == "none"
     assert aws.sent[1].params["VersionId"] == "v2"
 
 
@@ -102,24 +100,24 @@ def test_a_policy_is_read_in_the_version_that_is_in_force(taken: Settings) -> No
         ),
     ],
 )
-def test_the_role_holds_its_own_policies_and_no_other(
+def test_the_role_has_its_own_policies_and_no_others(
     taken: Settings, fields: dict[str, Any], expected: list[str], golden: Golden
 ) -> None:
-    wanted = role(taken)
-    step = wanted.plan(State(fields={**wanted.desired(), **fields}, tags=TAGS))
+    desired = role(taken)
+    step = desired.plan(State(fields={**desired.desired(), **fields}, tags=TAGS))
     assert operations(step) == expected
     if "DetachRolePolicy" in expected:
         golden("deployer", step.acts[-1])
 
 
-def test_going_away_it_lets_go_of_its_policies_first(taken: Settings) -> None:
+def test_deleting_the_role_detaches_its_policies_first(taken: Settings) -> None:
     assert operations(role(taken).remove()) == [*["DetachRolePolicy"] * 4, "DeleteRole"]
 
 
-def test_what_is_not_tagged_ours_is_not_touched(taken: Settings) -> None:
-    for wanted in (policy(taken), role(taken)):
+def test_a_role_or_policy_without_our_tags_is_not_touched(taken: Settings) -> None:
+    for desired in (policy(taken), role(taken)):
         with pytest.raises(DeployError, match="does not carry the tags"):
-            wanted.plan(State(tags={"team": "other"}))
+            desired.plan(State(tags={"team": "other"}))
 
 
 def test_the_longest_names_fit_into_managed_policies() -> None:
@@ -128,9 +126,9 @@ def test_the_longest_names_fit_into_managed_policies() -> None:
     assert all(size(found) <= MANAGED_LIMIT for found in deployer.policies(longest).values())
 
 
-def test_what_is_too_long_for_iam_is_refused_before_it_is_sent() -> None:
+def test_a_policy_too_long_for_iam_is_refused_before_it_is_sent() -> None:
     long = document([allow("Long", ["s3:GetObject"], ["arn:aws:s3:::" + "b" * MANAGED_LIMIT])])
-    with pytest.raises(DeployError, match="IAM takes 6144: shorten"):
+    with pytest.raises(DeployError, match="but IAM allows 6144; shorten"):
         managed(long, "long")
 
 
@@ -138,7 +136,7 @@ def test_white_space_is_not_counted() -> None:
     assert size({"a": [1, 2]}) == len('{"a":[1,2]}')
 
 
-def test_a_role_is_passed_to_the_service_that_it_is_for_and_to_no_other(settings: Settings) -> None:
+def test_a_role_may_be_passed_only_to_its_own_service(settings: Settings) -> None:
     passed = {
         (place.rpartition("-")[2], statement["Condition"]["StringEquals"]["iam:PassedToService"])
         for found in deployer.policies(settings).values()
@@ -146,10 +144,10 @@ def test_a_role_is_passed_to_the_service_that_it_is_for_and_to_no_other(settings
         if "iam:PassRole" in statement["Action"]
         for place in statement["Resource"]
     }
-    assert passed == set(deployer.TAKERS.items())
+    assert passed == set(deployer.ASSUMED_BY.items())
 
 
-def test_with_a_boundary_no_role_is_made_or_changed_without_it(settings: Settings) -> None:
+def test_with_a_boundary_no_role_is_created_or_changed_without_it(settings: Settings) -> None:
     boundary = "arn:aws:iam::123456789012:policy/bounds"
     bounded = settings.model_copy(update={"iam": Iam(permissions_boundary=boundary)})
     found = [each for held in deployer.policies(bounded).values() for each in statements_of(held)]

@@ -1,4 +1,4 @@
-"""IAM documents as values: rights gained and lost, conditions in words, sizes; and the lock of what proves them."""
+"""IAM documents as values: rights gained and lost, conditions in words, sizes; and the lock of the tools."""
 
 from __future__ import annotations
 
@@ -30,31 +30,33 @@ A, B = "arn:aws:s3:::a/*", "arn:aws:s3:::b/*"
         ),
     ],
 )
-def test_rights_are_told_by_action_place_and_condition(before: list[Any], after: list[Any], lines: list[str]) -> None:
+def test_rights_are_listed_by_action_resource_and_condition(
+    before: list[Any], after: list[Any], lines: list[str]
+) -> None:
     assert delta([document(before)], [document(after)]).splitlines() == lines
 
 
-def test_documents_that_others_wrote_are_read_too() -> None:
+def test_documents_with_single_values_instead_of_lists_are_read() -> None:
     alone = {"Statement": {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}}
     assert actions([alone]) == ["not s3:*"]
 
 
-def test_a_condition_is_told_in_words() -> None:
+def test_a_condition_is_shown_in_words() -> None:
     assert terms({"StringEquals": {"iam:PassedToService": "a"}, "ArnLike": {"aws:SourceArn": ["b", "c"]}}) == (
         "aws:SourceArn like b or c and iam:PassedToService is a"
     )
 
 
-def test_a_role_is_taken_by_one_service_by_many_or_by_a_principal() -> None:
-    def principal(found: dict[str, Any]) -> Any:
-        return found["Statement"][0]["Principal"]
+def test_a_trust_policy_names_one_service_several_or_a_principal() -> None:
+    def principal(trust: dict[str, Any]) -> Any:
+        return trust["Statement"][0]["Principal"]
 
     assert principal(service_trust(["a"])) == {"Service": "a"}
     assert principal(service_trust(["a", "b"])) == {"Service": ["a", "b"]}
     assert principal(principal_trust("arn:aws:iam::1:root")) == {"AWS": "arn:aws:iam::1:root"}
 
 
-def test_every_package_of_the_simulator_is_locked_by_its_content_and_without_an_address() -> None:
+def test_every_package_of_the_simulator_is_locked_by_its_hash_and_without_a_url() -> None:
     text = LOCK.read_text(encoding="utf-8")
     packages = {name: entry for name, entry in json.loads(text)["packages"].items() if name}
     assert packages

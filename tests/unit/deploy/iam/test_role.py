@@ -1,4 +1,4 @@
-"""Roles: from what is there and what should be to what is done, with the rights that are gained and lost."""
+"""Roles: the step from observed to desired, with the rights gained and lost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def one(name: str = "kennel-local-training", **changed: Any) -> Role:
 
 
 @pytest.mark.parametrize("make", RULES)
-def test_every_role_is_made_from_nothing_and_then_stays_as_it_is(settings: Settings, make: Any, golden: Golden) -> None:
+def test_every_role_is_created_once_and_then_unchanged(settings: Settings, make: Any, golden: Golden) -> None:
     role = make(settings)
     step = role.plan(None)
     assert operations(step) == ["CreateRole", "PutRolePolicy"]
@@ -53,14 +53,14 @@ def test_every_role_is_made_from_nothing_and_then_stays_as_it_is(settings: Setti
 @pytest.mark.parametrize(
     ("field", "operation"), [("trust", "UpdateAssumeRolePolicy"), ("policy", "PutRolePolicy"), ("boundary", "")]
 )
-def test_only_what_differs_is_put_right(field: str, operation: str) -> None:
+def test_only_the_parts_of_a_role_that_differ_are_updated(field: str, operation: str) -> None:
     role = one(boundary=BOUNDARY)
     step = role.plan(there(role, **{field: None}))
     assert operations(step) == [operation or "PutRolePermissionsBoundary"]
     assert step.action == "update"
 
 
-def test_what_changes_a_role_is_what_aws_takes(golden: Golden) -> None:
+def test_aws_accepts_every_request_that_changes_a_role(golden: Golden) -> None:
     bound = one(boundary=BOUNDARY)
     golden("bound", bound.plan(None).acts[0])
     golden("bound", bound.plan(there(bound, boundary="")).acts[0])
@@ -96,7 +96,7 @@ def test_a_new_role_shows_all_its_rights(settings: Settings) -> None:
     assert all(line.startswith("+ ") for line in lines)
 
 
-def test_who_may_take_a_role_changes_no_right() -> None:
+def test_a_changed_trust_policy_changes_no_right() -> None:
     step = one().plan(there(one(), trust={}))
     assert step.touches == "the same rights for others, or within other bounds"
 
@@ -108,7 +108,7 @@ def test_a_role_without_its_policy_gets_it_back(settings: Settings) -> None:
     assert "+ s3:GetObject on" in step.touches
 
 
-def test_a_role_is_read_with_its_policy_its_tags_and_what_bounds_it() -> None:
+def test_a_role_is_read_with_its_policy_tags_and_boundary() -> None:
     role = one(boundary=BOUNDARY)
     found = {
         "Arn": "arn:one",
@@ -117,13 +117,13 @@ def test_a_role_is_read_with_its_policy_its_tags_and_what_bounds_it() -> None:
         "Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()],
     }
     aws = FakeAws({"GetRole": {"Role": found}, "GetRolePolicy": {"PolicyDocument": json.dumps(role.policy)}})
-    seen = role.read(aws)
-    assert seen is not None
-    assert role.plan(seen).action == "none"
-    assert role.plan(replace(seen, tags=TAGS)).action == "none"
+    observed = role.read(aws)
+    assert observed is not None
+    assert role.plan(observed).action == "none"
+    assert role.plan(replace(observed, tags=TAGS)).action == "none"
 
 
-def test_a_boundary_of_the_settings_bounds_every_role(settings: Settings) -> None:
+def test_every_role_gets_the_boundary_of_the_settings(settings: Settings) -> None:
     bounded = settings.model_copy(update={"iam": Iam(permissions_boundary=BOUNDARY)})
     for make in RULES:
         assert make(bounded).boundary == BOUNDARY

@@ -88,9 +88,9 @@ def test_the_role_is_filled_in_before_it_is_sent(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("spot = true\nkeep_alive_minutes = 5", "training.keep_alive_minutes: a warm pool cannot be spot"),
+        ("spot = true\nkeep_alive_minutes = 5", "training.keep_alive_minutes: a warm pool cannot use spot instances"),
         ("spot = true\nmax_wait_minutes = 10", "training.max_wait_minutes: must be at least max_run_minutes"),
-        ('subnets = ["subnet-0a"]', "training.subnets: a VPC needs subnets and security_groups together"),
+        ('subnets = ["subnet-0a"]', "training.subnets: set subnets and security_groups together"),
         ('subnets = ["x"]\nsecurity_groups = ["sg-0"]', "training.subnets.0"),
         ("keep_alive_minutes = 61", "training.keep_alive_minutes"),
         ('instance_type = "m5.large"', "training.instance_type"),
@@ -100,7 +100,7 @@ def test_the_role_is_filled_in_before_it_is_sent(settings: Settings) -> None:
         ('environment = {A = "' + "x" * 513 + '"}', "training.environment.A"),
         ('on = "moon"', "training.on"),
         ('[training.ec2]\nssh_from = "0.0.0.0/0"', "training.ec2.ssh_from"),
-        ('[training.ec2]\nssh_from = "203.0.113.7/32"', "training.ec2.ssh_from: an open port without a key_pair"),
+        ('[training.ec2]\nssh_from = "203.0.113.7/32"', "training.ec2.ssh_from: nobody can log in without a key_pair"),
         ('[training.ec2]\nsubnet = "here"', "training.ec2.subnet"),
         ('[training.ec2]\nvolume_gb = 8', "training.ec2.volume_gb"),
     ],

@@ -1,4 +1,4 @@
-"""Plans: tables from what is there and what should be to what is done."""
+"""Plans: tables of observed and desired states, and the steps between them."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def there(resource: Resource) -> State:
     return State(fields=fields, attributes={"arn": arn}, tags=TAGS, status="InService")
 
 
-def of(found: tuple[Resource, ...], kind: type) -> Any:
-    return next(each for each in found if isinstance(each, kind))
+def of(resources: tuple[Resource, ...], kind: type) -> Any:
+    return next(each for each in resources if isinstance(each, kind))
 
 
-def test_from_nothing_all_is_created_users_after_what_they_use(settings: Settings) -> None:
+def test_from_nothing_everything_is_created_after_the_resources_that_it_uses(settings: Settings) -> None:
     resources = everything(settings)
     made = plan(resources, {})
     assert {step.action for step in made.changes} == {"create"}
@@ -71,14 +71,14 @@ def test_from_nothing_all_is_created_users_after_what_they_use(settings: Setting
     ]  # fmt: skip
 
 
-def test_when_all_is_as_it_should_be_nothing_is_done(settings: Settings) -> None:
+def test_when_everything_is_as_desired_nothing_changes(settings: Settings) -> None:
     resources = everything(settings)
     made = plan(resources, {each.address: there(each) for each in resources})
     assert made.changes == ()
     assert summary(made.steps) == "nothing to do"
 
 
-def test_every_request_of_a_plan_is_one_that_aws_takes(settings: Settings) -> None:
+def test_aws_accepts_every_request_of_a_plan(settings: Settings) -> None:
     resources = everything(settings)
     new = plan(resources, {})
     old = {each.address: there(each) for each in everything(settings, serve_image="kennel/serve:0", artifact=ARTIFACT)}
@@ -128,12 +128,12 @@ def test_the_same_model_keeps_its_name_and_another_artifact_changes_it(settings:
         ("Failed", True, "replace", ["DeleteEndpoint", "DescribeEndpoint", "CreateEndpoint", "DescribeEndpoint"]),
     ],
 )
-def test_an_endpoint_is_met_as_it_is(
+def test_the_step_for_an_endpoint_follows_from_its_status(
     settings: Settings, status: str, is_same: bool, action: str, operations: list[str]
 ) -> None:
-    wanted: Endpoint = of(everything(settings), Endpoint)
-    seen = replace(there(wanted), fields={"config": wanted.config if is_same else "old"}, status=status)
-    step = wanted.plan(seen)
+    resource: Endpoint = of(everything(settings), Endpoint)
+    observed = replace(there(resource), fields={"config": resource.config if is_same else "old"}, status=status)
+    step = resource.plan(observed)
     assert step.action == action
     assert [act.operation if isinstance(act, Request) else act.request.operation for act in step.acts] == operations  # type: ignore[union-attr]
 
@@ -146,48 +146,48 @@ def test_an_endpoint_is_met_as_it_is(
         ("environment", {}, ["UpdateFunctionConfiguration"]),
     ],
 )
-def test_a_function_is_updated_by_what_differs_only(
+def test_a_function_is_updated_only_where_it_differs(
     settings: Settings, field: str, value: Any, operations: list[str]
 ) -> None:
-    wanted: Function = of(everything(settings), Function)
-    state = there(wanted)
-    step = wanted.plan(replace(state, fields={**state.fields, field: value}))
+    resource: Function = of(everything(settings), Function)
+    state = there(resource)
+    step = resource.plan(replace(state, fields={**state.fields, field: value}))
     assert [act.operation for act in step.acts if isinstance(act, Request)] == operations
     assert [(change.field, change.before) for change in step.changes] == [(field, value)]
 
 
 @pytest.mark.parametrize("kind", [Role, Model, EndpointConfig, Endpoint, Function])
-def test_what_is_not_tagged_ours_is_never_touched(settings: Settings, kind: type) -> None:
-    wanted = of(everything(settings), kind)
+def test_a_resource_without_our_tags_is_never_touched(settings: Settings, kind: type) -> None:
+    resource = of(everything(settings), kind)
     with pytest.raises(DeployError, match="does not carry the tags kennel:project=kennel, kennel:stage=local"):
-        wanted.plan(replace(there(wanted), tags={"kennel:project": "kennel", "kennel:stage": "prod"}))
+        resource.plan(replace(there(resource), tags={"kennel:project": "kennel", "kennel:stage": "prod"}))
 
 
-def test_a_bucket_of_others_is_never_touched(settings: Settings) -> None:
-    wanted: Bucket = of(everything(settings), Bucket)
+def test_a_bucket_with_other_tags_is_never_touched(settings: Settings) -> None:
+    resource: Bucket = of(everything(settings), Bucket)
     with pytest.raises(DeployError, match="does not carry the tags"):
-        wanted.plan(replace(there(wanted), tags={"team": "other"}))
+        resource.plan(replace(there(resource), tags={"team": "other"}))
 
 
 def test_a_bucket_half_made_is_finished(settings: Settings) -> None:
-    wanted = Bucket(name="b", region="us-east-1", tags=TAGS)
-    step = wanted.plan(State(fields={"versioning": "Enabled"}))
+    resource = Bucket(name="b", region="us-east-1", tags=TAGS)
+    step = resource.plan(State(fields={"versioning": "Enabled"}))
     assert [act.operation for act in step.acts if isinstance(act, Request)] == [
         "PutBucketTagging", "PutPublicAccessBlock", "PutBucketEncryption", "PutBucketLifecycleConfiguration",
         "PutBucketPolicy",
     ]  # fmt: skip
 
 
-def test_a_bucket_takes_requests_with_tls_only_unless_the_stage_itself_has_none(settings: Settings) -> None:
+def test_a_bucket_requires_tls_unless_the_stage_has_no_tls(settings: Settings) -> None:
     stage = settings.stage.model_copy(update={"endpoint_url": ""})
     on_aws = of(foundation(settings.model_copy(update={"stage": stage})), Bucket).desired()["policy"]["Statement"][0]
     assert (on_aws["Effect"], on_aws["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     assert "policy" not in of(foundation(settings), Bucket).desired()
 
 
-def test_a_teardown_deletes_users_before_what_they_use(settings: Settings) -> None:
-    found = {f"{kind.name}/kennel-local": State(tags=TAGS) for kind in KINDS}
-    steps = teardown(settings, found, BY_NAME).steps
+def test_a_teardown_deletes_every_resource_before_the_ones_that_it_uses(settings: Settings) -> None:
+    inventory = {f"{kind.name}/kennel-local": State(tags=TAGS) for kind in KINDS}
+    steps = teardown(settings, inventory, BY_NAME).steps
     kinds = [step.kind for step in steps]
     assert {step.action for step in steps} == {"delete"}
     assert kinds.index("endpoint") < kinds.index("endpoint-config") < kinds.index("model") < kinds.index("role")

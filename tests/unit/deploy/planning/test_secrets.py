@@ -1,4 +1,4 @@
-"""What must not be in a log or a plan is not there, whatever it hangs on."""
+"""Secrets appear in no log and no plan."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def test_a_value_whose_name_says_that_it_is_secret_is_hidden(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["KENNEL_THREADS", "AttributeKey", "NextTokens"])
-def test_other_values_and_structures_are_told(name: str) -> None:
+def test_other_values_and_structures_are_shown(name: str) -> None:
     kept = ["x"] if name == "NextTokens" else "2"
     assert redacted({name: kept}) == {name: kept}
 
 
-def test_a_secret_is_in_no_trace_no_plan_and_no_json() -> None:
+def test_a_secret_appears_in_no_trace_no_plan_and_no_json() -> None:
     change = Change(field="environment", before={}, after={"API_KEY": SECRET})
     plan = Plan(steps=(Step(action="create", address="model/m", reason="new", acts=(REQUEST,), changes=(change,)),))
     out = io.StringIO()
@@ -41,5 +41,5 @@ def test_a_secret_is_in_no_trace_no_plan_and_no_json() -> None:
     assert json.loads(plan.to_json())["steps"][0]["changes"][0]["after"] == {"API_KEY": HIDDEN}
 
 
-def test_what_is_sent_is_not_hidden() -> None:
+def test_a_secret_is_sent_as_it_is() -> None:
     assert REQUEST.params["PrimaryContainer"]["Environment"]["API_KEY"] == SECRET

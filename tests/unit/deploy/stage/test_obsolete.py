@@ -1,8 +1,8 @@
-"""What left deploy.toml goes, with all that hangs on it; what rollback needs and what others made stays."""
+"""An endpoint that left deploy.toml goes with all its resources; whatever a rollback needs, or others made, stays."""
 
 from __future__ import annotations
 
-from deploy.stage.obsolete import doomed, kept_configs, obsolete
+from deploy.stage.obsolete import kept_configs, obsolete, obsolete_reasons
 from deploy.values import State
 from tests.unit.deploy.endpoints.fixtures import TAGS, settings_of
 from tests.unit.deploy.fakes import FakeAws
@@ -32,9 +32,9 @@ FOUND = {
 }
 
 
-def test_only_what_nothing_wants_or_may_go_back_to_is_doomed() -> None:
+def test_only_resources_that_are_not_desired_and_that_no_rollback_needs_are_obsolete() -> None:
     kept = {*kept_configs(SETTINGS, FOUND), "endpoint/kennel-local", "model/kennel-local-m", ALIAS}
-    assert set(doomed(SETTINGS, FOUND, kept)) == {
+    assert set(obsolete_reasons(SETTINGS, FOUND, kept)) == {
         "scalable-target/endpoint/kennel-local-old/variant/main",
         "endpoint/kennel-local-old",
         "endpoint-config/kennel-local-z",
@@ -45,10 +45,10 @@ def test_only_what_nothing_wants_or_may_go_back_to_is_doomed() -> None:
 
 
 def test_an_endpoint_that_is_not_trained_yet_but_is_in_deploy_toml_stays() -> None:
-    assert doomed(SETTINGS, {"endpoint/kennel-local-multi": State(tags=TAGS)}, set()) == {}
+    assert obsolete_reasons(SETTINGS, {"endpoint/kennel-local-multi": State(tags=TAGS)}, set()) == {}
 
 
-def test_users_go_before_what_they_use_and_each_says_why() -> None:
+def test_an_obsolete_resource_goes_before_the_ones_that_it_uses_and_says_why() -> None:
     arn = "arn:aws:sagemaker:us-east-1:123456789012"
     aws = FakeAws(
         {
@@ -75,5 +75,5 @@ def test_users_go_before_what_they_use_and_each_says_why() -> None:
         "model/kennel-local-n",
     ]
     assert {step.action for step in steps} == {"delete"}
-    assert steps[1].reason == "is not in deploy.toml any more"
+    assert steps[1].reason == "is no longer in deploy.toml"
     assert steps[1].touches == "requests fail once it is deleted"

@@ -1,4 +1,4 @@
-"""Pictures to S3: which layouts are taken, and that only what differs is sent."""
+"""Pictures to S3: which layouts are accepted, and that only changed files are sent."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from tests.unit.deploy.fakes import FakeAws
         ["a/1.jpg", "b/1.webp"],
     ],
 )
-def test_a_layout_that_training_reads_is_taken(names: list[str]) -> None:
+def test_a_layout_that_training_reads_is_accepted(names: list[str]) -> None:
     dataset.check(names, where="d")
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         ([], "holds no pictures"),
         (["notes.txt"], "holds no pictures"),
-        (["train/a/1.jpg"], "two classes or more are needed, found a"),
-        (["train/1.jpg", "train/2.jpg"], "two classes or more are needed, found none"),
-        (["1.jpg", "2.jpg"], "two classes or more are needed, found none"),
+        (["train/a/1.jpg"], "training needs two or more classes, found a"),
+        (["train/1.jpg", "train/2.jpg"], "training needs two or more classes, found none"),
+        (["1.jpg", "2.jpg"], "training needs two or more classes, found none"),
     ],
 )
-def test_a_layout_that_cannot_train_is_refused_before_it_is_sent(names: list[str], said: str) -> None:
-    with pytest.raises(DataError, match=rf"^d: {said}"):
+def test_a_layout_that_cannot_train_is_refused_before_it_is_sent(names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=rf"^d: {message}"):
         dataset.check(names, where="d")
 
 
-def test_only_what_differs_is_sent_and_what_is_gone_is_deleted() -> None:
+def test_only_changed_files_are_sent_and_removed_files_are_deleted() -> None:
     todo = dataset.compare({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "old", "d": "4"})
     assert (todo.send, todo.delete, todo.same) == (("b", "c"), ("d",), 1)
 
 
-def test_a_listing_reads_every_page_and_names_files_by_their_place_under_the_prefix() -> None:
+def test_a_listing_reads_every_page_and_names_files_relative_to_the_prefix() -> None:
     first = {"Contents": [{"Key": "data/x/a", "ETag": '"1"'}], "NextContinuationToken": "t"}
     aws = FakeAws({"ListObjectsV2": [first, {"Contents": [{"Key": "data/x/b", "ETag": '"2"'}]}]})
     assert dataset.listing(aws, bucket="b", prefix="data/x/") == {"a": "1", "b": "2"}
@@ -57,7 +57,7 @@ def test_the_same_files_have_the_same_hash_in_any_order_and_others_another() -> 
     assert named(a="1", b="2") == named(b="2", a="1") != named(a="1", b="3")
 
 
-def test_what_is_asked_of_the_bucket_is_recorded(golden: Golden) -> None:
+def test_every_request_about_the_pictures_is_recorded(golden: Golden) -> None:
     aws = FakeAws({"ListObjectsV2": {"Contents": []}})
     dataset.listing(aws, bucket="kennel-local-123456789012-us-east-1", prefix="data/x/")
     golden("data", aws.sent[0])

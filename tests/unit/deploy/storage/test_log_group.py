@@ -1,4 +1,4 @@
-"""Log groups: made first, kept as long as deploy.toml says, and those of the whole account left alone."""
+"""Log groups: created first, kept as long as deploy.toml says; the account's shared groups are left alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OURS = {"kennel:project": "kennel", "kennel:stage": "local"}
 
 
 @pytest.mark.parametrize(
-    ("seen", "acts"),
+    ("observed", "acts"),
     [
         (None, ["CreateLogGroup", "PutRetentionPolicy"]),
         (State(fields={"retention_days": 30}, tags=OURS), []),
@@ -27,8 +27,10 @@ OURS = {"kennel:project": "kennel", "kennel:stage": "local"}
         (State(fields={"retention_days": 30}), ["TagResource"]),
     ],
 )
-def test_a_group_is_met_as_it_is(settings: Settings, seen: State | None, acts: list[str]) -> None:
-    assert shown(function_group(settings).plan(seen).acts) == acts
+def test_the_step_for_a_group_follows_from_its_state(
+    settings: Settings, observed: State | None, acts: list[str]
+) -> None:
+    assert shown(function_group(settings).plan(observed).acts) == acts
 
 
 def test_lines_that_a_shorter_retention_deletes_are_named(settings: Settings) -> None:
@@ -42,7 +44,7 @@ def test_a_group_of_somebody_else_is_not_touched(settings: Settings) -> None:
         function_group(settings).plan(State(fields={"retention_days": 1}, tags={"team": "other"}))
 
 
-def test_down_looks_at_names_that_are_ours_alone(settings: Settings) -> None:
+def test_down_lists_only_names_that_are_ours(settings: Settings) -> None:
     groups = {
         "/aws/lambda/kennel-local": ["kennel-local-classify", "kennel-localized"],
         "/aws/sagemaker/Endpoints/kennel-local": ["kennel-local", "kennel-local-multi", "kennel-locale"],
@@ -54,14 +56,14 @@ def test_down_looks_at_names_that_are_ours_alone(settings: Settings) -> None:
         folder = start.rpartition("/")[0]
         return {"logGroups": [{"logGroupName": f"{folder}/{name}"} for name in groups[start]]}
 
-    found = list(KIND.names(settings, FakeAws({"DescribeLogGroups": describe})))
-    assert found == [
+    names = list(KIND.names(settings, FakeAws({"DescribeLogGroups": describe})))
+    assert names == [
         "/aws/lambda/kennel-local-classify", "/aws/sagemaker/Endpoints/kennel-local",
         "/aws/sagemaker/Endpoints/kennel-local-multi", "/kennel/kennel-local/ec2",
     ]  # fmt: skip
 
 
-def test_every_request_is_as_cloudwatch_takes_it(settings: Settings, golden: Golden) -> None:
+def test_cloudwatch_accepts_every_request(settings: Settings, golden: Golden) -> None:
     group = endpoint_group(settings, "kennel-local")
     for request in (*requests(group.plan(None)), *requests(group.plan(State(fields={"retention_days": 1})))):
         golden("log-group", request)

@@ -1,0 +1,119 @@
+"""The AWS client: refusals that pass, errors with their fixes, and the account of a stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deploy.aws.client import Client, is_missing
+from deploy.config.settings import Settings
+from deploy.errors import DeployError
+from deploy.values import Request
+from tests.unit.deploy.fakes import FakeTime, refusal
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "missing"),
+    [
+        ("NoSuchEntity", "", True),
+        ("404", "Not Found", True),
+        ("ValidationException", 'Could not find model "m".', True),
+        ("ValidationException", "1 validation error detected", False),
+        ("AccessDenied", "", False),
+    ],
+)
+def test_missing_is_told_apart_from_denied(code: str, message: str, missing: bool) -> None:
+    assert is_missing(refusal(code, message)) is missing
+
+
+class Session:
+    """A boto3 session whose one client plays back errors."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.calls = list(errors), 0
+
+    def client(self, service: str, **_: Any) -> Any:
+        return self
+
+    def create_function(self, **_: Any) -> dict[str, str]:
+        return self.get_caller_identity()
+
+    def describe_endpoint_config(self, **_: Any) -> dict[str, str]:
+        return self.get_caller_identity()
+
+    def get_caller_identity(self, **_: Any) -> dict[str, str]:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return {"Account": "210987654321", "Arn": "arn:aws:iam::210987654321:user/me"}
+
+
+def client_error(code: str, message: str) -> Exception:
+    from botocore.exceptions import ClientError
+
+    return ClientError({"Error": {"Code": code, "Message": message}}, "GetCallerIdentity")
+
+
+def client(settings: Settings, session: Session, time: FakeTime) -> Client:
+    return Client(stage=settings.stage, session=session, clock=time.clock())
+
+
+WHO = Request(service="sts", operation="GetCallerIdentity")
+NEW = Request(service="lambda", operation="CreateFunction")
+
+
+def test_a_refusal_that_passes_by_itself_is_retried(settings: Settings) -> None:
+    time = FakeTime()
+    session = Session(*[client_error("ValidationException", "Could not assume role arn:x")] * 3)
+    assert client(settings, session, time)(NEW)["Account"] == "210987654321"
+    assert time.slept == [1, 2, 4]
+
+
+def test_retries_of_a_refusal_are_bounded(settings: Settings) -> None:
+    time = FakeTime()
+    session = Session(*[client_error("ValidationException", "Could not assume role arn:x")] * 1000)
+    with pytest.raises(DeployError, match="Could not assume role"):
+        client(settings, session, time)(NEW)
+    assert 100 < time.time <= 120
+
+
+def test_an_update_waits_while_the_autoscaler_changes_the_endpoint(settings: Settings) -> None:
+    time = FakeTime()
+    session = Session(*[client_error("ValidationException", 'Cannot update in-progress endpoint "arn:x".')] * 50)
+    client(settings, session, time)(NEW)
+    assert 120 < time.time < 600
+
+
+def test_a_question_about_a_missing_resource_is_not_retried(settings: Settings) -> None:
+    time = FakeTime()
+    session = Session(*[client_error("ValidationException", 'Could not find endpoint configuration "c".')] * 3)
+    with pytest.raises(DeployError, match="Could not find"):
+        client(settings, session, time)(Request(service="sagemaker", operation="DescribeEndpointConfig"))
+    assert time.slept == []
+
+
+def test_any_other_refusal_is_raised_at_once_with_its_fix(settings: Settings) -> None:
+    session = Session(client_error("ExpiredToken", "The security token is expired"))
+    with pytest.raises(DeployError, match=r"(?s)sts.GetCallerIdentity: ExpiredToken: .*log in again"):
+        client(settings, session, FakeTime())(WHO)
+    assert session.calls == 1
+
+
+def test_credentials_of_another_account_are_refused(settings: Settings) -> None:
+    with pytest.raises(DeployError, match=r"account 210987654321: .*the stage, 123456789012"):
+        client(settings, Session(), FakeTime()).check_account()
+
+
+def test_an_address_that_does_not_answer_says_how_to_start_localcloud(settings: Settings) -> None:
+    from botocore.exceptions import EndpointConnectionError
+
+    session = Session(EndpointConnectionError(endpoint_url="http://127.0.0.1:4566"))
+    with pytest.raises(DeployError, match=r"nothing answers at http://127.0.0.1:4566: run ./inv up"):
+        client(settings, session, FakeTime())(WHO)
+
+
+def test_every_request_is_logged_before_it_is_sent(settings: Settings) -> None:
+    sent: list[Request] = []
+    Client(stage=settings.stage, session=Session(), log=sent.append)(WHO)
+    assert [str(each) for each in sent] == ["sts.GetCallerIdentity {}"]
