@@ -20,7 +20,7 @@ from localcloud.ecr.repositories import Records
 from localcloud.errors import LocalcloudError
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
-from localcloud.iam import DELAY_VARIABLE, MotoRoles, delay_of
+from localcloud.iam import DELAY_VARIABLE, MotoRoles, role_delay
 from localcloud.s3 import S3Objects
 from localcloud.service_quotas.limits import quotas_of
 from localcloud.services import services
@@ -85,7 +85,7 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
         metrics=watch, alarms=watch, minute=minute_of(os.environ), registry=registry,
         quotas=quotas_of(os.environ),
-        roles=MotoRoles(account=ACCOUNT, now=lambda: datetime.now(UTC), delay_s=delay_of(os.environ)),
+        roles=MotoRoles(account=ACCOUNT, now=lambda: datetime.now(UTC), delay_s=role_delay(os.environ)),
     )  # fmt: skip
     running = services(cloud)
     info = _info(cloud, port)

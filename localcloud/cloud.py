@@ -11,7 +11,7 @@ from localcloud.cloudwatch.metrics import Metrics
 from localcloud.containers.engine import Engine
 from localcloud.ecr.pull import Images
 from localcloud.ecr.registry import Registry
-from localcloud.iam import AnyRole, Roles
+from localcloud.iam import AllowAnyRole, Roles
 from localcloud.s3 import Objects
 from localcloud.service_quotas.limits import Quotas
 from localcloud.tags import Tags
@@ -40,7 +40,7 @@ class Cloud:
     now: Callable[[], datetime]
     registry: Registry | None = None
     minute: float = 60.0
-    roles: Roles = field(default_factory=AnyRole)
+    roles: Roles = field(default_factory=AllowAnyRole)
     quotas: Quotas = field(default_factory=Quotas)
 
     @property

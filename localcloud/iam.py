@@ -22,14 +22,14 @@ class Roles(Protocol):
     """Says whether a service may take a role, on behalf of a resource of the account (its ARN), and whether EC2 knows
     an instance profile whose role it may take."""
 
-    def may_take(self, arn: str, service: str, source: str) -> bool: ...
+    def can_assume(self, arn: str, service: str, source: str) -> bool: ...
     def has_profile(self, name: str) -> bool: ...
 
 
-class AnyRole:
+class AllowAnyRole:
     """Every role may be taken: for tests of other things."""
 
-    def may_take(self, arn: str, service: str, source: str) -> bool:  # noqa: ARG002
+    def can_assume(self, arn: str, service: str, source: str) -> bool:  # noqa: ARG002
         return True
 
     def has_profile(self, name: str) -> bool:  # noqa: ARG002
@@ -44,7 +44,7 @@ class MotoRoles:
     now: Callable[[], datetime]
     delay_s: float = 0.0
 
-    def may_take(self, arn: str, service: str, source: str) -> bool:
+    def can_assume(self, arn: str, service: str, source: str) -> bool:
         roles = iam_backends[self.account]["aws"].roles.values()
         role = next((each for each in roles if each.arn == arn), None)
         if role is None or not self._is_known(role.create_date):
@@ -57,7 +57,7 @@ class MotoRoles:
         found = next((each for each in profiles if each.name == name), None)
         if found is None or not self._is_known(found.create_date):
             return False
-        return any(self.may_take(role.arn, "ec2.amazonaws.com", "") for role in found.roles)
+        return any(self.can_assume(role.arn, "ec2.amazonaws.com", "") for role in found.roles)
 
     def _is_known(self, made: datetime) -> bool:
         since = made if made.tzinfo else made.replace(tzinfo=UTC)
@@ -99,10 +99,10 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def sagemaker_takes(roles: Roles, arn: str, source: str) -> None:
+def require_sagemaker_role(roles: Roles, arn: str, source: str) -> None:
     """Raises ApiError, in SageMaker's words, unless it may take a role."""
     service = "sagemaker.amazonaws.com"
-    if not roles.may_take(arn, service, source):
+    if not roles.can_assume(arn, service, source):
         raise ApiError(
             "ValidationException",
             f"Could not assume role {arn}. Please ensure that the role exists and allows principal '{service}' to "
@@ -110,14 +110,14 @@ def sagemaker_takes(roles: Roles, arn: str, source: str) -> None:
         )
 
 
-def lambda_takes(roles: Roles, arn: str, source: str) -> None:
+def require_lambda_role(roles: Roles, arn: str, source: str) -> None:
     """Raises ApiError, in Lambda's words, unless it may take a role."""
-    if not roles.may_take(arn, "lambda.amazonaws.com", source):
+    if not roles.can_assume(arn, "lambda.amazonaws.com", source):
         message = "The role defined for the function cannot be assumed by Lambda."
         raise ApiError("InvalidParameterValueException", message, Type="User")
 
 
-def ec2_has(roles: Roles, profile: str) -> None:
+def require_instance_profile(roles: Roles, profile: str) -> None:
     """Raises ApiError, in EC2's words, unless it knows an instance profile."""
     if not roles.has_profile(profile):
         message = (
@@ -126,7 +126,7 @@ def ec2_has(roles: Roles, profile: str) -> None:
         raise ApiError("InvalidParameterValue", message)
 
 
-def delay_of(environ: Mapping[str, str]) -> float:
+def role_delay(environ: Mapping[str, str]) -> float:
     """For how many seconds a new role is not known everywhere: KENNEL_LOCALCLOUD_ROLE_S, 0 without it.
 
     Raises LocalcloudError for what is no such number.

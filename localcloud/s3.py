@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from localcloud.aws_client import client
 
 _THREADS = 4
 
@@ -31,7 +31,7 @@ class Location:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class S3Object:
     """One object under a prefix."""
 
     key: str
@@ -53,7 +53,7 @@ class Objects(Protocol):
     """What rooms need of S3; tests hold an in-memory one."""
 
     def bucket_exists(self, bucket: str) -> bool: ...
-    def list(self, where: Location) -> list[Found]: ...
+    def list(self, where: Location) -> list[S3Object]: ...
     def get(self, where: Location) -> bytes | None: ...
     def put(self, where: Location, content: bytes) -> None: ...
     def delete(self, where: Location) -> None: ...
@@ -74,11 +74,11 @@ class S3Objects:
             return False
         return True
 
-    def list(self, where: Location) -> list[Found]:
+    def list(self, where: Location) -> list[S3Object]:
         """Every object whose key starts with the location's key, "folder" markers left out, sorted by key."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=where.bucket, Prefix=where.key)
         return [
-            Found(key=entry["Key"], size=entry["Size"], etag=entry["ETag"])
+            S3Object(key=entry["Key"], size=entry["Size"], etag=entry["ETag"])
             for page in pages
             for entry in page.get("Contents", [])
             if not entry["Key"].endswith("/")
@@ -107,21 +107,7 @@ class S3Objects:
         self._client.upload_file(str(source), where.bucket, where.key)
 
 
-def client(service: str, endpoint_url: str, region: str) -> Any:
-    """A boto3 client of localcloud's own port, with dummy credentials and no leaning on the host's settings."""
-    session: Any = boto3.session.Session(
-        aws_access_key_id="localcloud",
-        aws_secret_access_key="localcloud",  # noqa: S106
-        region_name=region,
-    )
-    return session.client(
-        service,
-        endpoint_url=endpoint_url,
-        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3}, max_pool_connections=2 * _THREADS),
-    )
-
-
-def each(work: Callable[[Any], object], things: Iterable[Any]) -> None:
+def in_parallel(work: Callable[[Any], object], things: Iterable[Any]) -> None:
     """Do `work` for all things, a few at a time; the first error is raised."""
     with ThreadPoolExecutor(_THREADS) as pool:
         for _ in pool.map(work, things):

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.gateway.service import PassOn, Service
+from localcloud.gateway.service import PassToMoto, Service
 
 
 class Tags:
@@ -29,7 +29,7 @@ class Tags:
 
     def _known(self, arn: str) -> dict[str, str]:
         if arn not in self._by_arn:
-            raise PassOn
+            raise PassToMoto
         return self._by_arn[arn]
 
     def _add(self, params: dict[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from localcloud.applicationautoscaling.scalable import (
     VariantProvisionedConcurrency,
 )
 from localcloud.applicationautoscaling.targets import Targets
+from localcloud.aws_client import client
 from localcloud.cloud import Cloud
 from localcloud.gateway.service import Service
-from localcloud.s3 import client
 
 # The service-linked roles (rule 52), by namespace.
 ROLES = {

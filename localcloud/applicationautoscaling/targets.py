@@ -8,7 +8,7 @@ from localcloud.applicationautoscaling.records import Params, Records, Target, i
 from localcloud.applicationautoscaling.scalable import UNSUPPORTED, Registration, Scalable
 from localcloud.cloudwatch.alarms import Alarms
 from localcloud.errors import ApiError
-from localcloud.gateway.service import PassOn
+from localcloud.gateway.service import PassToMoto
 
 SUSPENSIONS = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 MOST_TAGS = 50
@@ -17,7 +17,7 @@ MOST_TAGS = 50
 def ours(params: Params) -> None:
     """Send what is about other services' resources on to moto."""
     if params["ServiceNamespace"] not in ("sagemaker", "lambda"):
-        raise PassOn
+        raise PassToMoto
 
 
 @dataclass(kw_only=True)
@@ -122,7 +122,7 @@ class Targets:
         for target in self.records.targets.values():
             if target.arn == arn:
                 return target
-        raise PassOn
+        raise PassToMoto
 
     def tag(self, params: Params) -> Params:
         tags = self._tagged(params).tags

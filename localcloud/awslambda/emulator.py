@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch.logs import LogPump
+from localcloud.cloudwatch.logs import LogForwarder
 from localcloud.containers.engine import ContainerSpec, Image, Mount
-from localcloud.containers.http import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
+from localcloud.containers.http import BrokenError, HttpClient, PooledHttpClient, TimedOutError, UnreachableError
 from localcloud.errors import LocalcloudError
 
 PORT = 8080
@@ -170,7 +170,7 @@ class Sandbox:
     """One execution environment: a container that runs one invocation at a time."""
 
     container: str
-    wire: Wire
+    http: HttpClient
     tail: "deque[str]"
     idle_since: float = 0.0
     reported: threading.Event = field(default_factory=threading.Event)
@@ -181,12 +181,12 @@ class Sandbox:
         self.reported.clear()
         try:
             headers = {"X-Amz-Client-Context": context} if context else {}
-            reply = self.wire.request("POST", PATH, body=payload, headers=headers, timeout=timeout + 30)
+            reply = self.http.request("POST", PATH, body=payload, headers=headers, timeout=timeout + 30)
         except (UnreachableError, BrokenError, TimedOutError):
             return None
         return outcome(reply.status, reply.body)
 
-    def heard(self, line: str) -> None:
+    def add_line(self, line: str) -> None:
         """Take one line of output: the last 4 KB are LogResult."""
         self.tail.append(line)
         if line.startswith("REPORT RequestId"):
@@ -199,7 +199,7 @@ class Sandboxes:
 
     cloud: Cloud
     emulator: Callable[[str], Path] = fetch
-    connect: Callable[[str, int], Wire] = PooledWire
+    connect: Callable[[str, int], HttpClient] = PooledHttpClient
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     direct: bool = sys.platform == "linux"
@@ -212,31 +212,31 @@ class Sandboxes:
         stream = f"{self.cloud.now():%Y/%m/%d}/[{config['Version']}]{mark}"
         addresses = [(state.address, PORT)] if self.direct and state.address else []
         addresses += [("127.0.0.1", state.ports[PORT])] if PORT in state.ports else []
-        wires = [self.connect(host, port) for host, port in addresses]
+        clients = [self.connect(host, port) for host, port in addresses]
         until = self.clock() + START_SECONDS
-        while (wire := next((wire for wire in wires if _listens(wire)), None)) is None:
+        while (http := next((http for http in clients if _listens(http)), None)) is None:
             if self.clock() > until:
                 said = b"".join(self.cloud.engine.logs(state.id, tail=5)).decode(errors="replace").strip()
                 self.cloud.engine.remove(state.id)
                 raise LocalcloudError(f"function {config['FunctionName']} did not start: {said or 'it said nothing'}")
             self.sleep(0.02)
-        made = Sandbox(container=state.id, wire=wire, tail=deque(maxlen=200))
-        LogPump(
+        made = Sandbox(container=state.id, http=http, tail=deque(maxlen=200))
+        LogForwarder(
             self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, f"/aws/lambda/{config['FunctionName']}",
-            stream, now=self.cloud.now, seen=made.heard,
+            stream, now=self.cloud.now, on_line=made.add_line,
         ).start()  # fmt: skip
         return made
 
     def end(self, sandbox: Sandbox) -> None:
         """Remove the container at once, as Lambda freezes and drops an environment."""
-        sandbox.wire.close()
+        sandbox.http.close()
         self.cloud.engine.remove(sandbox.container)
 
 
-def _listens(wire: Wire) -> bool:
+def _listens(http: HttpClient) -> bool:
     """Tell whether the emulator takes requests: any answer will do."""
     try:
-        wire.request("GET", "/", body=None, headers={}, timeout=2)
+        http.request("GET", "/", body=None, headers={}, timeout=2)
     except (UnreachableError, BrokenError, TimedOutError):
         return False
     return True

@@ -29,7 +29,7 @@ from localcloud.awslambda.environments import ConcurrencyLimit, Pool
 from localcloud.cloud import Cloud
 from localcloud.containers.engine import EngineError, Image
 from localcloud.errors import ApiError, LocalcloudError
-from localcloud.iam import lambda_takes
+from localcloud.iam import require_lambda_role
 
 NAME = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]+:)?(?:\d{12}:)?function:)?([A-Za-z0-9-_]+)(?::([$A-Za-z0-9-_]+))?")
 
@@ -122,7 +122,7 @@ class Functions:
         bare = name.group(1) if name else params["FunctionName"]
         image = self._image(code["ImageUri"], (params.get("Architectures") or ["x86_64"])[0])
         arn = self.cloud.arn("lambda", f"function:{bare}")
-        lambda_takes(self.cloud.roles, params["Role"], arn)
+        require_lambda_role(self.cloud.roles, params["Role"], arn)
         config = initial_config(params, name=bare, arn=arn, image=image, now=self.cloud.now())
         with self.lock:
             if bare in self.functions:
@@ -232,7 +232,7 @@ class Functions:
         function, _ = self.find(params)
         check_settings(params)
         if "Role" in params:
-            lambda_takes(self.cloud.roles, params["Role"], function.arn)
+            require_lambda_role(self.cloud.roles, params["Role"], function.arn)
         changes = {key: params[key] for key in CONFIGURABLE if key in params} | nested(params)
         with function.lock:
             self._begin(function, params)

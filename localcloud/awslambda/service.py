@@ -38,7 +38,7 @@ def service(cloud: Cloud) -> Service:
     threads = Threads()
     functions = Functions(cloud=cloud, sandboxes=Sandboxes(cloud=cloud), spawn=threads.spawn)
     invoker = Invoker(functions=functions, pause=threads.closing.wait)
-    cloud.metrics.ask(lambda: invoker.metrics.collect(list(functions.functions.values())))
+    cloud.metrics.add_source(lambda: invoker.metrics.collect(list(functions.functions.values())))
     threads.spawn(_reap, functions, threads.closing.wait)
     handlers = functions.handlers() | all_settings(functions) | invoker.handlers()
     web = {"function-url": FunctionUrls(invoker=invoker).serve}

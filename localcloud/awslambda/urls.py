@@ -14,7 +14,7 @@ from localcloud.awslambda.configuration import Params
 from localcloud.awslambda.functions import Function
 from localcloud.awslambda.invoke import SYNC_LIMIT, Invoker
 from localcloud.errors import ApiError
-from localcloud.gateway.protocol import Answer
+from localcloud.gateway.protocol import Response
 from localcloud.gateway.service import Request
 
 TEXTUAL = ("text/", "application/json", "application/xml", "application/javascript")
@@ -71,7 +71,7 @@ def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def answer(payload: bytes) -> Answer:
+def answer(payload: bytes) -> Response:
     """Turn a function's result into HTTP: an object with statusCode says it all, anything else is a JSON body."""
     try:
         result: Any = json.loads(payload)
@@ -79,19 +79,19 @@ def answer(payload: bytes) -> Answer:
         result = payload.decode(errors="replace")
     if not isinstance(result, dict) or "statusCode" not in result:
         body = result if isinstance(result, str) else json.dumps(result)
-        return Answer(status=200, headers={"Content-Type": "application/json"}, body=body.encode())
+        return Response(status=200, headers={"Content-Type": "application/json"}, body=body.encode())
     headers = {"Content-Type": "application/json"}
     headers |= {name.title(): str(value) for name, value in (result.get("headers") or {}).items()}
     body = result.get("body") or ""
     text = body if isinstance(body, str) else json.dumps(body)
     raw = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode()
-    return Answer(status=int(result["statusCode"]), headers=headers, body=raw)
+    return Response(status=int(result["statusCode"]), headers=headers, body=raw)
 
 
-def told(status: int, message: str) -> Answer:
+def told(status: int, message: str) -> Response:
     """Return an answer of the URL itself, not of the function."""
     body = json.dumps({"Message": message}).encode()
-    return Answer(status=status, headers={"Content-Type": "application/json"}, body=body)
+    return Response(status=status, headers={"Content-Type": "application/json"}, body=body)
 
 
 def lets_in(statements: Iterable[Mapping[str, Any]], auth: str) -> bool:
@@ -143,7 +143,7 @@ class FunctionUrls:
 
     invoker: Invoker
 
-    def serve(self, request: Request) -> Answer:
+    def serve(self, request: Request) -> Response:
         """Answer one request; `request.path` starts with the function's name."""
         name, _, rest = request.path.partition("/")
         try:
@@ -162,7 +162,7 @@ class FunctionUrls:
             return told(502, "Internal Server Error")
         return answer(result["Payload"])
 
-    def _refusal(self, function: Function, qualifier: str, request: Request) -> Answer | None:
+    def _refusal(self, function: Function, qualifier: str, request: Request) -> Response | None:
         url = function.urls.get(qualifier)
         if url is None:
             return told(403, "Forbidden")

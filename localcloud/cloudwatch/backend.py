@@ -32,11 +32,11 @@ class CloudWatch:
 
     # ------------------------------------------------------------------------------------------ metrics
 
-    def ask(self, source: Source) -> None:
-        self.store.ask(source)
+    def add_source(self, source: Source) -> None:
+        self.store.add_source(source)
 
-    def measure(self) -> None:
-        self.put(self.store.asked())
+    def collect(self) -> None:
+        self.put(self.store.read_sources())
 
     def put(self, data: Iterable[Datum]) -> None:
         at = self.now().astimezone(UTC).replace(tzinfo=None)  # moto's own times are naive UTC

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.s3 import client
+from localcloud.aws_client import client
 
 _BATCH_LINES = 500
 _BATCH_SECONDS = 1.0
@@ -73,16 +73,16 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
         yield rest.decode(errors="replace")[:_LINE_LIMIT]
 
 
-class LogPump(threading.Thread):
-    """Follows one container's output into one log stream and tells `seen` each line. Join it after the container."""
+class LogForwarder(threading.Thread):
+    """Follows one container's output into one log stream and calls `on_line` with each line. Join it after the container."""
 
     def __init__(
         self, chunks: Iterable[bytes], sink: LogSink, group: str, stream: str, *,
-        now: Callable[[], datetime], seen: Callable[[str], None] = lambda _: None,
+        now: Callable[[], datetime], on_line: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         super().__init__(daemon=True, name=f"logs-{stream}")
         self._chunks, self._sink, self._group, self._stream = chunks, sink, group, stream
-        self._now, self._seen = now, seen
+        self._now, self._on_line = now, on_line
         self._waiting: list[tuple[datetime, str]] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -93,7 +93,7 @@ class LogPump(threading.Thread):
         flusher.start()
         try:
             for line in lines(self._chunks):
-                self._seen(line)
+                self._on_line(line)
                 with self._lock:
                     self._waiting.append((self._now(), line))
                 if len(self._waiting) >= _BATCH_LINES:

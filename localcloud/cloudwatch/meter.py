@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered:
+class ServedRequest:
     """One request that reached a model: the model's status (0: no answer), and where the time went (seconds)."""
 
     instances: int
@@ -20,7 +20,7 @@ class Meter:
     """One variant's requests since the last look. Thread-safe."""
 
     clock: Callable[[], float]
-    answered: list[Answered] = field(default_factory=list)
+    answered: list[ServedRequest] = field(default_factory=list)
     active: int = 0
     _busy: float = 0.0  # request-seconds since the last look
     _peak: int = 0
@@ -37,7 +37,7 @@ class Meter:
     def end(self) -> None:
         self._move(-1)
 
-    def record(self, answered: Answered) -> None:
+    def record(self, answered: ServedRequest) -> None:
         with self._lock:
             self.answered.append(answered)
 
@@ -52,7 +52,7 @@ class Meter:
         self._busy += self.active * (now - self._moved)
         self._moved = now
 
-    def drain(self) -> tuple[list[Answered], float, int]:
+    def drain(self) -> tuple[list[ServedRequest], float, int]:
         """What was answered since the last look, and how many were being served at once: on average, and at most."""
         with self._lock:
             self._advance()

@@ -40,11 +40,11 @@ class Metrics(Protocol):
         """Keep values as measured now."""
         ...
 
-    def ask(self, source: Source) -> None:
+    def add_source(self, source: Source) -> None:
         """Put what `source` returns at every tick (a twelfth of a minute) from now on."""
         ...
 
-    def measure(self) -> None:
+    def collect(self) -> None:
         """One tick: put what every source returns."""
         ...
 
@@ -109,13 +109,13 @@ class Store:
     _data: dict[Metric, list[tuple[float, Datum]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, source: Source) -> None:
+    def add_source(self, source: Source) -> None:
         self.sources.append(source)
 
-    def measure(self) -> None:
-        self.put(self.asked())
+    def collect(self) -> None:
+        self.put(self.read_sources())
 
-    def asked(self) -> list[Datum]:
+    def read_sources(self) -> list[Datum]:
         return [datum for source in self.sources for datum in source()]
 
     def put(self, data: Iterable[Datum]) -> None:

@@ -29,7 +29,7 @@ class Monitor:
 
     def tick(self, now: float) -> None:
         """One round at a Unix time. Whatever one part of it meets, the others go on."""
-        self._guarded(self.metrics.measure)
+        self._guarded(self.metrics.collect)
         for alarm in self.alarms.alarms():
             self._guarded(self._evaluate, alarm, now)
         for act in self.acts:

@@ -23,7 +23,7 @@ class BrokenError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class Response:
     """What a container answered; header names keep no case."""
 
     status: int
@@ -31,16 +31,16 @@ class Reply:
     body: bytes
 
 
-class Wire(Protocol):
+class HttpClient(Protocol):
     """One container's port; tests hold an in-memory one."""
 
     def request(
         self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
-    ) -> Reply: ...
+    ) -> Response: ...
     def close(self) -> None: ...
 
 
-class PooledWire:
+class PooledHttpClient:
     """The real one, over urllib3. `timeout` of a request is for the whole answer's silence, in seconds."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -48,7 +48,7 @@ class PooledWire:
 
     def request(
         self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
-    ) -> Reply:
+    ) -> Response:
         """Send and read it all. A kept-alive connection that the container had just dropped is replaced once.
 
         Raises UnreachableError, TimedOutError or BrokenError.
@@ -61,7 +61,7 @@ class PooledWire:
             except UnreachableError as error:  # the request was begun once: it must not go elsewhere
                 raise BrokenError(str(error)) from None
 
-    def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Reply:
+    def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Response:
         limit = urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout)
         try:
             reply = self._pool.request(method, path, body=body, headers=dict(headers), timeout=limit, redirect=False)
@@ -71,7 +71,7 @@ class PooledWire:
             raise TimedOutError(str(error)) from None
         except HTTPError as error:
             raise BrokenError(str(error)) from None
-        return Reply(status=reply.status, headers=reply.headers, body=reply.data)
+        return Response(status=reply.status, headers=reply.headers, body=reply.data)
 
     def close(self) -> None:
         self._pool.close()

@@ -22,12 +22,12 @@ class WorkFolder:
         if not self.path.exists():
             return
         try:
-            self.open_up()
+            self.make_accessible()
         except EngineError:
             return  # the next start tries again, and says what it could not remove
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def open_up(self) -> None:
+    def make_accessible(self) -> None:
         """Lets this process read and delete what the containers' root wrote. Raises EngineError."""
         mount = Mount(source=str(self.path), target="/folder")
         command = ("-R", "a+rwX", "/folder")

@@ -16,16 +16,16 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch.logs import LogPump
+from localcloud.cloudwatch.logs import LogForwarder
 from localcloud.containers.engine import LABEL, ContainerSpec, Mount
 from localcloud.containers.work_folder import WorkFolder
 from localcloud.ec2 import metadata
 from localcloud.ec2 import tools as instance_tools
 from localcloud.ec2.records import STARTING, MotoRecords, Record, Records, too_long
 from localcloud.errors import ApiError, LocalcloudError
-from localcloud.gateway.protocol import Answer
-from localcloud.gateway.service import PassOn, Request, Service
-from localcloud.iam import ec2_has
+from localcloud.gateway.protocol import Response
+from localcloud.gateway.service import PassToMoto, Request, Service
+from localcloud.iam import require_instance_profile
 from localcloud.threads import Threads
 
 AMIS = "/aws/service/deeplearning/ami/"
@@ -44,7 +44,7 @@ class Machine:
     tokens: metadata.Tokens = field(default_factory=metadata.Tokens)
     interruption: datetime | None = None
     console: bytes = b""
-    pumps: list[LogPump] = field(default_factory=list)
+    pumps: list[LogForwarder] = field(default_factory=list)
     is_ended: bool = False
 
 
@@ -54,7 +54,7 @@ class Instances:
     def __init__(self, cloud: Cloud, records: Records, tools: Callable[[], tuple[Mount, ...]]) -> None:
         self._cloud, self._records, self._tools = cloud, records, tools
         self._machines: dict[str, Machine] = {}
-        self._answers: dict[str, tuple[Mapping[str, str], Answer]] = {}
+        self._answers: dict[str, tuple[Mapping[str, str], Response]] = {}
         self._lock = threading.RLock()
         self._threads = Threads()
 
@@ -73,19 +73,19 @@ class Instances:
     def ami(self, params: dict[str, Any]) -> dict[str, Any]:
         """GetParameter: the newest deep-learning AMI is one that moto knows; other parameters are moto's."""
         if not params["Name"].startswith(AMIS):
-            raise PassOn
+            raise PassToMoto
         arn = f"arn:aws:ssm:{self._cloud.region}::parameter{params['Name']}"
         found = {"Name": params["Name"], "Type": "String", "Value": self._records.image(), "Version": 1, "ARN": arn}
         return {"Parameter": found | {"DataType": "aws:ec2:image"}}
 
     # ---------------------------------------------------------------------------------------------- operations
 
-    def run(self, form: Mapping[str, str], proceed: Callable[[], Answer]) -> Answer:
+    def run(self, form: Mapping[str, str], proceed: Callable[[], Response]) -> Response:
         """RunInstances, once for each ClientToken; the machines start behind the answer."""
         if too_long(form):
             raise ApiError("InvalidParameterValue", "User data is limited to 16384 bytes")
         if profile := form.get("IamInstanceProfile.Name"):
-            ec2_has(self._cloud.roles, profile)
+            require_instance_profile(self._cloud.roles, profile)
         token = form.get("ClientToken", "")
         with self._lock:
             if token in self._answers:
@@ -99,12 +99,12 @@ class Instances:
         self._settle()
         return answer
 
-    def change(self, form: Mapping[str, str], proceed: Callable[[], Answer]) -> Answer:  # noqa: ARG002
+    def change(self, form: Mapping[str, str], proceed: Callable[[], Response]) -> Response:  # noqa: ARG002
         answer = proceed()
         self._settle()
         return answer
 
-    def console(self, form: Mapping[str, str], proceed: Callable[[], Answer]) -> Answer:
+    def console(self, form: Mapping[str, str], proceed: Callable[[], Response]) -> Response:
         """GetConsoleOutput: what the container wrote, also after its end."""
         with self._lock:
             machine = self._machines.get(form.get("InstanceId", ""))
@@ -118,7 +118,7 @@ class Instances:
             f"<instanceId>{escape(machine.record.id)}</instanceId><timestamp>{now}</timestamp>"
             f"<output>{output}</output></GetConsoleOutputResponse>"
         )
-        return Answer(status=200, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())
+        return Response(status=200, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())
 
     def interrupt(self, labels: dict[str, Any]) -> dict[str, Any]:
         """A spot interruption: the notice now, the end in two minutes (rule 87)."""
@@ -129,21 +129,21 @@ class Instances:
         self._threads.spawn(self._take_away, machine)
         return {"instance": labels["id"], "time": machine.interruption.isoformat()}
 
-    def web(self, request: Request) -> Answer:
+    def web(self, request: Request) -> Response:
         """What an instance asks: its metadata, and to read a container's output into CloudWatch Logs."""
         instance, _, path = request.path.partition("/")
         try:
             machine = self._machine(instance)
         except ApiError:
-            return Answer(status=404, headers={}, body=b"")
+            return Response(status=404, headers={}, body=b"")
         if path == "localcloud/awslogs" and request.method == "POST":
             self._pump(machine, dict(parse_qsl(request.query)))
-            return Answer(status=200, headers={}, body=b"")
+            return Response(status=200, headers={}, body=b"")
         status, body = metadata.answer(
             self._facts(machine), machine.tokens, method=request.method, path=f"/{path}", headers=request.headers,
             now=self._cloud.now(),
         )  # fmt: skip
-        return Answer(status=status, headers={"Content-Type": "text/plain"}, body=body)
+        return Response(status=status, headers={"Content-Type": "text/plain"}, body=body)
 
     def close(self) -> None:
         with self._lock:
@@ -240,7 +240,7 @@ class Instances:
     def _pump(self, machine: Machine, asked: Mapping[str, str]) -> None:
         chunks = self._cloud.engine.logs(asked["container"], follow=True)
         stream = asked.get("stream", asked["container"])
-        pump = LogPump(chunks, self._cloud.logs, asked["group"], stream, now=self._cloud.now)
+        pump = LogForwarder(chunks, self._cloud.logs, asked["group"], stream, now=self._cloud.now)
         machine.pumps.append(pump)
         pump.start()
 

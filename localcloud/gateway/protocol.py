@@ -44,7 +44,7 @@ class Call:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """An HTTP answer, ready to send. `body` is bytes, or an iterable of bytes for a stream."""
 
     status: int
@@ -218,7 +218,7 @@ def _read_scalar(value: Any, shape: Shape) -> Any:
 # ---------------------------------------------------------------------------------------------- answers
 
 
-def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Answer:
+def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Response:
     """A handler's result as the service would send it. Members that are None are left out.
 
     Raises KeyError for a member that the model does not know: a bug of the handler.
@@ -228,7 +228,7 @@ def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Answer
     headers = {"x-amzn-RequestId": str(uuid.uuid4())}
     status = int(described.http.get("responseCode", 200))
     if shape is None:
-        return Answer(status=status, headers=headers, body=b"")
+        return Response(status=status, headers=headers, body=b"")
     if unknown := [name for name in result if name not in shape.members]:
         raise KeyError(f"{service} {operation} answers no {', '.join(unknown)}; it knows {', '.join(shape.members)}")
     json_protocol = model(service).metadata["protocol"] == "json"
@@ -247,7 +247,7 @@ def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Answer
             headers |= {member.serialization.get("name", "") + key: str(inner) for key, inner in value.items()}
         else:
             inside[name] = value
-    return Answer(
+    return Response(
         status=status, headers=headers | _content_type(headers, described), body=_body(inside, shape, payload)
     )
 
@@ -303,7 +303,7 @@ def _time(value: datetime, shape: Shape, default: str) -> Any:
     return value.timestamp()
 
 
-def serialize_error(service: str, error: ApiError) -> Answer:
+def serialize_error(service: str, error: ApiError) -> Response:
     """An error as the service would send it: `__type` in JSON services, `x-amzn-ErrorType` in REST ones.
 
     A modelled error's message goes under its member's own name (`Message`, `message`), for clients take either.
@@ -319,12 +319,12 @@ def serialize_error(service: str, error: ApiError) -> Answer:
     else:
         content_type = "application/json"
     headers = {"x-amzn-RequestId": str(uuid.uuid4()), "x-amzn-ErrorType": error.code, "Content-Type": content_type}
-    return Answer(status=status, headers=headers, body=json.dumps(body).encode())
+    return Response(status=status, headers=headers, body=json.dumps(body).encode())
 
 
-def query_error(error: ApiError) -> Answer:
+def query_error(error: ApiError) -> Response:
     """An ApiError as EC2 says it."""
     told = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
     ends = f"<RequestID>{uuid.uuid4()}</RequestID></Response>"
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors>{told}</Errors>{ends}'
-    return Answer(status=error.status or 400, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())
+    return Response(status=error.status or 400, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())

@@ -18,8 +18,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.gateway import protocol
-from localcloud.gateway.protocol import Answer, Call
-from localcloud.gateway.service import Around, Handler, PassOn, Request, Service
+from localcloud.gateway.protocol import Call, Response
+from localcloud.gateway.service import Around, Handler, PassToMoto, Request, Service
 from localcloud.gateway.validation import validate
 
 StartResponse = Callable[..., Any]
@@ -44,7 +44,7 @@ class Application:
     ) -> None:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
-        self._web: dict[str, Callable[[Request], Answer]] = {}
+        self._web: dict[str, Callable[[Request], Response]] = {}
         self._around: dict[tuple[str, str], Around] = {}
         for service in services:
             self._web |= service.web
@@ -71,7 +71,7 @@ class Application:
         answer = self._answer(call, query=query, headers=headers, body=body)
         return self._moto(environ, start_response) if answer is None else _send(answer, start_response)
 
-    def _answer(self, call: Call, *, query: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
+    def _answer(self, call: Call, *, query: str, headers: Mapping[str, str], body: bytes) -> Response | None:
         """The answer, or None for moto to give it."""
         handler = self._handlers.get((call.service, call.operation))
         try:
@@ -86,7 +86,7 @@ class Application:
             if handler is None:
                 return None
             return protocol.serialize(call.service, call.operation, handler(params))
-        except PassOn:
+        except PassToMoto:
             return None
         except ApiError as error:
             return protocol.serialize_error(call.service, error)
@@ -115,7 +115,7 @@ class Application:
             answer = protocol.query_error(error)
         return _send(answer, start_response)
 
-    def _ask_moto(self, environ: dict[str, Any]) -> Answer:
+    def _ask_moto(self, environ: dict[str, Any]) -> Response:
         told: dict[str, Any] = {}
 
         def hear(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
@@ -123,9 +123,9 @@ class Application:
 
         body = b"".join(self._moto(environ, hear))
         told["headers"].pop("Content-Length", None)
-        return Answer(status=told["status"], headers=told["headers"], body=body)
+        return Response(status=told["status"], headers=told["headers"], body=body)
 
-    def _answer_local(self, method: str, path: str) -> Answer:
+    def _answer_local(self, method: str, path: str) -> Response:
         for command, pattern, handler in self._local:
             match = pattern.fullmatch(path.removeprefix(_LOCAL))
             if match and command == method:
@@ -172,11 +172,11 @@ def _take_body(environ: dict[str, Any]) -> bytes:
     return body
 
 
-def _json(status: int, value: Mapping[str, Any]) -> Answer:
-    return Answer(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode())
+def _json(status: int, value: Mapping[str, Any]) -> Response:
+    return Response(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode())
 
 
-def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
+def _send(answer: Response, start_response: StartResponse) -> Iterable[bytes]:
     headers = list(answer.headers.items())
     if isinstance(answer.body, bytes):
         headers.append(("Content-Length", str(len(answer.body))))

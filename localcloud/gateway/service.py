@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.gateway.protocol import Answer
+from localcloud.gateway.protocol import Response
 
 
-class PassOn(Exception):  # noqa: N818 (no error: the request goes another way)
+class PassToMoto(Exception):  # noqa: N818 (no error: the request goes another way)
     """Raised by a handler for a resource that is moto's after all: the request goes on to moto as it came."""
 
 
 Handler = Callable[[dict[str, Any]], Mapping[str, Any]]
-Around = Callable[[Mapping[str, str], Callable[[], Answer]], Answer]
+Around = Callable[[Mapping[str, str], Callable[[], Response]], Response]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,6 @@ class Service:
     name: str
     handlers: Mapping[str, Handler]
     local: Mapping[str, Handler] = field(default_factory=dict)
-    web: Mapping[str, Callable[[Request], Answer]] = field(default_factory=dict)
+    web: Mapping[str, Callable[[Request], Response]] = field(default_factory=dict)
     around: Mapping[str, Around] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None

@@ -14,7 +14,7 @@ from localcloud.cloud import Cloud
 from localcloud.cloudwatch.alarms import Alarm, State
 from localcloud.cloudwatch.metrics import Store
 from localcloud.containers.engine import ContainerSpec, ContainerState, EngineError, Image, ImageMissing
-from localcloud.s3 import Found, Location
+from localcloud.s3 import Location, S3Object
 from localcloud.tags import Tags
 
 IMAGE = "kennel/train:test"
@@ -154,10 +154,10 @@ class FakeObjects:
     def bucket_exists(self, bucket: str) -> bool:
         return bucket in self.buckets
 
-    def list(self, where: Location) -> list[Found]:
+    def list(self, where: Location) -> list[S3Object]:
         with self._lock:
             return [
-                Found(key=key, size=len(content), etag=str(hash(content)))
+                S3Object(key=key, size=len(content), etag=str(hash(content)))
                 for (bucket, key), content in sorted(self.content.items())
                 if bucket == where.bucket and key.startswith(where.key) and not key.endswith("/")
             ]

@@ -10,7 +10,14 @@ from deploy.config.settings import Settings, choose, parse
 from deploy.iam.document import Document
 from deploy.iam.policies import endpoint, function, training
 from localcloud.errors import ApiError, LocalcloudError
-from localcloud.iam import DELAY_VARIABLE, delay_of, ec2_has, lambda_takes, sagemaker_takes, trusts
+from localcloud.iam import (
+    DELAY_VARIABLE,
+    require_instance_profile,
+    require_lambda_role,
+    require_sagemaker_role,
+    role_delay,
+    trusts,
+)
 from tests.unit.deploy.conftest import TOML
 
 SAGEMAKER, LAMBDA = "sagemaker.amazonaws.com", "lambda.amazonaws.com"
@@ -66,7 +73,7 @@ def test_the_products_own_roles_are_taken_by_their_services_and_by_no_other(sett
 
 
 class NoRole:
-    def may_take(self, arn: str, service: str, source: str) -> bool:
+    def can_assume(self, arn: str, service: str, source: str) -> bool:
         return False
 
     def has_profile(self, name: str) -> bool:
@@ -75,19 +82,19 @@ class NoRole:
 
 def test_a_role_that_cannot_be_taken_is_refused_in_the_words_of_the_service() -> None:
     with pytest.raises(ApiError, match=f"Could not assume role {ARN}. Please ensure that the role exists") as refused:
-        sagemaker_takes(NoRole(), ARN, JOB)
+        require_sagemaker_role(NoRole(), ARN, JOB)
     assert refused.value.code == "ValidationException"
     with pytest.raises(ApiError, match=r"The role defined for the function cannot be assumed by Lambda\.") as refused:
-        lambda_takes(NoRole(), ARN, JOB)
+        require_lambda_role(NoRole(), ARN, JOB)
     assert refused.value.code == "InvalidParameterValueException"
     with pytest.raises(ApiError, match=r"Value \(p\) for .* is invalid\. Invalid IAM Instance Profile name") as refused:
-        ec2_has(NoRole(), "p")
+        require_instance_profile(NoRole(), "p")
     assert refused.value.code == "InvalidParameterValue"
 
 
 def test_how_long_a_new_role_is_unknown_is_told_in_seconds() -> None:
-    assert delay_of({}) == 0
-    assert delay_of({DELAY_VARIABLE: "2.5"}) == 2.5
+    assert role_delay({}) == 0
+    assert role_delay({DELAY_VARIABLE: "2.5"}) == 2.5
     for wrong in ("soon", "-1", "61"):
         with pytest.raises(LocalcloudError, match=DELAY_VARIABLE):
-            delay_of({DELAY_VARIABLE: wrong})
+            role_delay({DELAY_VARIABLE: wrong})

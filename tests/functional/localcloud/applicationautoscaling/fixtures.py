@@ -9,12 +9,12 @@ from typing import Any
 import requests
 
 from localcloud.applicationautoscaling import service as autoscaling
+from localcloud.aws_client import client
 from localcloud.cloud import Cloud
 from localcloud.cloudwatch.backend import CloudWatch
 from localcloud.cloudwatch.monitor import Monitor
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
-from localcloud.s3 import client
 from localcloud.sagemaker.hosting.scaled_variants import scaled_variants
 from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes, one
 
@@ -71,7 +71,7 @@ def scaling_aws(
     watch = CloudWatch(account=fakes.cloud.account, region=REGION, now=lambda: time[0])
     cloud = replace(fakes.cloud, endpoint_url=url, metrics=watch, alarms=watch, now=lambda: time[0])
     fakes.endpoints.scaled = scaled_variants(cloud)
-    watch.ask(fakes.metrics.collect)
+    watch.add_source(fakes.metrics.collect)
     scaling, look = autoscaling.service(cloud)
     monitor = Monitor(metrics=watch, alarms=watch, acts=(look,))
     handlers: dict[str, Callable[..., Any]] = fakes.catalogue.handlers() | fakes.endpoints.handlers()

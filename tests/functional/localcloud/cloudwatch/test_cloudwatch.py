@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import requests
 
+from localcloud.aws_client import client
 from localcloud.cloudwatch.backend import CloudWatch
 from localcloud.cloudwatch.metrics import metric, summary
 from localcloud.cloudwatch.monitor import Monitor
 from localcloud.gateway.server import Application, Listener, bind
-from localcloud.s3 import client
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-2"  # nobody else's in this process

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from localcloud.containers.http import BrokenError, PooledWire, Reply, TimedOutError, UnreachableError
+from localcloud.containers.http import BrokenError, PooledHttpClient, Response, TimedOutError, UnreachableError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @contextmanager
-def server(handle: Callable[[socket.socket, int], None]) -> Iterator[tuple[PooledWire, list[int]]]:
+def server(handle: Callable[[socket.socket, int], None]) -> Iterator[tuple[PooledHttpClient, list[int]]]:
     """Handle every connection in a thread; the list holds their numbers."""
     listener = socket.create_server(("127.0.0.1", 0))
     seen: list[int] = []
@@ -29,18 +29,18 @@ def server(handle: Callable[[socket.socket, int], None]) -> Iterator[tuple[Poole
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
-    wire = PooledWire("127.0.0.1", listener.getsockname()[1])
+    http = PooledHttpClient("127.0.0.1", listener.getsockname()[1])
     try:
-        yield wire, seen
+        yield http, seen
     finally:
-        wire.close()
+        http.close()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(timeout=5)
 
 
-def ask(wire: PooledWire, timeout: float = 5) -> Reply:
-    return wire.request("POST", "/invocations", body=b"x", headers={"X-Mine": "1"}, timeout=timeout)
+def ask(http: PooledHttpClient, timeout: float = 5) -> Response:
+    return http.request("POST", "/invocations", body=b"x", headers={"X-Mine": "1"}, timeout=timeout)
 
 
 def test_connections_are_kept_and_used_again() -> None:
@@ -49,8 +49,8 @@ def test_connections_are_kept_and_used_again() -> None:
             while connection.recv(65536):
                 connection.sendall(OK)
 
-    with server(handle) as (wire, seen):
-        assert [ask(wire).body for _ in range(5)] == [b"ok"] * 5
+    with server(handle) as (http, seen):
+        assert [ask(http).body for _ in range(5)] == [b"ok"] * 5
         assert seen == [1]
 
 
@@ -63,9 +63,9 @@ def test_a_kept_connection_that_the_container_dropped_fails_no_request() -> None
                 return
             connection.recv(65536)  # takes the second request and closes without a word
 
-    with server(handle) as (wire, seen):
-        assert ask(wire).status == 200
-        assert ask(wire).status == 200
+    with server(handle) as (http, seen):
+        assert ask(http).status == 200
+        assert ask(http).status == 200
         assert seen == [1, 2]
 
 
@@ -76,9 +76,9 @@ def test_silence_is_a_time_out_and_is_not_asked_again() -> None:
         with connection:
             done.wait(5)
 
-    with server(handle) as (wire, seen):
+    with server(handle) as (http, seen):
         with pytest.raises(TimedOutError):
-            ask(wire, timeout=0.2)
+            ask(http, timeout=0.2)
         assert seen == [1]
         done.set()
 
@@ -89,12 +89,12 @@ def test_a_connection_closed_without_an_answer_is_broken() -> None:
             connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
 
-    with server(handle) as (wire, _), pytest.raises(BrokenError):
-        ask(wire)
+    with server(handle) as (http, _), pytest.raises(BrokenError):
+        ask(http)
 
 
 def test_a_port_that_nobody_serves_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(UnreachableError):
-        ask(PooledWire("127.0.0.1", port))
+        ask(PooledHttpClient("127.0.0.1", port))

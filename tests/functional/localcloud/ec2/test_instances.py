@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.aws_client import client
 from localcloud.ec2.instances import BASE, Instances
 from localcloud.ec2.records import MotoRecords
 from localcloud.gateway.server import Application, Listener, bind
-from localcloud.s3 import client
 from tests.unit.localcloud.fakes import FakeContainer, FakeEngine, cloud
 
 REGION = "eu-south-2"  # nobody else's in this process

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from localcloud.aws_client import client
 from localcloud.ecr.api import service
 from localcloud.ecr.registry import Registry
 from localcloud.ecr.repositories import Records
 from localcloud.ecr.storage import DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST
 from localcloud.gateway.server import Application, Listener, bind
-from localcloud.s3 import client
 
 
 @dataclass

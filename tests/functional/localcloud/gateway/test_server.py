@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.aws_client import client
 from localcloud.cloudwatch.logs import CloudWatchLogs
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.gateway.server import Application, Listener, bind
-from localcloud.gateway.service import PassOn, Service
-from localcloud.s3 import Location, S3Objects, client
+from localcloud.gateway.service import PassToMoto, Service
+from localcloud.s3 import Location, S3Objects
 
 
 def _describe(params: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def _describe(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list_tags(params: dict[str, Any]) -> dict[str, Any]:
-    raise PassOn
+    raise PassToMoto
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.gateway.service import PassOn
+from localcloud.gateway.service import PassToMoto
 from tests.unit.localcloud.applicationautoscaling.fakes import TARGET, Fakes
 
 CONCURRENCY = {"PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"}
@@ -136,9 +136,9 @@ def test_a_schedule_that_cannot_run_is_refused(change: dict[str, Any], message: 
 
 def test_what_is_not_ours_goes_on_to_moto() -> None:
     fakes = Fakes()
-    with pytest.raises(PassOn):
+    with pytest.raises(PassToMoto):
         fakes.do("DescribeScalableTargets", ServiceNamespace="ecs")
-    with pytest.raises(PassOn):
+    with pytest.raises(PassToMoto):
         fakes.do("ListTagsForResource", ResourceARN="arn:aws:application-autoscaling:r:a:scalable-target/other")
 
 

@@ -12,7 +12,7 @@ from localcloud.awslambda.emulator import PATH, Sandboxes
 from localcloud.awslambda.functions import Functions
 from localcloud.awslambda.invoke import Invoker
 from localcloud.awslambda.service import all_settings
-from localcloud.containers.http import BrokenError, Reply
+from localcloud.containers.http import BrokenError, Response
 from localcloud.errors import ApiError
 from localcloud.service_quotas.limits import Quotas
 from tests.unit.localcloud.sagemaker.hosting.fakes import Clock, Later, Served, ServingEngine, serving_cloud
@@ -23,21 +23,21 @@ ROLE = "arn:aws:iam::123456789012:role/kennel"
 IMAGES = tuple(f"{prefix}fn:{name}" for name in ("1", "2", "3", "bad") for prefix in ("", "sha256:"))
 
 
-def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
     """Answer as the emulator does for what the event asks."""
     event = json.loads(body) if path == PATH else {}
     if isinstance(event, dict) and event.get("die"):
         raise BrokenError("reset")
     if isinstance(event, dict) and "image" in event and container.spec.image.endswith("bad"):
         answer = {"statusCode": 424, "error": {"code": "endpoint-refused", "message": "no such endpoint"}}
-        return Reply(status=200, headers={}, body=json.dumps(answer).encode())
+        return Response(status=200, headers={}, body=json.dumps(answer).encode())
     said = {
         **({"statusCode": 200} if isinstance(event, dict) and "image" in event else {}),
         "event": event,
         "container": container.id,
         "version": container.spec.environment["AWS_LAMBDA_FUNCTION_VERSION"],
     }
-    return Reply(status=200 if path == PATH else 404, headers={}, body=json.dumps(said).encode())
+    return Response(status=200 if path == PATH else 404, headers={}, body=json.dumps(said).encode())
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Fakes:
         self.later, self.clock = Later(), Clock()
         self.cloud = replace(serving_cloud(self.engine), quotas=self.quotas)
         sandboxes = Sandboxes(
-            cloud=self.cloud, emulator=lambda _: Path("/cache/rie"), connect=self.engine.wire, clock=self.clock,
+            cloud=self.cloud, emulator=lambda _: Path("/cache/rie"), connect=self.engine.http, clock=self.clock,
             sleep=lambda _: None, direct=True,
         )  # fmt: skip
         self.functions = Functions(cloud=self.cloud, sandboxes=sandboxes, spawn=self.later.spawn, clock=self.clock)

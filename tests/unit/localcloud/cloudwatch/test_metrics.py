@@ -97,6 +97,6 @@ def test_a_source_that_fails_does_not_stop_the_alarms() -> None:
     def broken() -> list[Datum]:
         raise RuntimeError("no numbers")
 
-    fakes.store.ask(broken)
+    fakes.store.add_source(broken)
     fakes.store.put([summary(M, [9.0])])
     assert fakes.at(606.0) == "ALARM"

@@ -13,7 +13,7 @@ from botocore.awsrequest import HeadersDict
 
 from localcloud.errors import ApiError
 from localcloud.gateway import protocol
-from localcloud.gateway.protocol import Answer, Call
+from localcloud.gateway.protocol import Call, Response
 
 SCOPE = "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
 
@@ -34,13 +34,13 @@ def sent(service: str, operation: str, params: Mapping[str, Any]) -> dict[str, A
     }  # fmt: skip
 
 
-def understood(wire: Mapping[str, Any]) -> tuple[Call, dict[str, Any]]:
-    call = protocol.recognise(**{key: wire[key] for key in ("method", "path", "query", "headers")})
+def understood(http: Mapping[str, Any]) -> tuple[Call, dict[str, Any]]:
+    call = protocol.recognise(**{key: http[key] for key in ("method", "path", "query", "headers")})
     assert call is not None
-    return call, protocol.parse(call, query=wire["query"], headers=wire["headers"], body=wire["body"])
+    return call, protocol.parse(call, query=http["query"], headers=http["headers"], body=http["body"])
 
 
-def received(service: str, operation: str, answer: Answer) -> dict[str, Any]:
+def received(service: str, operation: str, answer: Response) -> dict[str, Any]:
     """What botocore makes of an answer."""
     model = protocol.model(service)
     parser = botocore.parsers.create_parser(model.metadata["protocol"])
