@@ -74,7 +74,10 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
 
 
 class LogForwarder(threading.Thread):
-    """Follows one container's output into one log stream and calls `on_line` with each line. Join it after the container."""
+    """Writes one container's output into one log stream and calls `on_line` with each line.
+
+    Start it with the container and join it after the container's end.
+    """
 
     def __init__(
         self, chunks: Iterable[bytes], sink: LogSink, group: str, stream: str, *,

@@ -63,7 +63,7 @@ class Instances:
         ec2 = Service(
             name="ec2",
             handlers={},
-            around={"RunInstances": self.run, "GetConsoleOutput": self.console, **settled},
+            wrappers={"RunInstances": self.run, "GetConsoleOutput": self.console, **settled},
             local={"POST instances/{id}/interrupt": self.interrupt},
             web={"instance": self.web},
             close=self.close,

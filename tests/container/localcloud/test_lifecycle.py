@@ -100,7 +100,7 @@ def test_a_signal_in_the_foreground_leaves_nothing(state_dir: Path, base_image: 
 
 def test_a_taken_port_is_said_clearly(state_dir: Path, tmp_path: Path) -> None:
     first = daemon.start_background(port=0, state_dir=state_dir)
-    with pytest.raises(LocalcloudError, match=f"port {first.info['port']} of 127.0.0.1 cannot be had"):
+    with pytest.raises(LocalcloudError, match=f"cannot listen on port {first.info['port']} of 127.0.0.1"):
         daemon.start_background(port=first.info["port"], state_dir=tmp_path / "other")
 
 
