@@ -17,7 +17,7 @@ from localcloud.service_quotas import api as service_quotas
 def services(cloud: Cloud) -> list[Service]:
     """Every room's Service, in the order in which they are closed."""
     scaling, scale = autoscaling.service(cloud)
-    watch = monitor.Monitor(metrics=cloud.metrics, alarms=cloud.alarms, scale=cloud.minute / 60, acts=(scale,))
+    watch = monitor.Monitor(metrics=cloud.metrics, alarms=cloud.alarms, scale=cloud.minute / 60, on_tick=(scale,))
     jobs = TrainingJobs(cloud)
     return [
         monitor.service(watch, cloud.now),

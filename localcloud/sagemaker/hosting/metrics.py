@@ -64,7 +64,7 @@ class EndpointMetrics:
 def concurrency(of: Metric, average: float, peak: int, instances: int) -> Datum:
     """Requests at once for each instance: the average over the tick, and its peak."""
     mean = average / instances
-    return Datum(metric=of, count=1, total=mean, least=min(mean, peak / instances), most=peak / instances)
+    return Datum(metric=of, count=1, total=mean, minimum=min(mean, peak / instances), maximum=peak / instances)
 
 
 def invocations(answered: list[ServedRequest], at: dict[str, str]) -> list[Datum]:

@@ -73,7 +73,7 @@ def scaling_aws(
     fakes.endpoints.scaled = scaled_variants(cloud)
     watch.add_source(fakes.metrics.collect)
     scaling, look = autoscaling.service(cloud)
-    monitor = Monitor(metrics=watch, alarms=watch, acts=(look,))
+    monitor = Monitor(metrics=watch, alarms=watch, on_tick=(look,))
     handlers: dict[str, Callable[..., Any]] = fakes.catalogue.handlers() | fakes.endpoints.handlers()
     rooms = [scaling, Service(name="sagemaker", handlers=handlers), cloud.tags.service()]
     listener = Listener(sockets, Application(rooms, region=REGION, health=dict))

@@ -78,7 +78,7 @@ def test_concurrency_is_the_average_over_the_time_and_for_each_instance() -> Non
         now[0] = 5.0
     now[0] = 10.0
     found = published(metrics.collect())["ConcurrentRequestsPerModel"]
-    assert (found.total, found.most) == (0.5, 1.0)
+    assert (found.total, found.maximum) == (0.5, 1.0)
 
 
 def test_a_variant_that_is_gone_tells_its_last_and_is_forgotten() -> None:
