@@ -48,7 +48,7 @@ class Catalogue:
         check_environment(container.get("Environment", {}))
         url = model_data_url(container)
         self.cloud.images.check_sagemaker(container["Image"])
-        if not self.cloud.images.is_here(container["Image"]):
+        if not self.cloud.images.exists(container["Image"]):
             raise invalid(
                 f"Requested image {container['Image']} not found: the local Docker engine does not hold it. "
                 "Build it, or docker pull it."

@@ -104,7 +104,7 @@ def container_spec(spec: InstanceSpec, cloud: Cloud, mark: str, network: str | N
         "AWS_ENDPOINT_URL": cloud.container_url,
     }
     return ContainerSpec(
-        image=cloud.images.runnable(container["Image"]),
+        image=cloud.images.ensure_pulled(container["Image"]),
         name=f"{cloud.instance}-{spec.container}-{mark}",
         command=("serve",),
         environment=environment | container.get("Environment", {}) | spec.environment,

@@ -263,7 +263,7 @@ class TrainingRun:
 
     def _image(self) -> str:
         """What the engine calls the image. Raises ApiError, EngineError when it cannot be pulled."""
-        return self._cloud.images.runnable(self.request["AlgorithmSpecification"]["TrainingImage"])
+        return self._cloud.images.ensure_pulled(self.request["AlgorithmSpecification"]["TrainingImage"])
 
     def _pump(self, host: str, container: str) -> LogForwarder:
         epoch = int(self.record.created.timestamp() * 1000)
