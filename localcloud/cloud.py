@@ -1,4 +1,4 @@
-"""What every room of localcloud works with."""
+"""What every service of localcloud works with: the account, the clients, the shared records."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,10 +19,10 @@ from localcloud.tags import Tags
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """Who we are, where state lies, and the doors to Docker, S3, logs and CloudWatch.
+    """The account and region, the state folder, and the clients of Docker, S3, logs and CloudWatch.
 
-    `endpoint_url` is for this host, `container_url` for containers on any Docker network of this host. `minute` is how
-    many seconds a minute of CloudWatch and Application Auto Scaling lasts: 60, and less in tests and demonstrations.
+    `endpoint_url`: localcloud's address for this host; `container_url`: the same for containers on any Docker network.
+    `minute`: how many seconds a minute of CloudWatch and Application Auto Scaling lasts; tests and demos shorten it.
     """
 
     instance: str
@@ -45,7 +45,7 @@ class Cloud:
 
     @property
     def images(self) -> Images:
-        """Images as SageMaker and Lambda take them."""
+        """The images that SageMaker and Lambda run."""
         return Images(engine=self.engine, registry=self.registry)
 
     def arn(self, service: str, resource: str) -> str:

@@ -1,4 +1,4 @@
-"""AddTags, ListTags, DeleteTags for the SageMaker resources that localcloud itself keeps; others' tags are moto's."""
+"""SageMaker's AddTags, ListTags and DeleteTags for the resources that localcloud keeps. moto keeps all other tags."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from localcloud.gateway.service import PassToMoto, Service
 
 
 class Tags:
-    """Tags by ARN. `put` registers a resource; `forget` drops it. Safe from any thread."""
+    """Tags by ARN. `put` adds a resource with its tags; `forget` removes it. Thread-safe."""
 
     def __init__(self) -> None:
         self._by_arn: dict[str, dict[str, str]] = {}
