@@ -96,7 +96,7 @@ class TrainingJobs:
         alike = [each for each in running if bool(each.get("EnableManagedSpotTraining")) == spot]
         used = Counter(host.instance_type for each in alike for host in plan.hosts(each))
         for instance_type, count in Counter(host.instance_type for host in plan.hosts(params)).items():
-            self._cloud.quotas.require(instance_type, use, wanted=count, used=used[instance_type])
+            self._cloud.quotas.require(instance_type, use, count=count, used=used[instance_type])
 
     def _run(self, name: str) -> TrainingRun:
         with self._lock:
