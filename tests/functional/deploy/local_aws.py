@@ -13,7 +13,7 @@ import requests
 from localcloud.awslambda.emulator import PATH, Sandboxes
 from localcloud.awslambda.functions import Functions
 from localcloud.awslambda.invoke import Invoker
-from localcloud.awslambda.service import all_settings
+from localcloud.awslambda.service import settings_handlers
 from localcloud.containers.http import Response
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
@@ -55,7 +55,7 @@ def services(engine: ServingEngine) -> list[Service]:
     functions = Functions(cloud=cloud, sandboxes=sandboxes, spawn=now)
     invoker = Invoker(functions=functions, pause=lambda _: True)
     notebooks = Notebooks(cloud=cloud, spawn=now, pause=lambda _: None)
-    handlers = functions.handlers() | all_settings(functions) | invoker.handlers()
+    handlers = functions.handlers() | settings_handlers(functions) | invoker.handlers()
     return [
         Service(name="lambda", handlers=handlers),
         Service(name="sagemaker", handlers=notebooks.handlers()),
