@@ -92,9 +92,7 @@ class Target:
     tags: dict[str, str]
     policies: dict[str, Policy] = field(default_factory=dict)
     actions: dict[str, ScheduledAction] = field(default_factory=dict)
-    pending_causes: list[str] = field(
-        default_factory=list
-    )  # why bounds changed, until they are applied
+    pending_causes: list[str] = field(default_factory=list)  # why bounds changed, until they are applied
     moving: Move | None = None
     moved: Move | None = None
     not_scaled: str = ""  # the last recorded reason for not scaling

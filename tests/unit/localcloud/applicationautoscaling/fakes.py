@@ -10,7 +10,7 @@ import pytest
 from localcloud.applicationautoscaling.autoscaler import Autoscaler
 from localcloud.applicationautoscaling.policies import Policies
 from localcloud.applicationautoscaling.records import Records, invalid
-from localcloud.applicationautoscaling.scalable import Capacity, Registration, ChangeRefusedError
+from localcloud.applicationautoscaling.scalable import Capacity, ChangeRefusedError, Registration
 from localcloud.applicationautoscaling.targets import Targets
 from localcloud.cloudwatch.alarms import State
 from localcloud.cloudwatch.metrics import Store, metric, summary

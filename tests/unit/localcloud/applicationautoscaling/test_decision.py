@@ -95,9 +95,7 @@ STEPS = [
         ({"StepAdjustments": [{"MetricIntervalLowerBound": 5.0, "ScalingAdjustment": 1}]}, 2, 1.0, 2),
     ],
 )  # fmt: skip
-def test_the_breach_chooses_the_step(
-    config: dict[str, Any], current: int, breach: float, count: int
-) -> None:
+def test_the_breach_chooses_the_step(config: dict[str, Any], current: int, breach: float, count: int) -> None:
     assert step_scaling.desired({"StepAdjustments": STEPS} | config, current=current, breach=breach) == count
 
 
