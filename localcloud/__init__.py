@@ -19,8 +19,8 @@ Who answers which service:
 
 To add an operation: write a handler, a function of the request's parameters that returns the result's members, in the
 service's package, and add it to the `handlers` of that package's Service (gateway/service.py). It raises ApiError with
-AWS's code and message. For a new service, add its Service to services.py and its name to gateway.protocol.SERVICES.
-An operation of S3 belongs to moto: there is no handler to write.
+AWS's code and message. tags.py is the smallest example. For a new service, add its Service to services.py and its name
+to gateway.protocol.SERVICES. An operation of S3 belongs to moto: there is no handler to write.
 
 Imports nothing of Kennel's other packages. tests/unit/test_layers.py says which of its own packages may import which.
 """

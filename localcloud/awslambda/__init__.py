@@ -1,4 +1,4 @@
-"""Lambda: functions from container images, run by AWS's own Runtime Interface Emulator. moto has no part in it.
+"""Lambda: functions from container images, run by AWS's own Runtime Interface Emulator. moto keeps none of them.
 
 Open service.py first: it names the module of every group of operations. functions.py keeps the functions and their
 versions; emulator.py and environments.py run them. Imports cloud, cloudwatch, containers, gateway, iam and threads.

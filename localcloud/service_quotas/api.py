@@ -1,4 +1,4 @@
-"""The operations of Service Quotas: read the account's quotas and request higher ones. moto does not have them."""
+"""The operations of Service Quotas: read the account's quotas and request higher ones. moto has no such quotas."""
 
 import threading
 import uuid

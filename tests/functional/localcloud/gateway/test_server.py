@@ -107,9 +107,9 @@ def test_objects_of_any_name_go_in_and_come_out(url: str, tmp_path: Path) -> Non
     names = ["in/001.Affenpinscher/a b+c.jpg", "in/größe.jpg", "other/x"]
     for name in names:
         objects.put(Location(bucket="pictures", key=name), name.encode())
-    found = objects.list(Location(bucket="pictures", key="in/"))
-    assert [entry.key for entry in found] == sorted(names[:2])
-    for entry in found:
+    listed = objects.list(Location(bucket="pictures", key="in/"))
+    assert [entry.key for entry in listed] == sorted(names[:2])
+    for entry in listed:
         objects.download(Location(bucket="pictures", key=entry.key), tmp_path / "deep" / entry.key)
         assert (tmp_path / "deep" / entry.key).read_bytes() == entry.key.encode()
     objects.delete(Location(bucket="pictures", key=names[0]))
@@ -127,8 +127,8 @@ def test_log_lines_are_found_in_cloudwatch_logs_in_order(url: str) -> None:
     sink.write("/aws/gone", "s", [(now, "lost")])
     client("logs", url, "us-east-1").delete_log_group(logGroupName="/aws/gone")
     sink.write("/aws/gone", "s", [(now, "found")])
-    found = client("logs", url, "us-east-1").filter_log_events(logGroupName="/aws/gone")["events"]
-    assert [event["message"] for event in found] == ["found"]
+    recreated = client("logs", url, "us-east-1").filter_log_events(logGroupName="/aws/gone")["events"]
+    assert [event["message"] for event in recreated] == ["found"]
     events = client("logs", url, "us-east-1").get_log_events(
         logGroupName="/aws/test", logStreamName="s", startFromHead=True
     )
