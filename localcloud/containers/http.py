@@ -58,9 +58,8 @@ class PooledHttpClient:
         except BrokenError:
             try:
                 return self._send(method, path, body, headers, timeout)
-            except (
-                UnreachableError
-            ) as error:  # the container may have received the first attempt: no other container may take it
+            except UnreachableError as error:
+                # The container may have received the first attempt, so no other container may take the request.
                 raise BrokenError(str(error)) from None
 
     def _send(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Response:

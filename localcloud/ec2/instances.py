@@ -257,7 +257,7 @@ class Instances:
         self._records.end(machine.record.id, terminate=True, code=code, message=message)
 
     def _forward_logs(self, machine: Machine, options: Mapping[str, str]) -> None:
-        """Play Docker's awslogs driver: `options` are the container, and the driver's group and stream."""
+        """Act as Docker's awslogs driver. `options`: the container, and the driver's group and stream."""
         chunks = self._cloud.engine.logs(options["container"], follow=True)
         stream = options.get("stream", options["container"])
         forwarder = LogForwarder(chunks, self._cloud.logs, options["group"], stream, now=self._cloud.now)

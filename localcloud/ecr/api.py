@@ -54,7 +54,7 @@ class Ecr:
         return page([self._described(record) for record in chosen], params, "repositories")
 
     def delete(self, params: Params) -> Params:
-        """DeleteRepository. Deletes a repository with images only with `force`."""
+        """DeleteRepository. Refuses a repository that has images, unless `force`."""
         name, store = params["repositoryName"], self.registry.store
         record = self.registry.records.find(name)
         if store.images(name) and not params.get("force"):
