@@ -1,4 +1,4 @@
-"""`python -m localcloud`: serve in the foreground until SIGTERM or Ctrl-C, then leave nothing behind."""
+"""`python -m localcloud`: serves until SIGTERM or Ctrl-C, then removes its containers and networks."""
 
 import argparse
 import os
@@ -17,10 +17,11 @@ from localcloud.cloudwatch.logs import CloudWatchLogs
 from localcloud.containers.engine import DockerEngine, connect, gateway_address
 from localcloud.ecr.registry import Registry
 from localcloud.ecr.repositories import Records
+from localcloud.environment import seconds
 from localcloud.errors import LocalcloudError
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
-from localcloud.iam import DELAY_VARIABLE, MotoRoles, delay_of
+from localcloud.iam import DELAY_VARIABLE, MotoRoles, role_delay
 from localcloud.s3 import S3Objects
 from localcloud.service_quotas.limits import quotas_of
 from localcloud.services import services
@@ -32,16 +33,18 @@ MINUTE_VARIABLE = "KENNEL_LOCALCLOUD_MINUTE_S"
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m localcloud",
-        description="AWS on one machine, for real, in Docker.",
+        description="AWS on one machine: moto keeps the records, Docker runs the jobs, endpoints and functions.",
         epilog=f"{MINUTE_VARIABLE}=2 makes a minute of CloudWatch's alarms and of autoscaling last 2 seconds. "
-        f"{DELAY_VARIABLE}=5 lets a new role be unknown for 5 seconds, as AWS does for a while.",
+        f"{DELAY_VARIABLE}=5 keeps a new role unknown to services for 5 seconds, as AWS does for some time.",
     )
-    made.add_argument("--port", type=int, default=4566, help="the port for everything (0: any free one)")
-    made.add_argument("--state-dir", type=Path, default=Path(".kennel/localcloud"), help="lock, log and work folders")
-    made.add_argument("--region", default="us-east-1")
-    return made
+    arguments.add_argument("--port", type=int, default=4566, help="the port of all services (0: any free one)")
+    arguments.add_argument(
+        "--state-dir", type=Path, default=Path(".kennel/localcloud"), help="lock, log and work folders"
+    )
+    arguments.add_argument("--region", default="us-east-1")
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,18 +56,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         state.acquire()
     except LocalcloudError as error:
-        return _complain(error)
+        return _report(error)
     try:
         serve(state, port=options.port, region=options.region, stop=stop)
     except LocalcloudError as error:
-        return _complain(error)
+        return _report(error)
     finally:
         state.release()
     return 0
 
 
 def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> None:
-    """Clean what an earlier run left, serve until `stop`, then remove every container and network of ours."""
+    """Remove what an earlier run left, serve until `stop`, then remove all of this instance's containers and networks.
+
+    Raises LocalcloudError.
+    """
     client = connect()
     engine = DockerEngine(state.instance, client)
     engine.cleanup()
@@ -72,10 +78,10 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
     gateway = gateway_address(client)
     sockets = bind(port, ["127.0.0.1", *([gateway] if gateway else [])])
     port = sockets[0].getsockname()[1]
-    # A Docker Desktop's gateway is inside its own machine: there, containers know this host by name.
+    # Docker Desktop's gateway is inside its virtual machine. There, containers reach this host by name.
     host = gateway if len(sockets) > 1 else "host.docker.internal"
     endpoint_url = f"http://127.0.0.1:{port}"
-    watch = CloudWatch(account=ACCOUNT, region=region, now=lambda: datetime.now(UTC))
+    cloudwatch = CloudWatch(account=ACCOUNT, region=region, now=lambda: datetime.now(UTC))
     registry = Registry(
         folder=state.work / "registry", records=Records(account=ACCOUNT, region=region), now=lambda: datetime.now(UTC)
     )
@@ -83,9 +89,9 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         instance=state.instance, account=ACCOUNT, region=region, state_dir=state.path, endpoint_url=endpoint_url,
         container_url=f"http://{host}:{port}", engine=engine, objects=S3Objects(endpoint_url, region),
         logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
-        metrics=watch, alarms=watch, minute=minute_of(os.environ), registry=registry,
+        metrics=cloudwatch, alarms=cloudwatch, minute=minute_seconds(os.environ), registry=registry,
         quotas=quotas_of(os.environ),
-        roles=MotoRoles(account=ACCOUNT, now=lambda: datetime.now(UTC), delay_s=delay_of(os.environ)),
+        roles=MotoRoles(account=ACCOUNT, now=lambda: datetime.now(UTC), delay_s=role_delay(os.environ)),
     )  # fmt: skip
     running = services(cloud)
     info = _info(cloud, port)
@@ -96,25 +102,18 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
     try:
         stop.wait()
     finally:
-        print("localcloud stops: removing its containers and networks", flush=True)  # noqa: T201
+        print("localcloud is stopping: removing its containers and networks", flush=True)  # noqa: T201
         _close(running, listener, engine)
         state.clear_work()
 
 
-def minute_of(environ: Mapping[str, str]) -> float:
-    """How many seconds a minute of CloudWatch lasts: KENNEL_LOCALCLOUD_MINUTE_S, 60 without it. At least half a second.
+def minute_seconds(environ: Mapping[str, str]) -> float:
+    """How many seconds a minute of CloudWatch lasts: KENNEL_LOCALCLOUD_MINUTE_S, 60 by default, at least 0.5.
 
-    Alarm periods, cooldowns and rate() schedules shrink with it, so that a scaling that takes minutes is seen in
-    seconds. Raises LocalcloudError for what is no such number.
+    Alarm periods, cooldowns and rate() schedules shrink with it, so that tests scale in seconds, not minutes. Raises
+    LocalcloudError.
     """
-    text = environ.get(MINUTE_VARIABLE, "60")
-    try:
-        minute = float(text)
-    except ValueError:
-        minute = 0.0
-    if not 0.5 <= minute <= 60:
-        raise LocalcloudError(f"{MINUTE_VARIABLE}: {text!r} is not a number of seconds from 0.5 to 60")
-    return minute
+    return seconds(environ, MINUTE_VARIABLE, default=60, minimum=0.5, maximum=60)
 
 
 def _close(running: Sequence[Service], listener: Listener, engine: DockerEngine) -> None:
@@ -136,11 +135,11 @@ def _info(cloud: Cloud, port: int) -> dict[str, Any]:
         "endpoint_url": cloud.endpoint_url,
         "container_url": cloud.container_url,
         "version": f"moto {version('moto')}",
-        "state": "AWS state lives in memory: a restart begins empty",
+        "state": "AWS state is in memory: a restart begins empty",
     }
 
 
-def _complain(error: Exception) -> int:
+def _report(error: Exception) -> int:
     print(f"localcloud: {error}", file=sys.stderr)  # noqa: T201
     return 1
 

@@ -1,4 +1,4 @@
-"""What every room of localcloud works with."""
+"""What every service of localcloud works with: the account, the clients, the shared records."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from localcloud.cloudwatch.metrics import Metrics
 from localcloud.containers.engine import Engine
 from localcloud.ecr.pull import Images
 from localcloud.ecr.registry import Registry
-from localcloud.iam import AnyRole, Roles
+from localcloud.iam import AllowAnyRole, Roles
 from localcloud.s3 import Objects
 from localcloud.service_quotas.limits import Quotas
 from localcloud.tags import Tags
@@ -19,10 +19,10 @@ from localcloud.tags import Tags
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """Who we are, where state lies, and the doors to Docker, S3, logs and CloudWatch.
+    """The account and region, the state folder, and the clients of Docker, S3, logs and CloudWatch.
 
-    `endpoint_url` is for this host, `container_url` for containers on any Docker network of this host. `minute` is how
-    many seconds a minute of CloudWatch and Application Auto Scaling lasts: 60, and less in tests and demonstrations.
+    `endpoint_url`: localcloud's address for this host; `container_url`: the same for containers on any Docker network.
+    `minute`: how many seconds a minute of CloudWatch and Application Auto Scaling lasts; tests and demos shorten it.
     """
 
     instance: str
@@ -40,12 +40,12 @@ class Cloud:
     now: Callable[[], datetime]
     registry: Registry | None = None
     minute: float = 60.0
-    roles: Roles = field(default_factory=AnyRole)
+    roles: Roles = field(default_factory=AllowAnyRole)
     quotas: Quotas = field(default_factory=Quotas)
 
     @property
     def images(self) -> Images:
-        """Images as SageMaker and Lambda take them."""
+        """The images that SageMaker and Lambda run."""
         return Images(engine=self.engine, registry=self.registry)
 
     def arn(self, service: str, resource: str) -> str:

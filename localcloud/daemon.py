@@ -1,4 +1,4 @@
-"""localcloud in the background: start, ask, stop. What `./inv up` and `./inv down` call."""
+"""localcloud in the background: start, status, stop. `./inv up` and `./inv down` call these functions."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _STOP_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A localcloud as seen from outside. `info` is its health answer (or what it last wrote of itself)."""
+    """A localcloud's status. `info`: its answer to a health request, else what it last wrote into its state folder."""
 
     running: bool
     healthy: bool
@@ -34,24 +34,25 @@ class Status:
 
 
 def status(state_dir: Path) -> Status:
-    """Whether a localcloud lives in this folder, and answers."""
+    """Whether a localcloud runs from this folder, and whether it answers."""
     state = StateDir(state_dir)
-    info, running = state.info(), state.held()
+    info, running = state.info(), state.is_running()
     health = _health(info.get("endpoint_url", ""), state.instance) if running else None
     return Status(running=running, healthy=health is not None, info=health or info)
 
 
 def start_background(*, port: int, state_dir: Path, region: str = "us-east-1") -> Status:
-    """Start a localcloud unless this folder's already answers; return when it is healthy.
+    """Start a localcloud unless one runs from this folder; return when it is healthy.
 
-    Raises LocalcloudError with the server's own last words when it does not come up.
+    Raises LocalcloudError with the end of the server's log when it does not start, or when the running one has another
+    port or region.
     """
     now = status(state_dir)
     if now.healthy:
         if port not in (0, now.info["port"]) or region != now.info["region"]:
             raise LocalcloudError(
                 f"localcloud already runs at {now.endpoint_url} as {now.info['region']}; "
-                "take that one down first (./inv down) to change its port or region"
+                "to change its port or region, stop it first: ./inv down"
             )
         return now
     state = StateDir(state_dir)
@@ -79,21 +80,21 @@ def start_background(*, port: int, state_dir: Path, region: str = "us-east-1") -
 def _await_health(state: StateDir, process: "subprocess.Popen[bytes]") -> Status:
     deadline = time.monotonic() + _START_SECONDS
     try:
-        # Another `up` at the same time may have won the folder: then its server is awaited.
-        while time.monotonic() < deadline and (process.poll() is None or state.held()):
+        # A concurrent start may have locked the folder first: then wait for its server.
+        while time.monotonic() < deadline and (process.poll() is None or state.is_running()):
             now = status(state.path)
             if now.healthy:
                 if now.info["pid"] != process.pid:
-                    _end(process)  # or it would take the folder as soon as the winner leaves it
-                process.returncode = 0  # it outlives us on purpose: no warning about a child still running
+                    _end(process)  # else it would take the folder as soon as the other server ends
+                process.returncode = 0  # suppresses Popen's warning: the server is meant to outlive this process
                 return now
             time.sleep(0.1)
-    except BaseException:  # Ctrl-C while starting: nothing stays behind
+    except BaseException:  # also Ctrl-C: leave no server behind
         _end(process)
         raise
     _end(process)
-    said = state.log.read_text(errors="replace").strip()[-2000:]
-    raise LocalcloudError(f"localcloud did not come up; it said: {said or 'nothing'} (log: {state.log})")
+    output = state.log.read_text(errors="replace").strip()[-2000:]
+    raise LocalcloudError(f"localcloud did not start; the end of its log {state.log}: {output or 'empty'}")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -107,12 +108,12 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def stop(state_dir: Path) -> bool:
-    """End this folder's localcloud if one runs, and remove every container and network that is or was its.
+    """Stop this folder's localcloud if one runs, and remove all containers and networks of its instance.
 
-    True when a server was running. Works after a crash too.
+    Also cleans up after a crash. Returns whether a server was running. Raises LocalcloudError.
     """
     state = StateDir(state_dir)
-    was_running = state.held()
+    was_running = state.is_running()
     if was_running:
         _terminate(state)
     DockerEngine(state.instance, connect()).cleanup()
@@ -122,26 +123,26 @@ def stop(state_dir: Path) -> bool:
 
 
 def _terminate(state: StateDir) -> None:
-    """SIGTERM, a minute, SIGKILL, until the folder is free."""
+    """Send SIGTERM, after a minute SIGKILL, until the server releases the folder. Raises LocalcloudError."""
     pid = 0
     for number in (signal.SIGTERM, signal.SIGKILL):
         pid = int(state.info().get("pid", 0))
         if pid and process_alive(pid):
             os.kill(pid, number)
         deadline = time.monotonic() + _STOP_SECONDS
-        while state.held() and time.monotonic() < deadline:
+        while state.is_running() and time.monotonic() < deadline:
             time.sleep(0.1)
-        if not state.held():
+        if not state.is_running():
             return
-    raise LocalcloudError(f"process {pid} of localcloud does not end; look at it and at {state.log}")
+    raise LocalcloudError(f"process {pid} of localcloud does not end, not even after SIGKILL; see its log {state.log}")
 
 
 def _health(endpoint_url: str, instance: str) -> dict[str, Any] | None:
     if not endpoint_url.startswith("http://"):
         return None
     try:
-        with urllib.request.urlopen(f"{endpoint_url}/_localcloud/health", timeout=5) as answer:  # noqa: S310
-            found: dict[str, Any] = json.load(answer)
+        with urllib.request.urlopen(f"{endpoint_url}/_localcloud/health", timeout=5) as response:  # noqa: S310
+            info: dict[str, Any] = json.load(response)
     except (OSError, ValueError, urllib.error.URLError):
         return None
-    return found if found.get("instance") == instance else None
+    return info if info.get("instance") == instance else None

@@ -1,12 +1,12 @@
-"""What a request is answered with when it cannot be granted, and what a person reads when localcloud cannot work."""
+"""ApiError answers a request that fails; LocalcloudError tells a person why localcloud itself cannot work."""
 
 from typing import Any
 
 
 class ApiError(Exception):
-    """An AWS error answer: code (`ValidationException`), message, HTTP status, and members of the modelled error.
+    """An AWS error response: code (`ValidationException`), message, HTTP status, and members of the error's model.
 
-    `status=None` takes the status that botocore's model gives the code, else 400.
+    `status=None`: the status that botocore's model gives the code, else 400.
     """
 
     def __init__(self, code: str, message: str, status: int | None = None, **members: Any) -> None:
@@ -18,4 +18,4 @@ class ApiError(Exception):
 
 
 class LocalcloudError(Exception):
-    """Something on this machine stands in the way; the message says where, what and the fix."""
+    """Something on this machine prevents localcloud from working. The message says where, what, and the fix."""

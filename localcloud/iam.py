@@ -1,7 +1,7 @@
-"""Whether a service may take a role: it must exist, trust the service for what asks, and be known everywhere by now.
+"""Whether a service can assume a role: the role must exist, trust the service, and be old enough to be known.
 
-On AWS a new role is not known everywhere at once, and nobody says for how long (rule 83): KENNEL_LOCALCLOUD_ROLE_S
-makes roles as slow here, so that clients are seen to wait.
+On AWS a new role is unknown to services for an undocumented time (rule 83). KENNEL_LOCALCLOUD_ROLE_S gives localcloud
+such a delay, so that tests see clients wait. moto keeps the roles.
 """
 
 import json
@@ -13,23 +13,28 @@ from typing import Any, Protocol
 
 from moto.iam.models import iam_backends
 
-from localcloud.errors import ApiError, LocalcloudError
+from localcloud.environment import seconds
+from localcloud.errors import ApiError
 
 DELAY_VARIABLE = "KENNEL_LOCALCLOUD_ROLE_S"
 
 
 class Roles(Protocol):
-    """Says whether a service may take a role, on behalf of a resource of the account (its ARN), and whether EC2 knows
-    an instance profile whose role it may take."""
+    """The account's roles and instance profiles. Tests use AllowAnyRole or an in-memory one."""
 
-    def may_take(self, arn: str, service: str, source: str) -> bool: ...
-    def has_profile(self, name: str) -> bool: ...
+    def can_assume(self, arn: str, service: str, source: str) -> bool:
+        """Whether a service can assume a role for the resource whose ARN is `source`."""
+        ...
+
+    def has_profile(self, name: str) -> bool:
+        """Whether EC2 knows an instance profile and can assume its role."""
+        ...
 
 
-class AnyRole:
-    """Every role may be taken: for tests of other things."""
+class AllowAnyRole:
+    """Lets every service assume every role: for tests that do not need roles."""
 
-    def may_take(self, arn: str, service: str, source: str) -> bool:  # noqa: ARG002
+    def can_assume(self, arn: str, service: str, source: str) -> bool:  # noqa: ARG002
         return True
 
     def has_profile(self, name: str) -> bool:  # noqa: ARG002
@@ -38,38 +43,40 @@ class AnyRole:
 
 @dataclass(frozen=True, kw_only=True)
 class MotoRoles:
-    """The roles of moto's IAM, in this process. `delay_s`: for how long a new one is not known yet."""
+    """The roles of moto's IAM, in this process. `delay_s`: seconds for which a new role stays unknown."""
 
     account: str
     now: Callable[[], datetime]
     delay_s: float = 0.0
 
-    def may_take(self, arn: str, service: str, source: str) -> bool:
+    def can_assume(self, arn: str, service: str, source: str) -> bool:
         roles = iam_backends[self.account]["aws"].roles.values()
         role = next((each for each in roles if each.arn == arn), None)
         if role is None or not self._is_known(role.create_date):
             return False
-        known = {"aws:SourceAccount": self.account, "aws:SourceArn": source}
-        return trusts(json.loads(role.assume_role_policy_document), service, known)
+        context = {"aws:SourceAccount": self.account, "aws:SourceArn": source}
+        return trusts(json.loads(role.assume_role_policy_document), service, context)
 
     def has_profile(self, name: str) -> bool:
         profiles = iam_backends[self.account]["aws"].instance_profiles.values()
-        found = next((each for each in profiles if each.name == name), None)
-        if found is None or not self._is_known(found.create_date):
+        profile = next((each for each in profiles if each.name == name), None)
+        if profile is None or not self._is_known(profile.create_date):
             return False
-        return any(self.may_take(role.arn, "ec2.amazonaws.com", "") for role in found.roles)
+        return any(self.can_assume(role.arn, "ec2.amazonaws.com", "") for role in profile.roles)
 
-    def _is_known(self, made: datetime) -> bool:
-        since = made if made.tzinfo else made.replace(tzinfo=UTC)
-        return (self.now() - since).total_seconds() >= self.delay_s
+    def _is_known(self, created: datetime) -> bool:
+        aware = created if created.tzinfo else created.replace(tzinfo=UTC)
+        return (self.now() - aware).total_seconds() >= self.delay_s
 
 
-def trusts(document: Mapping[str, Any], service: str, known: Mapping[str, str]) -> bool:
-    """Whether a trust policy lets a service take the role. `known` are the condition keys of the request: a condition
-    on any other is not met, as on AWS."""
+def trusts(document: Mapping[str, Any], service: str, context: Mapping[str, str]) -> bool:
+    """Whether a trust policy lets a service assume the role.
+
+    `context` holds the request's condition keys. As on AWS, a condition on any other key is not met.
+    """
     statements = _listed(document.get("Statement", ()))
-    found = [each for each in statements if _is_about(each, service) and _holds(each.get("Condition", {}), known)]
-    effects = {each.get("Effect") for each in found}
+    matching = [each for each in statements if _is_about(each, service) and _is_met(each.get("Condition", {}), context)]
+    effects = {each.get("Effect") for each in matching}
     return "Allow" in effects and "Deny" not in effects
 
 
@@ -80,29 +87,29 @@ def _is_about(statement: Mapping[str, Any], service: str) -> bool:
     return service in services and any(action in ("sts:AssumeRole", "sts:*", "*") for action in actions)
 
 
-def _holds(conditions: Mapping[str, Any], known: Mapping[str, str]) -> bool:
-    """All of a statement's conditions: each is met by one of its values."""
+def _is_met(conditions: Mapping[str, Any], context: Mapping[str, str]) -> bool:
+    """Whether the context meets all of a statement's conditions. One of a condition's values must match."""
     return all(
-        any(_matches(operator, known[key], wanted) for wanted in _listed(value)) if key in known else False
+        any(_matches(operator, context[key], pattern) for pattern in _listed(value)) if key in context else False
         for operator, keys in conditions.items()
         for key, value in keys.items()
     )
 
 
-def _matches(operator: str, value: str, wanted: str) -> bool:
+def _matches(operator: str, value: str, pattern: str) -> bool:
     if operator in ("ArnLike", "ArnEquals", "StringLike"):
-        return value == wanted or fnmatchcase(value, wanted)
-    return operator == "StringEquals" and value == wanted
+        return value == pattern or fnmatchcase(value, pattern)
+    return operator == "StringEquals" and value == pattern
 
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def sagemaker_takes(roles: Roles, arn: str, source: str) -> None:
-    """Raises ApiError, in SageMaker's words, unless it may take a role."""
+def require_sagemaker_role(roles: Roles, arn: str, source: str) -> None:
+    """Raises ApiError with SageMaker's message unless SageMaker can assume the role for the resource `source`."""
     service = "sagemaker.amazonaws.com"
-    if not roles.may_take(arn, service, source):
+    if not roles.can_assume(arn, service, source):
         raise ApiError(
             "ValidationException",
             f"Could not assume role {arn}. Please ensure that the role exists and allows principal '{service}' to "
@@ -110,15 +117,15 @@ def sagemaker_takes(roles: Roles, arn: str, source: str) -> None:
         )
 
 
-def lambda_takes(roles: Roles, arn: str, source: str) -> None:
-    """Raises ApiError, in Lambda's words, unless it may take a role."""
-    if not roles.may_take(arn, "lambda.amazonaws.com", source):
+def require_lambda_role(roles: Roles, arn: str, source: str) -> None:
+    """Raises ApiError with Lambda's message unless Lambda can assume the role for the function `source`."""
+    if not roles.can_assume(arn, "lambda.amazonaws.com", source):
         message = "The role defined for the function cannot be assumed by Lambda."
         raise ApiError("InvalidParameterValueException", message, Type="User")
 
 
-def ec2_has(roles: Roles, profile: str) -> None:
-    """Raises ApiError, in EC2's words, unless it knows an instance profile."""
+def require_instance_profile(roles: Roles, profile: str) -> None:
+    """Raises ApiError with EC2's message unless EC2 knows the instance profile."""
     if not roles.has_profile(profile):
         message = (
             f"Value ({profile}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
@@ -126,16 +133,6 @@ def ec2_has(roles: Roles, profile: str) -> None:
         raise ApiError("InvalidParameterValue", message)
 
 
-def delay_of(environ: Mapping[str, str]) -> float:
-    """For how many seconds a new role is not known everywhere: KENNEL_LOCALCLOUD_ROLE_S, 0 without it.
-
-    Raises LocalcloudError for what is no such number.
-    """
-    text = environ.get(DELAY_VARIABLE, "0")
-    try:
-        delay = float(text)
-    except ValueError:
-        delay = -1.0
-    if not 0 <= delay <= 60:
-        raise LocalcloudError(f"{DELAY_VARIABLE}: {text!r} is not a number of seconds from 0 to 60")
-    return delay
+def role_delay(environ: Mapping[str, str]) -> float:
+    """Seconds for which a new role stays unknown: KENNEL_LOCALCLOUD_ROLE_S, 0 by default. Raises LocalcloudError."""
+    return seconds(environ, DELAY_VARIABLE, default=0, minimum=0, maximum=60)

@@ -1,4 +1,4 @@
-"""The door into S3: what jobs read and write, through localcloud's own port like any other client."""
+"""A client of S3, with which jobs read and write objects. moto is the S3 service, behind localcloud's own port."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from localcloud.aws_client import client
 
 _THREADS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
-    """An S3 bucket and key (or key prefix, as it stands: no slash is added)."""
+    """An S3 bucket and key, or key prefix. No slash is added to a prefix."""
 
     bucket: str
     key: str
@@ -31,7 +31,7 @@ class Location:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class S3Object:
     """One object under a prefix."""
 
     key: str
@@ -40,7 +40,7 @@ class Found:
 
 
 def location(uri: str) -> Location:
-    """`s3://bucket/key` (also S3's https addresses) as a Location. Raises ValueError for anything else."""
+    """The Location of `s3://bucket/key` or of an S3 https address. Raises ValueError for anything else."""
     match = re.fullmatch(r"s3://([^/]+)/?(.*)", uri) or re.fullmatch(
         r"https://s3[.-][a-z0-9-]*\.?amazonaws\.com/([^/]+)/?(.*)", uri
     )
@@ -50,10 +50,10 @@ def location(uri: str) -> Location:
 
 
 class Objects(Protocol):
-    """What rooms need of S3; tests hold an in-memory one."""
+    """What localcloud's services need of S3. Tests use an in-memory one."""
 
     def bucket_exists(self, bucket: str) -> bool: ...
-    def list(self, where: Location) -> list[Found]: ...
+    def list(self, where: Location) -> list[S3Object]: ...
     def get(self, where: Location) -> bytes | None: ...
     def put(self, where: Location, content: bytes) -> None: ...
     def delete(self, where: Location) -> None: ...
@@ -62,7 +62,7 @@ class Objects(Protocol):
 
 
 class S3Objects:
-    """S3 behind localcloud's port. `get` answers None for an absent key; the rest raises botocore's ClientError."""
+    """The real client. `get` returns None for a missing key; the other methods raise botocore's ClientError."""
 
     def __init__(self, endpoint_url: str, region: str) -> None:
         self._client = client("s3", endpoint_url, region)
@@ -74,11 +74,11 @@ class S3Objects:
             return False
         return True
 
-    def list(self, where: Location) -> list[Found]:
-        """Every object whose key starts with the location's key, "folder" markers left out, sorted by key."""
+    def list(self, where: Location) -> list[S3Object]:
+        """Every object whose key starts with the location's key, sorted by key, without "folder" markers."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=where.bucket, Prefix=where.key)
         return [
-            Found(key=entry["Key"], size=entry["Size"], etag=entry["ETag"])
+            S3Object(key=entry["Key"], size=entry["Size"], etag=entry["ETag"])
             for page in pages
             for entry in page.get("Contents", [])
             if not entry["Key"].endswith("/")
@@ -107,22 +107,8 @@ class S3Objects:
         self._client.upload_file(str(source), where.bucket, where.key)
 
 
-def client(service: str, endpoint_url: str, region: str) -> Any:
-    """A boto3 client of localcloud's own port, with dummy credentials and no leaning on the host's settings."""
-    session: Any = boto3.session.Session(
-        aws_access_key_id="localcloud",
-        aws_secret_access_key="localcloud",  # noqa: S106
-        region_name=region,
-    )
-    return session.client(
-        service,
-        endpoint_url=endpoint_url,
-        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 3}, max_pool_connections=2 * _THREADS),
-    )
-
-
-def each(work: Callable[[Any], object], things: Iterable[Any]) -> None:
-    """Do `work` for all things, a few at a time; the first error is raised."""
+def in_parallel(work: Callable[[Any], object], things: Iterable[Any]) -> None:
+    """Call `work` with every thing, a few at a time. Raises the first error."""
     with ThreadPoolExecutor(_THREADS) as pool:
         for _ in pool.map(work, things):
             pass

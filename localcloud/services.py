@@ -1,4 +1,4 @@
-"""Which rooms answer for which service: the one list that the server is made from."""
+"""Every service that localcloud answers itself, in one list. The server passes all other requests to moto."""
 
 from localcloud.applicationautoscaling import service as autoscaling
 from localcloud.awslambda import service as lambda_service
@@ -8,16 +8,16 @@ from localcloud.ec2 import instances
 from localcloud.ecr import api as ecr
 from localcloud.gateway.service import Service
 from localcloud.sagemaker import notebooks
-from localcloud.sagemaker import services as serving
+from localcloud.sagemaker import services as sagemaker
 from localcloud.sagemaker.training.api import TrainingJobs
 from localcloud.sagemaker.tuning import api as tuning
 from localcloud.service_quotas import api as service_quotas
 
 
 def services(cloud: Cloud) -> list[Service]:
-    """Every room's Service, in the order in which they are closed."""
+    """All Services, in the order in which they are closed."""
     scaling, scale = autoscaling.service(cloud)
-    watch = monitor.Monitor(metrics=cloud.metrics, alarms=cloud.alarms, scale=cloud.minute / 60, acts=(scale,))
+    watch = monitor.Monitor(metrics=cloud.metrics, alarms=cloud.alarms, scale=cloud.minute / 60, on_tick=(scale,))
     jobs = TrainingJobs(cloud)
     return [
         monitor.service(watch, cloud.now),
@@ -25,7 +25,7 @@ def services(cloud: Cloud) -> list[Service]:
         tuning.service(cloud, jobs),
         jobs.service(),
         *instances.services(cloud),
-        *serving.services(cloud),
+        *sagemaker.services(cloud),
         lambda_service.service(cloud),
         notebooks.service(cloud),
         cloud.tags.service(),

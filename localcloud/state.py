@@ -1,7 +1,7 @@
-"""What one localcloud keeps on disk: a lock that says it lives, how to reach it, and its jobs' work folders.
+"""The state folder of one localcloud: a lock while it runs, how to reach it, its log and its jobs' work folders.
 
-AWS state itself (buckets, records) is moto's and lives in memory: after a restart it is empty, and whatever containers
-and networks the earlier run left are removed.
+AWS state (buckets, records) is moto's and stays in memory, so a restart begins empty. A start removes the containers
+and networks that an earlier run left.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ from localcloud.errors import LocalcloudError
 
 
 class StateDir:
-    """A state folder. Its instance id follows from its path, so leftovers are found even when the folder is gone."""
+    """A state folder. Its path alone gives the instance id, so that leftovers are found even without the folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -35,7 +35,7 @@ class StateDir:
         return self.path / "server.log"
 
     def acquire(self) -> None:
-        """Take the folder for this process, until it ends however it ends. Raises LocalcloudError when it is taken."""
+        """Lock the folder until `release` or the end of this process. Raises LocalcloudError when another holds it."""
         self.path.mkdir(parents=True, exist_ok=True)
         handle = (self.path / "lock").open("a+")
         if not _locked(handle, seconds=1.0):
@@ -46,7 +46,7 @@ class StateDir:
                 f"(process {info.get('pid', '?')}, port {info.get('port', '?')}); stop it first: ./inv down"
             )
         self._lock = handle
-        self.write_info({"pid": os.getpid()})  # instead of what a crashed one said of itself
+        self.write_info({"pid": os.getpid()})  # replaces the information of a crashed server
 
     def release(self) -> None:
         if self._lock is not None:
@@ -54,36 +54,38 @@ class StateDir:
             self._lock.close()
             self._lock = None
 
-    def held(self) -> bool:
-        """Whether some process lives that took this folder."""
+    def is_running(self) -> bool:
+        """Whether a running process holds the folder."""
         if not (self.path / "lock").exists():
             return False
         with (self.path / "lock").open("a+") as handle:
             return not _locked(handle, seconds=0)
 
     def write_info(self, info: Mapping[str, Any]) -> None:
-        draft = self.path / "server.json.new"
-        draft.write_text(json.dumps(info, indent=2))
-        draft.replace(self.path / "server.json")
+        temporary = self.path / "server.json.new"
+        temporary.write_text(json.dumps(info, indent=2))
+        temporary.replace(self.path / "server.json")
 
     def info(self) -> dict[str, Any]:
-        """What the living (or last) server wrote of itself; empty when none did."""
+        """What the running (or last) server wrote about itself; empty when there was none."""
         try:
-            found = json.loads((self.path / "server.json").read_text())
+            info = json.loads((self.path / "server.json").read_text())
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return info if isinstance(info, dict) else {}
 
     def clear_work(self) -> None:
-        """Remove the work folders of jobs. Raises LocalcloudError for what may not be removed."""
+        """Remove the work folders of jobs. Raises LocalcloudError when this process may not."""
         shutil.rmtree(self.work, ignore_errors=True)
         if self.work.exists():
-            raise LocalcloudError(f"cannot remove {self.work}, which containers wrote as root: sudo rm -r {self.work}")
+            raise LocalcloudError(
+                f"cannot remove {self.work}: containers wrote it as root; type: sudo rm -r {self.work}"
+            )
         self.work.mkdir(parents=True, exist_ok=True)
 
 
 def _locked(handle: TextIOWrapper, *, seconds: float) -> bool:
-    """Take the lock. `held` of another process takes it for a moment too, so a first refusal need not be the last."""
+    """Take the lock. Retries for `seconds`, because `is_running` of another process holds it for a moment."""
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -1,14 +1,14 @@
-"""AddTags, ListTags, DeleteTags for the SageMaker resources that localcloud itself keeps; others' tags are moto's."""
+"""SageMaker's AddTags, ListTags and DeleteTags for the resources that localcloud keeps. moto keeps all other tags."""
 
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.gateway.service import PassOn, Service
+from localcloud.gateway.service import PassToMoto, Service
 
 
 class Tags:
-    """Tags by ARN. `put` registers a resource; `forget` drops it. Safe from any thread."""
+    """Tags by ARN. `put` adds a resource with its tags; `forget` removes it. Thread-safe."""
 
     def __init__(self) -> None:
         self._by_arn: dict[str, dict[str, str]] = {}
@@ -29,7 +29,7 @@ class Tags:
 
     def _known(self, arn: str) -> dict[str, str]:
         if arn not in self._by_arn:
-            raise PassOn
+            raise PassToMoto
         return self._by_arn[arn]
 
     def _add(self, params: dict[str, Any]) -> dict[str, Any]:

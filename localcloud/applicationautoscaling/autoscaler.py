@@ -1,121 +1,132 @@
-"""The autoscaler: looks at every scalable target at each tick, and moves those whose alarms or schedules say so."""
+"""The autoscaler: at every tick, changes the capacity of targets whose alarms or scheduled actions require it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from localcloud.applicationautoscaling import step_scaling, target_tracking
 from localcloud.applicationautoscaling.decision import Bounds, Decision, Proposal, decide
-from localcloud.applicationautoscaling.records import Action, Move, Policy, Records, Target
-from localcloud.applicationautoscaling.scalable import Capacity, Scalable, UnchangeableError
+from localcloud.applicationautoscaling.records import Move, Policy, Records, ScheduledAction, Target
+from localcloud.applicationautoscaling.scalable import Capacity, ChangeRefusedError, Scalable
 from localcloud.cloudwatch.alarms import Alarm, Alarms
 from localcloud.cloudwatch.metrics import Metrics
 
 
 @dataclass(kw_only=True)
 class Autoscaler:
-    """`scale` is how many real seconds a second of periods and cooldowns lasts; `next_run` says when an action runs."""
+    """`scale`: how many real seconds a second of periods and cooldowns lasts.
+
+    `next_run`: a PutScheduledAction request → when it runs next.
+    """
 
     records: Records
     alarms: Alarms
     metrics: Metrics
     scalables: Mapping[str, Scalable]
-    next_run: Callable[[Action], datetime | None]
+    next_run: Callable[[Mapping[str, Any]], datetime | None]
     scale: float = 1.0
 
-    def look(self, now: float) -> None:
-        """One round at a Unix time."""
-        ringing = [alarm for alarm in self.alarms.alarms() if alarm.state == "ALARM"]
+    def tick(self, now: float) -> None:
+        """One round over all targets, at a Unix time."""
+        in_alarm = [alarm for alarm in self.alarms.alarms() if alarm.state == "ALARM"]
         with self.records.lock:
             targets = list(self.records.targets.values())
         for target in targets:
             if target.moving is not None:
-                self._settle(target, target.moving, now)
+                self._check_move(target, target.moving, now)
             if target.moving is None:
-                self._run_due(target)
-                self._pay(target, now)
+                self._run_due_actions(target)
+                self._apply_bounds(target, now)
             if target.moving is None:
-                self._follow(target, ringing, now)
+                self._apply_policies(target, in_alarm, now)
 
-    # ------------------------------------------------------------------------------------------ schedules
+    # ------------------------------------------------------------------------------------------ scheduled actions
 
-    def _run_due(self, target: Target) -> None:
-        for action in list(target.actions.values()):
-            if action.next is None or action.next > self.records.now():
-                continue
-            action.next = self.next_run(action)
-            if not target.suspended.get("ScheduledScalingSuspended"):
-                self._rebound(target, action)
+    def _run_due_actions(self, target: Target) -> None:
+        with self.records.lock:
+            for action in list(target.actions.values()):
+                if action.next is None or action.next > self.records.now():
+                    continue
+                target.actions[action.name] = replace(action, next=self.next_run(action.request))
+                if not target.suspended.get("ScheduledScalingSuspended"):
+                    self._set_bounds(target, action)
 
-    def _rebound(self, target: Target, action: Action) -> None:
-        """New bounds, and a debt: the capacity is brought within them as soon as the resource can be changed."""
-        wanted = action.request["ScalableTargetAction"]
-        least, most = wanted.get("MinCapacity", target.least), wanted.get("MaxCapacity", target.most)
-        said = " and ".join(
-            f"{which} capacity to {wanted[key]}"
-            for which, key in (("min", "MinCapacity"), ("max", "MaxCapacity"))
-            if key in wanted
+    def _set_bounds(self, target: Target, action: ScheduledAction) -> None:
+        """Set a target's bounds. `_apply_bounds` changes the capacity as soon as the resource is steady."""
+        bounds = action.request["ScalableTargetAction"]
+        minimum, maximum = bounds.get("MinCapacity", target.minimum), bounds.get("MaxCapacity", target.maximum)
+        change = " and ".join(
+            f"{name} capacity to {bounds[key]}"
+            for name, key in (("min", "MinCapacity"), ("max", "MaxCapacity"))
+            if key in bounds
         )
         cause = f"scheduled action name {action.name} was triggered"
-        activity = self.records.begin(target, f"Setting {said}", cause)
-        if least > most:
-            self.records.end(activity, "Failed", f"Failed to set {said}: the minimum would exceed the maximum.")
+        activity = self.records.begin(target, f"Setting {change}", cause)
+        if minimum > maximum:
+            self.records.end(activity, "Failed", f"Failed to set {change}: the minimum would exceed the maximum.")
             return
-        target.least, target.most = least, most
-        target.owed = [
-            f"{which} capacity was set to {wanted[key]}"
-            for which, key in (("minimum", "MinCapacity"), ("maximum", "MaxCapacity"))
-            if key in wanted
+        target.minimum, target.maximum = minimum, maximum
+        target.pending_causes = [
+            f"{name} capacity was set to {bounds[key]}"
+            for name, key in (("minimum", "MinCapacity"), ("maximum", "MaxCapacity"))
+            if key in bounds
         ]
-        self.records.end(activity, "Successful", f"Successfully set {said}")
+        self.records.end(activity, "Successful", f"Successfully set {change}")
 
-    def _pay(self, target: Target, now: float) -> None:
-        capacity = self._capacity(target) if target.owed else None
+    def _apply_bounds(self, target: Target, now: float) -> None:
+        """Bring the capacity within bounds that a scheduled action has changed."""
+        capacity = self._capacity(target) if target.pending_causes else None
         if capacity is None or not capacity.steady:
             return
-        count = min(max(capacity.desired, target.least), target.most)
-        owed, target.owed = target.owed, []
+        count = min(max(capacity.desired, target.minimum), target.maximum)
+        causes, target.pending_causes = target.pending_causes, []
         if count != capacity.desired:
-            cause = next((each for each in owed if each.startswith("min") == (count > capacity.desired)), owed[0])
-            self._move(target, Move(before=capacity.desired, after=count, cooldown=0, activity={}), cause, now)
+            grows = count > capacity.desired
+            cause = next((each for each in causes if each.startswith("min") == grows), causes[0])
+            self._move(target, capacity, count=count, cooldown=0, cause=cause, now=now)
 
     # ------------------------------------------------------------------------------------------ policies
 
-    def _follow(self, target: Target, ringing: Iterable[Alarm], now: float) -> None:
-        """Move by the policies whose alarms ring. While somebody else changes the resource, scaling waits."""
-        rung = [(policy, alarm) for policy in list(target.policies.values()) for alarm in _of(policy, ringing)]
-        capacity = self._capacity(target) if rung else None
+    def _apply_policies(self, target: Target, in_alarm: Iterable[Alarm], now: float) -> None:
+        """Change the capacity as the policies in alarm propose. Waits while anybody else changes the resource."""
+        with self.records.lock:
+            policies = list(target.policies.values())
+            bounds = Bounds(minimum=target.minimum, maximum=target.maximum, suspended=target.suspended)
+        triggered = [(policy, alarm) for policy in policies for alarm in _alarms_of(policy, in_alarm)]
+        capacity = self._capacity(target) if triggered else None
         if capacity is None or not capacity.steady:
             return
-        asked = [self._proposal(policy, alarm, capacity, target.moved, now) for policy, alarm in rung]
-        made = decide(
-            [each for each in asked if each is not None],
+        proposals = [self._proposal(policy, alarm, capacity, target.moved, now) for policy, alarm in triggered]
+        decision = decide(
+            [proposal for proposal in proposals if proposal is not None],
             current=capacity.desired,
-            bounds=Bounds(least=target.least, most=target.most, suspended=target.suspended),
-            voters=sum(len(policy.alarms) > 1 for policy in target.policies.values()),
+            bounds=bounds,
+            voters=sum(len(policy.alarms) > 1 for policy in policies),
             moved=target.moved,
             now=now,
         )
-        if made is not None and made.not_scaled:
-            self._tell(target, made)
-        elif made is not None:
-            out, into = made.proposal.cooldown_out, made.proposal.cooldown_in
-            rest = out if made.count > capacity.desired else into
-            move = Move(before=capacity.desired, after=made.count, cooldown=rest, activity={})
-            self._move(target, move, made.proposal.cause, now)
+        if decision is not None and decision.not_scaled:
+            self._record_not_scaled(target, decision)
+        elif decision is not None:
+            proposal = decision.proposal
+            cooldown = proposal.cooldown_out if decision.count > capacity.desired else proposal.cooldown_in
+            self._move(target, capacity, count=decision.count, cooldown=cooldown, cause=proposal.cause, now=now)
 
     def _proposal(
         self, policy: Policy, alarm: Alarm, capacity: Capacity, moved: Move | None, now: float
     ) -> Proposal | None:
-        """What a policy asks for by its metric's last whole period; None when that began before the last move ended."""
+        """The capacity that a policy proposes for its metric's last whole period.
+
+        None without data, and when the period began before the last move ended: it measured another capacity.
+        """
         period = alarm.period * self.scale
         if moved is not None and (now // period - 1) * period < moved.ended:
-            return None  # it tells of another capacity
+            return None
         value = self.metrics.series(alarm.metric, alarm.statistic, period, 1, now)[0]
         if value is None:
             return None
-        if policy.kind == "StepScaling":
+        if policy.policy_type == "StepScaling":
             count = step_scaling.desired(policy.config, current=capacity.desired, breach=value - alarm.threshold)
         else:
             count = target_tracking.desired(
@@ -124,36 +135,41 @@ class Autoscaler:
                 target=float(policy.config["TargetValue"]),
                 is_out="-AlarmHigh-" in alarm.name,
             )
-        out, into = (seconds * self.scale for seconds in policy.cooldowns)
-        return Proposal(policy=policy.name, alarm=alarm.name, count=count, cooldown_out=out, cooldown_in=into)
+        cooldown_out, cooldown_in = (seconds * self.scale for seconds in policy.cooldowns)
+        return Proposal(
+            policy=policy.name, alarm=alarm.name, count=count, cooldown_out=cooldown_out, cooldown_in=cooldown_in
+        )
 
-    def _tell(self, target: Target, made: Decision) -> None:
+    def _record_not_scaled(self, target: Target, decision: Decision) -> None:
         """Record once why nothing moves, for DescribeScalingActivities with IncludeNotScaledActivities."""
-        if target.not_scaled == made.not_scaled:
+        if target.not_scaled == decision.not_scaled:
             return
-        target.not_scaled = made.not_scaled
-        reason: dict[str, Any] = {"Code": made.not_scaled, "CurrentCapacity": made.count}
-        reason |= {"MaxCapacity": target.most} if made.not_scaled.endswith("MaxCapacity") else {}
-        reason |= {"MinCapacity": target.least} if made.not_scaled.endswith("MinCapacity") else {}
-        said = "Attempting to scale due to alarm triggered"
-        activity = self.records.begin(target, said, made.proposal.cause, NotScaledReasons=[reason])
-        self.records.end(activity, "Failed", f"Not scaled: {made.not_scaled}")
+        target.not_scaled = decision.not_scaled
+        reason: dict[str, Any] = {"Code": decision.not_scaled, "CurrentCapacity": decision.count}
+        reason |= {"MaxCapacity": target.maximum} if decision.not_scaled.endswith("MaxCapacity") else {}
+        reason |= {"MinCapacity": target.minimum} if decision.not_scaled.endswith("MinCapacity") else {}
+        description = "Attempting to scale due to alarm triggered"
+        activity = self.records.begin(target, description, decision.proposal.cause, NotScaledReasons=[reason])
+        self.records.end(activity, "Failed", f"Not scaled: {decision.not_scaled}")
 
     # ------------------------------------------------------------------------------------------ moves
 
     def _capacity(self, target: Target) -> Capacity | None:
         return self.scalables[target.dimension].read(target.resource)
 
-    def _move(self, target: Target, move: Move, cause: str, now: float) -> None:
+    def _move(self, target: Target, capacity: Capacity, *, count: int, cooldown: float, cause: str, now: float) -> None:
+        """Begin a change of a target's capacity to `count`."""
         scalable = self.scalables[target.dimension]
-        move.activity = self.records.begin(target, f"Setting desired {scalable.noun} to {move.after}.", cause)
+        activity = self.records.begin(target, f"Setting desired {scalable.noun} to {count}.", cause)
+        move = Move(before=capacity.desired, after=count, cooldown=cooldown, activity=activity)
         target.moving, target.not_scaled = move, ""
         try:
-            scalable.put(target.resource, move.after)
-        except UnchangeableError as error:
+            scalable.put(target.resource, count)
+        except ChangeRefusedError as error:
             self._end(target, move, now, f"Reason: {error}")
 
-    def _settle(self, target: Target, move: Move, now: float) -> None:
+    def _check_move(self, target: Target, move: Move, now: float) -> None:
+        """End a move whose resource is steady again or no longer exists."""
         capacity = self._capacity(target)
         if capacity is None:
             self._end(target, move, now, "Reason: it is no longer there.")
@@ -162,20 +178,18 @@ class Autoscaler:
             self._end(target, move, now, "" if reached else f"Reason: {capacity.current} are running.")
 
     def _end(self, target: Target, move: Move, now: float, failure: str) -> None:
-        what = f"set desired {self.scalables[target.dimension].noun} to {move.after}."
-        done = f"Successfully {what} Change successfully fulfilled by {target.namespace}."
+        change = f"set desired {self.scalables[target.dimension].noun} to {move.after}."
+        success = f"Successfully {change} Change successfully fulfilled by {target.namespace}."
         status = "Failed" if failure else "Successful"
-        self.records.end(move.activity, status, f"Failed to {what} {failure}" if failure else done)
-        move.ended = now
-        move.after = move.before if failure else move.after
-        target.moving, target.moved = None, move
+        self.records.end(move.activity, status, f"Failed to {change} {failure}" if failure else success)
+        target.moving, target.moved = None, replace(move, ended=now, after=move.before if failure else move.after)
 
 
-def _of(policy: Policy, ringing: Iterable[Alarm]) -> list[Alarm]:
-    """The ringing alarms of a policy: its own, or those of the user whose action it is."""
+def _alarms_of(policy: Policy, in_alarm: Iterable[Alarm]) -> list[Alarm]:
+    """A policy's alarms that are in ALARM: those that the policy made, or a user's alarms with the policy as action."""
     own = {name for name, _ in policy.alarms}
     return [
         alarm
-        for alarm in ringing
-        if alarm.name in own or (policy.kind == "StepScaling" and policy.arn in alarm.actions)
+        for alarm in in_alarm
+        if alarm.name in own or (policy.policy_type == "StepScaling" and policy.arn in alarm.actions)
     ]

@@ -1,4 +1,4 @@
-"""Whether a target moves, and how far: what its policies propose, within its bounds and cooldowns. Pure.
+"""Decides a target's new capacity from its policies' proposals, its bounds and its cooldowns. Pure.
 
 After "How target tracking scaling works" and "Define cooldown periods" of the Application Auto Scaling user guide.
 """
@@ -11,7 +11,7 @@ from localcloud.applicationautoscaling.records import Move
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """What one policy asks for because one of its alarms rings. Cooldowns are seconds of the clock in use."""
+    """The capacity that one policy proposes because one of its alarms is in ALARM. Cooldowns: real seconds."""
 
     policy: str
     alarm: str
@@ -26,7 +26,7 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """A move to `count`, or with `not_scaled` why there is none though a policy asks for one."""
+    """A move to `count`; or, with `not_scaled`, the reason why a proposal moves nothing."""
 
     count: int
     proposal: Proposal
@@ -35,47 +35,49 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """Where a target may go: its minimum and maximum, and what is suspended."""
+    """A target's minimum and maximum capacity, and its suspended scaling."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     suspended: Mapping[str, bool]
 
 
 def decide(
     proposals: Sequence[Proposal], *, current: int, bounds: Bounds, voters: int, moved: Move | None, now: float
 ) -> Decision | None:
-    """The decision, or None where nothing is to be said. `voters` is how many policies must agree to scale in.
+    """The decision; None when nothing changes. `voters`: how many policies must propose to scale in.
 
-    Out goes as far as the policy that asks for most, at once even while a scale-in rests; while a scale-out rests, only
-    what exceeds it is added. In waits until the last scale-in has rested, and for the policy that gives up least.
+    A scale-out takes the largest proposal, even during the cooldown of a scale-in. During the cooldown of a scale-out,
+    it adds only what exceeds the last one. A scale-in waits for the cooldown of the last scale-in, and takes the
+    largest proposal, which removes least.
     """
     outs = [each for each in proposals if each.count > current]
     ins = [each for each in proposals if each.count < current]
-    resting = moved is not None and now < moved.ended + moved.cooldown
+    cooling = moved is not None and now < moved.ended + moved.cooldown
     if outs:
         if bounds.suspended.get("DynamicScalingOutSuspended"):
             return None
-        most = max(outs, key=lambda each: each.count)
-        return _out(most, current, bounds, moved if resting else None)
+        largest = max(outs, key=lambda each: each.count)
+        return _out(largest, current, bounds, moved if cooling else None)
     if ins and len(ins) >= voters and not bounds.suspended.get("DynamicScalingInSuspended"):
-        if resting and moved is not None and not moved.is_out:
+        if cooling and moved is not None and not moved.is_out:
             return None
         return _in(max(ins, key=lambda each: each.count), current, bounds)
     return None
 
 
-def _out(proposal: Proposal, current: int, bounds: Bounds, resting: Move | None) -> Decision | None:
-    if current >= bounds.most:
+def _out(proposal: Proposal, current: int, bounds: Bounds, cooling: Move | None) -> Decision | None:
+    """`cooling`: the last move, during its cooldown."""
+    if current >= bounds.maximum:
         return Decision(count=current, proposal=proposal, not_scaled="AlreadyAtMaxCapacity")
-    count = min(proposal.count, bounds.most)
-    if resting is not None and resting.is_out:
-        count -= resting.after - resting.before
+    count = min(proposal.count, bounds.maximum)
+    if cooling is not None and cooling.is_out:
+        count -= cooling.after - cooling.before
     return Decision(count=count, proposal=proposal) if count > current else None
 
 
 def _in(proposal: Proposal, current: int, bounds: Bounds) -> Decision:
-    count = max(proposal.count, bounds.least)
+    count = max(proposal.count, bounds.minimum)
     if count >= current:
         return Decision(count=current, proposal=proposal, not_scaled="AlreadyAtMinCapacity")
     return Decision(count=count, proposal=proposal)

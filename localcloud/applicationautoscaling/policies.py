@@ -1,15 +1,24 @@
-"""PutScalingPolicy and PutScheduledAction and their kin (rules 48, 49, 68)."""
+"""The operations on scaling policies and scheduled actions (rules 48, 49, 68)."""
 
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from localcloud.applicationautoscaling import schedule, target_tracking
-from localcloud.applicationautoscaling.records import Action, Params, Policy, Records, Target, invalid, missing, page
-from localcloud.applicationautoscaling.targets import ours
+from localcloud.applicationautoscaling.records import (
+    Params,
+    Policy,
+    Records,
+    ScheduledAction,
+    Target,
+    invalid,
+    missing,
+    page,
+)
+from localcloud.applicationautoscaling.targets import check_namespace
 from localcloud.cloudwatch.alarms import Alarms
 from localcloud.errors import ApiError
 
@@ -17,7 +26,7 @@ CONFIGS = {
     "TargetTrackingScaling": "TargetTrackingScalingPolicyConfiguration",
     "StepScaling": "StepScalingPolicyConfiguration",
 }
-# Which predefined metrics a dimension can be scaled by.
+# Scalable dimension → the predefined metrics that its policies may use.
 PREDEFINED = {
     "sagemaker:variant:DesiredInstanceCount": (
         "SageMakerVariantInvocationsPerInstance",
@@ -27,20 +36,20 @@ PREDEFINED = {
     "lambda:function:ProvisionedConcurrency": ("LambdaProvisionedConcurrencyUtilization",),
 }
 SHARE_METRICS = ("LambdaProvisionedConcurrencyUtilization", "SageMakerVariantProvisionedConcurrencyUtilization")
-MOST_POLICIES = 50
-MOST_ACTIONS = 200
+MAX_POLICIES = 50
+MAX_ACTIONS = 200
 
 
 @dataclass(kw_only=True)
 class Policies:
-    """The operations on policies and scheduled actions. `scale` is how long a second of rate() lasts."""
+    """The operations on policies and scheduled actions. `scale`: how many real seconds a second of rate() lasts."""
 
     records: Records
     alarms: Alarms
     scale: float = 1.0
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
-        """Return the operations served here, by their API names."""
+        """Operation → handler."""
         return {
             "PutScalingPolicy": self.put_policy,
             "DeleteScalingPolicy": self.delete_policy,
@@ -54,36 +63,36 @@ class Policies:
     # ------------------------------------------------------------------------------------------ policies
 
     def put_policy(self, params: Params) -> Params:
-        """Make or replace a policy; target tracking makes its alarms anew."""
-        ours(params)
+        """PutScalingPolicy: create or replace a policy. A target tracking policy gets new alarms."""
+        check_namespace(params)
         with self.records.lock:
             target = self.records.registered(params)
-            known = target.policies.get(params["PolicyName"])
-            kind = params.get("PolicyType", known.kind if known else "StepScaling")
-            config = _config(kind, params, target)
-            if known is None and len(target.policies) >= MOST_POLICIES:
-                raise ApiError("LimitExceededException", f"A scalable target takes {MOST_POLICIES} policies.", 400)
-            policy = known or self._new(target, params["PolicyName"])
-            policy.kind, policy.config = kind, config
-            self.alarms.delete_alarms(name for name, _ in policy.alarms)
-            policy.alarms = self._make_alarms(policy, target)
-            target.policies[policy.name] = policy
+            name = params["PolicyName"]
+            known = target.policies.get(name)
+            policy_type = params.get("PolicyType", known.policy_type if known else "StepScaling")
+            config = _config(policy_type, params, target)
+            if known is None and len(target.policies) >= MAX_POLICIES:
+                raise ApiError("LimitExceededException", f"A scalable target takes {MAX_POLICIES} policies.", 400)
+            arn = known.arn if known else self._policy_arn(target, name)
+            self.alarms.delete_alarms(alarm for alarm, _ in (known.alarms if known else ()))
+            alarms = self._create_alarms(config, target, arn) if policy_type == "TargetTrackingScaling" else ()
+            created = known.created if known else self.records.now()
+            policy = Policy(name=name, policy_type=policy_type, config=config, arn=arn, created=created, alarms=alarms)
+            target.policies[name] = policy
         return {"PolicyARN": policy.arn, "Alarms": _alarms(policy)}
 
-    def _new(self, target: Target, name: str) -> Policy:
-        place = f"scalingPolicy:{uuid.uuid4()}:resource/{target.namespace}/{target.resource}:policyName/{name}"
-        arn = self.records.arn("autoscaling", place)
-        return Policy(name=name, kind="", config={}, arn=arn, created=self.records.now())
+    def _policy_arn(self, target: Target, name: str) -> str:
+        resource = f"scalingPolicy:{uuid.uuid4()}:resource/{target.namespace}/{target.resource}:policyName/{name}"
+        return self.records.arn("autoscaling", resource)
 
-    def _make_alarms(self, policy: Policy, target: Target) -> tuple[tuple[str, str], ...]:
-        if policy.kind != "TargetTrackingScaling":
-            return ()
-        made = target_tracking.alarms(policy.config, target.resource, str(uuid.uuid4()), policy.arn)
-        said = f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy.arn}."
-        return tuple((alarm.name, self.alarms.put_alarm(alarm, description=said)) for alarm in made)
+    def _create_alarms(self, config: Params, target: Target, policy_arn: str) -> tuple[tuple[str, str], ...]:
+        """Create the alarms of a target tracking policy; returns their names and ARNs."""
+        description = f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy_arn}."
+        alarms = target_tracking.alarms(config, target.resource, str(uuid.uuid4()), policy_arn)
+        return tuple((alarm.name, self.alarms.put_alarm(alarm, description=description)) for alarm in alarms)
 
     def delete_policy(self, params: Params) -> Params:
-        ours(params)
+        check_namespace(params)
         with self.records.lock:
             target = self.records.find(params)
             policy = target.policies.pop(params["PolicyName"], None) if target else None
@@ -93,48 +102,49 @@ class Policies:
         return {}
 
     def describe_policies(self, params: Params) -> Params:
-        ours(params)
-        wanted = params.get("PolicyNames", ())
-        rows = [
-            _described(target, policy)
-            for target in self.records.of(params)
-            for policy in target.policies.values()
-            if not wanted or policy.name in wanted
-        ]
+        check_namespace(params)
+        names = params.get("PolicyNames", ())
+        with self.records.lock:
+            rows = [
+                _described(target, policy)
+                for target in self.records.matching(params)
+                for policy in target.policies.values()
+                if not names or policy.name in names
+            ]
         return page(rows, params, "ScalingPolicies", size=10)
 
     # ------------------------------------------------------------------------------------------ scheduled actions
 
     def put_action(self, params: Params) -> Params:
-        """Make or change a scheduled action."""
-        ours(params)
+        """PutScheduledAction: create or change a scheduled action."""
+        check_namespace(params)
         with self.records.lock:
             target = self.records.registered(params)
             name = params["ScheduledActionName"]
             known = target.actions.get(name)
             request = {**(known.request if known else {}), **params}
             _check_action(request)
-            if known is None and len(target.actions) >= MOST_ACTIONS:
-                raise ApiError("LimitExceededException", f"A resource takes {MOST_ACTIONS} scheduled actions.", 400)
-            place = f"scheduledAction:{uuid.uuid4()}:resource/{target.namespace}/{target.resource}"
-            arn = known.arn if known else self.records.arn("autoscaling", f"{place}:scheduledActionName/{name}")
-            now = self.records.now()
-            created = known.created if known else now
-            action = Action(name=name, request=request, arn=arn, created=created, next=None)
-            action.next = self.next_run(action)
-            target.actions[name] = action
+            if known is None and len(target.actions) >= MAX_ACTIONS:
+                raise ApiError("LimitExceededException", f"A resource takes {MAX_ACTIONS} scheduled actions.", 400)
+            resource = f"scheduledAction:{uuid.uuid4()}:resource/{target.namespace}/{target.resource}"
+            target.actions[name] = ScheduledAction(
+                name=name,
+                request=request,
+                arn=known.arn if known else self.records.arn("autoscaling", f"{resource}:scheduledActionName/{name}"),
+                created=known.created if known else self.records.now(),
+                next=self.next_run(request),
+            )
         return {}
 
-    def next_run(self, action: Action) -> Any:
+    def next_run(self, request: Mapping[str, Any]) -> datetime | None:
         """When a scheduled action runs next, within its StartTime and EndTime; None for never again."""
-        request = action.request
         after = max(self.records.now(), request.get("StartTime", self.records.now()))
         zone = _zone(request)
-        found = schedule.next_run(request["Schedule"], after, zone=zone, scale=self.scale)
-        return None if found and "EndTime" in request and found > request["EndTime"] else found
+        time = schedule.next_run(request["Schedule"], after, zone=zone, scale=self.scale)
+        return None if time and "EndTime" in request and time > request["EndTime"] else time
 
     def delete_action(self, params: Params) -> Params:
-        ours(params)
+        check_namespace(params)
         with self.records.lock:
             target = self.records.find(params)
             if target is None or target.actions.pop(params["ScheduledActionName"], None) is None:
@@ -143,25 +153,26 @@ class Policies:
         return {}
 
     def describe_actions(self, params: Params) -> Params:
-        ours(params)
-        wanted = params.get("ScheduledActionNames", ())
-        rows = [
-            {**action.request, "ScheduledActionARN": action.arn, "CreationTime": action.created}
-            for target in self.records.of(params)
-            for action in target.actions.values()
-            if not wanted or action.name in wanted
-        ]
+        check_namespace(params)
+        names = params.get("ScheduledActionNames", ())
+        with self.records.lock:
+            rows = [
+                {**action.request, "ScheduledActionARN": action.arn, "CreationTime": action.created}
+                for target in self.records.matching(params)
+                for action in target.actions.values()
+                if not names or action.name in names
+            ]
         return page(rows, params, "ScheduledActions")
 
 
-def _config(kind: str, params: Params, target: Target) -> Params:
-    """The policy's configuration, held against what its dimension can be scaled by. Raises ApiError."""
-    if kind not in CONFIGS:
-        raise invalid(f"localcloud has no {kind} policies: use TargetTrackingScaling or StepScaling.")
-    if CONFIGS[kind] not in params:
-        raise invalid(f"{CONFIGS[kind]} is required for a {kind} policy.")
-    config: Params = params[CONFIGS[kind]]
-    if kind == "TargetTrackingScaling":
+def _config(policy_type: str, params: Params, target: Target) -> Params:
+    """The policy's configuration, checked against the target's dimension. Raises ApiError."""
+    if policy_type not in CONFIGS:
+        raise invalid(f"localcloud has no {policy_type} policies: use TargetTrackingScaling or StepScaling.")
+    if CONFIGS[policy_type] not in params:
+        raise invalid(f"{CONFIGS[policy_type]} is required for a {policy_type} policy.")
+    config: Params = params[CONFIGS[policy_type]]
+    if policy_type == "TargetTrackingScaling":
         _check_tracking(config, target.dimension)
     else:
         _check_steps(config)
@@ -175,18 +186,18 @@ def _check_tracking(config: Params, dimension: str) -> None:
     if config["TargetValue"] <= 0:
         raise invalid(f"TargetValue {config['TargetValue']:g} must be greater than 0.")
     if "CustomizedMetricSpecification" in config:
-        lacking = {"Namespace", "MetricName", "Statistic"} - set(config["CustomizedMetricSpecification"])
-        if lacking:
-            raise invalid(f"localcloud tracks one metric: {', '.join(sorted(lacking))} must be given.")
+        absent = {"Namespace", "MetricName", "Statistic"} - set(config["CustomizedMetricSpecification"])
+        if absent:
+            raise invalid(f"localcloud tracks one metric: {', '.join(sorted(absent))} must be given.")
         return
-    kind = config["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    metric_type = config["PredefinedMetricSpecification"]["PredefinedMetricType"]
     known = PREDEFINED[dimension]
-    if kind not in known:
+    if metric_type not in known:
         raise invalid(
             f"Scalable dimension {dimension} only supports the following predefined metric types: {', '.join(known)}"
         )
-    if kind in SHARE_METRICS and not 0.1 <= config["TargetValue"] <= 0.9:
-        raise invalid(f"TargetValue of {kind} must be between 0.1 and 0.9.")
+    if metric_type in SHARE_METRICS and not 0.1 <= config["TargetValue"] <= 0.9:
+        raise invalid(f"TargetValue of {metric_type} must be between 0.1 and 0.9.")
 
 
 def _check_steps(config: Params) -> None:
@@ -195,11 +206,11 @@ def _check_steps(config: Params) -> None:
 
 
 def _check_action(request: Params) -> None:
-    """Hold a scheduled action together. Raises ApiError."""
-    wanted = request.get("ScalableTargetAction", {})
-    if "Schedule" not in request or not wanted:
+    """Raises ApiError for a scheduled action that can never run."""
+    bounds = request.get("ScalableTargetAction", {})
+    if "Schedule" not in request or not bounds:
         raise invalid("Schedule and ScalableTargetAction (MinCapacity, MaxCapacity) are required.")
-    if wanted.get("MinCapacity", 0) > wanted.get("MaxCapacity", wanted.get("MinCapacity", 0)):
+    if bounds.get("MinCapacity", 0) > bounds.get("MaxCapacity", bounds.get("MinCapacity", 0)):
         raise invalid("Minimum capacity must not be greater than maximum capacity.")
     try:
         schedule.next_run(request["Schedule"], schedule.EPOCH, zone=_zone(request))
@@ -210,7 +221,7 @@ def _check_action(request: Params) -> None:
 
 
 def _zone(request: Mapping[str, Any]) -> tzinfo:
-    """The time zone of a scheduled action. UTC needs no time zone data, which a bare machine lacks."""
+    """The time zone of a scheduled action. UTC does not need the time zone database, which a machine may lack."""
     name = request.get("Timezone", "UTC")
     return UTC if name == "UTC" else ZoneInfo(name)
 
@@ -222,8 +233,8 @@ def _alarms(policy: Policy) -> list[Params]:
 def _described(target: Target, policy: Policy) -> Params:
     return {
         "PolicyARN": policy.arn, "PolicyName": policy.name, "ServiceNamespace": target.namespace,
-        "ResourceId": target.resource, "ScalableDimension": target.dimension, "PolicyType": policy.kind,
-        CONFIGS[policy.kind]: dict(policy.config), "Alarms": _alarms(policy), "CreationTime": policy.created,
+        "ResourceId": target.resource, "ScalableDimension": target.dimension, "PolicyType": policy.policy_type,
+        CONFIGS[policy.policy_type]: dict(policy.config), "Alarms": _alarms(policy), "CreationTime": policy.created,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What Application Auto Scaling keeps: scalable targets with their policies and scheduled actions, and activities."""
+"""Application Auto Scaling's records: scalable targets, their policies and scheduled actions, scaling activities."""
 
 import threading
 import uuid
@@ -15,12 +15,12 @@ KEPT_ACTIVITIES = 1000
 
 
 def invalid(message: str) -> ApiError:
-    """Application Auto Scaling's complaint about a request."""
+    """Application Auto Scaling's error for an invalid request."""
     return ApiError("ValidationException", message, 400)
 
 
 def missing(what: str, params: Mapping[str, Any], more: str = "") -> ApiError:
-    """What is said of a target, policy or action that is not there."""
+    """Application Auto Scaling's error for a target, policy or scheduled action that does not exist."""
     return ApiError(
         "ObjectNotFoundException",
         f"No {what} for service namespace: {params['ServiceNamespace']}, resource ID: {params['ResourceId']}, "
@@ -29,12 +29,12 @@ def missing(what: str, params: Mapping[str, Any], more: str = "") -> ApiError:
     )
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
-    """A scaling policy. `alarms` are (name, ARN) of those that target tracking made."""
+    """A scaling policy. `alarms`: name and ARN of the alarms that target tracking created."""
 
     name: str
-    kind: str
+    policy_type: str
     config: Mapping[str, Any]
     arn: str
     created: datetime
@@ -42,14 +42,14 @@ class Policy:
 
     @property
     def cooldowns(self) -> tuple[int, int]:
-        """(out, in), seconds; 300 where nothing is said."""
+        """Seconds of the cooldowns after a scale-out and a scale-in; 300 by default."""
         both = int(self.config.get("Cooldown", 300))
         return int(self.config.get("ScaleOutCooldown", both)), int(self.config.get("ScaleInCooldown", both))
 
 
-@dataclass(kw_only=True)
-class Action:
-    """A scheduled action: the request that made it, and when it runs next (None: never again)."""
+@dataclass(frozen=True, kw_only=True)
+class ScheduledAction:
+    """A scheduled action: its PutScheduledAction request, and when it runs next (None: never again)."""
 
     name: str
     request: Mapping[str, Any]
@@ -58,9 +58,9 @@ class Action:
     next: datetime | None
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Move:
-    """A change of capacity, counted before and after it. `ended` is Unix time (0: not yet), `cooldown` seconds."""
+    """A change of capacity from `before` to `after`. `ended`: Unix time (0: not yet); `cooldown`: seconds."""
 
     before: int
     after: int
@@ -75,23 +75,27 @@ class Move:
 
 @dataclass(kw_only=True)
 class Target:
-    """A scalable target. `moving` is the change under way, `moved` the last one that ended."""
+    """A scalable target. `moving` is the change in progress, `moved` the last one that ended.
+
+    `Records.lock` guards it, except `moving`, `moved`, `pending_causes` and `not_scaled`: only the autoscaler's thread
+    uses these.
+    """
 
     namespace: str
     resource: str
     dimension: str
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     arn: str
     created: datetime
     suspended: Mapping[str, bool]
     tags: dict[str, str]
     policies: dict[str, Policy] = field(default_factory=dict)
-    actions: dict[str, Action] = field(default_factory=dict)
-    owed: list[str] = field(default_factory=list)  # causes of changes that could not be made yet
+    actions: dict[str, ScheduledAction] = field(default_factory=dict)
+    pending_causes: list[str] = field(default_factory=list)  # why bounds changed, until they are applied
     moving: Move | None = None
     moved: Move | None = None
-    not_scaled: str = ""  # the reason that was told last
+    not_scaled: str = ""  # the last recorded reason for not scaling
 
     @property
     def key(self) -> Key:
@@ -100,7 +104,7 @@ class Target:
 
 @dataclass(kw_only=True)
 class Records:
-    """All targets and activities. `arn` makes an ARN of a service and a resource. Thread-safe under `lock`."""
+    """All targets and activities. `arn` builds an ARN from a service and a resource. `lock` guards all of it."""
 
     arn: Callable[[str, str], str]
     now: Callable[[], datetime]
@@ -112,22 +116,23 @@ class Records:
         return self.targets.get((params["ServiceNamespace"], params["ResourceId"], params["ScalableDimension"]))
 
     def registered(self, params: Mapping[str, Any]) -> Target:
-        """The target that a policy or an action is for. Raises ApiError."""
-        found = self.find(params)
-        if found is None:
+        """The target of a policy or scheduled action. Raises ApiError."""
+        target = self.find(params)
+        if target is None:
             raise missing("scalable target registered", params)
-        return found
+        return target
 
-    def of(self, params: Mapping[str, Any]) -> list[Target]:
-        """The targets that a Describe request is about."""
-        wanted = [*params.get("ResourceIds", ())] + [params[name] for name in ("ResourceId",) if name in params]
-        return [
-            target
-            for target in self.targets.values()
-            if target.namespace == params["ServiceNamespace"]
-            and (not wanted or target.resource in wanted)
-            and params.get("ScalableDimension", target.dimension) == target.dimension
-        ]
+    def matching(self, params: Mapping[str, Any]) -> list[Target]:
+        """The targets that a Describe request names."""
+        resources = [*params.get("ResourceIds", ())] + [params[name] for name in ("ResourceId",) if name in params]
+        with self.lock:
+            return [
+                target
+                for target in self.targets.values()
+                if target.namespace == params["ServiceNamespace"]
+                and (not resources or target.resource in resources)
+                and params.get("ScalableDimension", target.dimension) == target.dimension
+            ]
 
     def begin(self, target: Target, description: str, cause: str, **more: Any) -> Params:
         """A new activity, in progress."""
@@ -141,11 +146,12 @@ class Records:
         return activity
 
     def end(self, activity: Params, status: str, message: str) -> None:
-        activity |= {"StatusCode": status, "StatusMessage": message, "EndTime": self.now()}
+        with self.lock:
+            activity |= {"StatusCode": status, "StatusMessage": message, "EndTime": self.now()}
 
 
 def page(rows: list[Params], params: Mapping[str, Any], out: str, size: int = 50) -> Params:
-    """A Describe answer: `size` rows at a time unless fewer are asked for; NextToken is a plain offset."""
+    """One page of a Describe operation: MaxResults rows, `size` at most. NextToken is an offset."""
     token = str(params.get("NextToken", "0"))
     if not token.isdecimal() or int(token) > len(rows):
         raise ApiError("InvalidNextTokenException", "The next token supplied was invalid.", 400)

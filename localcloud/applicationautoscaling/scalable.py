@@ -1,4 +1,4 @@
-"""What can be scaled: an endpoint's variant, a function's provisioned concurrency. Reached by AWS's own API."""
+"""The scalable dimensions: read and change a resource's capacity through the API of the resource's own service."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ VARIANT = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
 ALIAS = re.compile(r"function:([^:]+):([^:]+)")
 
 
-class UnchangeableError(Exception):
-    """The service refused a capacity; the message is its own."""
+class ChangeRefusedError(Exception):
+    """The service refused to change a capacity; the message is the service's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """How many there are and should be. While `steady` is False the resource is being changed, by whomever."""
+    """A resource's current and desired capacity. `steady` is False while anybody changes the resource."""
 
     current: int
     desired: int
@@ -30,10 +30,10 @@ class Capacity:
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """A resource that is to be scaled, down to `least`. `is_new`: it is registered for the first time."""
+    """A resource to register with its minimum capacity. `is_new`: not registered before."""
 
     resource: str
-    least: int
+    minimum: int
     is_new: bool = True
 
 
@@ -42,19 +42,19 @@ class Scalable(Protocol):
 
     @property
     def noun(self) -> str:
-        """What is counted, as activities name it."""
+        """The capacity's name in scaling activities."""
         ...
 
-    def check(self, wanted: Registration) -> None:
-        """Raise ApiError for a resource that cannot be scaled, or not down to its minimum."""
+    def check(self, registration: Registration) -> None:
+        """Raise ApiError for a resource that cannot be scaled, or not down to the minimum."""
         ...
 
     def read(self, resource: str) -> Capacity | None:
-        """The capacity; None when the resource is gone."""
+        """The capacity; None when the resource does not exist."""
         ...
 
     def put(self, resource: str, count: int) -> None:
-        """Begin a change. Raises UnchangeableError."""
+        """Begin to change the capacity. Raises ChangeRefusedError."""
         ...
 
 
@@ -65,48 +65,46 @@ class VariantCount:
     sagemaker: Callable[[], Any]
     noun: str = "instance count"
 
-    def check(self, wanted: Registration) -> None:
-        """Hold what SageMaker scales and what not (rules 47, 50)."""
-        endpoint, variant = _parts(VARIANT, wanted.resource)
-        found = _asked(self.sagemaker().describe_endpoint, EndpointName=endpoint)
-        if wanted.is_new and found["EndpointStatus"] != "InService":
+    def check(self, registration: Registration) -> None:
+        """Refuse what SageMaker does not scale (rules 47, 50)."""
+        name, variant = _parts(VARIANT, registration.resource)
+        endpoint, config = _describe(self.sagemaker(), name)
+        if registration.is_new and endpoint["EndpointStatus"] != "InService":
             raise invalid(
-                f'Endpoint "{found["EndpointArn"]}" is {found["EndpointStatus"]}: register its variants when it is '
-                "InService."
+                f'Endpoint "{endpoint["EndpointArn"]}" is {endpoint["EndpointStatus"]}: register its variants when it '
+                "is InService."
             )
-        name = found["EndpointConfigName"]
-        config = _asked(self.sagemaker().describe_endpoint_config, EndpointConfigName=name)
         variants = {each["VariantName"]: each for each in config["ProductionVariants"]}
         if variant not in variants:
-            raise invalid(f'Could not find variant "{variant}" of endpoint "{found["EndpointArn"]}".')
-        _check_variant(variants[variant], wanted.least, is_async="AsyncInferenceConfig" in config)
+            raise invalid(f'Could not find variant "{variant}" of endpoint "{endpoint["EndpointArn"]}".')
+        _check_variant(variants[variant], registration.minimum, is_async="AsyncInferenceConfig" in config)
 
     def read(self, resource: str) -> Capacity | None:
-        endpoint, variant = _parts(VARIANT, resource)
+        name, variant = _parts(VARIANT, resource)
         try:
-            found = self.sagemaker().describe_endpoint(EndpointName=endpoint)
+            endpoint = self.sagemaker().describe_endpoint(EndpointName=name)
         except ClientError:
             return None
-        for each in found.get("ProductionVariants", ()):
+        for each in endpoint.get("ProductionVariants", ()):
             if each["VariantName"] == variant and "CurrentInstanceCount" in each:
                 return Capacity(
                     current=each["CurrentInstanceCount"],
                     desired=each["DesiredInstanceCount"],
-                    steady=found["EndpointStatus"] == "InService",
+                    steady=endpoint["EndpointStatus"] == "InService",
                 )
         return None
 
     def put(self, resource: str, count: int) -> None:
         endpoint, variant = _parts(VARIANT, resource)
-        asked = [{"VariantName": variant, "DesiredInstanceCount": count}]
-        _changed(
+        capacities = [{"VariantName": variant, "DesiredInstanceCount": count}]
+        _change(
             self.sagemaker().update_endpoint_weights_and_capacities,
             EndpointName=endpoint,
-            DesiredWeightsAndCapacities=asked,
+            DesiredWeightsAndCapacities=capacities,
         )
 
 
-def _check_variant(variant: Mapping[str, Any], least: int, *, is_async: bool) -> None:
+def _check_variant(variant: Mapping[str, Any], minimum: int, *, is_async: bool) -> None:
     name = variant["VariantName"]
     if "ServerlessConfig" in variant:
         raise invalid(
@@ -115,39 +113,40 @@ def _check_variant(variant: Mapping[str, Any], least: int, *, is_async: bool) ->
         )
     if BURSTABLE.match(variant["InstanceType"]):
         raise invalid(f"Autoscaling is not supported for instance type {variant['InstanceType']} of variant {name}.")
-    if least < 1 and not is_async:
+    if minimum < 1 and not is_async:
         raise invalid(
-            f"Minimum capacity {least} is not valid for variant {name}: a real-time variant needs at least 1."
+            f"Minimum capacity {minimum} is not valid for variant {name}: a real-time variant needs at least 1."
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantProvisionedConcurrency:
-    """sagemaker:variant:DesiredProvisionedConcurrency: checked and kept; a serverless variant is one container here."""
+    """sagemaker:variant:DesiredProvisionedConcurrency. localcloud registers such a target and never scales it.
+
+    A serverless variant is one container here.
+    """
 
     sagemaker: Callable[[], Any]
     noun: str = "provisioned concurrency"
 
-    def check(self, wanted: Registration) -> None:
-        endpoint, variant = _parts(VARIANT, wanted.resource)
-        found = _asked(self.sagemaker().describe_endpoint, EndpointName=endpoint)
-        name = found["EndpointConfigName"]
-        config = _asked(self.sagemaker().describe_endpoint_config, EndpointConfigName=name)
+    def check(self, registration: Registration) -> None:
+        name, variant = _parts(VARIANT, registration.resource)
+        _, config = _describe(self.sagemaker(), name)
         serverless = [
             each["ServerlessConfig"]
             for each in config["ProductionVariants"]
             if each["VariantName"] == variant and "ServerlessConfig" in each
         ]
         if not serverless or "ProvisionedConcurrency" not in serverless[0]:
-            raise invalid(f"Variant {variant} of endpoint {endpoint} has no provisioned concurrency to scale.")
-        if wanted.least < 1:
+            raise invalid(f"Variant {variant} of endpoint {name} has no provisioned concurrency to scale.")
+        if registration.minimum < 1:
             raise invalid("Minimum capacity of provisioned concurrency must be at least 1.")
 
     def read(self, resource: str) -> Capacity | None:  # noqa: ARG002
         return None
 
     def put(self, resource: str, count: int) -> None:  # noqa: ARG002
-        raise UnchangeableError("localcloud does not scale a serverless variant's provisioned concurrency.")
+        raise ChangeRefusedError("localcloud does not scale a serverless variant's provisioned concurrency.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,27 +156,27 @@ class ProvisionedConcurrency:
     functions: Callable[[], Any]
     noun: str = "provisioned concurrency"
 
-    def check(self, wanted: Registration) -> None:
-        name, qualifier = _parts(ALIAS, wanted.resource)
+    def check(self, registration: Registration) -> None:
+        name, qualifier = _parts(ALIAS, registration.resource)
         if qualifier == "$LATEST":
             raise invalid("Provisioned concurrency needs a version or an alias, not $LATEST.")
-        _asked(self.functions().get_function, FunctionName=name, Qualifier=qualifier)
+        _call(self.functions().get_function, FunctionName=name, Qualifier=qualifier)
 
     def read(self, resource: str) -> Capacity | None:
         name, qualifier = _parts(ALIAS, resource)
         try:
-            found = self.functions().get_provisioned_concurrency_config(FunctionName=name, Qualifier=qualifier)
+            config = self.functions().get_provisioned_concurrency_config(FunctionName=name, Qualifier=qualifier)
         except ClientError:
             return None
         return Capacity(
-            current=found["AllocatedProvisionedConcurrentExecutions"],
-            desired=found["RequestedProvisionedConcurrentExecutions"],
-            steady=found["Status"] != "IN_PROGRESS",
+            current=config["AllocatedProvisionedConcurrentExecutions"],
+            desired=config["RequestedProvisionedConcurrentExecutions"],
+            steady=config["Status"] != "IN_PROGRESS",
         )
 
     def put(self, resource: str, count: int) -> None:
         name, qualifier = _parts(ALIAS, resource)
-        _changed(
+        _change(
             self.functions().put_provisioned_concurrency_config,
             FunctionName=name,
             Qualifier=qualifier,
@@ -193,16 +192,23 @@ def _parts(pattern: re.Pattern[str], resource: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _asked(ask: Callable[..., Any], **params: Any) -> Any:
-    """An answer of the service; its refusal is passed on in its own words."""
+def _describe(sagemaker: Any, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """An endpoint's description and its configuration's. Raises ApiError."""
+    endpoint = _call(sagemaker.describe_endpoint, EndpointName=name)
+    return endpoint, _call(sagemaker.describe_endpoint_config, EndpointConfigName=endpoint["EndpointConfigName"])
+
+
+def _call(operation: Callable[..., Any], **params: Any) -> Any:
+    """Call a service. Raises ApiError with the service's message."""
     try:
-        return ask(**params)
+        return operation(**params)
     except ClientError as error:
         raise invalid(error.response["Error"]["Message"]) from None
 
 
-def _changed(change: Callable[..., Any], **params: Any) -> None:
+def _change(operation: Callable[..., Any], **params: Any) -> None:
+    """Call a service. Raises ChangeRefusedError with the service's message."""
     try:
-        change(**params)
+        operation(**params)
     except ClientError as error:
-        raise UnchangeableError(error.response["Error"]["Message"]) from None
+        raise ChangeRefusedError(error.response["Error"]["Message"]) from None

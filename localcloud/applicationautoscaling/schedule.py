@@ -15,7 +15,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class Cron:
-    """The six fields as sets of numbers; a day is 1 to 31, a weekday 1 (Sunday) to 7, None is `?` or `*`."""
+    """The six fields as sets of numbers. A day is 1 to 31, a weekday 1 (Sunday) to 7; None means `?` or `*`."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
@@ -26,7 +26,7 @@ class Cron:
     years: frozenset[int] | None
 
     def on(self, day: date) -> bool:
-        """Whether it runs on a day at all."""
+        """Whether the expression matches a day."""
         weekday = day.isoweekday() % 7 + 1
         is_last = day.day == calendar.monthrange(day.year, day.month)[1]
         return (
@@ -38,9 +38,9 @@ class Cron:
 
 
 def next_run(expression: str, after: datetime, *, zone: tzinfo = UTC, scale: float = 1.0) -> datetime | None:
-    """The first time later than `after` (aware); None when there is none. `scale` is how long a second of rate() lasts.
+    """The first time later than `after` (aware); None when there is none.
 
-    Raises ValueError for an expression that AWS would not take.
+    `scale`: how many real seconds a second of rate() lasts. Raises ValueError for an expression that AWS refuses.
     """
     kind, _, inside = expression.rstrip(")").partition("(")
     if kind == "at" and expression.endswith(")"):
@@ -61,7 +61,7 @@ def _rate(inside: str) -> int:
 
 
 def cron(fields: str) -> Cron:
-    """Reads Minutes Hours Day-of-month Month Day-of-week Year. Raises ValueError."""
+    """Parses "Minutes Hours Day-of-month Month Day-of-week Year". Raises ValueError."""
     parts = fields.upper().split()
     if len(parts) != 6:
         raise ValueError("a cron expression has six fields: minutes hours day-of-month month day-of-week year")
@@ -69,7 +69,7 @@ def cron(fields: str) -> Cron:
     if "?" not in (days, weekdays):
         raise ValueError("one of day-of-month and day-of-week must be '?'")
     if any(re.search(r"[#W]|.L|L.", field.replace("WED", "")) for field in (days, weekdays)):
-        raise ValueError("localcloud knows no W, # and nL in a cron expression")
+        raise ValueError("localcloud does not support W, # and nL in a cron expression")
     return Cron(
         minutes=_numbers(minutes, 0, 59),
         hours=_numbers(hours, 0, 23),
@@ -81,18 +81,18 @@ def cron(fields: str) -> Cron:
     )
 
 
-def _numbers(field: str, least: int, most: int, names: dict[str, int] | None = None) -> frozenset[int]:
-    """ "1-5", "*/10", "MON,WED" as numbers. Raises ValueError for what is outside least to most."""
-    found: set[int] = set()
+def _numbers(field: str, minimum: int, maximum: int, names: dict[str, int] | None = None) -> frozenset[int]:
+    """ "1-5", "*/10", "MON,WED" as numbers. Raises ValueError for numbers outside minimum to maximum."""
+    numbers: set[int] = set()
     for piece in field.split(","):
         span, _, step = piece.partition("/")
         first, _, last = span.partition("-")
-        begin = least if first == "*" else _number(first, names)
-        end = _number(last, names) if last else (most if first == "*" or step else begin)
-        found.update(range(begin, end + 1, int(step or 1)))
-    if not found or min(found) < least or max(found) > most:
-        raise ValueError(f"{field!r} is not within {least} to {most}")
-    return frozenset(found)
+        begin = minimum if first == "*" else _number(first, names)
+        end = _number(last, names) if last else (maximum if first == "*" or step else begin)
+        numbers.update(range(begin, end + 1, int(step or 1)))
+    if not numbers or min(numbers) < minimum or max(numbers) > maximum:
+        raise ValueError(f"{field!r} is not within {minimum} to {maximum}")
+    return frozenset(numbers)
 
 
 def _number(text: str, names: dict[str, int] | None) -> int:

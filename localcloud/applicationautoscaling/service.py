@@ -1,6 +1,6 @@
-"""Application Auto Scaling as the server takes it: its operations, and the autoscaler that the monitor calls."""
+"""Application Auto Scaling for the server: its operations, and the autoscaler, which CloudWatch's monitor calls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,9 +14,9 @@ from localcloud.applicationautoscaling.scalable import (
     VariantProvisionedConcurrency,
 )
 from localcloud.applicationautoscaling.targets import Targets
+from localcloud.aws_client import client
 from localcloud.cloud import Cloud
 from localcloud.gateway.service import Service
-from localcloud.s3 import client
 
 # The service-linked roles (rule 52), by namespace.
 ROLES = {
@@ -28,7 +28,7 @@ ROLES = {
 
 
 def scalables(cloud: Cloud) -> dict[str, Scalable]:
-    """What can be scaled, by dimension. Reached through localcloud's own port, as the real service does."""
+    """Scalable dimension → how to read and change it, through localcloud's own port."""
 
     @cache
     def connect(service: str) -> Any:
@@ -43,9 +43,9 @@ def scalables(cloud: Cloud) -> dict[str, Scalable]:
     }
 
 
-def service(cloud: Cloud, reached: Mapping[str, Scalable] | None = None) -> tuple[Service, Callable[[float], None]]:
-    """Return the room, and what the monitor calls at every tick. `reached` are the scalables, for tests."""
-    dimensions, scale = reached or scalables(cloud), cloud.minute / 60
+def service(cloud: Cloud) -> tuple[Service, Callable[[float], None]]:
+    """Application Auto Scaling for the server, and the function that CloudWatch's monitor calls at every tick."""
+    dimensions, scale = scalables(cloud), cloud.minute / 60
     records = Records(arn=cloud.arn, now=cloud.now)
     targets = Targets(
         records=records, alarms=cloud.alarms, scalables=dimensions,
@@ -57,4 +57,4 @@ def service(cloud: Cloud, reached: Mapping[str, Scalable] | None = None) -> tupl
         scale=scale,
     )  # fmt: skip
     handlers = targets.handlers() | policies.handlers()
-    return Service(name="application-autoscaling", handlers=handlers), autoscaler.look
+    return Service(name="application-autoscaling", handlers=handlers), autoscaler.tick

@@ -1,4 +1,4 @@
-"""Step scaling: how far a breach moves the capacity. Pure. After StepScalingPolicyConfiguration's reference."""
+"""Step scaling: the capacity that a breach leads to. Pure. After the reference of StepScalingPolicyConfiguration."""
 
 import math
 from collections.abc import Mapping
@@ -6,27 +6,27 @@ from typing import Any
 
 
 def desired(config: Mapping[str, Any], *, current: int, breach: float) -> int:
-    """The capacity after the step whose interval holds `breach`, the metric less the alarm's threshold."""
-    step = next((step for step in config.get("StepAdjustments", ()) if _holds(step, breach)), None)
+    """The capacity after the step whose interval contains `breach`, the metric minus the alarm's threshold."""
+    step = next((step for step in config.get("StepAdjustments", ()) if _contains(step, breach)), None)
     if step is None:
         return current
-    by, kind = int(step["ScalingAdjustment"]), config.get("AdjustmentType", "ChangeInCapacity")
-    if kind == "ExactCapacity":
-        return by
-    if kind == "PercentChangeInCapacity":
-        by = _percent(current, by, int(config.get("MinAdjustmentMagnitude", 0)))
-    return current + by
+    adjustment, adjustment_type = int(step["ScalingAdjustment"]), config.get("AdjustmentType", "ChangeInCapacity")
+    if adjustment_type == "ExactCapacity":
+        return adjustment
+    if adjustment_type == "PercentChangeInCapacity":
+        adjustment = _percent(current, adjustment, int(config.get("MinAdjustmentMagnitude", 0)))
+    return current + adjustment
 
 
-def _holds(step: Mapping[str, Any], breach: float) -> bool:
+def _contains(step: Mapping[str, Any], breach: float) -> bool:
     lower, upper = step.get("MetricIntervalLowerBound", -math.inf), step.get("MetricIntervalUpperBound", math.inf)
     if breach < 0:
         return bool(lower < breach <= upper)
     return bool(lower <= breach < upper)
 
 
-def _percent(current: int, percent: int, least: int) -> int:
-    """A share of the capacity, towards zero but for less than one, and at least `least` of it."""
+def _percent(current: int, percent: int, minimum: int) -> int:
+    """A percentage of the capacity, rounded towards zero, but at least 1 and at least `minimum` in magnitude."""
     share = current * percent / 100
     whole = math.trunc(share) if abs(share) >= 1 else int(math.copysign(1, share))
-    return int(math.copysign(max(abs(whole), least), percent))
+    return int(math.copysign(max(abs(whole), minimum), percent))

@@ -1,7 +1,7 @@
-"""Target tracking: the alarms that a policy makes, and how much capacity its metric asks for. Pure.
+"""Target tracking: a policy's alarms, and the capacity that its metric requires. Pure.
 
-After "Target tracking scaling policies" of the Application Auto Scaling user guide: out as far as the metric says once
-3 minutes in a row were above the target, in by one instance once 15 were below nine tenths of it.
+After "Target tracking scaling policies" of the Application Auto Scaling user guide. A policy scales out to what the
+metric requires after 3 minutes above the target, and in by one instance after 15 minutes below nine tenths of it.
 """
 
 import math
@@ -18,7 +18,7 @@ SCALE_IN_SHARE = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class Tracked:
-    """The metric of a policy: which, as which statistic, over how many seconds."""
+    """The metric of a policy: its name, its statistic, and its period in seconds."""
 
     metric: Metric
     statistic: str
@@ -28,15 +28,15 @@ class Tracked:
 def tracked(config: Mapping[str, Any], resource: str) -> Tracked:
     """The metric that a TargetTrackingScalingPolicyConfiguration follows for a resource (rules 48, 68)."""
     if "CustomizedMetricSpecification" in config:
-        given = config["CustomizedMetricSpecification"]
+        custom = config["CustomizedMetricSpecification"]
         named = Metric(
-            namespace=given["Namespace"],
-            name=given["MetricName"],
-            dimensions=dimensions_of(given.get("Dimensions", ())),
+            namespace=custom["Namespace"],
+            name=custom["MetricName"],
+            dimensions=dimensions_of(custom.get("Dimensions", ())),
         )
-        return Tracked(metric=named, statistic=given["Statistic"], period=60)
-    kind = config["PredefinedMetricSpecification"]["PredefinedMetricType"]
-    if kind == "LambdaProvisionedConcurrencyUtilization":
+        return Tracked(metric=named, statistic=custom["Statistic"], period=60)
+    metric_type = config["PredefinedMetricSpecification"]["PredefinedMetricType"]
+    if metric_type == "LambdaProvisionedConcurrencyUtilization":
         _, function, qualifier = resource.split(":")
         named = metric(
             "AWS/Lambda", "ProvisionedConcurrencyUtilization", FunctionName=function, Resource=f"{function}:{qualifier}"
@@ -49,19 +49,19 @@ def tracked(config: Mapping[str, Any], resource: str) -> Tracked:
         "SageMakerVariantProvisionedConcurrencyUtilization": (
             "ServerlessProvisionedConcurrencyUtilization", "Maximum", 60,
         ),
-    }[kind]  # fmt: skip
+    }[metric_type]  # fmt: skip
     at = {"EndpointName": endpoint, "VariantName": variant}
     return Tracked(metric=metric("AWS/SageMaker", name, **at), statistic=statistic, period=period)
 
 
-def alarms(config: Mapping[str, Any], resource: str, mark: str, action: str) -> tuple[Alarm, ...]:
-    """AlarmHigh, and AlarmLow unless scaling in is off. `mark` ends their names, `action` is the policy's ARN."""
+def alarms(config: Mapping[str, Any], resource: str, suffix: str, action: str) -> tuple[Alarm, ...]:
+    """AlarmHigh, and AlarmLow unless DisableScaleIn. `suffix` ends their names; `action` is the policy's ARN."""
     follows, target = tracked(config, resource), float(config["TargetValue"])
     minute = 60 // follows.period
 
-    def alarm(what: str, comparison: str, threshold: float, periods: int) -> Alarm:
+    def alarm(kind: str, comparison: str, threshold: float, periods: int) -> Alarm:
         return Alarm(
-            name=f"TargetTracking-{resource}-{what}-{mark}", metric=follows.metric, statistic=follows.statistic,
+            name=f"TargetTracking-{resource}-{kind}-{suffix}", metric=follows.metric, statistic=follows.statistic,
             period=follows.period, comparison=comparison, threshold=threshold, evaluation_periods=periods,
             datapoints_to_alarm=periods, actions=(action,),
         )  # fmt: skip
@@ -73,8 +73,8 @@ def alarms(config: Mapping[str, Any], resource: str, mark: str, action: str) -> 
 
 
 def desired(*, current: int, value: float, target: float, is_out: bool) -> int:
-    """How many there should be: all that the metric asks for when going out, at most one less when going in."""
-    asked = math.ceil(round(current * value / target, 6))
+    """The desired capacity: what the metric requires when scaling out, at most one less when scaling in."""
+    required = math.ceil(round(current * value / target, 6))
     if is_out:
-        return max(asked, current, 1)
-    return min(max(asked, current - 1), current)
+        return max(required, current, 1)
+    return min(max(required, current - 1), current)

@@ -1,28 +1,28 @@
-"""RegisterScalableTarget and its kin, tags and activities."""
+"""The operations on scalable targets, their tags and their scaling activities."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from localcloud.applicationautoscaling.records import Params, Records, Target, invalid, missing, page
 from localcloud.applicationautoscaling.scalable import UNSUPPORTED, Registration, Scalable
 from localcloud.cloudwatch.alarms import Alarms
 from localcloud.errors import ApiError
-from localcloud.gateway.service import PassOn
+from localcloud.gateway.service import PassToMoto
 
 SUSPENSIONS = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
-MOST_TAGS = 50
+MAX_TAGS = 50
 
 
-def ours(params: Params) -> None:
-    """Send what is about other services' resources on to moto."""
+def check_namespace(params: Params) -> None:
+    """Pass requests about other services' resources to moto. Raises PassToMoto."""
     if params["ServiceNamespace"] not in ("sagemaker", "lambda"):
-        raise PassOn
+        raise PassToMoto
 
 
 @dataclass(kw_only=True)
 class Targets:
-    """The operations on scalable targets. `scalables` are by dimension."""
+    """The operations on scalable targets. `scalables` are by dimension; `role` maps a namespace to a role ARN."""
 
     records: Records
     alarms: Alarms
@@ -30,7 +30,7 @@ class Targets:
     role: Callable[[str], str]
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
-        """Return the operations served here, by their API names."""
+        """Operation → handler."""
         return {
             "RegisterScalableTarget": self.register,
             "DeregisterScalableTarget": self.deregister,
@@ -42,17 +42,17 @@ class Targets:
         }
 
     def register(self, params: Params) -> Params:
-        """Make or change a target: new bounds move nothing until a policy or a schedule does (rules 47, 50)."""
-        ours(params)
+        """RegisterScalableTarget: create or change a target. New bounds do not change the capacity (rules 47, 50)."""
+        check_namespace(params)
         scalable = self._scalable(params)
         with self.records.lock:
             known = self.records.find(params)
-            least, most = _bounds(params, known)
-        asked = Registration(resource=params["ResourceId"], least=least, is_new=known is None)
-        scalable.check(asked)  # asks the service, so not under the lock
+            minimum, maximum = _bounds(params, known)
+        registration = Registration(resource=params["ResourceId"], minimum=minimum, is_new=known is None)
+        scalable.check(registration)  # calls the service, so without the lock
         with self.records.lock:
-            target = self.records.find(params) or self._new(params)
-            target.least, target.most = least, most
+            target = self.records.find(params) or self._new(params, minimum, maximum)
+            target.minimum, target.maximum = minimum, maximum
             target.suspended = {**target.suspended, **params.get("SuspendedState", {})}
             if known is None:
                 target.tags.update(params.get("Tags", {}))
@@ -68,13 +68,13 @@ class Targets:
             raise invalid(f"localcloud does not scale {dimension}: it has no inference components.")
         return self.scalables[dimension]
 
-    def _new(self, params: Params) -> Target:
+    def _new(self, params: Params, minimum: int, maximum: int) -> Target:
         target = Target(
             namespace=params["ServiceNamespace"],
             resource=params["ResourceId"],
             dimension=params["ScalableDimension"],
-            least=0,
-            most=0,
+            minimum=minimum,
+            maximum=maximum,
             arn=self.records.arn("application-autoscaling", f"scalable-target/{uuid.uuid4().hex[:24]}"),
             created=self.records.now(),
             suspended=dict.fromkeys(SUSPENSIONS, False),
@@ -84,8 +84,8 @@ class Targets:
         return target
 
     def deregister(self, params: Params) -> Params:
-        """Forget a target with its policies, their alarms, and its schedules (rule 54)."""
-        ours(params)
+        """DeregisterScalableTarget: delete a target with its policies, their alarms and its actions (rule 54)."""
+        check_namespace(params)
         with self.records.lock:
             target = self.records.find(params)
             if target is None:
@@ -95,70 +95,72 @@ class Targets:
         return {}
 
     def describe(self, params: Params) -> Params:
-        ours(params)
-        rows = [self._described(target) for target in self.records.of(params)]
+        check_namespace(params)
+        with self.records.lock:
+            rows = [self._described(target) for target in self.records.matching(params)]
         return page(rows, params, "ScalableTargets")
 
     def _described(self, target: Target) -> Params:
         return {
             "ServiceNamespace": target.namespace, "ResourceId": target.resource,
-            "ScalableDimension": target.dimension, "MinCapacity": target.least, "MaxCapacity": target.most,
+            "ScalableDimension": target.dimension, "MinCapacity": target.minimum, "MaxCapacity": target.maximum,
             "RoleARN": self.role(target.namespace), "CreationTime": target.created,
             "SuspendedState": dict(target.suspended), "ScalableTargetARN": target.arn,
         }  # fmt: skip
 
     def activities(self, params: Params) -> Params:
-        """The newest first; those that changed nothing only when asked for."""
-        ours(params)
-        rows = [row for row in self.records.activities if _matches(row, params)]
+        """DescribeScalingActivities, the newest first; without activities that scaled nothing unless requested."""
+        check_namespace(params)
+        with self.records.lock:
+            rows = [dict(row) for row in self.records.activities if _matches(row, params)]
         return page(rows, params, "ScalingActivities")
 
     # ------------------------------------------------------------------------------------------ tags
 
     def _tagged(self, params: Params) -> Target:
+        """The target with an ARN. The caller holds the lock. Raises ApiError, PassToMoto."""
         arn = params["ResourceARN"]
         if ":application-autoscaling:" not in arn:
-            raise invalid(f"{arn} is no ARN of a scalable target.")
+            raise invalid(f"{arn} is not the ARN of a scalable target.")
         for target in self.records.targets.values():
             if target.arn == arn:
                 return target
-        raise PassOn
+        raise PassToMoto
 
     def tag(self, params: Params) -> Params:
-        tags = self._tagged(params).tags
-        if len(tags | params["Tags"]) > MOST_TAGS:
-            raise ApiError("TooManyTagsException", f"A resource takes {MOST_TAGS} tags.", 400)
-        tags.update(params["Tags"])
+        with self.records.lock:
+            tags = self._tagged(params).tags
+            if len(tags | params["Tags"]) > MAX_TAGS:
+                raise ApiError("TooManyTagsException", f"A resource takes {MAX_TAGS} tags.", 400)
+            tags.update(params["Tags"])
         return {}
 
     def untag(self, params: Params) -> Params:
-        tags = self._tagged(params).tags
-        _drop(tags, params["TagKeys"])
+        with self.records.lock:
+            tags = self._tagged(params).tags
+            for key in params["TagKeys"]:
+                tags.pop(key, None)
         return {}
 
     def tags(self, params: Params) -> Params:
-        return {"Tags": dict(self._tagged(params).tags)}
-
-
-def _drop(tags: dict[str, str], keys: Iterable[str]) -> None:
-    for key in keys:
-        tags.pop(key, None)
+        with self.records.lock:
+            return {"Tags": dict(self._tagged(params).tags)}
 
 
 def _bounds(params: Params, known: Target | None) -> tuple[int, int]:
     """The minimum and maximum after a request. Raises ApiError."""
-    least = params.get("MinCapacity", known.least if known else None)
-    most = params.get("MaxCapacity", known.most if known else None)
-    if least is None or most is None:
+    minimum = params.get("MinCapacity", known.minimum if known else None)
+    maximum = params.get("MaxCapacity", known.maximum if known else None)
+    if minimum is None or maximum is None:
         raise invalid("MinCapacity and MaxCapacity are required when registering a new scalable target.")
-    if least < 0:
+    if minimum < 0:
         raise invalid("Minimum capacity must not be negative.")
-    if least > most:
-        raise invalid(f"Minimum capacity {least} must not be greater than maximum capacity {most}.")
-    return int(least), int(most)
+    if minimum > maximum:
+        raise invalid(f"Minimum capacity {minimum} must not be greater than maximum capacity {maximum}.")
+    return int(minimum), int(maximum)
 
 
 def _matches(row: Params, params: Params) -> bool:
-    told = params.get("IncludeNotScaledActivities", False) or "NotScaledReasons" not in row
+    included = params.get("IncludeNotScaledActivities", False) or "NotScaledReasons" not in row
     keys = ("ServiceNamespace", "ResourceId", "ScalableDimension")
-    return told and all(row[key] == params[key] for key in keys if key in params)
+    return included and all(row[key] == params[key] for key in keys if key in params)

@@ -1,14 +1,15 @@
-"""Aliases, and how Lambda moves one that has provisioned concurrency.
+"""Lambda's operations on aliases, and how Lambda moves an alias with provisioned concurrency.
 
-All traffic stays with the old version, by a routing weight of 1.0 that Lambda sets itself, until the new version has
-its environments; then the weight goes. Where they cannot be had it stays (hashicorp/terraform-provider-aws#48116).
+Lambda itself gives the old version a routing weight of 1.0, so that it keeps all traffic until the new version has its
+environments, then removes the weight. The weight stays when the environments do not start
+(hashicorp/terraform-provider-aws#48116).
 """
 
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from localcloud.awslambda.concurrency import Provisioning
+from localcloud.awslambda.concurrency import Concurrency
 from localcloud.awslambda.configuration import REVISION, Params, conflict, invalid, missing
 from localcloud.awslambda.functions import Function, Functions, page
 from localcloud.errors import ApiError
@@ -19,10 +20,10 @@ class Aliases:
     """The operations on aliases."""
 
     functions: Functions
-    provisioning: Provisioning
+    concurrency: Concurrency
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
-        """Return the operations served here, by their API names."""
+        """Operation → handler."""
         return {
             "CreateAlias": self.create,
             "UpdateAlias": self.update,
@@ -32,9 +33,8 @@ class Aliases:
         }
 
     def create(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
         name = params["Name"]
-        with function.lock:
+        with self.functions.locked(params) as (function, _):
             function.at(params["FunctionVersion"])
             if name in function.aliases:
                 raise conflict(f"Alias already exists: {function.arn}:{name}")
@@ -42,9 +42,8 @@ class Aliases:
             return self._set(function, params)
 
     def update(self, params: Params) -> Params:
-        """Answer UpdateAlias; what is provisioned for the alias goes with it to the new version."""
-        function, _ = self.functions.find(params)
-        with function.lock:
+        """UpdateAlias. The alias's provisioned concurrency moves with it to the new version."""
+        with self.functions.locked(params) as (function, _):
             alias = self._find(function, params["Name"])
             if params.get("RevisionId") not in (None, alias["RevisionId"]):
                 raise ApiError("PreconditionFailedException", REVISION, 412)
@@ -57,19 +56,18 @@ class Aliases:
                 return self._set(function, params)
             if entry["Status"] == "IN_PROGRESS":
                 raise conflict("A conflicting deployment is in progress.")
-            weights = params.get("RoutingConfig") is None
             answer = self._set(function, params)
-            if weights:
+            if params.get("RoutingConfig") is None:
                 answer["RoutingConfig"] = alias["RoutingConfig"] = {"AdditionalVersionWeights": {old: 1.0}}
-            self.provisioning.move(function, params["Name"], old)
+            self.concurrency.move(function, params["Name"], old)
             return answer
 
     def _set(self, function: Function, params: Params) -> Params:
-        given = {key: params[key] for key in ("FunctionVersion", "Description", "RoutingConfig") if key in params}
-        for version in given.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}):
+        changes = {key: params[key] for key in ("FunctionVersion", "Description", "RoutingConfig") if key in params}
+        for version in changes.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}):
             function.at(version)
         alias = function.aliases[params["Name"]]
-        alias |= given | {"RevisionId": str(uuid.uuid4())}
+        alias |= changes | {"RevisionId": str(uuid.uuid4())}
         if not alias.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
             alias.pop("RoutingConfig", None)
         return dict(alias)
@@ -80,21 +78,20 @@ class Aliases:
         return function.aliases[name]
 
     def get(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        return dict(self._find(function, params["Name"]))
+        with self.functions.locked(params) as (function, _):
+            return dict(self._find(function, params["Name"]))
 
     def list(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        wanted = params.get("FunctionVersion")
-        rows = [dict(a) for a in function.aliases.values() if wanted in (None, a["FunctionVersion"])]
+        version = params.get("FunctionVersion")
+        with self.functions.locked(params) as (function, _):
+            rows = [dict(each) for each in function.aliases.values() if version in (None, each["FunctionVersion"])]
         return page(rows, params, "Aliases")
 
     def delete(self, params: Params) -> Params:
-        """Answer DeleteAlias: all that hangs on the name goes with it."""
-        function, _ = self.functions.find(params)
+        """DeleteAlias. Deletes the alias's provisioned concurrency, URL and policy too."""
         name = params["Name"]
-        with function.lock:
-            self.provisioning.drop(function, name)
+        with self.functions.locked(params) as (function, _):
+            self.concurrency.drop(function, name)
             function.urls.pop(name, None)
             function.policies.pop(name, None)
             function.aliases.pop(name, None)
@@ -102,7 +99,7 @@ class Aliases:
 
 
 def _check_weights(alias: Params, params: Params, new: str) -> None:
-    """A version cannot stand in the routing configuration of an alias that points to it."""
+    """Refuse a routing configuration that names the version the alias points to. Raises ApiError."""
     routing: Params = params["RoutingConfig"] if "RoutingConfig" in params else alias.get("RoutingConfig", {})
     if new in routing.get("AdditionalVersionWeights", {}):
         raise invalid(

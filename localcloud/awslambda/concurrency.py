@@ -1,4 +1,4 @@
-"""Reserved and provisioned concurrency of functions, and what the account has (rule 67)."""
+"""Lambda's operations on reserved and provisioned concurrency, and the account's limit (rule 67)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from localcloud.errors import ApiError
 
 
 @dataclass(kw_only=True)
-class Provisioning:
-    """The operations on concurrency. `limit` is the account's; of a new one it is 10."""
+class Concurrency:
+    """The operations on concurrency. `limit` is the account's; a new account's is 10."""
 
     functions: Functions
     limit: int = ACCOUNT_LIMIT
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
-        """Return the operations served here, by their API names."""
+        """Operation → handler."""
         return {
             "PutFunctionConcurrency": self.reserve,
             "GetFunctionConcurrency": self.reserved,
@@ -31,152 +31,161 @@ class Provisioning:
 
     @property
     def floor(self) -> int:
-        """What must stay unreserved."""
+        """How much concurrency must stay unreserved."""
         return min(MUST_STAY_UNRESERVED, self.limit)
 
     # ------------------------------------------------------------------------------------------ reserved
 
     def reserve(self, params: Params) -> Params:
-        """Reserve concurrency; 0 stops the function."""
-        function, _ = self.functions.find(params)
-        wanted, provisioned = params["ReservedConcurrentExecutions"], _requested(function)
-        if self._unreserved(apart=function) - wanted < self.floor:
-            raise self._too_much("ReservedConcurrentExecutions")
-        if wanted < provisioned:
-            raise invalid(
-                f"ReservedConcurrentExecutions  {wanted} should not be lower than function's total provisioned "
-                f"concurrency [{provisioned}]."
-            )
-        function.limit.reserved = wanted
-        return {"ReservedConcurrentExecutions": wanted}
+        """PutFunctionConcurrency. 0 stops the function."""
+        count = params["ReservedConcurrentExecutions"]
+        with self.functions.lock, self.functions.locked(params) as (function, _):
+            provisioned = _requested(function)
+            if self._unreserved(without=function) - count < self.floor:
+                raise self._too_much("ReservedConcurrentExecutions")
+            if count < provisioned:
+                raise invalid(
+                    f"ReservedConcurrentExecutions  {count} should not be lower than function's total provisioned "
+                    f"concurrency [{provisioned}]."
+                )
+            function.limit.reserved = count
+        return {"ReservedConcurrentExecutions": count}
 
     def reserved(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        return {"ReservedConcurrentExecutions": function.limit.reserved}
+        with self.functions.locked(params) as (function, _):
+            return {"ReservedConcurrentExecutions": function.limit.reserved}
 
     def unreserve(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        function.limit.reserved = None
+        with self.functions.lock, self.functions.locked(params) as (function, _):
+            function.limit.reserved = None
         return {}
 
     def account(self, _: Params) -> Params:
-        """Answer GetAccountSettings."""
+        """GetAccountSettings."""
+        with self.functions.lock:
+            unreserved, functions = self._unreserved(), len(self.functions.all())
         return {
             "AccountLimit": {
                 "TotalCodeSize": 80_530_636_800,
                 "CodeSizeUnzipped": 262_144_000,
                 "CodeSizeZipped": 52_428_800,
                 "ConcurrentExecutions": self.limit,
-                "UnreservedConcurrentExecutions": self._unreserved(),
+                "UnreservedConcurrentExecutions": unreserved,
             },
-            "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": len(self.functions.functions)},
+            "AccountUsage": {"TotalCodeSize": 0, "FunctionCount": functions},
         }
 
-    def _unreserved(self, apart: Function | None = None) -> int:
-        """What the account has left beside reservations, and what is provisioned without one."""
-        others = [function for function in self.functions.functions.values() if function is not apart]
-        held = sum(_requested(each) if each.limit.reserved is None else each.limit.reserved for each in others)
-        return self.limit - held
+    def _unreserved(self, without: Function | None = None) -> int:
+        """The account's limit minus what functions reserve, or provision without a reservation.
 
-    def _too_much(self, what: str) -> ApiError:
+        `without`: a function not to count. The caller holds `Functions.lock`.
+        """
+        return self.limit - sum(_claimed(each) for each in self.functions.all() if each is not without)
+
+    def _too_much(self, setting: str) -> ApiError:
         return invalid(
-            f"Specified {what} for function decreases account's UnreservedConcurrentExecution below its minimum value "
-            f"of [{self.floor}]."
+            f"Specified {setting} for function decreases account's UnreservedConcurrentExecution below its minimum "
+            f"value of [{self.floor}]."
         )
 
     # ------------------------------------------------------------------------------------------ provisioned
 
     def put(self, params: Params) -> Params:
-        """Keep that many environments warm on a version or alias; IN_PROGRESS until they are."""
-        function, qualifier = self.functions.find(params)
-        wanted = params["ProvisionedConcurrentExecutions"]
-        with function.lock:
-            self._check(function, str(qualifier or "$LATEST"), wanted)
+        """PutProvisionedConcurrencyConfig: keep environments of a version or alias warm. IN_PROGRESS until they run."""
+        count = params["ProvisionedConcurrentExecutions"]
+        with self.functions.lock, self.functions.locked(params) as (function, qualifier):
+            self._check(function, str(qualifier or "$LATEST"), count)
             entry = {
-                "RequestedProvisionedConcurrentExecutions": wanted,
+                "RequestedProvisionedConcurrentExecutions": count,
                 "AllocatedProvisionedConcurrentExecutions": 0,
                 "AvailableProvisionedConcurrentExecutions": 0,
                 "Status": "IN_PROGRESS",
                 "LastModified": stamp(self.functions.cloud.now()),
             }
             function.provisioned[str(qualifier)] = entry
+            answer = dict(entry)
         self.functions.spawn(self._provision, function, str(qualifier), entry)
-        return dict(entry)
+        return answer
 
-    def _check(self, function: Function, qualifier: str, wanted: int) -> None:
+    def _check(self, function: Function, qualifier: str, count: int) -> None:
+        """Refuse provisioned concurrency that Lambda refuses. The caller holds both locks. Raises ApiError."""
         release = function.at(qualifier)
         if release is function.latest:
             raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
         if function.aliases.get(qualifier, {}).get("RoutingConfig", {}).get("AdditionalVersionWeights"):
             raise invalid("Alias with weights can not be used with Provisioned Concurrency")
         _check_overlap(function, qualifier, str(release.config["Version"]))
-        others = sum(_asked(entry) for name, entry in function.provisioned.items() if name != qualifier)
+        others = sum(_count(entry) for name, entry in function.provisioned.items() if name != qualifier)
         if function.limit.reserved is None:
-            if self._unreserved(apart=function) - others - wanted < self.floor:
+            if self._unreserved(without=function) - others - count < self.floor:
                 raise self._too_much("ConcurrentExecutions")
-        elif others + wanted > function.limit.reserved:
+        elif others + count > function.limit.reserved:
             raise invalid(
                 "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution "
                 "for function"
             )
 
     def move(self, function: Function, alias: str, old: str) -> None:
-        """Give an alias that has moved its environments at the new version, then take those of the old one away."""
+        """Start the environments of a moved alias's new version, then end those of version `old`.
+
+        The caller holds the function's lock.
+        """
         entry = function.provisioned[alias]
         entry |= {"Status": "IN_PROGRESS", "AvailableProvisionedConcurrentExecutions": 0}
         entry.pop("StatusReason", None)
         self.functions.spawn(self._provision, function, alias, entry, old)
 
     def _provision(self, function: Function, qualifier: str, entry: Params, old: str | None = None) -> None:
-        wanted, release = _asked(entry), function.at(qualifier)
+        with function.lock:
+            count, release = _count(entry), function.at(qualifier)
         try:
-            release.pool.warm(wanted)
+            release.pool.warm(count)
         except ApiError as error:
             release.pool.lower(0)
-            entry |= {"Status": "FAILED", "StatusReason": f"FUNCTION_ERROR_INIT_FAILURE: {error.message}"}
+            with function.lock:
+                entry |= {"Status": "FAILED", "StatusReason": f"FUNCTION_ERROR_INIT_FAILURE: {error.message}"}
             return
         with function.lock:
-            if function.provisioned.get(qualifier) is not entry:  # changed or taken away meanwhile
+            if function.provisioned.get(qualifier) is not entry:  # a client has replaced or deleted it
                 return
             if old is not None:
                 if function.aliases[qualifier].get("RoutingConfig") == {"AdditionalVersionWeights": {old: 1.0}}:
                     del function.aliases[qualifier]["RoutingConfig"]
                 function.at(old).pool.lower(0)
-            release.pool.lower(wanted)
+            release.pool.lower(count)
             entry |= {
                 "Status": "READY",
-                "AllocatedProvisionedConcurrentExecutions": wanted,
-                "AvailableProvisionedConcurrentExecutions": wanted,
+                "AllocatedProvisionedConcurrentExecutions": count,
+                "AvailableProvisionedConcurrentExecutions": count,
             }
 
     def get(self, params: Params) -> Params:
-        function, qualifier = self.functions.find(params)
-        if qualifier not in function.provisioned:
-            raise ApiError(
-                "ProvisionedConcurrencyConfigNotFoundException",
-                "No Provisioned Concurrency Config found for this function", 404, Type="User",
-            )  # fmt: skip
-        return dict(function.provisioned[str(qualifier)])
+        with self.functions.locked(params) as (function, qualifier):
+            if qualifier not in function.provisioned:
+                raise ApiError(
+                    "ProvisionedConcurrencyConfigNotFoundException",
+                    "No Provisioned Concurrency Config found for this function", 404, Type="User",
+                )  # fmt: skip
+            return dict(function.provisioned[str(qualifier)])
 
     def list(self, params: Params) -> Params:
-        function, _ = self.functions.find(params)
-        rows = [entry | {"FunctionArn": f"{function.arn}:{name}"} for name, entry in function.provisioned.items()]
+        with self.functions.locked(params) as (function, _):
+            rows = [entry | {"FunctionArn": f"{function.arn}:{name}"} for name, entry in function.provisioned.items()]
         return page(rows, params, "ProvisionedConcurrencyConfigs")
 
     def delete(self, params: Params) -> Params:
-        function, qualifier = self.functions.find(params)
-        with function.lock:
+        with self.functions.locked(params) as (function, qualifier):
             self.drop(function, str(qualifier))
         return {}
 
     def drop(self, function: Function, qualifier: str) -> None:
-        """Take away what is provisioned for a version or alias, if anything is."""
+        """Remove the provisioned concurrency of a version or alias, if any. The caller holds the function's lock."""
         if function.provisioned.pop(qualifier, None) is not None:
             function.at(qualifier).pool.lower(0)
 
 
 def _check_overlap(function: Function, qualifier: str, version: str) -> None:
-    """A version is provisioned by itself or by way of aliases, not both."""
+    """Refuse provisioned concurrency on both a version and an alias that points to it. Raises ApiError."""
     if qualifier in function.aliases:
         if version in function.provisioned:
             raise conflict(
@@ -188,9 +197,17 @@ def _check_overlap(function: Function, qualifier: str, version: str) -> None:
         raise conflict("Version is pointed by a Provisioned Concurrency alias")
 
 
-def _asked(entry: Params) -> int:
+def _count(entry: Params) -> int:
     return int(entry["RequestedProvisionedConcurrentExecutions"])
 
 
 def _requested(function: Function) -> int:
-    return sum(_asked(entry) for entry in function.provisioned.values())
+    """All provisioned concurrency that a function requests."""
+    return sum(_count(entry) for entry in function.provisioned.values())
+
+
+def _claimed(function: Function) -> int:
+    """What a function takes from the account's concurrency: its reservation, else its provisioned concurrency."""
+    with function.lock:
+        reserved = function.limit.reserved
+        return _requested(function) if reserved is None else reserved

@@ -1,4 +1,4 @@
-"""FunctionConfiguration: how it begins, what may stand in it, how it settles, and Lambda's complaints. Pure."""
+"""FunctionConfiguration: checks, the initial value, the end of a change; and Lambda's errors. Pure."""
 
 import json
 import uuid
@@ -23,11 +23,12 @@ REVISION = (
     "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the "
     "latest Revision Id"
 )
+NO_SUCH_RESOURCE = "The resource you requested does not exist."
 CONFIGURABLE = ("Description", "Timeout", "MemorySize", "Role", "VpcConfig", "DeadLetterConfig", "TracingConfig")
 
 
 def invalid(message: str) -> ApiError:
-    """Return Lambda's usual complaint about a parameter."""
+    """Lambda's error for an invalid parameter."""
     return ApiError("InvalidParameterValueException", message, 400, Type="User")
 
 
@@ -35,12 +36,15 @@ def conflict(message: str) -> ApiError:
     return ApiError("ResourceConflictException", message, 409, Type="User")
 
 
-def missing(what: str) -> ApiError:
-    return ApiError("ResourceNotFoundException", what, 404, Type="User")
+def missing(message: str) -> ApiError:
+    return ApiError("ResourceNotFoundException", message, 404, Type="User")
 
 
 def check_settings(params: Mapping[str, Any]) -> None:
-    """Hold what Lambda holds beyond botocore's model (rule 65), and what localcloud cannot do."""
+    """Check what Lambda checks beyond botocore's model (rule 65), and refuse what localcloud cannot do.
+
+    Raises ApiError.
+    """
     for key in ("Runtime", "Handler", "Layers"):
         if params.get(key):
             raise invalid(f"Please don't provide {key} when the intended function PackageType is Image.")
@@ -62,19 +66,19 @@ def check_settings(params: Mapping[str, Any]) -> None:
 
 
 def nested(params: Mapping[str, Any]) -> Params:
-    """Return the members of a configuration that are answered in another form than they are asked in."""
-    found: Params = {}
+    """The members of a configuration whose form differs between a request and a response, in the response's form."""
+    members: Params = {}
     if "Environment" in params:
-        found["Environment"] = {"Variables": params["Environment"].get("Variables", {})}
+        members["Environment"] = {"Variables": params["Environment"].get("Variables", {})}
     if "ImageConfig" in params:
-        found["ImageConfigResponse"] = {"ImageConfig": params["ImageConfig"]}
+        members["ImageConfigResponse"] = {"ImageConfig": params["ImageConfig"]}
     if "EphemeralStorage" in params:
-        found["EphemeralStorage"] = params["EphemeralStorage"]
-    return found
+        members["EphemeralStorage"] = params["EphemeralStorage"]
+    return members
 
 
 def initial_config(params: Params, *, name: str, arn: str, image: Image, now: datetime) -> Params:
-    """Return the FunctionConfiguration of a function that was just created."""
+    """The FunctionConfiguration of a new function."""
     return {
         "FunctionName": name,
         "FunctionArn": arn,
@@ -102,20 +106,20 @@ def initial_config(params: Params, *, name: str, arn: str, image: Image, now: da
 
 
 def settle(config: Params, reason: str) -> None:
-    """End Pending and InProgress in place: Active and Successful, or Failed with the reason. It is a revision more."""
+    """End Pending and InProgress in place, as a new revision: Active and Successful, or Failed with `reason`."""
     config["RevisionId"] = str(uuid.uuid4())
-    for status, good in (("State", "Active"), ("LastUpdateStatus", "Successful")):
+    for status, success in (("State", "Active"), ("LastUpdateStatus", "Successful")):
         if config[status] not in ("Pending", "InProgress"):
             continue
         config.pop(f"{status}Reason", None)
         config.pop(f"{status}ReasonCode", None)
-        config[status] = good
+        config[status] = success
         if reason:
             config |= {status: "Failed", f"{status}Reason": reason, f"{status}ReasonCode": "InvalidImage"}
 
 
 def not_now(config: Mapping[str, Any]) -> ApiError:
-    """Return the 409 of a function that is not Active (rule 66)."""
+    """Lambda's 409 for a function that is not Active (rule 66)."""
     return conflict(
         "The operation cannot be performed at this time. The function is currently in the following state: "
         f"{config['State']}"
@@ -123,11 +127,11 @@ def not_now(config: Mapping[str, Any]) -> ApiError:
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two configurations run the same thing in the same way."""
+    """Whether two configurations run the same code with the same settings."""
     keys = ("CodeSha256", "Timeout", "MemorySize", "Role", "Environment", "ImageConfigResponse", "EphemeralStorage")
     return all(one.get(key) == other.get(key) for key in keys)
 
 
 def stamp(now: datetime) -> str:
-    """Return a time as Lambda writes it."""
+    """A time in Lambda's format."""
     return f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}+0000"

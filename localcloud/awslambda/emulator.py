@@ -1,6 +1,6 @@
-"""The real Runtime Interface Emulator: where it comes from, and one container of a function under it.
+"""AWS's Runtime Interface Emulator: fetches it, and runs a function's containers under it (rules 61, 62, 65).
 
-The binary is in the wheel of aws-sam-cli, fetched once by package name with a pinned hash (rules 61, 62, 65).
+The binary comes from the wheel of aws-sam-cli, fetched once with a pinned hash.
 """
 
 import fcntl
@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch.logs import LogPump
+from localcloud.cloudwatch.logs import LogForwarder
 from localcloud.containers.engine import ContainerSpec, Image, Mount
-from localcloud.containers.http import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
+from localcloud.containers.http import BrokenError, HttpClient, PooledHttpClient, TimedOutError, UnreachableError
 from localcloud.errors import LocalcloudError
 
 PORT = 8080
 PATH = "/2015-03-31/functions/function/invocations"
-USER = "993:990"  # Lambda runs every image as an unprivileged user of its own, whatever USER says
+USER = "993:990"  # Lambda ignores the image's USER and runs it as its own unprivileged user
 START_SECONDS = 10.0
 CACHE = Path(__file__).resolve().parents[2] / ".kennel" / "cache" / "rie"
 
@@ -57,14 +57,14 @@ MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": 
 
 
 def host_architecture() -> str:
-    """Return this machine's architecture in Lambda's words."""
+    """This machine's architecture by Lambda's name."""
     return MACHINES.get(platform.machine().lower(), "x86_64")
 
 
 def fetch(architecture: str, cache: Path = CACHE) -> Path:
-    """Return the emulator's path for Docker's `architecture`, fetched the first time. Raises LocalcloudError.
+    """The emulator's path for Docker's `architecture`; the first call downloads it. Raises LocalcloudError.
 
-    Two processes may ask at once: the second waits for the first.
+    A lock makes concurrent processes wait for the first.
     """
     binary = BINARIES[architecture]
     target = cache / binary.name
@@ -89,19 +89,19 @@ def _install(binary: Binary, target: Path) -> None:
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            said = done.stderr.strip()[-500:]
-            raise LocalcloudError(f"cannot fetch Lambda's Runtime Interface Emulator ({PACKAGE}): {said}")
-        found = Path(scratch) / "wheel" / "samcli" / "local" / "rapid" / binary.name
-        if hashlib.sha256(found.read_bytes()).hexdigest() != binary.sha256:
-            raise LocalcloudError(f"{binary.name} of {PACKAGE} is not the file that localcloud knows: its hash differs")
-        found.chmod(0o755)
-        shutil.move(found, target)
+            output = done.stderr.strip()[-500:]
+            raise LocalcloudError(f"cannot fetch Lambda's Runtime Interface Emulator ({PACKAGE}): {output}")
+        program = Path(scratch) / "wheel" / "samcli" / "local" / "rapid" / binary.name
+        if hashlib.sha256(program.read_bytes()).hexdigest() != binary.sha256:
+            raise LocalcloudError(f"{binary.name} of {PACKAGE} has another hash than localcloud expects")
+        program.chmod(0o755)
+        shutil.move(program, target)
 
 
 def container_spec(
     cloud: Cloud, config: Mapping[str, Any], image: Image, *, emulator: Path, mark: str
 ) -> ContainerSpec:
-    """Return one execution environment of a function: read-only but /tmp, unprivileged, bounded (rules 62, 65)."""
+    """The container of an execution environment: unprivileged, limited, read-only except /tmp (rules 62, 65)."""
     name, version, memory = config["FunctionName"], config["Version"], int(config["MemorySize"])
     override = config.get("ImageConfigResponse", {}).get("ImageConfig", {})
     entrypoint = tuple(override.get("EntryPoint") or image.entrypoint)
@@ -138,23 +138,23 @@ def container_spec(
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What an invocation came to: the payload, and `error` = "Unhandled" when the function failed."""
+    """The outcome of an invocation: the payload, and `error` = "Unhandled" when the function failed."""
 
     payload: bytes
     error: str | None = None
 
 
 def outcome(status: int, body: bytes) -> Outcome:
-    """Tell a result from a failure: the emulator marks neither but by what it sends.
+    """Distinguish a result from a failure, which the emulator does not mark.
 
-    A time-out is plain text, a runtime that ended is a 502, and a raised error is an object with exactly the members
+    A time-out is plain text, the end of the runtime is a 502, and a raised error is an object with exactly the members
     that Lambda's runtimes send.
     """
     if status != 200:
         return Outcome(payload=body, error="Unhandled")
     if body.startswith(b"Task timed out after "):
-        told = {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {uuid.uuid4()} Error: {body.decode()}"}
-        return Outcome(payload=json.dumps(told).encode(), error="Unhandled")
+        failure = {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {uuid.uuid4()} Error: {body.decode()}"}
+        return Outcome(payload=json.dumps(failure).encode(), error="Unhandled")
     if body.startswith(b"{") and b'"errorMessage"' in body[:2_000_000]:
         try:
             keys = set(json.loads(body))
@@ -170,24 +170,24 @@ class Sandbox:
     """One execution environment: a container that runs one invocation at a time."""
 
     container: str
-    wire: Wire
+    http: HttpClient
     tail: "deque[str]"
     idle_since: float = 0.0
     reported: threading.Event = field(default_factory=threading.Event)
 
     def invoke(self, payload: bytes, timeout: float, context: str | None = None) -> Outcome | None:
-        """Run one event; None when the container died under it. The emulator ends it after `timeout` seconds."""
+        """Run one event; None when the container died. The emulator ends the event after `timeout` seconds."""
         self.tail.clear()
         self.reported.clear()
         try:
             headers = {"X-Amz-Client-Context": context} if context else {}
-            reply = self.wire.request("POST", PATH, body=payload, headers=headers, timeout=timeout + 30)
+            response = self.http.request("POST", PATH, body=payload, headers=headers, timeout=timeout + 30)
         except (UnreachableError, BrokenError, TimedOutError):
             return None
-        return outcome(reply.status, reply.body)
+        return outcome(response.status, response.body)
 
-    def heard(self, line: str) -> None:
-        """Take one line of output: the last 4 KB are LogResult."""
+    def add_line(self, line: str) -> None:
+        """Store a line of output for LogResult, which is the last 4 KB."""
         self.tail.append(line)
         if line.startswith("REPORT RequestId"):
             self.reported.set()
@@ -195,48 +195,50 @@ class Sandbox:
 
 @dataclass(kw_only=True)
 class Sandboxes:
-    """Starts and ends execution environments."""
+    """Starts and ends execution environments. `direct`: reach containers by their own address too."""
 
     cloud: Cloud
     emulator: Callable[[str], Path] = fetch
-    connect: Callable[[str, int], Wire] = PooledWire
+    connect: Callable[[str, int], HttpClient] = PooledHttpClient
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     direct: bool = sys.platform == "linux"
 
     def start(self, config: Mapping[str, Any], image: Image) -> Sandbox:
-        """Run a container and wait until the emulator listens. Raises EngineError or LocalcloudError."""
+        """Run a container and wait until the emulator answers. Raises EngineError or LocalcloudError."""
         mark = uuid.uuid4().hex
         emulator = self.emulator(image.architecture)
         state = self.cloud.engine.run(container_spec(self.cloud, config, image, emulator=emulator, mark=mark[:12]))
         stream = f"{self.cloud.now():%Y/%m/%d}/[{config['Version']}]{mark}"
         addresses = [(state.address, PORT)] if self.direct and state.address else []
         addresses += [("127.0.0.1", state.ports[PORT])] if PORT in state.ports else []
-        wires = [self.connect(host, port) for host, port in addresses]
-        until = self.clock() + START_SECONDS
-        while (wire := next((wire for wire in wires if _listens(wire)), None)) is None:
-            if self.clock() > until:
-                said = b"".join(self.cloud.engine.logs(state.id, tail=5)).decode(errors="replace").strip()
+        clients = [self.connect(host, port) for host, port in addresses]
+        deadline = self.clock() + START_SECONDS
+        while (http := next((http for http in clients if _listens(http)), None)) is None:
+            if self.clock() > deadline:
+                output = b"".join(self.cloud.engine.logs(state.id, tail=5)).decode(errors="replace").strip()
                 self.cloud.engine.remove(state.id)
-                raise LocalcloudError(f"function {config['FunctionName']} did not start: {said or 'it said nothing'}")
+                raise LocalcloudError(
+                    f"function {config['FunctionName']} did not start; its output: {output or 'none'}"
+                )
             self.sleep(0.02)
-        made = Sandbox(container=state.id, wire=wire, tail=deque(maxlen=200))
-        LogPump(
+        sandbox = Sandbox(container=state.id, http=http, tail=deque(maxlen=200))
+        LogForwarder(
             self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, f"/aws/lambda/{config['FunctionName']}",
-            stream, now=self.cloud.now, seen=made.heard,
+            stream, now=self.cloud.now, on_line=sandbox.add_line,
         ).start()  # fmt: skip
-        return made
+        return sandbox
 
     def end(self, sandbox: Sandbox) -> None:
-        """Remove the container at once, as Lambda freezes and drops an environment."""
-        sandbox.wire.close()
+        """Remove the container at once: Lambda too ends environments without notice."""
+        sandbox.http.close()
         self.cloud.engine.remove(sandbox.container)
 
 
-def _listens(wire: Wire) -> bool:
-    """Tell whether the emulator takes requests: any answer will do."""
+def _listens(http: HttpClient) -> bool:
+    """Whether the emulator answers requests; any response counts."""
     try:
-        wire.request("GET", "/", body=None, headers={}, timeout=2)
+        http.request("GET", "/", body=None, headers={}, timeout=2)
     except (UnreachableError, BrokenError, TimedOutError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""How many invocations of a function run at once, and the execution environments that they run in."""
+"""How many invocations of a function run at once, and the pool of execution environments that run them."""
 
 import threading
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Generic, Protocol, TypeVar
 
 from localcloud.errors import ApiError
 
-LOCAL_CAP = 10  # containers for one function that reserves nothing: this is one machine
+LOCAL_CAP = 10  # concurrent containers of a function without reserved concurrency, because this is one machine
 ACCOUNT_LIMIT = 1000
 MUST_STAY_UNRESERVED = 100  # rule 67
 IDLE_SECONDS = 300.0
 
 
 class Timed(Protocol):
-    """An execution environment, as far as a pool cares."""
+    """An execution environment that knows since when it is idle (the pool's clock)."""
 
     idle_since: float
 
@@ -23,41 +23,51 @@ Environment = TypeVar("Environment", bound=Timed)
 
 
 def throttled(reason: str) -> ApiError:
-    """Return Lambda's 429."""
+    """Lambda's 429."""
     return ApiError(
         "TooManyRequestsException", "Rate Exceeded.", 429, Reason=reason, Type="User", retryAfterSeconds="1"
     )
 
 
-@dataclass(kw_only=True)
 class ConcurrencyLimit:
-    """Counts a function's running invocations over all its versions. `reserved` None means unreserved."""
+    """Limits a function's running invocations over all its versions. Thread-safe."""
 
-    reserved: int | None = None
-    running: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, *, reserved: int | None = None) -> None:
+        self._reserved = reserved
+        self._running = 0
+        self._lock = threading.Lock()
+
+    @property
+    def reserved(self) -> int | None:
+        """The function's reserved concurrency; None without a reservation."""
+        with self._lock:
+            return self._reserved
+
+    @reserved.setter
+    def reserved(self, count: int | None) -> None:
+        with self._lock:
+            self._reserved = count
 
     def enter(self) -> None:
-        """Begin an invocation. Raises ApiError 429 beyond the reserved concurrency; 0 refuses all."""
-        with self.lock:
-            limit = LOCAL_CAP if self.reserved is None else self.reserved
-            if self.running >= limit:
-                reserved = self.reserved is not None
-                raise throttled(
-                    "ReservedFunctionConcurrentInvocationLimitExceeded"
-                    if reserved
-                    else "ConcurrentInvocationLimitExceeded"
-                )
-            self.running += 1
+        """Begin an invocation. Raises ApiError 429 beyond the reserved concurrency; 0 refuses every invocation."""
+        with self._lock:
+            if self._reserved is None and self._running >= LOCAL_CAP:
+                raise throttled("ConcurrentInvocationLimitExceeded")
+            if self._reserved is not None and self._running >= self._reserved:
+                raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+            self._running += 1
 
     def leave(self) -> None:
-        with self.lock:
-            self.running -= 1
+        with self._lock:
+            self._running -= 1
 
 
 @dataclass(kw_only=True)
 class Pool(Generic[Environment]):
-    """The environments of one version. The last used is used first again; `floor` of them are never reaped."""
+    """The environments of one version. Takes the most recently used one first; never reaps the last `floor` ones.
+
+    Thread-safe.
+    """
 
     start: Callable[[], Environment]
     end: Callable[[Environment], None]
@@ -69,7 +79,7 @@ class Pool(Generic[Environment]):
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self) -> Environment:
-        """Return an idle environment, or a new one. Raises what `start` raises."""
+        """An idle environment, or a new one. Raises the errors of `start`."""
         with self.lock:
             if self.idle:
                 environment = self.idle.pop()
@@ -81,7 +91,7 @@ class Pool(Generic[Environment]):
         return environment
 
     def give_back(self, environment: Environment, *, usable: bool = True) -> None:
-        """Make it idle, or end it when it broke or the pool was closed meanwhile."""
+        """Make an environment idle again. Ends it when it is not usable or the pool was closed."""
         environment.idle_since = self.clock()
         with self.lock:
             self.busy.remove(environment)
@@ -92,8 +102,9 @@ class Pool(Generic[Environment]):
             self.end(environment)
 
     def warm(self, count: int) -> None:
-        """Keep at least `count` environments from now on, starting what lacks."""
-        self.floor = count
+        """Keep at least `count` environments from now on, and start the missing ones. Raises the errors of `start`."""
+        with self.lock:
+            self.floor = count
         while True:
             with self.lock:
                 if self.closed or len(self.idle) + len(self.busy) >= count:
@@ -101,10 +112,14 @@ class Pool(Generic[Environment]):
             environment = self.start()
             environment.idle_since = self.clock()
             with self.lock:
-                self.idle.append(environment)
+                closed = self.closed
+                if not closed:
+                    self.idle.append(environment)
+            if closed:
+                self.end(environment)
 
     def lower(self, count: int) -> None:
-        """Keep only `count` environments warm from now on; idle ones beyond them end at once."""
+        """Keep only `count` environments warm from now on, and end idle ones beyond them."""
         with self.lock:
             self.floor = count
             spare = max(0, len(self.idle) + len(self.busy) - count)
@@ -113,7 +128,7 @@ class Pool(Generic[Environment]):
             self.end(environment)
 
     def reap(self) -> None:
-        """End environments that were idle for too long, the oldest first, down to the floor."""
+        """End environments that have been idle for too long, the oldest first, down to the floor."""
         with self.lock:
             old = [e for e in self.idle if self.clock() - e.idle_since > IDLE_SECONDS]
             spare = max(0, len(self.idle) + len(self.busy) - self.floor)
@@ -123,7 +138,7 @@ class Pool(Generic[Environment]):
             self.end(environment)
 
     def close(self) -> None:
-        """End the idle ones now, and the busy ones when they are given back."""
+        """End the idle environments now, and the busy ones when they are given back."""
         with self.lock:
             self.closed = True
             leaving, self.idle = self.idle, []

@@ -1,11 +1,13 @@
-"""Lambda functions from container images: what is kept of them, and their states (rules 65-67)."""
+"""Lambda functions from container images: their records, versions and states (rules 65-67)."""
 
+import builtins
 import logging
 import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,14 +31,17 @@ from localcloud.awslambda.environments import ConcurrencyLimit, Pool
 from localcloud.cloud import Cloud
 from localcloud.containers.engine import EngineError, Image
 from localcloud.errors import ApiError, LocalcloudError
-from localcloud.iam import lambda_takes
+from localcloud.iam import require_lambda_role
 
 NAME = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]+:)?(?:\d{12}:)?function:)?([A-Za-z0-9-_]+)(?::([$A-Za-z0-9-_]+))?")
 
 
 @dataclass(kw_only=True, eq=False)
 class Release:
-    """One version of a function (or $LATEST): its configuration, its image, its environments."""
+    """One version of a function, or $LATEST: its FunctionConfiguration, its image, its environments.
+
+    Only the states and the revision in `config` change, under the function's lock.
+    """
 
     config: Params
     reference: str
@@ -46,7 +51,7 @@ class Release:
 
 @dataclass(kw_only=True, eq=False)
 class Function:
-    """A function with everything that hangs on its name."""
+    """A function with its versions and settings. `lock` guards every member."""
 
     name: str
     arn: str
@@ -62,23 +67,28 @@ class Function:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def releases(self) -> list[Release]:
-        return [self.latest, *self.versions.values()]
+        with self.lock:
+            return [self.latest, *self.versions.values()]
 
     def at(self, qualifier: str | None) -> Release:
-        """Return the release that a qualifier names ($LATEST, a version, an alias's main one). Raises ApiError."""
-        if qualifier in (None, "", "$LATEST"):
-            return self.latest
-        version = self.aliases[qualifier]["FunctionVersion"] if qualifier in self.aliases else qualifier
-        if version == "$LATEST":
-            return self.latest
-        if version not in self.versions:
-            raise missing(f"Function not found: {self.arn}:{qualifier}")
-        return self.versions[str(version)]
+        """The release of $LATEST, of a version, or of the version that an alias points to. Raises ApiError."""
+        with self.lock:
+            if qualifier in (None, "", "$LATEST"):
+                return self.latest
+            version = self.aliases[qualifier]["FunctionVersion"] if qualifier in self.aliases else qualifier
+            if version == "$LATEST":
+                return self.latest
+            if version not in self.versions:
+                raise missing(f"Function not found: {self.arn}:{qualifier}")
+            return self.versions[str(version)]
 
 
 @dataclass(kw_only=True)
 class Functions:
-    """The operations on functions and versions. `spawn` does work later, in a thread of its own."""
+    """The operations on functions and versions. `spawn` runs work in a thread of its own.
+
+    `lock` guards `functions`; take it before a function's lock.
+    """
 
     cloud: Cloud
     sandboxes: Sandboxes
@@ -88,7 +98,7 @@ class Functions:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
-        """Return the operations served here, by their API names."""
+        """Operation → handler."""
         return {
             "CreateFunction": self.create,
             "GetFunction": self.get,
@@ -102,7 +112,7 @@ class Functions:
         }
 
     def find(self, params: Mapping[str, Any]) -> tuple[Function, str | None]:
-        """Return the function and the qualifier that a request names, by name or ARN. Raises ApiError."""
+        """The function and the qualifier that a request names, by name or ARN. Raises ApiError."""
         match = NAME.fullmatch(params["FunctionName"])
         name, suffix = (match.group(1), match.group(2)) if match else (params["FunctionName"], None)
         with self.lock:
@@ -110,10 +120,21 @@ class Functions:
                 raise missing(f"Function not found: {self.cloud.arn('lambda', f'function:{name}')}")
             return self.functions[name], params.get("Qualifier") or suffix
 
+    @contextmanager
+    def locked(self, params: Mapping[str, Any]) -> Iterator[tuple[Function, str | None]]:
+        """Like `find`, with the function's lock held until the block ends."""
+        function, qualifier = self.find(params)
+        with function.lock:
+            yield function, qualifier
+
+    def all(self) -> "builtins.list[Function]":
+        with self.lock:
+            return [*self.functions.values()]
+
     # ------------------------------------------------------------------------------------------ create, delete
 
     def create(self, params: Params) -> Params:
-        """Answer CreateFunction: Pending until the image is seen to run here."""
+        """CreateFunction. Pending until the emulator is there and the image's architecture fits."""
         code = params["Code"]
         if params.get("PackageType", "Zip") != "Image" or "ImageUri" not in code:
             raise invalid("localcloud runs container images only: PackageType=Image and Code.ImageUri.")
@@ -122,17 +143,16 @@ class Functions:
         bare = name.group(1) if name else params["FunctionName"]
         image = self._image(code["ImageUri"], (params.get("Architectures") or ["x86_64"])[0])
         arn = self.cloud.arn("lambda", f"function:{bare}")
-        lambda_takes(self.cloud.roles, params["Role"], arn)
+        require_lambda_role(self.cloud.roles, params["Role"], arn)
         config = initial_config(params, name=bare, arn=arn, image=image, now=self.cloud.now())
         with self.lock:
             if bare in self.functions:
                 raise conflict(f"Function already exist: {bare}")
-            function = Function(
-                name=bare, arn=arn, latest=self._release(config, code["ImageUri"], image), tags=params.get("Tags", {})
-            )
+            release = self._release(config, code["ImageUri"], image)
+            function = Function(name=bare, arn=arn, latest=release, tags=params.get("Tags", {}))
             self.functions[bare] = function
         answer = dict(config)
-        self.spawn(self._activate, function, function.latest, params.get("Publish", False))
+        self.spawn(self._activate, function, release, params.get("Publish", False))
         return answer
 
     def _release(self, config: Params, reference: str, image: Image) -> Release:
@@ -146,28 +166,28 @@ class Functions:
             raise ApiError("ServiceException", f"localcloud could not start the function: {error}", 500) from None
 
     def _image(self, reference: str, architecture: str) -> Image:
-        """Resolve a tag to what the local engine holds now (rule 65)."""
+        """The image that a tag names now (rule 65), checked as Lambda checks it. Raises ApiError."""
         self.cloud.images.check_lambda(reference, architecture)
         image = self.cloud.images.find(reference)
         if image is None:
             raise invalid(
-                f"Source image {reference} does not exist. Provide a valid source image: the local Docker engine holds "
-                "none of that name; build it, or docker pull it."
+                f"Source image {reference} does not exist. Provide a valid source image: the local Docker engine has "
+                "no image of that name; build it, or docker pull it."
             )
         return image
 
     def _activate(self, function: Function, release: Release, publish: bool = False) -> None:
-        """Bring a release from Pending or InProgress to its end: the emulator at hand, the architecture right."""
+        """End a release's Pending or InProgress: fetch the emulator, check the image's architecture."""
         reason = ""
-        wanted = release.config["Architectures"][0]
+        architecture = release.config["Architectures"][0]
         try:
-            if release.image.architecture != ARCHITECTURES[wanted]:
-                raise LocalcloudError(f"the image is for {release.image.architecture}, the function for {wanted}")
+            if release.image.architecture != ARCHITECTURES[architecture]:
+                raise LocalcloudError(f"the image is for {release.image.architecture}, the function for {architecture}")
             self.sandboxes.emulator(release.image.architecture)
         except LocalcloudError as error:
             reason = str(error)
         except Exception as error:
-            logging.getLogger(__name__).exception("function %s", function.name)
+            logging.getLogger(__name__).exception("cannot activate function %s", function.name)
             reason = f"localcloud has a bug: {type(error).__name__}: {error}"
         with function.lock:
             settle(release.config, reason)
@@ -175,31 +195,23 @@ class Functions:
                 self._publish(function, {})
 
     def delete(self, params: Params) -> Params:
-        """Answer DeleteFunction, of a version too; running environments end with their invocation."""
-        function, qualifier = self.find(params)
-        if qualifier and qualifier in function.aliases:
-            raise invalid("Deletion of an alias goes by DeleteAlias.")
-        with self.lock, function.lock:
+        """DeleteFunction, of a function or of one version. Busy environments end with their invocation."""
+        with self.lock, self.locked(params) as (function, qualifier):
+            if qualifier and qualifier in function.aliases:
+                raise invalid("Use DeleteAlias to delete an alias.")
             if qualifier and qualifier != "$LATEST":
-                users = [alias["AliasArn"] for alias in function.aliases.values() if _uses(alias, qualifier)]
-                if users:
-                    raise conflict(
-                        "Function was unable to be deleted due to being referenced in the following alias(es): "
-                        f"{', '.join(users)}"
-                    )
-                function.provisioned.pop(qualifier, None)
-                function.at(qualifier).pool.close()
-                del function.versions[qualifier]
-                return {}
-            self.functions.pop(function.name, None)
-        for release in function.releases():
+                released = [_delete_version(function, qualifier)]
+            else:
+                del self.functions[function.name]
+                released = function.releases()
+        for release in released:
             release.pool.close()
         return {}
 
     # ------------------------------------------------------------------------------------------ change
 
     def _begin(self, function: Function, params: Mapping[str, Any]) -> None:
-        """Refuse a change while another is under way, or of a revision that is no longer (rule 66)."""
+        """Refuse a change while another is in progress, or of an outdated revision (rule 66). Raises ApiError."""
         config = function.latest.config
         if config["State"] == "Pending":
             raise not_now(config)
@@ -212,27 +224,27 @@ class Functions:
             raise ApiError("PreconditionFailedException", REVISION, 412)
 
     def update_code(self, params: Params) -> Params:
-        """Answer UpdateFunctionCode: a new image behind $LATEST."""
-        function, _ = self.find(params)
+        """UpdateFunctionCode: a new image for $LATEST."""
         if "ImageUri" not in params:
             raise invalid("localcloud runs container images only: give ImageUri.")
-        latest = self.find(params)[0].latest
-        image = self._image(params["ImageUri"], (params.get("Architectures") or latest.config["Architectures"])[0])
+        with self.locked(params) as (function, _):
+            architectures = params.get("Architectures") or function.latest.config["Architectures"]
+        image = self._image(params["ImageUri"], architectures[0])  # may pull the image, so without the lock
         changes = {"CodeSha256": image.id.removeprefix("sha256:"), "CodeSize": 0}
         if "Architectures" in params:
             changes["Architectures"] = params["Architectures"]
-        if params.get("DryRun"):
-            return function.latest.config | changes
         with function.lock:
+            if params.get("DryRun"):
+                return function.latest.config | changes
             self._begin(function, params)
             return self._replace(function, changes, params["ImageUri"], image, publish=params.get("Publish", False))
 
     def update_configuration(self, params: Params) -> Params:
-        """Answer UpdateFunctionConfiguration."""
+        """UpdateFunctionConfiguration."""
         function, _ = self.find(params)
         check_settings(params)
         if "Role" in params:
-            lambda_takes(self.cloud.roles, params["Role"], function.arn)
+            require_lambda_role(self.cloud.roles, params["Role"], function.arn)
         changes = {key: params[key] for key in CONFIGURABLE if key in params} | nested(params)
         with function.lock:
             self._begin(function, params)
@@ -240,7 +252,7 @@ class Functions:
             return self._replace(function, changes, latest.reference, latest.image, publish=False)
 
     def _replace(self, function: Function, changes: Params, reference: str, image: Image, *, publish: bool) -> Params:
-        """Put a changed $LATEST in place, InProgress for a moment; its old environments end."""
+        """Replace $LATEST by a changed one, which is InProgress at first. Ends the old one's environments."""
         config = {
             **function.latest.config, **changes,
             "RevisionId": str(uuid.uuid4()), "LastModified": stamp(self.cloud.now()), "LastUpdateStatus": "InProgress",
@@ -251,9 +263,8 @@ class Functions:
         return dict(config)
 
     def publish(self, params: Params) -> Params:
-        """Answer PublishVersion; nothing changed since the last one gives the last one."""
-        function, _ = self.find(params)
-        with function.lock:
+        """PublishVersion. Returns the last version when $LATEST has not changed since."""
+        with self.locked(params) as (function, _):
             self._begin(function, params)
             code, given = function.latest.config["CodeSha256"], params.get("CodeSha256")
             if given not in (None, code):
@@ -280,58 +291,71 @@ class Functions:
         self.spawn(self._activate, function, release)
         return dict(config)
 
-    # ------------------------------------------------------------------------------------------ look
+    # ------------------------------------------------------------------------------------------ read
 
     def get(self, params: Params) -> Params:
-        """Answer GetFunction."""
-        function, qualifier = self.find(params)
-        release = function.at(qualifier)
-        answer: Params = {
-            "Configuration": dict(release.config),
-            "Code": {
-                "RepositoryType": "ECR",
-                "ImageUri": release.reference,
-                "ResolvedImageUri": self.cloud.images.resolved(release.reference, release.image),
-            },
+        """GetFunction."""
+        with self.locked(params) as (function, qualifier):
+            release, tags, reserved = function.at(qualifier), dict(function.tags), function.limit.reserved
+            config = dict(release.config)
+        code = {
+            "RepositoryType": "ECR",
+            "ImageUri": release.reference,
+            "ResolvedImageUri": self.cloud.images.resolved(release.reference, release.image),
         }
-        if function.tags:
-            answer["Tags"] = dict(function.tags)
-        if function.limit.reserved is not None:
-            answer["Concurrency"] = {"ReservedConcurrentExecutions": function.limit.reserved}
+        answer: Params = {"Configuration": config, "Code": code}
+        if tags:
+            answer["Tags"] = tags
+        if reserved is not None:
+            answer["Concurrency"] = {"ReservedConcurrentExecutions": reserved}
         return answer
 
     def get_configuration(self, params: Params) -> Params:
-        function, qualifier = self.find(params)
-        return dict(function.at(qualifier).config)
+        with self.locked(params) as (function, qualifier):
+            return dict(function.at(qualifier).config)
 
     def list(self, params: Params) -> Params:
-        """Answer ListFunctions; FunctionVersion=ALL lists versions too."""
+        """ListFunctions. FunctionVersion=ALL lists the versions too."""
         rows: list[Params] = []
-        for function in sorted(self.functions.values(), key=lambda entry: entry.name):
-            releases = function.releases() if params.get("FunctionVersion") == "ALL" else [function.latest]
-            rows += [_listed(release.config) for release in releases]
+        for function in sorted(self.all(), key=lambda entry: entry.name):
+            with function.lock:
+                releases = function.releases() if params.get("FunctionVersion") == "ALL" else [function.latest]
+                rows += [_listed(release.config) for release in releases]
         return page(rows, params, "Functions")
 
     def list_versions(self, params: Params) -> Params:
-        function, _ = self.find(params)
-        return page([_listed(release.config) for release in function.releases()], params, "Versions")
+        with self.locked(params) as (function, _):
+            return page([_listed(release.config) for release in function.releases()], params, "Versions")
+
+
+def _delete_version(function: Function, version: str) -> Release:
+    """Remove a version that no alias uses. Raises ApiError."""
+    users = [alias["AliasArn"] for alias in function.aliases.values() if _uses(alias, version)]
+    if users:
+        raise conflict(
+            f"Function was unable to be deleted due to being referenced in the following alias(es): {', '.join(users)}"
+        )
+    release = function.at(version)
+    function.provisioned.pop(version, None)
+    del function.versions[version]
+    return release
 
 
 def _uses(alias: Params, version: str) -> bool:
-    """Tell whether an alias sends traffic to a version."""
+    """Whether an alias sends traffic to a version."""
     return version in {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
 
 
 def _listed(config: Params) -> Params:
-    """Return a configuration as lists give it: without its state."""
-    return {k: v for k, v in config.items() if not k.startswith(("State", "LastUpdateStatus"))}
+    """A configuration as the List operations return it: without its state."""
+    return {key: value for key, value in config.items() if not key.startswith(("State", "LastUpdateStatus"))}
 
 
 def page(rows: Iterable[Params], params: Mapping[str, Any], out: str) -> Params:
-    """Cut a listing at MaxItems (50 at most); the marker is a plain offset."""
-    found = list(rows)
+    """One page of a listing: MaxItems rows, 50 at most. The marker is an offset."""
+    all_rows = list(rows)
     start, size = int(params.get("Marker") or 0), min(int(params.get("MaxItems") or 50), 50)
-    answer: Params = {out: found[start : start + size]}
-    if start + size < len(found):
+    answer: Params = {out: all_rows[start : start + size]}
+    if start + size < len(all_rows):
         answer["NextMarker"] = str(start + size)
     return answer

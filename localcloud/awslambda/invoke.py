@@ -1,4 +1,4 @@
-"""Invoke: one event to one execution environment, with Lambda's limits (rule 65)."""
+"""Lambda's Invoke: runs one event in one execution environment, within Lambda's limits (rule 65)."""
 
 import base64
 import json
@@ -16,12 +16,15 @@ from localcloud.weighted import choose_variant
 
 SYNC_LIMIT = 6_291_456
 ASYNC_LIMIT = 1_048_576
-RETRY_SECONDS = (1.0, 2.0)  # Lambda retries an asynchronous event twice, after one and two minutes: too long to watch
+RETRY_SECONDS = (
+    1.0,
+    2.0,
+)  # Lambda retries an asynchronous event after one and two minutes, which is too long for tests
 
 
 @dataclass(kw_only=True)
 class Invoker:
-    """Runs events. `pause` waits and tells whether everything is closing; `point` gives a number in [0, 1)."""
+    """Runs events. `pause` waits and returns whether localcloud is closing; `point` returns a number in [0, 1)."""
 
     functions: Functions
     pause: Callable[[float], bool]
@@ -32,11 +35,11 @@ class Invoker:
         return {"Invoke": self.invoke, "InvokeWithResponseStream": _no_streams, "InvokeAsync": _no_streams}
 
     def invoke(self, params: Params) -> Params:
-        """Answer Invoke: RequestResponse, Event or DryRun."""
-        function, qualifier = self.functions.find(params)
-        release = self.release(function, qualifier)
-        if release.config["State"] != "Active":
-            raise not_now(release.config)
+        """Invoke: RequestResponse, Event or DryRun."""
+        with self.functions.locked(params) as (function, qualifier):
+            release = self._choose(function, qualifier)
+            if release.config["State"] != "Active":
+                raise not_now(release.config)
         kind, payload = params.get("InvocationType", "RequestResponse"), params.get("Payload") or b"{}"
         check_payload(payload, SYNC_LIMIT if kind == "RequestResponse" else ASYNC_LIMIT)
         version = release.config["Version"]
@@ -54,8 +57,8 @@ class Invoker:
             answer["LogResult"] = base64.b64encode(tail[-4096:].encode()).decode()
         return answer
 
-    def release(self, function: Function, qualifier: str | None) -> Release:
-        """Return the release to run; an alias with RoutingConfig splits its traffic."""
+    def _choose(self, function: Function, qualifier: str | None) -> Release:
+        """The release to run; an alias may split its traffic. The caller holds the function's lock. Raises ApiError."""
         extra = function.aliases.get(qualifier or "", {}).get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
         if not extra:
             return function.at(qualifier)
@@ -72,7 +75,7 @@ class Invoker:
         want_log: bool = False,
         context: str | None = None,
     ) -> tuple[Outcome, str]:
-        """Run one event within the function's concurrency; return what came of it and the log's tail."""
+        """Run one event within the function's concurrency; return its outcome and the log's tail. Raises ApiError."""
         try:
             function.limit.enter()
         except ApiError:
@@ -89,7 +92,7 @@ class Invoker:
         return outcome, tail
 
     def _later(self, function: Function, release: Release, payload: bytes) -> None:
-        """Run an asynchronous event: again while throttled, twice again when it fails."""
+        """Run an asynchronous event. Retries while throttled, and twice after a failure."""
         tries = list(RETRY_SECONDS)
         while True:
             try:
@@ -106,13 +109,13 @@ class Invoker:
 
 
 def _in_sandbox(release: Release, payload: bytes, *, want_log: bool, context: str | None) -> tuple[Outcome | None, str]:
-    """What came of an event (None: the environment died) and the log's tail."""
+    """The outcome of an event (None: the environment died) and the log's tail."""
     sandbox = release.pool.take()
     result: Outcome | None = None
     try:
         result = sandbox.invoke(payload, float(release.config["Timeout"]), context)
         if want_log:
-            sandbox.reported.wait(1.0)  # the output comes by another way than the answer
+            sandbox.reported.wait(1.0)  # the output arrives separately from the response
         tail = "\n".join(list(sandbox.tail)) if want_log else ""
     finally:
         release.pool.give_back(sandbox, usable=result is not None)
@@ -120,7 +123,7 @@ def _in_sandbox(release: Release, payload: bytes, *, want_log: bool, context: st
 
 
 def check_payload(payload: bytes, limit: int) -> None:
-    """Refuse an event that is too large or no JSON (rule 65)."""
+    """Refuse an event that is too large or not JSON (rule 65). Raises ApiError."""
     if len(payload) > limit:
         raise ApiError(
             "RequestTooLargeException",
@@ -135,12 +138,12 @@ def check_payload(payload: bytes, limit: int) -> None:
 
 
 def killed() -> Outcome:
-    """Return what Lambda says of an environment that died, as for lack of memory."""
-    told = f"RequestId: {uuid.uuid4()} Error: Runtime exited with error: signal: killed"
+    """Lambda's outcome when the environment dies, for example out of memory."""
+    message = f"RequestId: {uuid.uuid4()} Error: Runtime exited with error: signal: killed"
     return Outcome(
-        payload=json.dumps({"errorType": "Runtime.ExitError", "errorMessage": told}).encode(), error="Unhandled"
+        payload=json.dumps({"errorType": "Runtime.ExitError", "errorMessage": message}).encode(), error="Unhandled"
     )
 
 
 def _no_streams(_: Params) -> Params:
-    raise ApiError("InvalidParameterValueException", "localcloud does not have this yet: use Invoke.", 400)
+    raise ApiError("InvalidParameterValueException", "localcloud does not support this operation: use Invoke.", 400)

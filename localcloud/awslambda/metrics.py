@@ -1,4 +1,4 @@
-"""What Lambda publishes of functions in CloudWatch's AWS/Lambda, and how much of provisioned concurrency is in use.
+"""Functions' metrics in CloudWatch's namespace AWS/Lambda, with the utilization of provisioned concurrency.
 
 After "Types of metrics for Lambda functions" of its developer guide (rule 68).
 """
@@ -18,7 +18,7 @@ NAMESPACE = "AWS/Lambda"
 
 @dataclass(kw_only=True)
 class Counts:
-    """What became of a function's events since the last look."""
+    """A function's events since the last collection: durations, errors (0.0 or 1.0 each), throttles."""
 
     milliseconds: list[float] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
@@ -27,7 +27,10 @@ class Counts:
 
 @dataclass(kw_only=True)
 class FunctionMetrics:
-    """Thread-safe. Meters are by function and version: of provisioned concurrency only its own version's use counts."""
+    """Counts events of all functions. Thread-safe.
+
+    `meters` are by function and version, because only events of its own version use provisioned concurrency.
+    """
 
     clock: Callable[[], float] = time.monotonic
     meters: dict[tuple[str, str], Meter] = field(default_factory=dict)
@@ -36,7 +39,7 @@ class FunctionMetrics:
 
     @contextmanager
     def running(self, function: str, version: str) -> Iterator[None]:
-        """Count an event as being worked on until the block ends."""
+        """Count an event as running until the block ends."""
         with self._lock:
             meter = self.meters.setdefault((function, version), Meter(clock=self.clock))
         meter.begin()
@@ -56,13 +59,14 @@ class FunctionMetrics:
             self.counts.setdefault(function, Counts()).throttles += 1
 
     def collect(self, functions: list[Function]) -> list[Datum]:
-        """What to publish since the last time."""
+        """The data since the last collection."""
+        known = {(each.name, str(release.config["Version"])) for each in functions for release in each.releases()}
         with self._lock:
             counts, self.counts = self.counts, {}
-            meters, known = dict(self.meters), {(each.name, version) for each in functions for version in each.versions}
+            meters = dict(self.meters)
             self.meters = {key: meter for key, meter in meters.items() if key in known or meter.active}
         busy = {key: meter.drain() for key, meter in meters.items()}
-        data = [datum for name, found in counts.items() for datum in _invocations(name, found)]
+        data = [datum for name, events in counts.items() for datum in _invocations(name, events)]
         return data + [datum for function in functions for datum in _provisioned(function, busy)]
 
 
@@ -80,10 +84,17 @@ def _datum(name: str, function: str, values: list[float], unit: str) -> Datum:
 
 
 def _provisioned(function: Function, busy: Mapping[tuple[str, str], tuple[object, float, int]]) -> Iterator[Datum]:
-    """The share of what is allocated to a version or alias that was in use."""
-    for qualifier, entry in list(function.provisioned.items()):
-        allocated = entry["AllocatedProvisionedConcurrentExecutions"]
-        version = str(function.at(qualifier).config["Version"])
+    """The share of each version's or alias's allocated concurrency that was in use."""
+    with function.lock:
+        rows = [
+            (
+                qualifier,
+                entry["AllocatedProvisionedConcurrentExecutions"],
+                str(function.at(qualifier).config["Version"]),
+            )
+            for qualifier, entry in function.provisioned.items()
+        ]
+    for qualifier, allocated, version in rows:
         _, average, _ = busy.get((function.name, version), ((), 0.0, 0))
         if allocated:
             at = {"FunctionName": function.name, "Resource": f"{function.name}:{qualifier}"}

@@ -1,4 +1,4 @@
-"""Function URLs: an HTTP request becomes an event of version 2.0, the result an HTTP answer (rules 70, 71)."""
+"""Serves function URLs: an HTTP request becomes an event of version 2.0, the result an HTTP response (rules 70, 71)."""
 
 import base64
 import json
@@ -14,11 +14,11 @@ from localcloud.awslambda.configuration import Params
 from localcloud.awslambda.functions import Function
 from localcloud.awslambda.invoke import SYNC_LIMIT, Invoker
 from localcloud.errors import ApiError
-from localcloud.gateway.protocol import Answer
+from localcloud.gateway.protocol import Response
 from localcloud.gateway.service import Request
 
 TEXTUAL = ("text/", "application/json", "application/xml", "application/javascript")
-MINUTES_5 = 300.0  # seconds that a signature lasts
+SIGNATURE_SECONDS = 300.0  # how long a signature is valid
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/,]+/(?P<scope>[^,]+), ?SignedHeaders=(?P<names>[^,]+), ?Signature=[0-9a-f]{64}"
 )
@@ -26,7 +26,7 @@ URL_ACTIONS = frozenset({"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"})
 
 
 def event(request: Request, *, path: str, now: float) -> Params:
-    """Return the event that a function gets for a request to its URL; `now` in seconds since the epoch."""
+    """The event of a request to a function's URL. `now` is Unix time."""
     headers = dict(request.headers)
     textual = headers.get("content-type", "text/plain").startswith(TEXTUAL)
     made: Params = {
@@ -65,67 +65,69 @@ def event(request: Request, *, path: str, now: float) -> Params:
 
 def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Join the values of a repeated parameter with commas, as version 2.0 does."""
-    found: dict[str, str] = {}
+    joined: dict[str, str] = {}
     for key, value in pairs:
-        found[key] = f"{found[key]},{value}" if key in found else value
-    return found
+        joined[key] = f"{joined[key]},{value}" if key in joined else value
+    return joined
 
 
-def answer(payload: bytes) -> Answer:
-    """Turn a function's result into HTTP: an object with statusCode says it all, anything else is a JSON body."""
+def answer(payload: bytes) -> Response:
+    """A function's result as HTTP: an object with statusCode gives status, headers and body; others are a JSON body."""
     try:
         result: Any = json.loads(payload)
     except ValueError:
         result = payload.decode(errors="replace")
     if not isinstance(result, dict) or "statusCode" not in result:
         body = result if isinstance(result, str) else json.dumps(result)
-        return Answer(status=200, headers={"Content-Type": "application/json"}, body=body.encode())
+        return Response(status=200, headers={"Content-Type": "application/json"}, body=body.encode())
     headers = {"Content-Type": "application/json"}
     headers |= {name.title(): str(value) for name, value in (result.get("headers") or {}).items()}
     body = result.get("body") or ""
     text = body if isinstance(body, str) else json.dumps(body)
     raw = base64.b64decode(text) if result.get("isBase64Encoded") else text.encode()
-    return Answer(status=int(result["statusCode"]), headers=headers, body=raw)
+    return Response(status=int(result["statusCode"]), headers=headers, body=raw)
 
 
-def told(status: int, message: str) -> Answer:
-    """Return an answer of the URL itself, not of the function."""
+def url_error(status: int, message: str) -> Response:
+    """An error of the URL itself, not of the function."""
     body = json.dumps({"Message": message}).encode()
-    return Answer(status=status, headers={"Content-Type": "application/json"}, body=body)
+    return Response(status=status, headers={"Content-Type": "application/json"}, body=body)
 
 
-def lets_in(statements: Iterable[Mapping[str, Any]], auth: str) -> bool:
-    """Tell whether a policy lets callers of a URL in: since October 2025 it takes both actions (rule 70)."""
-    found = {each["Action"] for each in statements if _names_callers(each["Principal"], auth) and _applies(each, auth)}
-    return found >= URL_ACTIONS
+def allows(statements: Iterable[Mapping[str, Any]], auth: str) -> bool:
+    """Whether a policy allows callers of a URL. Since October 2025 it must allow both actions (rule 70)."""
+    actions = {
+        each["Action"] for each in statements if _names_callers(each["Principal"], auth) and _applies(each, auth)
+    }
+    return actions >= URL_ACTIONS
 
 
 def _names_callers(principal: Any, auth: str) -> bool:
-    """Everybody for AuthType NONE; signed callers are the account's own, for localcloud knows no others."""
+    """Whether a principal includes the callers: everybody with AuthType NONE, the account's own when they sign."""
     return bool(principal == "*" or (auth == "AWS_IAM" and "AWS" in principal))
 
 
 def _applies(statement: Mapping[str, Any], auth: str) -> bool:
     conditions = statement.get("Condition", {})
-    wanted = conditions.get("StringEquals", {}).get("lambda:FunctionUrlAuthType", auth)
-    return bool(wanted == auth and conditions.get("Bool", {}).get("lambda:InvokedViaFunctionUrl", "true") == "true")
+    auth_type = conditions.get("StringEquals", {}).get("lambda:FunctionUrlAuthType", auth)
+    return bool(auth_type == auth and conditions.get("Bool", {}).get("lambda:InvokedViaFunctionUrl", "true") == "true")
 
 
 def is_signed(request: Request, now: float) -> bool:
-    """Tell whether a request carries a SigV4 signature for Lambda, not older than five minutes.
+    """Whether a request has a SigV4 signature for Lambda that has not expired.
 
-    The signature itself is not computed again: localcloud takes any credentials and knows no secrets.
+    Does not verify the signature itself, because localcloud accepts any credentials and has no secrets.
     """
     query = dict(parse_qsl(request.query))
     header = SIGNATURE.fullmatch(request.headers.get("authorization", ""))
     scope, names, when, valid = (
-        (header["scope"], header["names"], request.headers.get("x-amz-date", ""), MINUTES_5)
+        (header["scope"], header["names"], request.headers.get("x-amz-date", ""), SIGNATURE_SECONDS)
         if header
         else (
             query.get("X-Amz-Credential", "").partition("/")[2],
             query.get("X-Amz-SignedHeaders", ""),
             query.get("X-Amz-Date", ""),
-            float(query.get("X-Amz-Expires", MINUTES_5)),
+            float(query.get("X-Amz-Expires", SIGNATURE_SECONDS)),
         )
     )
     if not scope.endswith("/lambda/aws4_request") or "host" not in names.split(";"):
@@ -134,7 +136,7 @@ def is_signed(request: Request, now: float) -> bool:
         signed = datetime.strptime(when, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
         return False
-    return signed - MINUTES_5 <= now <= signed + valid
+    return signed - SIGNATURE_SECONDS <= now <= signed + valid
 
 
 @dataclass(kw_only=True)
@@ -143,8 +145,8 @@ class FunctionUrls:
 
     invoker: Invoker
 
-    def serve(self, request: Request) -> Answer:
-        """Answer one request; `request.path` starts with the function's name."""
+    def serve(self, request: Request) -> Response:
+        """Answer one request. `request.path` starts with the function's name."""
         name, _, rest = request.path.partition("/")
         try:
             function, qualifier = self.invoker.functions.find({"FunctionName": unquote(name)})
@@ -152,28 +154,29 @@ class FunctionUrls:
             if refusal is not None:
                 return refusal
             if len(request.body) > SYNC_LIMIT:
-                return told(413, "Request Too Long")
+                return url_error(413, "Request Too Long")
             now = self.invoker.functions.cloud.now().timestamp()
             payload = json.dumps(event(request, path="/" + unquote(rest), now=now)).encode()
             result = self.invoker.invoke({"FunctionName": function.name, "Qualifier": qualifier, "Payload": payload})
         except ApiError as error:
-            return told(error.status or 500, error.message)
+            return url_error(error.status or 500, error.message)
         if "FunctionError" in result:
-            return told(502, "Internal Server Error")
+            return url_error(502, "Internal Server Error")
         return answer(result["Payload"])
 
-    def _refusal(self, function: Function, qualifier: str, request: Request) -> Answer | None:
-        url = function.urls.get(qualifier)
-        if url is None:
-            return told(403, "Forbidden")
-        auth = str(url["AuthType"])
+    def _refusal(self, function: Function, qualifier: str, request: Request) -> Response | None:
+        with function.lock:
+            auth = str(function.urls.get(qualifier, {}).get("AuthType", ""))
+            statements = list(function.policies.get(qualifier, []))
+        if not auth:
+            return url_error(403, "Forbidden")
         if auth == "AWS_IAM" and not is_signed(request, self.invoker.functions.cloud.now().timestamp()):
-            return told(403, "Forbidden")
-        if lets_in(function.policies.get(qualifier, []), auth):
+            return url_error(403, "Forbidden")
+        if allows(statements, auth):
             return None
-        who = "'*'" if auth == "NONE" else "the account (localcloud knows no identity policies)"
-        return told(
+        principal = "'*'" if auth == "NONE" else "the account (localcloud has no identity policies)"
+        return url_error(
             403,
-            f"Forbidden. AuthType {auth} needs two AddPermission calls with Principal {who}: lambda:InvokeFunctionUrl, "
-            "and lambda:InvokeFunction with InvokedViaFunctionUrl.",
+            f"Forbidden. AuthType {auth} needs two AddPermission calls with Principal {principal}: "
+            "lambda:InvokeFunctionUrl, and lambda:InvokeFunction with InvokedViaFunctionUrl.",
         )

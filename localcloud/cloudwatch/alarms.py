@@ -1,4 +1,4 @@
-"""CloudWatch's metric alarms: what state a row of datapoints puts an alarm into. Pure.
+"""CloudWatch's metric alarms: the state that a series of datapoints gives an alarm. Pure.
 
 After "Evaluating an alarm" and "Configuring how CloudWatch alarms treat missing data" of the CloudWatch user guide.
 """
@@ -39,29 +39,29 @@ class Alarm:
 
 
 class Alarms(Protocol):
-    """The alarms that there are: CloudWatch's, and those of a test."""
+    """The account's alarms. Tests use an in-memory one."""
 
     def alarms(self) -> list[Alarm]:
-        """Every alarm on a single metric."""
+        """Every alarm on a single metric; composite alarms and metric maths are left out."""
         ...
 
     def set_state(self, name: str, state: State, reason: str) -> None:
-        """Change an alarm's state, unless the alarm is gone."""
+        """Change an alarm's state. Does nothing when the alarm no longer exists."""
         ...
 
     def put_alarm(self, alarm: Alarm, *, description: str) -> str:
-        """Make or replace an alarm; return its ARN."""
+        """Create or replace an alarm; return its ARN."""
         ...
 
     def delete_alarms(self, names: Iterable[str]) -> None:
-        """Delete what is there of these."""
+        """Delete these alarms. Ignores names that do not exist."""
         ...
 
 
 def verdict(alarm: Alarm, values: Sequence[float | None]) -> State:
-    """The state that the values of the last `evaluation_periods` periods (oldest first, None is missing) lead to."""
+    """The alarm's state after the last `evaluation_periods` periods. `values`: oldest first, None for a missing one."""
     if alarm.comparison not in _COMPARE:
-        return alarm.state  # anomaly bands need a model that localcloud does not have
+        return alarm.state  # anomaly detection bands: localcloud has no model for them
     breaching = [None if value is None else _COMPARE[alarm.comparison](value, alarm.threshold) for value in values]
     if alarm.missing in ("breaching", "notBreaching"):
         breaching = [alarm.missing == "breaching" if each is None else each for each in breaching]
@@ -71,13 +71,13 @@ def verdict(alarm: Alarm, values: Sequence[float | None]) -> State:
         return alarm.state if alarm.missing == "ignore" else "INSUFFICIENT_DATA"
     if None not in breaching:
         return "OK"
-    if _since_long_enough(breaching, alarm.datapoints_to_alarm):
+    if _breach_is_old_enough(breaching, alarm.datapoints_to_alarm):
         return alarm.state if alarm.missing == "ignore" else "ALARM"
     return "OK"
 
 
-def _since_long_enough(breaching: Sequence[bool | None], datapoints: int) -> bool:
-    """Whether a breach as old as the alarm asks for was followed by breaches or nothing."""
+def _breach_is_old_enough(breaching: Sequence[bool | None], datapoints: int) -> bool:
+    """Whether the first breach is at least `datapoints` old and no datapoint since then was within the threshold."""
     if True not in breaching:
         return False
     first = breaching.index(True)

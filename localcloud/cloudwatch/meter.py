@@ -1,13 +1,13 @@
-"""Counts the requests of one endpoint variant or function between two CloudWatch measurements."""
+"""Counts the requests of one endpoint variant or function version between two CloudWatch measurements."""
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered:
-    """One request that reached a model: the model's status (0: no answer), and where the time went (seconds)."""
+class ServedRequest:
+    """One request that reached a model: the HTTP status (0: no response), seconds in the model and around it."""
 
     instances: int
     status: int
@@ -15,49 +15,45 @@ class Answered:
     overhead_s: float
 
 
-@dataclass(kw_only=True)
 class Meter:
-    """One variant's requests since the last look. Thread-safe."""
+    """One variant's requests since the last `drain`. `active` is how many are being served. Thread-safe."""
 
-    clock: Callable[[], float]
-    answered: list[Answered] = field(default_factory=list)
-    active: int = 0
-    _busy: float = 0.0  # request-seconds since the last look
-    _peak: int = 0
-    _looked: float = field(init=False)
-    _moved: float = field(init=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __post_init__(self) -> None:
-        self._looked = self._moved = self.clock()
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self.active = 0
+        self._clock = clock
+        self._served: list[ServedRequest] = []
+        self._busy = 0.0  # request-seconds since the last drain
+        self._peak = 0
+        self._drained_at = self._advanced_at = clock()
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
-        self._move(1)
+        self._change(1)
 
     def end(self) -> None:
-        self._move(-1)
+        self._change(-1)
 
-    def record(self, answered: Answered) -> None:
+    def record(self, request: ServedRequest) -> None:
         with self._lock:
-            self.answered.append(answered)
+            self._served.append(request)
 
-    def _move(self, change: int) -> None:
+    def _change(self, change: int) -> None:
         with self._lock:
             self._advance()
             self.active += change
             self._peak = max(self._peak, self.active)
 
     def _advance(self) -> None:
-        now = self.clock()
-        self._busy += self.active * (now - self._moved)
-        self._moved = now
+        now = self._clock()
+        self._busy += self.active * (now - self._advanced_at)
+        self._advanced_at = now
 
-    def drain(self) -> tuple[list[Answered], float, int]:
-        """What was answered since the last look, and how many were being served at once: on average, and at most."""
+    def drain(self) -> tuple[list[ServedRequest], float, int]:
+        """The requests served since the last call, and how many were active at once: the average and the peak."""
         with self._lock:
             self._advance()
-            elapsed = self._moved - self._looked
+            elapsed = self._advanced_at - self._drained_at
             average = self._busy / elapsed if elapsed > 0 else float(self.active)
-            answered, self.answered = self.answered, []
-            peak, self._peak, self._busy, self._looked = self._peak, self.active, 0.0, self._moved
-        return answered, average, peak
+            served, self._served = self._served, []
+            peak, self._peak, self._busy, self._drained_at = self._peak, self.active, 0.0, self._advanced_at
+        return served, average, peak

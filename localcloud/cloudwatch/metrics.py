@@ -1,4 +1,4 @@
-"""What localcloud measures, as CloudWatch keeps it: metrics, their summaries, and statistics over periods. No I/O."""
+"""Metrics as CloudWatch keeps them: names with dimensions, summaries of values, statistics over periods. No I/O."""
 
 import bisect
 import threading
@@ -20,13 +20,13 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Datum:
-    """Some values of one metric, summarised: how many, their sum, the least and the most of them."""
+    """A summary of some values of one metric: their count, sum, minimum and maximum."""
 
     metric: Metric
     count: float
     total: float
-    least: float
-    most: float
+    minimum: float
+    maximum: float
     unit: str = "None"
 
 
@@ -34,18 +34,18 @@ Source = Callable[[], Iterable[Datum]]
 
 
 class Metrics(Protocol):
-    """Where measurements go and come from: CloudWatch, and a Store in tests."""
+    """Stores and reads measurements. CloudWatch does; tests use a Store."""
 
     def put(self, data: Iterable[Datum]) -> None:
-        """Keep values as measured now."""
+        """Store values as measured now."""
         ...
 
-    def ask(self, source: Source) -> None:
-        """Put what `source` returns at every tick (a twelfth of a minute) from now on."""
+    def add_source(self, source: Source) -> None:
+        """Call `source` at every tick of the monitor from now on, and put what it returns."""
         ...
 
-    def measure(self) -> None:
-        """One tick: put what every source returns."""
+    def collect(self) -> None:
+        """Call every source once and put what it returns."""
         ...
 
     def series(self, metric: Metric, statistic: str, period: float, count: int, end: float) -> list[float | None]:
@@ -59,19 +59,19 @@ def metric(namespace: str, name: str, **dimensions: str) -> Metric:
 
 
 def dimensions_of(entries: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Dimensions as an API writes them, as a Metric holds them."""
+    """An API's list of dimensions in the form of `Metric.dimensions`."""
     return tuple(sorted((entry["Name"], entry["Value"]) for entry in entries))
 
 
 def summary(of: Metric, values: Sequence[float], *, unit: str = "None") -> Datum:
-    """Values of one metric (one at least) as one Datum."""
-    return Datum(metric=of, count=len(values), total=sum(values), least=min(values), most=max(values), unit=unit)
+    """Values of one metric, at least one, as one Datum."""
+    return Datum(metric=of, count=len(values), total=sum(values), minimum=min(values), maximum=max(values), unit=unit)
 
 
 def statistic_of(data: Sequence[Datum], statistic: str) -> float | None:
     """Sum, Average, Minimum, Maximum, SampleCount or a percentile (p90) of all values; None when there are none.
 
-    A percentile takes each summary for that many values at its average. Raises ValueError for any other statistic.
+    A percentile counts each summary as that many values at its average. Raises ValueError for any other statistic.
     """
     if not data:
         return None
@@ -79,8 +79,8 @@ def statistic_of(data: Sequence[Datum], statistic: str) -> float | None:
     known: dict[str, Callable[[], float]] = {
         "Sum": lambda: total,
         "Average": lambda: total / count if count else 0.0,
-        "Minimum": lambda: min(each.least for each in data),
-        "Maximum": lambda: max(each.most for each in data),
+        "Minimum": lambda: min(each.minimum for each in data),
+        "Maximum": lambda: max(each.maximum for each in data),
         "SampleCount": lambda: count,
     }
     if statistic in known:
@@ -109,13 +109,13 @@ class Store:
     _data: dict[Metric, list[tuple[float, Datum]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, source: Source) -> None:
+    def add_source(self, source: Source) -> None:
         self.sources.append(source)
 
-    def measure(self) -> None:
-        self.put(self.asked())
+    def collect(self) -> None:
+        self.put(self.read_sources())
 
-    def asked(self) -> list[Datum]:
+    def read_sources(self) -> list[Datum]:
         return [datum for source in self.sources for datum in source()]
 
     def put(self, data: Iterable[Datum]) -> None:
@@ -124,7 +124,7 @@ class Store:
             self.add(datum, now)
 
     def add(self, datum: Datum, at: float) -> None:
-        """Keep a datum as measured at a time, and forget what is too old."""
+        """Store a datum as measured at `at` (Unix time), and drop data that is too old."""
         with self._lock:
             kept = self._data.setdefault(datum.metric, [])
             bisect.insort(kept, (at, datum), key=lambda entry: entry[0])

@@ -1,4 +1,4 @@
-"""The pulse of CloudWatch: measure, evaluate the alarms, then let who acts on them act."""
+"""CloudWatch's loop. Every tick collects metrics, evaluates the alarms, then calls those who act on alarms."""
 
 import logging
 from collections.abc import Callable
@@ -11,50 +11,50 @@ from localcloud.cloudwatch.metrics import Metrics
 from localcloud.gateway.service import Service
 from localcloud.threads import Threads
 
-TICKS = 12  # a minute
+TICKS = 12  # in a minute
 
 
 @dataclass(kw_only=True)
 class Monitor:
-    """Every tick: asks the sources, evaluates every alarm, then calls `acts` with the Unix time. Pure but for those.
+    """`scale`: how many real seconds a second of an alarm's period lasts.
 
-    `scale` is how many real seconds an alarm's second lasts.
+    `on_tick`: functions to call with the Unix time at every tick, after the alarms were evaluated.
     """
 
     metrics: Metrics
     alarms: Alarms
     scale: float = 1.0
-    acts: tuple[Callable[[float], None], ...] = ()
-    _given: dict[str, State] = field(default_factory=dict)  # the state that we last gave each alarm
+    on_tick: tuple[Callable[[float], None], ...] = ()
+    _assigned: dict[str, State] = field(default_factory=dict)  # the state that the monitor last gave each alarm
 
     def tick(self, now: float) -> None:
-        """One round at a Unix time. Whatever one part of it meets, the others go on."""
-        self._guarded(self.metrics.measure)
+        """One round at a Unix time. A part that fails is logged and does not stop the others."""
+        self._guarded(self.metrics.collect)
         for alarm in self.alarms.alarms():
             self._guarded(self._evaluate, alarm, now)
-        for act in self.acts:
-            self._guarded(act, now)
+        for function in self.on_tick:
+            self._guarded(function, now)
 
     def _guarded(self, work: Callable[..., None], *arguments: Any) -> None:
         try:
             work(*arguments)
         except Exception:
-            logging.getLogger(__name__).exception("a round of CloudWatch was not whole")
+            logging.getLogger(__name__).exception("part of a CloudWatch round failed")
 
     def _evaluate(self, alarm: Alarm, now: float) -> None:
         period = alarm.period * self.scale
-        by_hand = self._given.get(alarm.name) != alarm.state
-        if by_hand and now - alarm.changed < period:
-            return  # what SetAlarmState said, and a new alarm's first state, hold until the next period
+        set_by_client = self._assigned.get(alarm.name) != alarm.state
+        if set_by_client and now - alarm.changed < period:
+            return  # a state from SetAlarmState, and a new alarm's first state, last until the next period
         values = self.metrics.series(alarm.metric, alarm.statistic, period, alarm.evaluation_periods, now)
         state = verdict(alarm, values)
         if state != alarm.state:
             self.alarms.set_state(alarm.name, state, reason(replace(alarm, state=state), values))
-        self._given[alarm.name] = state
+        self._assigned[alarm.name] = state
 
 
 def reason(alarm: Alarm, values: list[float | None]) -> str:
-    """Why an alarm is in its state, nearly as CloudWatch says it."""
+    """An alarm's StateReason, nearly in CloudWatch's words."""
     shown = ", ".join(f"{value:g}" for value in reversed(values) if value is not None)
     if alarm.state == "INSUFFICIENT_DATA":
         return f"Insufficient Data: {alarm.evaluation_periods} datapoints were unknown."
@@ -65,7 +65,7 @@ def reason(alarm: Alarm, values: list[float | None]) -> str:
 
 
 def service(monitor: Monitor, now: Callable[[], datetime]) -> Service:
-    """The monitor's loop, as a Service without operations that stops when localcloud closes."""
+    """Starts the monitor's loop; the Service has no operations and stops the loop when localcloud closes."""
     threads = Threads()
 
     def run() -> None:

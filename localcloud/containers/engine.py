@@ -1,4 +1,4 @@
-"""The one door to Docker. Every container and network made here carries `kennel.localcloud=<instance>`."""
+"""The Docker client: the only module that talks to Docker. It labels what it creates `kennel.localcloud=<instance>`."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,11 @@ LABEL = "kennel.localcloud"
 
 
 class EngineError(LocalcloudError):
-    """Docker refused; the message is Docker's own."""
+    """Docker refused a request; the message is Docker's own."""
 
 
 class ImageMissing(EngineError):  # noqa: N818 (the noun people search for)
-    """The local engine holds no such image."""
+    """The local engine does not have the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
-    """A container to run. Empty `entrypoint`/`command` keep the image's own. Sizes in bytes, cpus in cores.
+    """A container to run. Empty `entrypoint` and `command` keep the image's own. Sizes in bytes, cpus in cores.
 
-    `publish` lists container ports, each published on an ephemeral port of 127.0.0.1 (so it works where container
-    addresses cannot be reached, as on a Mac).
+    `publish` lists container ports; each gets an ephemeral port of 127.0.0.1, because on a Mac the host cannot reach
+    container addresses.
     """
 
     image: str
@@ -65,7 +65,7 @@ class ContainerSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerState:
-    """How a container stands. `address` is its IP on its network, `ports` container port → port of 127.0.0.1."""
+    """A container's state. `address` is its IP on its network; `ports`: container port → port of 127.0.0.1."""
 
     id: str
     name: str
@@ -80,7 +80,7 @@ class ContainerState:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """What the engine knows of an image. `id` is its digest `sha256:…`."""
+    """An image of the engine. `id` is its digest `sha256:…`, `size` in bytes."""
 
     id: str
     labels: Mapping[str, str]
@@ -91,7 +91,7 @@ class Image:
 
 
 class Engine(Protocol):
-    """What localcloud needs of Docker; tests hold an in-memory one."""
+    """What localcloud needs of Docker. Tests use an in-memory engine."""
 
     def image(self, reference: str) -> Image | None: ...
     def pull(self, reference: str, *, username: str, password: str) -> None: ...
@@ -111,7 +111,7 @@ class Engine(Protocol):
 
 
 class DockerEngine:
-    """The real engine, through its SDK. Raises EngineError with Docker's words, ImageMissing for an absent image."""
+    """The real engine, through Docker's SDK. Raises EngineError with Docker's message, or ImageMissing."""
 
     def __init__(self, instance: str, client: docker.DockerClient | None = None) -> None:
         self.instance = instance
@@ -119,44 +119,44 @@ class DockerEngine:
 
     def image(self, reference: str) -> Image | None:
         try:
-            found = self._client.images.get(reference)
+            image = self._client.images.get(reference)
         except docker.errors.ImageNotFound:
             return None
         except docker.errors.APIError as error:
-            raise _explained(error) from None
-        config: dict[str, Any] = found.attrs.get("Config") or {}
+            raise _engine_error(error) from None
+        config: dict[str, Any] = image.attrs.get("Config") or {}
         return Image(
-            id=found.id or "",
+            id=image.id or "",
             labels=config.get("Labels") or {},
             entrypoint=tuple(config.get("Entrypoint") or ()),
             command=tuple(config.get("Cmd") or ()),
-            architecture=found.attrs.get("Architecture", ""),
-            size=found.attrs.get("Size", 0),
+            architecture=image.attrs.get("Architecture", ""),
+            size=image.attrs.get("Size", 0),
         )
 
     def tagged(self, repository: str) -> list[str]:
         """The references of a repository's images, the newest first."""
-        found = sorted(self._client.images.list(repository), key=lambda image: image.attrs["Created"], reverse=True)
-        return [tag for image in found for tag in image.tags if tag.startswith(f"{repository}:")]
+        images = sorted(self._client.images.list(repository), key=lambda image: image.attrs["Created"], reverse=True)
+        return [tag for image in images for tag in image.tags if tag.startswith(f"{repository}:")]
 
     def pull(self, reference: str, *, username: str, password: str) -> None:
-        """Pull an image; the password goes with this one request and is kept nowhere."""
+        """Pull an image. The password is sent with this request only and stored nowhere."""
         credentials = {"username": username, "password": password}
         try:
             for event in self._client.api.pull(reference, auth_config=credentials, stream=True, decode=True):
                 if "error" in event:
                     raise EngineError(str(event["error"]))
         except docker.errors.APIError as error:
-            raise _explained(error) from None
+            raise _engine_error(error) from None
 
     def run(self, spec: ContainerSpec) -> ContainerState:
-        """Create and start; a container that cannot start is removed again."""
+        """Create and start a container. Removes it again when it cannot start."""
         try:
             container = self._client.containers.create(**self._arguments(spec))
         except docker.errors.ImageNotFound as error:
-            raise ImageMissing(f"the Docker engine holds no image {spec.image}: {error.explanation}") from None
+            raise ImageMissing(f"the Docker engine does not have the image {spec.image}: {error.explanation}") from None
         except docker.errors.APIError as error:
-            raise _explained(error) from None
+            raise _engine_error(error) from None
         try:
             if spec.network and (spec.aliases or spec.hostname):
                 network = self._client.networks.get(spec.network)
@@ -165,12 +165,12 @@ class DockerEngine:
             container.start()
         except docker.errors.APIError as error:
             self.remove(container.id or "")
-            raise _explained(error) from None
+            raise _engine_error(error) from None
         container.reload()
         return _state(container.attrs)
 
     def _arguments(self, spec: ContainerSpec) -> dict[str, Any]:
-        given: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "image": spec.image,
             "name": spec.name,
             "command": list(spec.command) or None,
@@ -191,11 +191,11 @@ class DockerEngine:
             "device_requests": [DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])] if spec.gpus else None,
             "cap_add": list(spec.capabilities) or None,
             "labels": {**spec.labels, LABEL: self.instance},
-            # Kept small: the logs that last are those in CloudWatch Logs.
+            # Small: CloudWatch Logs keeps the complete logs.
             "log_config": LogConfig(type="json-file", config={"max-size": "50m", "max-file": "2"}),
             "detach": True,
         }
-        return {key: value for key, value in given.items() if value is not None}
+        return {key: value for key, value in arguments.items() if value is not None}
 
     def inspect(self, container: str) -> ContainerState | None:
         try:
@@ -203,10 +203,10 @@ class DockerEngine:
         except docker.errors.NotFound:
             return None
         except docker.errors.APIError as error:
-            raise _explained(error) from None
+            raise _engine_error(error) from None
 
     def wait(self, container: str, timeout: float | None = None) -> int | None:
-        """The exit code, or None when the container still runs after `timeout` seconds or is gone."""
+        """The exit code; None when the container still runs after `timeout` seconds or no longer exists."""
         try:
             return int(self._client.api.wait(container, timeout=math.ceil(timeout or 10**7))["StatusCode"])
         except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError, docker.errors.NotFound):
@@ -218,26 +218,26 @@ class DockerEngine:
             self._client.api.kill(container, signal=signal)
         except docker.errors.APIError as error:
             if error.status_code not in (404, 409):
-                raise _explained(error) from None
+                raise _engine_error(error) from None
 
     def stop(self, container: str, timeout: int) -> None:
-        """SIGTERM, `timeout` seconds, SIGKILL. Returns when it has ended."""
+        """Sends SIGTERM, after `timeout` seconds SIGKILL, and returns when the container has ended."""
         try:
             self._client.api.stop(container, timeout=timeout)
         except docker.errors.APIError as error:
             if error.status_code not in (304, 404):
-                raise _explained(error) from None
+                raise _engine_error(error) from None
 
     def remove(self, container: str) -> None:
-        """Remove with its anonymous volumes, running or not; nothing happens when it is gone."""
+        """Remove a container, running or not, with its anonymous volumes. Does nothing when it no longer exists."""
         try:
             self._client.api.remove_container(container, force=True, v=True)
         except docker.errors.APIError as error:
-            if error.status_code not in (404, 409):  # 409: its removal is under way
-                raise _explained(error) from None
+            if error.status_code not in (404, 409):  # 409: Docker is removing it already
+                raise _engine_error(error) from None
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
-        """stdout and stderr as chunks, from the beginning (or the last `tail` lines); with `follow` until it ends."""
+        """Chunks of stdout and stderr: all of it, or the last `tail` lines. With `follow`, until the container ends."""
         try:
             yield from self._client.api.logs(
                 container, stdout=True, stderr=True, stream=True, follow=follow, tail="all" if tail is None else tail
@@ -245,29 +245,31 @@ class DockerEngine:
         except (docker.errors.NotFound, requests.exceptions.ChunkedEncodingError):
             return
         except docker.errors.APIError as error:
-            raise _explained(error) from None
+            raise _engine_error(error) from None
 
     def create_network(self, name: str, *, internal: bool = False) -> str:
         try:
-            made = self._client.networks.create(name, driver="bridge", internal=internal, labels={LABEL: self.instance})
+            network = self._client.networks.create(
+                name, driver="bridge", internal=internal, labels={LABEL: self.instance}
+            )
         except docker.errors.APIError as error:
-            raise _explained(error) from None
-        return made.id or name
+            raise _engine_error(error) from None
+        return network.id or name
 
     def remove_network(self, network: str) -> None:
         try:
             self._client.api.remove_network(network)
         except docker.errors.APIError as error:
             if error.status_code != 404:
-                raise _explained(error) from None
+                raise _engine_error(error) from None
 
     def owned(self) -> list[ContainerState]:
         """This instance's containers, running or not."""
-        found = self._client.api.containers(all=True, filters={"label": f"{LABEL}={self.instance}"})
-        return [state for state in (self.inspect(entry["Id"]) for entry in found) if state is not None]
+        entries = self._client.api.containers(all=True, filters={"label": f"{LABEL}={self.instance}"})
+        return [state for state in (self.inspect(entry["Id"]) for entry in entries) if state is not None]
 
     def cleanup(self) -> None:
-        """Remove every container and network of this instance, whoever made them and however they stand."""
+        """Remove every container and network of this instance, running or not."""
         for state in self.owned():
             self.remove(state.id)
         for network in self._client.api.networks(filters={"label": f"{LABEL}={self.instance}"}):
@@ -278,7 +280,7 @@ class DockerEngine:
 
 
 def connect() -> docker.DockerClient:
-    """A client for the local engine. Raises LocalcloudError when none answers."""
+    """A client of the local Docker engine. Raises LocalcloudError when no engine answers."""
     try:
         client = docker.from_env(timeout=120, max_pool_size=64)
         client.ping()
@@ -288,18 +290,21 @@ def connect() -> docker.DockerClient:
 
 
 def gateway_address(client: docker.DockerClient) -> str | None:
-    """The host's address on the default bridge, by which containers of any bridge network reach this host."""
+    """The host's address on the default bridge; containers on any bridge network reach this host there.
+
+    None when the engine does not report it.
+    """
     try:
         config = (client.networks.get("bridge").attrs["IPAM"]["Config"] or [{}])[0]
     except (docker.errors.APIError, KeyError):
         return None
     if config.get("Gateway"):
         return str(config["Gateway"])
-    # Engine 20.10 does not say it; it takes the subnet's first address.
+    # Engine 20.10 does not report the gateway; it takes the subnet's first address.
     return str(next(ip_network(config["Subnet"]).hosts())) if config.get("Subnet") else None
 
 
-def _explained(error: docker.errors.APIError) -> EngineError:
+def _engine_error(error: docker.errors.APIError) -> EngineError:
     return EngineError(str(error.explanation or error))
 
 

@@ -1,4 +1,4 @@
-"""A folder that containers wrote to as root: readable and removable for this process, whoever it runs as."""
+"""A folder that containers write to as root, made readable and removable for this process, which may not be root."""
 
 import shutil
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from localcloud.containers.engine import ContainerSpec, Engine, EngineError, Mou
 
 @dataclass(frozen=True, kw_only=True)
 class WorkFolder:
-    """`image` is any image that has chmod, `name` the name of the container that runs it."""
+    """`image` is any image that has chmod; `name` is the name of the container that runs chmod."""
 
     engine: Engine
     path: Path
@@ -17,18 +17,18 @@ class WorkFolder:
     name: str
 
     def clear(self) -> None:
-        """Removes the folder, with what the containers' root wrote there."""
+        """Removes the folder with all that containers wrote there as root. Leaves what it cannot remove."""
         shutil.rmtree(self.path, ignore_errors=True)
         if not self.path.exists():
             return
         try:
-            self.open_up()
+            self.make_accessible()
         except EngineError:
-            return  # the next start tries again, and says what it could not remove
+            return  # StateDir.clear_work tries again at the next start, and reports what it cannot remove
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def open_up(self) -> None:
-        """Lets this process read and delete what the containers' root wrote. Raises EngineError."""
+    def make_accessible(self) -> None:
+        """Lets this process read and delete what containers wrote as root. Raises EngineError."""
         mount = Mount(source=str(self.path), target="/folder")
         command = ("-R", "a+rwX", "/folder")
         spec = ContainerSpec(

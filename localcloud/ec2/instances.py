@@ -1,8 +1,8 @@
-"""EC2 instances for real: moto keeps the records, a container plays each machine.
+"""EC2 instances: moto keeps the records, and a container acts as each instance's machine.
 
-What an instance here is: its user data run as root, the metadata service, the AWS CLI, the host's Docker engine, and
-`shutdown`. What it is not: a kernel of its own, an NVIDIA driver, a network that a security group guards; its AMI is
-only a name. From its files only /srv can be mounted into containers.
+An instance runs its user data as root. It has the metadata service, the AWS CLI, the host's Docker engine and
+`shutdown`, but no kernel of its own, no NVIDIA driver and no security group. Its AMI is only a name. It can mount only
+its /srv into containers.
 """
 
 import base64
@@ -16,54 +16,57 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch.logs import LogPump
+from localcloud.cloudwatch.logs import LogForwarder
 from localcloud.containers.engine import LABEL, ContainerSpec, Mount
 from localcloud.containers.work_folder import WorkFolder
 from localcloud.ec2 import metadata
 from localcloud.ec2 import tools as instance_tools
 from localcloud.ec2.records import STARTING, MotoRecords, Record, Records, too_long
 from localcloud.errors import ApiError, LocalcloudError
-from localcloud.gateway.protocol import Answer
-from localcloud.gateway.service import PassOn, Request, Service
-from localcloud.iam import ec2_has
+from localcloud.gateway.protocol import Response
+from localcloud.gateway.service import PassToMoto, Request, Service
+from localcloud.iam import require_instance_profile
 from localcloud.threads import Threads
 
 AMIS = "/aws/service/deeplearning/ami/"
 BASE = "kennel/base"
 OWNER = "kennel.localcloud.instance"
-CONSOLE_BYTES = 64 * 1024  # what EC2 keeps of it
+CONSOLE_BYTES = 64 * 1024  # EC2 keeps the last 64 KB
 _AGENT = f"{instance_tools.TARGET}/machine/agent.py"
 
 
 @dataclass(kw_only=True)
 class Machine:
-    """One instance that was started: its container, its metadata's tokens, and what it left on its console."""
+    """A started instance: its container, the tokens of its metadata service, its console's output.
+
+    The lock of `Instances` guards `container`, `interruption`, `log_forwarders` and `is_ended`.
+    """
 
     record: Record
     container: str = ""
     tokens: metadata.Tokens = field(default_factory=metadata.Tokens)
     interruption: datetime | None = None
     console: bytes = b""
-    pumps: list[LogPump] = field(default_factory=list)
+    log_forwarders: list[LogForwarder] = field(default_factory=list)
     is_ended: bool = False
 
 
 class Instances:
-    """The instances of this localcloud. `tools` gives the mounts that each needs."""
+    """The instances of this localcloud. `tools` returns the mounts that every instance needs."""
 
     def __init__(self, cloud: Cloud, records: Records, tools: Callable[[], tuple[Mount, ...]]) -> None:
         self._cloud, self._records, self._tools = cloud, records, tools
         self._machines: dict[str, Machine] = {}
-        self._answers: dict[str, tuple[Mapping[str, str], Answer]] = {}
+        self._answers: dict[str, tuple[Mapping[str, str], Response]] = {}
         self._lock = threading.RLock()
         self._threads = Threads()
 
     def services(self) -> list[Service]:
-        settled = {name: self.change for name in ("TerminateInstances", "StopInstances", "StartInstances")}
+        changes = {name: self.change for name in ("TerminateInstances", "StopInstances", "StartInstances")}
         ec2 = Service(
             name="ec2",
             handlers={},
-            around={"RunInstances": self.run, "GetConsoleOutput": self.console, **settled},
+            wrappers={"RunInstances": self.run, "GetConsoleOutput": self.console, **changes},
             local={"POST instances/{id}/interrupt": self.interrupt},
             web={"instance": self.web},
             close=self.close,
@@ -71,41 +74,41 @@ class Instances:
         return [ec2, Service(name="ssm", handlers={"GetParameter": self.ami})]
 
     def ami(self, params: dict[str, Any]) -> dict[str, Any]:
-        """GetParameter: the newest deep-learning AMI is one that moto knows; other parameters are moto's."""
+        """SSM's GetParameter: the newest deep-learning AMI is an AMI of moto. moto answers all other parameters."""
         if not params["Name"].startswith(AMIS):
-            raise PassOn
+            raise PassToMoto
         arn = f"arn:aws:ssm:{self._cloud.region}::parameter{params['Name']}"
-        found = {"Name": params["Name"], "Type": "String", "Value": self._records.image(), "Version": 1, "ARN": arn}
-        return {"Parameter": found | {"DataType": "aws:ec2:image"}}
+        parameter = {"Name": params["Name"], "Type": "String", "Value": self._records.image(), "Version": 1, "ARN": arn}
+        return {"Parameter": parameter | {"DataType": "aws:ec2:image"}}
 
     # ---------------------------------------------------------------------------------------------- operations
 
-    def run(self, form: Mapping[str, str], proceed: Callable[[], Answer]) -> Answer:
-        """RunInstances, once for each ClientToken; the machines start behind the answer."""
+    def run(self, form: Mapping[str, str], proceed: Callable[[], Response]) -> Response:
+        """RunInstances, once for each ClientToken. The machines start after the response."""
         if too_long(form):
             raise ApiError("InvalidParameterValue", "User data is limited to 16384 bytes")
         if profile := form.get("IamInstanceProfile.Name"):
-            ec2_has(self._cloud.roles, profile)
+            require_instance_profile(self._cloud.roles, profile)
         token = form.get("ClientToken", "")
         with self._lock:
             if token in self._answers:
-                asked, answer = self._answers[token]
-                if _essence(asked) != _essence(form):
+                first_form, answer = self._answers[token]
+                if _comparable(first_form) != _comparable(form):
                     raise ApiError("IdempotentParameterMismatch", "Client token was used with other parameters")
                 return answer
             answer = proceed()
             if token and answer.status == 200:
                 self._answers[token] = (dict(form), answer)
-        self._settle()
+        self._reconcile()
         return answer
 
-    def change(self, form: Mapping[str, str], proceed: Callable[[], Answer]) -> Answer:  # noqa: ARG002
+    def change(self, form: Mapping[str, str], proceed: Callable[[], Response]) -> Response:  # noqa: ARG002
         answer = proceed()
-        self._settle()
+        self._reconcile()
         return answer
 
-    def console(self, form: Mapping[str, str], proceed: Callable[[], Answer]) -> Answer:
-        """GetConsoleOutput: what the container wrote, also after its end."""
+    def console(self, form: Mapping[str, str], proceed: Callable[[], Response]) -> Response:
+        """GetConsoleOutput: the container's output, also after its end."""
         with self._lock:
             machine = self._machines.get(form.get("InstanceId", ""))
         if machine is None:
@@ -118,32 +121,34 @@ class Instances:
             f"<instanceId>{escape(machine.record.id)}</instanceId><timestamp>{now}</timestamp>"
             f"<output>{output}</output></GetConsoleOutputResponse>"
         )
-        return Answer(status=200, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())
+        return Response(status=200, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())
 
     def interrupt(self, labels: dict[str, Any]) -> dict[str, Any]:
-        """A spot interruption: the notice now, the end in two minutes (rule 87)."""
+        """Interrupt a spot instance: the notice now, the end in two minutes (rule 87)."""
         machine = self._machine(labels["id"])
         if not machine.record.is_spot:
-            raise ApiError("IncorrectInstanceState", f"{labels['id']} is no spot instance")
-        machine.interruption = self._cloud.now() + metadata.NOTICE
-        self._threads.spawn(self._take_away, machine)
-        return {"instance": labels["id"], "time": machine.interruption.isoformat()}
+            raise ApiError("IncorrectInstanceState", f"{labels['id']} is not a spot instance")
+        end = self._cloud.now() + metadata.NOTICE
+        with self._lock:
+            machine.interruption = end
+        self._threads.spawn(self._end_after_notice, machine)
+        return {"instance": labels["id"], "time": end.isoformat()}
 
-    def web(self, request: Request) -> Answer:
-        """What an instance asks: its metadata, and to read a container's output into CloudWatch Logs."""
+    def web(self, request: Request) -> Response:
+        """A request of an instance: for its metadata, or to forward a container's output to CloudWatch Logs."""
         instance, _, path = request.path.partition("/")
         try:
             machine = self._machine(instance)
         except ApiError:
-            return Answer(status=404, headers={}, body=b"")
+            return Response(status=404, headers={}, body=b"")
         if path == "localcloud/awslogs" and request.method == "POST":
-            self._pump(machine, dict(parse_qsl(request.query)))
-            return Answer(status=200, headers={}, body=b"")
+            self._forward_logs(machine, dict(parse_qsl(request.query)))
+            return Response(status=200, headers={}, body=b"")
         status, body = metadata.answer(
             self._facts(machine), machine.tokens, method=request.method, path=f"/{path}", headers=request.headers,
             now=self._cloud.now(),
         )  # fmt: skip
-        return Answer(status=status, headers={"Content-Type": "text/plain"}, body=body)
+        return Response(status=status, headers={"Content-Type": "text/plain"}, body=body)
 
     def close(self) -> None:
         with self._lock:
@@ -155,29 +160,37 @@ class Instances:
 
     # ---------------------------------------------------------------------------------------------- machines
 
-    def _settle(self) -> None:
-        """Starts what moto's records have begun, and ends what they have ended."""
+    def _reconcile(self) -> None:
+        """Starts and ends machines until they agree with moto's records."""
         with self._lock:
             for record in self._records.all():
                 machine = self._machines.get(record.id)
                 if record.state in STARTING and (machine is None or machine.is_ended):
                     self._machines[record.id] = machine = Machine(record=record)
-                    self._threads.spawn(self._play, machine)
+                    self._threads.spawn(self._run_machine, machine)
                 elif record.state not in STARTING and machine is not None and not machine.is_ended:
                     self._threads.spawn(self._end, machine)
 
-    def _play(self, machine: Machine) -> None:
-        """One machine from its start to its own shutdown."""
+    def _run_machine(self, machine: Machine) -> None:
+        """Run one machine from its start to its shutdown."""
         record = machine.record
         try:
-            machine.container = self._cloud.engine.run(self._spec(record)).id
+            container = self._cloud.engine.run(self._spec(record)).id
         except LocalcloudError as error:
-            machine.console, machine.is_ended = f"localcloud: {error}\n".encode(), True
+            with self._lock:
+                machine.console, machine.is_ended = f"localcloud: {error}\n".encode(), True
             self._records.end(record.id, terminate=True, code="Server.InternalError", message=f"localcloud: {error}")
             return
-        self._cloud.engine.wait(machine.container)
-        if machine.is_ended or self._threads.closing.is_set():
+        with self._lock:
+            machine.container = container
+            ended_meanwhile = machine.is_ended
+        if ended_meanwhile:
+            self._cloud.engine.remove(container)
             return
+        self._cloud.engine.wait(container)
+        with self._lock:
+            if machine.is_ended or self._threads.closing.is_set():
+                return
         self._end(machine)
         code = "Client.InstanceInitiatedShutdown"
         message = f"{code}: Instance initiated shutdown"
@@ -204,17 +217,20 @@ class Instances:
         )
 
     def _image(self) -> str:
-        found = self._cloud.engine.tagged(BASE)
-        if not found:
-            raise LocalcloudError(f"the engine holds no {BASE}, which instances run on: ./inv build makes one")
-        return found[0]
+        images = self._cloud.engine.tagged(BASE)
+        if not images:
+            raise LocalcloudError(
+                f"the Docker engine has no image {BASE}, on which instances run; build it: ./inv build"
+            )
+        return images[0]
 
     def _end(self, machine: Machine) -> None:
-        """The container, and those that it started, as a machine's end ends its containers."""
+        """End a machine: remove its container and the containers that it started."""
         with self._lock:
             if machine.is_ended:
                 return
             machine.is_ended = True
+            forwarders = list(machine.log_forwarders)
         engine = self._cloud.engine
         if machine.container:
             engine.stop(machine.container, 5)
@@ -223,26 +239,31 @@ class Instances:
         for state in engine.owned():
             if state.labels.get(OWNER) == machine.record.id:
                 engine.remove(state.id)
-        for pump in machine.pumps:
-            pump.join(timeout=5)
+        for forwarder in forwarders:
+            forwarder.join(timeout=5)
         image = next(iter(engine.tagged(BASE)), "")
         name = f"{self._cloud.instance}-{machine.record.id}-clear"
         WorkFolder(engine=engine, path=self._work(machine.record.id), image=image, name=name).clear()
 
-    def _take_away(self, machine: Machine) -> None:
-        if self._threads.closing.wait(metadata.NOTICE.total_seconds()) or machine.is_ended:
+    def _end_after_notice(self, machine: Machine) -> None:
+        if self._threads.closing.wait(metadata.NOTICE.total_seconds()):
             return
+        with self._lock:
+            if machine.is_ended:
+                return
         self._end(machine)
         code = "Server.SpotInstanceTermination"
         message = f"{code}: Spot instance termination"
         self._records.end(machine.record.id, terminate=True, code=code, message=message)
 
-    def _pump(self, machine: Machine, asked: Mapping[str, str]) -> None:
-        chunks = self._cloud.engine.logs(asked["container"], follow=True)
-        stream = asked.get("stream", asked["container"])
-        pump = LogPump(chunks, self._cloud.logs, asked["group"], stream, now=self._cloud.now)
-        machine.pumps.append(pump)
-        pump.start()
+    def _forward_logs(self, machine: Machine, options: Mapping[str, str]) -> None:
+        """Act as Docker's awslogs driver. `options`: the container, and the driver's group and stream."""
+        chunks = self._cloud.engine.logs(options["container"], follow=True)
+        stream = options.get("stream", options["container"])
+        forwarder = LogForwarder(chunks, self._cloud.logs, options["group"], stream, now=self._cloud.now)
+        with self._lock:
+            machine.log_forwarders.append(forwarder)
+        forwarder.start()
 
     def _console(self, machine: Machine) -> bytes:
         if machine.is_ended and machine.console:
@@ -278,12 +299,13 @@ class Instances:
         return self._cloud.state_dir / "work" / instance
 
 
-def _essence(form: Mapping[str, str]) -> dict[str, str]:
+def _comparable(form: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that must be equal in requests with the same ClientToken."""
     return {key: value for key, value in form.items() if key not in ("Version", "DryRun")}
 
 
 def services(cloud: Cloud) -> list[Service]:
-    """The room of EC2 instances, and the parameters that name AMIs."""
+    """EC2's instances, and SSM's parameters that name AMIs."""
     cache = cloud.state_dir.parent / "cache"
     records = MotoRecords(cloud.account, cloud.region)
     return Instances(cloud, records, lambda: instance_tools.mounts(cache)).services()

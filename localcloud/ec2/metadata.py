@@ -1,7 +1,6 @@
-"""EC2's instance metadata service, pure: what an instance is told of itself, and by which rules (rules 86, 87).
+"""EC2's instance metadata service: answers an instance's requests about itself (rules 86, 87). Pure.
 
-After the EC2 user guide: with HttpTokens=required every GET needs a token that a PUT gave, and a PUT that was forwarded
-is refused.
+After the EC2 user guide: with HttpTokens=required every GET needs a token from a PUT, and a forwarded PUT is refused.
 """
 
 import json
@@ -18,7 +17,7 @@ LONGEST_TTL = 21600
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What an instance may know of itself. `interruption` is when a spot instance will be taken away."""
+    """What an instance may know about itself. `interruption`: when a spot instance will be ended."""
 
     instance_id: str
     instance_type: str
@@ -38,21 +37,21 @@ class Facts:
 class Tokens:
     """The session tokens of one instance."""
 
-    given: dict[str, datetime] = field(default_factory=dict)
+    expiries: dict[str, datetime] = field(default_factory=dict)
 
-    def give(self, seconds: int, now: datetime) -> str:
+    def issue(self, seconds: int, now: datetime) -> str:
         token = secrets.token_urlsafe(32)
-        self.given[token] = now + timedelta(seconds=seconds)
+        self.expiries[token] = now + timedelta(seconds=seconds)
         return token
 
     def is_valid(self, token: str, now: datetime) -> bool:
-        return token in self.given and now < self.given[token]
+        return token in self.expiries and now < self.expiries[token]
 
 
 def answer(
     facts: Facts, tokens: Tokens, *, method: str, path: str, headers: Mapping[str, str], now: datetime
 ) -> tuple[int, bytes]:
-    """HTTP status and body. Header names are lower case, `path` begins with /latest."""
+    """HTTP status and body. Header names are lower case; `path` begins with /latest."""
     if method == "PUT" and path == TOKEN_PATH:
         return _token(tokens, headers, now)
     if method not in ("GET", "HEAD"):
@@ -69,16 +68,16 @@ def _token(tokens: Tokens, headers: Mapping[str, str], now: datetime) -> tuple[i
     seconds = headers.get(TTL, "")
     if not seconds.isdigit() or not 1 <= int(seconds) <= LONGEST_TTL:
         return 400, b""
-    return 200, tokens.give(int(seconds), now).encode()
+    return 200, tokens.issue(int(seconds), now).encode()
 
 
 def _read(facts: Facts, path: str, now: datetime) -> tuple[int, bytes]:
-    """A leaf's text, or the names under a folder, one a line."""
+    """A leaf's text, or the names in a folder, one a line."""
     leaves = _leaves(facts, now)
-    asked = "/" + path.strip("/")
-    if asked in leaves:
-        return 200, leaves[asked]
-    under = {leaf.removeprefix(f"{asked}/") for leaf in leaves if leaf.startswith(f"{asked}/")}
+    name = "/" + path.strip("/")
+    if name in leaves:
+        return 200, leaves[name]
+    under = {leaf.removeprefix(f"{name}/") for leaf in leaves if leaf.startswith(f"{name}/")}
     if not under:
         return 404, b""
     names = {f"{rest.partition('/')[0]}/" if "/" in rest else rest for rest in under}
@@ -87,7 +86,7 @@ def _read(facts: Facts, path: str, now: datetime) -> tuple[int, bytes]:
 
 def _leaves(facts: Facts, now: datetime) -> dict[str, bytes]:
     meta = "/latest/meta-data"
-    found = {
+    leaves = {
         f"{meta}/ami-id": facts.image_id,
         f"{meta}/instance-id": facts.instance_id,
         f"{meta}/instance-type": facts.instance_type,
@@ -99,12 +98,12 @@ def _leaves(facts: Facts, now: datetime) -> dict[str, bytes]:
         "/latest/dynamic/instance-identity/document": json.dumps(_identity(facts)),
     }
     if facts.role:
-        found[f"{meta}/iam/security-credentials/{facts.role}"] = json.dumps(_credentials(facts, now))
+        leaves[f"{meta}/iam/security-credentials/{facts.role}"] = json.dumps(_credentials(facts, now))
     if facts.interruption:
         action = {"action": "terminate", "time": _iso(facts.interruption)}
-        found[f"{meta}/spot/instance-action"] = json.dumps(action)
-        found[f"{meta}/spot/termination-time"] = _iso(facts.interruption)
-    encoded = {path: text.encode() for path, text in found.items()}
+        leaves[f"{meta}/spot/instance-action"] = json.dumps(action)
+        leaves[f"{meta}/spot/termination-time"] = _iso(facts.interruption)
+    encoded = {path: text.encode() for path, text in leaves.items()}
     return encoded | ({"/latest/user-data": facts.user_data} if facts.user_data else {})
 
 
@@ -121,7 +120,7 @@ def _identity(facts: Facts) -> dict[str, str]:
 
 
 def _credentials(facts: Facts, now: datetime) -> dict[str, str]:
-    """Credentials of the role: nothing here checks them, but their shape and their end are those of EC2."""
+    """Credentials of the role in EC2's form, with an expiry. localcloud does not check credentials."""
     return {
         "Code": "Success",
         "LastUpdated": _iso(now),

@@ -1,4 +1,4 @@
-"""moto's records of EC2 instances, as the room of instances reads and ends them."""
+"""moto's records of EC2 instances: reads them, and marks instances as ended."""
 
 import base64
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ STARTING = ("pending", "running")
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One instance as moto holds it. `role` is the one in its instance profile."""
+    """One instance. `role` is the role in its instance profile; `terminates`: its own shutdown terminates it."""
 
     id: str
     state: str
@@ -26,7 +26,7 @@ class Record:
 
 
 class Records(Protocol):
-    """What the room needs of moto; tests hold an in-memory one."""
+    """What `Instances` needs of the records."""
 
     def all(self) -> list[Record]: ...
     def end(self, instance: str, *, terminate: bool, code: str, message: str) -> None: ...
@@ -34,7 +34,7 @@ class Records(Protocol):
 
 
 class MotoRecords:
-    """moto's, in this process."""
+    """moto's records, in this process."""
 
     def __init__(self, account: str, region: str) -> None:
         self._account, self._region = account, region
@@ -43,7 +43,7 @@ class MotoRecords:
         return [self._record(instance) for instance in self._backend().all_instances()]
 
     def end(self, instance: str, *, terminate: bool, code: str, message: str) -> None:
-        """The instance as ended, with EC2's code for why."""
+        """Mark an instance as terminated or stopped, with EC2's code and message for the reason."""
         from moto.ec2.models.instances import StateReason
 
         backend = self._backend()
@@ -54,7 +54,7 @@ class MotoRecords:
         backend.get_instance(instance).state_reason = StateReason(message, code)
 
     def image(self) -> str:
-        """An AMI that moto knows, to answer for the newest of a kind."""
+        """An AMI of moto, as the answer to a request for the newest AMI of a kind."""
         return str(next(ami.id for ami in self._backend().describe_images() if ami.architecture == "x86_64"))
 
     def _backend(self) -> Any:
@@ -62,26 +62,27 @@ class MotoRecords:
 
         return ec2_backends[self._account][self._region]
 
-    def _record(self, found: Any) -> Record:
-        options: Any = found.metadata_options
+    def _record(self, instance: Any) -> Record:
+        options: Any = instance.metadata_options
         return Record(
-            id=found.id,
-            state=found.state,
-            instance_type=found.instance_type,
-            image_id=found.image_id,
-            zone=found.availability_zone or f"{self._region}a",
-            private_ip=found.private_ip or "",
-            user_data=_decoded(found.user_data),
+            id=instance.id,
+            state=instance.state,
+            instance_type=instance.instance_type,
+            image_id=instance.image_id,
+            zone=instance.availability_zone or f"{self._region}a",
+            private_ip=instance.private_ip or "",
+            user_data=_decoded(instance.user_data),
             tokens_required=str(options.http_tokens) == "required",
-            is_spot=found.lifecycle == "spot",
-            terminates=found.instance_initiated_shutdown_behavior == "terminate",
-            role=self._role(found.id),
+            is_spot=instance.lifecycle == "spot",
+            terminates=instance.instance_initiated_shutdown_behavior == "terminate",
+            role=self._role(instance.id),
         )
 
     def _role(self, instance: str) -> str:
-        """moto fills an association's profile in when it answers RunInstances."""
-        found: Any = self._backend().iam_instance_profile_associations.get(instance)
-        return str(found.iam_instance_profile.roles[0].name) if found and found.iam_instance_profile.roles else ""
+        """The role of an instance, from moto's association of the instance with a profile; "" without one."""
+        association: Any = self._backend().iam_instance_profile_associations.get(instance)
+        roles = association.iam_instance_profile.roles if association else ()
+        return str(roles[0].name) if roles else ""
 
 
 def _decoded(user_data: Any) -> bytes:
@@ -93,5 +94,5 @@ def _decoded(user_data: Any) -> bytes:
 
 
 def too_long(form: Mapping[str, str], limit: int = 16384) -> bool:
-    """Whether a RunInstances' user data is over EC2's limit, in bytes before encoding (rule 88)."""
+    """Whether the user data of a RunInstances request exceeds EC2's limit, in bytes before encoding (rule 88)."""
     return len(_decoded(form.get("UserData", ""))) > limit

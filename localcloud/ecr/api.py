@@ -1,4 +1,7 @@
-"""ECR's repositories and tokens. moto keeps the records, policies and tags; addresses and images are the registry's."""
+"""ECR's operations on repositories and tokens.
+
+moto keeps the repositories' records, policies and tags. The registry gives their addresses and holds their images.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +14,7 @@ from localcloud.gateway.service import Service
 
 Params = dict[str, Any]
 
-# Layers as ECR's own API takes them in parts; docker and every client of ours speak the registry's protocol instead.
+# ECR's own API for uploading layers in parts. Docker and all of Kennel's clients use the registry's protocol instead.
 LAYER_PARTS = (
     "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "BatchCheckLayerAvailability",
     "GetDownloadUrlForLayer",
@@ -20,12 +23,12 @@ LAYER_PARTS = (
 
 @dataclass(kw_only=True)
 class Ecr:
-    """The operations that tell where repositories are."""
+    """The operations on repositories and authorization tokens."""
 
     registry: Registry
 
     def handlers(self) -> dict[str, Any]:
-        """Return the operations served here, by their API names."""
+        """Operation → handler."""
         return {
             "GetAuthorizationToken": self.token,
             "CreateRepository": self.create,
@@ -35,23 +38,23 @@ class Ecr:
         }
 
     def token(self, _: Params) -> Params:
-        """GetAuthorizationToken: user AWS and a password, good for twelve hours (rule 72)."""
+        """GetAuthorizationToken: user AWS and a password, valid for twelve hours (rule 72)."""
         token, expires = self.registry.tokens.issue()
-        where = f"http://{self.registry.address()}"
-        return {"authorizationData": [{"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": where}]}
+        endpoint = f"http://{self.registry.address()}"
+        return {"authorizationData": [{"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": endpoint}]}
 
     def create(self, params: Params) -> Params:
-        self.registry.address()  # a registry that cannot be had is told before anything is kept
+        self.registry.address()  # starts the registry first, so that a failure leaves no record behind
         return {"repository": self._described(self.registry.records.create(params))}
 
     def describe(self, params: Params) -> Params:
         records = self.registry.records
         names = params.get("repositoryNames")
-        found = [records.find(name) for name in names] if names else list(records.all().values())
-        return page([self._described(record) for record in found], params, "repositories")
+        chosen = [records.find(name) for name in names] if names else list(records.all().values())
+        return page([self._described(record) for record in chosen], params, "repositories")
 
     def delete(self, params: Params) -> Params:
-        """DeleteRepository: one that holds images only with force."""
+        """DeleteRepository. Refuses a repository that has images, unless `force`."""
         name, store = params["repositoryName"], self.registry.store
         record = self.registry.records.find(name)
         if store.images(name) and not params.get("force"):
@@ -65,7 +68,9 @@ class Ecr:
         return {"repository": self._described(record)}
 
     def layers(self, _: Params) -> Params:
-        raise ApiError("ServerException", "localcloud takes layers by the registry's own protocol: docker push", 500)
+        raise ApiError(
+            "ServerException", "localcloud takes layers by the registry's own protocol only: use docker push", 500
+        )
 
     def _described(self, record: Record) -> Params:
         return {
@@ -82,7 +87,7 @@ class Ecr:
 
 
 def service(registry: Registry) -> Service:
-    """The room, ready for the server."""
+    """ECR for the server."""
     return Service(
         name="ecr",
         handlers={**Ecr(registry=registry).handlers(), **EcrImages(registry=registry).handlers()},

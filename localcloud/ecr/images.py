@@ -1,4 +1,4 @@
-"""ECR's images: what lies in the registry is what the API tells (rule 73)."""
+"""ECR's operations on images. They read what the registry stores (rule 73)."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ Params = dict[str, Any]
 
 @dataclass(kw_only=True)
 class EcrImages:
-    """The operations on what lies in the repositories."""
+    """The operations on images."""
 
     registry: Registry
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
-        """Return the operations served here, by their API names."""
+        """Operation → handler."""
         return {
             "DescribeImages": self.describe,
             "ListImages": self.identifiers,
@@ -33,53 +33,53 @@ class EcrImages:
 
     def describe(self, params: Params) -> Params:
         record = self._record(params["repositoryName"])
-        wanted = params.get("imageIds")
-        if wanted:
-            found = [self._named(record, each) for each in wanted]
+        image_ids = params.get("imageIds")
+        if image_ids:
+            images = [self._named(record, image_id) for image_id in image_ids]
         else:
-            found = [image for image in self._images(record) if _has_status(image, params)]
-        return page([self._detail(record, image) for image in found], params, "imageDetails")
+            images = [image for image in self._images(record) if _has_status(image, params)]
+        return page([self._detail(record, image) for image in images], params, "imageDetails")
 
     def identifiers(self, params: Params) -> Params:
-        """ListImages: one identifier for each tag, and one for each manifest without."""
+        """ListImages: an identifier for each tag, and one for each manifest without a tag."""
         record = self._record(params["repositoryName"])
-        found = [image for image in self._images(record) if _has_status(image, params)]
-        rows = [_identifier(image.digest, tag) for image in found for tag in image.tags or (None,)]
+        images = [image for image in self._images(record) if _has_status(image, params)]
+        rows = [_identifier(image.digest, tag) for image in images for tag in image.tags or (None,)]
         return page(rows, params, "imageIds")
 
     def batch_get(self, params: Params) -> Params:
-        """BatchGetImage. As in ECR the manifest comes as it lies there, whatever types are accepted."""
+        """BatchGetImage. Like ECR, returns the stored manifest and ignores acceptedMediaTypes."""
         record = self._record(params["repositoryName"])
         images: list[Params] = []
         failures: list[Params] = []
-        for wanted in params["imageIds"]:
-            image = self._find(record, wanted)
+        for image_id in params["imageIds"]:
+            image = self._find(record, image_id)
             if image is None:
-                failures.append(_failure(wanted))
+                failures.append(_failure(image_id))
             else:
-                images.append(_image(record, image, wanted.get("imageTag")))
+                images.append(_image(record, image, image_id.get("imageTag")))
         return {"images": images, "failures": failures}
 
     def put(self, params: Params) -> Params:
-        """PutImage: a manifest whose layers are here already, with or without a tag."""
+        """PutImage: stores a manifest whose layers the registry has already, with or without a tag."""
         record, text = self._record(params["repositoryName"]), params["imageManifest"]
         digest, tag = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", params.get("imageTag")
         if params.get("imageDigest") not in (None, digest):
             raise ApiError("ImageDigestDoesNotMatchException", f"The digest of the manifest is {digest}")
         self._check_new(record, digest, tag)
-        status, said = self._send("PUT", record.name, tag or digest, text.encode(), _type(params))
+        status, message = self._send("PUT", record.name, tag or digest, text.encode(), _type(params))
         if status >= 400:
-            raise ApiError("LayersNotFoundException" if "BLOB" in said else "InvalidParameterException", said)
+            raise ApiError("LayersNotFoundException" if "BLOB" in message else "InvalidParameterException", message)
         image = self._find(record, {"imageDigest": digest})
         if image is None:
-            raise ApiError("ServerException", f"the registry took {digest} and does not hold it", 500)
+            raise ApiError("ServerException", f"the registry accepted {digest} and did not store it", 500)
         return {"image": _image(record, image, tag)}
 
     def _check_new(self, record: Record, digest: str, tag: str | None) -> None:
-        held = self._find(record, {"imageTag": tag} if tag else {"imageDigest": digest})
-        if held is None:
+        stored = self._find(record, {"imageTag": tag} if tag else {"imageDigest": digest})
+        if stored is None:
             return
-        if held.digest == digest:
+        if stored.digest == digest:
             raise ApiError(
                 "ImageAlreadyExistsException",
                 f"Image with digest '{digest}' and tag '{tag}' already exists in the repository with name "
@@ -89,20 +89,20 @@ class EcrImages:
             raise ApiError("ImageTagAlreadyExistsException", immutable(record.name, tag))
 
     def batch_delete(self, params: Params) -> Params:
-        """BatchDeleteImage: a tag takes the tag away, and the image with its last one; a digest takes all of it."""
+        """BatchDeleteImage. A tag deletes the tag, and the image with its last tag; a digest deletes the image."""
         record = self._record(params["repositoryName"])
-        gone: list[Params] = []
+        deleted: list[Params] = []
         failures: list[Params] = []
-        for wanted in params["imageIds"]:
-            image = self._find(record, wanted)
+        for image_id in params["imageIds"]:
+            image = self._find(record, image_id)
             if image is None:
-                failures.append(_failure(wanted))
-            elif self._is_listed(record, image):
+                failures.append(_failure(image_id))
+            elif self._is_in_index(record, image):
                 reason = f"Requested image referenced by manifest list: {image.digest}"
-                failures.append(_failure(wanted, "ImageReferencedByManifestList", reason))
+                failures.append(_failure(image_id, "ImageReferencedByManifestList", reason))
             else:
-                gone += self._delete(record, image, wanted.get("imageTag"))
-        return {"imageIds": gone, "failures": failures}
+                deleted += self._delete(record, image, image_id.get("imageTag"))
+        return {"imageIds": deleted, "failures": failures}
 
     def _delete(self, record: Record, image: StoredImage, tag: str | None) -> list[Params]:
         if tag and image.tags != (tag,):
@@ -111,12 +111,12 @@ class EcrImages:
         self._send("DELETE", record.name, image.digest)
         return [_identifier(image.digest, each) for each in image.tags or (None,)]
 
-    def _is_listed(self, record: Record, image: StoredImage) -> bool:
+    def _is_in_index(self, record: Record, image: StoredImage) -> bool:
         lists = (other.parsed.get("manifests", ()) for other in self._images(record) if other.media_type in LISTS)
         return any(entry["digest"] == image.digest for entries in lists for entry in entries)
 
     def findings(self, params: Params) -> Params:
-        """DescribeImageScanFindings: complete and clean, unless results were given to moto's own API for them."""
+        """DescribeImageScanFindings: complete and clean, unless moto's own API was given results for the image."""
         record = self._record(params["repositoryName"])
         image = self._named(record, params["imageId"])
         if not (record.image_scanning_configuration or {}).get("scanOnPush"):
@@ -127,16 +127,16 @@ class EcrImages:
             )
         clean: Params = {"findings": [], "findingSeverityCounts": {}}
         tag = params["imageId"].get("imageTag") or (image.tags or ("",))[0]
-        found = self.registry.records.findings(record.name, {"imageDigest": image.digest, "imageTag": tag}) or clean
+        findings = self.registry.records.findings(record.name, {"imageDigest": image.digest, "imageTag": tag}) or clean
         return {
             "registryId": record.registry_id,
             "repositoryName": record.name,
             "imageId": _identifier(image.digest, params["imageId"].get("imageTag")),
             "imageScanStatus": {"status": "COMPLETE", "description": "The scan was completed successfully."},
-            "imageScanFindings": {"imageScanCompletedAt": image.pushed, **found},
+            "imageScanFindings": {"imageScanCompletedAt": image.pushed, **findings},
         }
 
-    # ------------------------------------------------------------------------------------------ what lies there
+    # ------------------------------------------------------------------------------------------ registry
 
     def _record(self, name: str) -> Record:
         return self.registry.records.find(name)
@@ -144,19 +144,20 @@ class EcrImages:
     def _images(self, record: Record) -> list[StoredImage]:
         return self.registry.store.images(record.name)
 
-    def _find(self, record: Record, wanted: Mapping[str, str]) -> StoredImage | None:
-        tag, digest = wanted.get("imageTag", ""), wanted.get("imageDigest", "")
+    def _find(self, record: Record, image_id: Mapping[str, str]) -> StoredImage | None:
+        tag, digest = image_id.get("imageTag", ""), image_id.get("imageDigest", "")
         return self.registry.store.find(record.name, tag=tag, digest=digest) if tag or digest else None
 
-    def _named(self, record: Record, wanted: Mapping[str, str]) -> StoredImage:
-        found = self._find(record, wanted)
-        if found is None:
+    def _named(self, record: Record, image_id: Mapping[str, str]) -> StoredImage:
+        """Like `_find`. Raises ApiError ImageNotFoundException."""
+        image = self._find(record, image_id)
+        if image is None:
             raise ApiError(
                 "ImageNotFoundException",
-                f"The image with imageId {_shown(wanted)} does not exist within the repository with name "
+                f"The image with imageId {_shown(image_id)} does not exist within the repository with name "
                 f"'{record.name}' in the registry with id '{record.registry_id}'",
             )
-        return found
+        return image
 
     def _detail(self, record: Record, image: StoredImage) -> Params:
         return {
@@ -170,20 +171,23 @@ class EcrImages:
             "artifactMediaType": image.parsed.get("config", {}).get("mediaType"),
         }
 
-    def _send(self, method: str, repository: str, name: str, body: bytes = b"", kind: str = "") -> tuple[int, str]:
+    def _send(
+        self, method: str, repository: str, name: str, body: bytes = b"", media_type: str = ""
+    ) -> tuple[int, str]:
+        """Send a request for a manifest to the registry; return the status and the body."""
         self.registry.address()
         connection = self.registry.process.connection()
         try:
-            headers = {"Content-Type": kind} if kind else {}
+            headers = {"Content-Type": media_type} if media_type else {}
             connection.request(method, f"/v2/{repository}/manifests/{name}", body=body or None, headers=headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode(errors="replace")
+            response = connection.getresponse()
+            return response.status, response.read().decode(errors="replace")
         finally:
             connection.close()
 
 
 def _type(params: Params) -> str:
-    """The manifest's type, as it says itself or the request says. Raises ApiError."""
+    """The manifest's media type: the request's, else the manifest's own. Raises ApiError for invalid JSON."""
     try:
         manifest = json.loads(params["imageManifest"])
     except ValueError as error:
@@ -205,16 +209,17 @@ def _identifier(digest: str, tag: str | None) -> Params:
     return {"imageDigest": digest, "imageTag": tag}
 
 
-def _failure(wanted: Params, code: str = "ImageNotFound", reason: str = "Requested image not found") -> Params:
-    if not wanted:
+def _failure(image_id: Params, code: str = "ImageNotFound", reason: str = "Requested image not found") -> Params:
+    if not image_id:
         code, reason = "MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null"
-    return {"imageId": wanted, "failureCode": code, "failureReason": reason}
+    return {"imageId": image_id, "failureCode": code, "failureReason": reason}
 
 
-def _shown(wanted: Mapping[str, str]) -> str:
-    return "{" + f"imageDigest:'{wanted.get('imageDigest', 'null')}', imageTag:'{wanted.get('imageTag', 'null')}'" + "}"
+def _shown(image_id: Mapping[str, str]) -> str:
+    digest, tag = image_id.get("imageDigest", "null"), image_id.get("imageTag", "null")
+    return f"{{imageDigest:'{digest}', imageTag:'{tag}'}}"
 
 
 def _has_status(image: StoredImage, params: Mapping[str, Any]) -> bool:
-    wanted = params.get("filter", {}).get("tagStatus", "ANY")
-    return bool(wanted == "ANY" or (wanted == "TAGGED") == bool(image.tags))
+    status = params.get("filter", {}).get("tagStatus", "ANY")
+    return bool(status == "ANY" or (status == "TAGGED") == bool(image.tags))

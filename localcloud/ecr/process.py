@@ -1,6 +1,6 @@
-"""A real container registry (distribution's `registry`) behind a socket of its own: found, started, ended.
+"""A real container registry (distribution's `registry`) as a process: locates the program, starts and stops it.
 
-It listens on a Unix socket that only this user can open; what the world sees of it is registry_front.py.
+The registry listens on a Unix socket that only this user can open. Clients reach it through proxy.py.
 """
 
 import fcntl
@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.errors import LocalcloudError
@@ -26,32 +26,32 @@ storage:
   delete: {{enabled: true}}
 http: {{net: unix, addr: {socket}, relativeurls: true}}
 """
-# The registry ends when standard input does, that is with localcloud, even one that was killed.
+# The shell stops the registry when its standard input closes: when localcloud ends, even when it is killed.
 LIFELINE = '"$0" serve "$1" </dev/null & child=$!; cat >/dev/null; kill "$child"; wait "$child"; rm -rf "$2"'
 
 
 def program(cache: Path = CACHE) -> str:
-    """The registry's program: on PATH, or Debian's package unpacked (not installed, so no service starts).
+    """The path of the registry's program: on PATH, or from Debian's package.
 
-    Raises LocalcloudError when there is none.
+    Unpacks the package instead of installing it, so that no system service starts. Raises LocalcloudError.
     """
     for name in ("docker-registry", "registry"):
-        if found := shutil.which(name):
-            return found
-    kept = cache / "usr" / "bin" / "docker-registry"
-    if not kept.is_file():
+        if path := shutil.which(name):
+            return path
+    unpacked = cache / "usr" / "bin" / "docker-registry"
+    if not unpacked.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not kept.is_file():
+            if not unpacked.is_file():
                 _unpack(cache)
-    return str(kept)
+    return str(unpacked)
 
 
 def _unpack(cache: Path) -> None:
     fix = "install the package docker-registry, or put distribution's `registry` on PATH"
     if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise LocalcloudError(f"ECR needs a container registry, and none is here: {fix}")
+        raise LocalcloudError(f"ECR needs a container registry, and this machine has none: {fix}")
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         for command in (["apt-get", "download", "-qq", "docker-registry"], ["sh", "-c", "dpkg -x ./*.deb unpacked"]):
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
@@ -73,50 +73,63 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-@dataclass(kw_only=True)
-class RegistryProcess:
-    """One registry whose storage lies in `folder`. `find` gives its program."""
+@dataclass(frozen=True, kw_only=True)
+class _Running:
+    """A started registry: the shell that runs it, and its socket."""
 
-    folder: Path
-    find: Callable[[], str] = program
-    _shell: "subprocess.Popen[bytes] | None" = None
-    _socket: Path = field(default_factory=Path)
+    shell: "subprocess.Popen[bytes]"
+    socket: Path
+
+
+class RegistryProcess:
+    """One registry whose storage is in `folder`. `locate` returns the path of the registry's program."""
+
+    def __init__(self, *, folder: Path, locate: Callable[[], str] = program) -> None:
+        self._folder, self._locate = folder, locate
+        self._running: _Running | None = None
 
     @property
     def storage(self) -> Path:
-        """Where the registry keeps repositories and blobs."""
-        return self.folder / "data" / "docker" / "registry" / "v2"
+        """The folder of the registry's repositories and blobs."""
+        return self._folder / "data" / "docker" / "registry" / "v2"
+
+    @property
+    def socket(self) -> Path:
+        """The socket that the registry listens on. Raises LocalcloudError before `start`."""
+        if self._running is None:
+            raise LocalcloudError("the container registry is not running")
+        return self._running.socket
 
     def start(self) -> None:
-        """Start it and wait until it answers. Raises LocalcloudError."""
-        command = self.find()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # A socket's path has at most 107 characters, and a state folder may lie deep.
+        """Start the registry and wait until it answers. Raises LocalcloudError."""
+        command = self._locate()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # A socket's path has at most 107 characters, and the path of a state folder may be longer.
         short = Path(tempfile.mkdtemp(prefix="kennel-registry-"))
-        self._socket = short / "socket"
-        config = self.folder / "config.yml"
-        config.write_text(CONFIG.format(data=self.folder / "data", socket=self._socket))
-        with (self.folder / "log").open("ab") as log:
-            self._shell = subprocess.Popen(
+        config = self._folder / "config.yml"
+        config.write_text(CONFIG.format(data=self._folder / "data", socket=short / "socket"))
+        with (self._folder / "log").open("ab") as log:
+            shell = subprocess.Popen(
                 ["sh", "-c", LIFELINE, command, str(config), str(short)],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        self._await()
+        self._running = _Running(shell=shell, socket=short / "socket")
+        self._await_answer()
 
     def connection(self) -> http.client.HTTPConnection:
-        """A connection to it; the caller closes it."""
-        return UnixConnection(self._socket)
+        """A connection to the registry. The caller closes it."""
+        return UnixConnection(self.socket)
 
     def stop(self) -> None:
-        """End it; nothing happens where none was started."""
-        if self._shell is not None and self._shell.stdin is not None:
-            self._shell.stdin.close()
-            self._shell.wait(timeout=30)
-            self._shell = None
+        """Stop the registry. Does nothing when it does not run."""
+        running, self._running = self._running, None
+        if running is not None and running.shell.stdin is not None:
+            running.shell.stdin.close()
+            running.shell.wait(timeout=30)
 
-    def _await(self) -> None:
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
             try:
                 connection = self.connection()
                 connection.request("GET", "/v2/")
@@ -127,5 +140,5 @@ class RegistryProcess:
             finally:
                 connection.close()
         self.stop()
-        said = (self.folder / "log").read_text(errors="replace").strip()[-500:]
-        raise LocalcloudError(f"the container registry does not start; it said: {said or 'nothing'}")
+        output = (self._folder / "log").read_text(errors="replace").strip()[-500:]
+        raise LocalcloudError(f"the container registry does not start; its log: {output or 'empty'}")

@@ -1,6 +1,7 @@
-"""What the world sees of the registry: ECR's tokens, repositories and immutable tags, before a real registry.
+"""The HTTP proxy between clients and the real registry. It applies ECR's rules, which the registry does not know.
 
-A request that ECR would refuse is refused here in ECR's words; every other goes on as it came (rules 72, 73).
+Refuses in ECR's words what ECR refuses: invalid tokens, unknown repositories, changes of immutable tags. Passes every
+other request to the registry unchanged (rules 72, 73).
 """
 
 import http.client
@@ -12,37 +13,40 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 from urllib.parse import unquote
 
-from localcloud.ecr.tokens import Verdict
+from localcloud.ecr.tokens import TokenState
 
 PIECE = 1 << 20
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-authorization"})
 _PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<what>manifests|blobs|tags)/(?P<rest>.*)")
 
 
-class Refusal(Exception):  # noqa: N818 (it is answered, not raised to anybody)
-    """A request that ECR refuses: the registry protocol's code and ECR's words."""
+class Refusal(Exception):  # noqa: N818 (an HTTP response, not an error of this program)
+    """A request that ECR refuses: HTTP status, the registry protocol's code, ECR's message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
-        self.is_read = False  # whether the request's body was read before it was refused
+        self.is_read = False  # whether the request's body has been read
 
 
 class Rules(Protocol):
-    """What ECR knows that the registry does not."""
+    """What ECR knows and the registry does not."""
 
-    def judge(self, authorization: str) -> Verdict: ...
+    def check_token(self, authorization: str) -> TokenState:
+        """The state of the token in an Authorization header."""
+        ...
+
     def check_repository(self, repository: str) -> None:
-        """Raise Refusal when there is no such repository."""
+        """Raise Refusal for a repository that does not exist."""
         ...
 
     def check_tag(self, repository: str, tag: str, manifest: bytes) -> None:
-        """Raise Refusal when the tag may not be given to this manifest."""
+        """Raise Refusal when this manifest may not get the tag."""
         ...
 
 
 class Proxy(ThreadingHTTPServer):
-    """Listens on a loopback port of its own. `backend` opens a connection to the registry."""
+    """Listens on a free loopback port. `backend` opens a connection to the registry."""
 
     daemon_threads = True
 
@@ -55,7 +59,7 @@ class Proxy(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no news."""
+        """Stay silent when a client disconnects; report everything else."""
         if not isinstance(sys.exc_info()[1], OSError | http.client.HTTPException):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -65,32 +69,32 @@ class _Handler(BaseHTTPRequestHandler):
     server: Proxy
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: headers hold tokens."""
+        """Log nothing, because headers hold tokens."""
 
     def _serve(self) -> None:
         self.connection.settimeout(600)
         try:
             body = self._checked_body()
         except Refusal as refusal:
-            for _ in (
-                () if refusal.is_read else self._pieces()
-            ):  # a client in the middle of sending would see a broken connection, not the answer
+            # A client that is still sending would see a broken connection instead of the response: read the whole body.
+            for _ in () if refusal.is_read else self._pieces():
                 pass
             self._refuse(refusal)
             return
-        back = self.server.backend()
+        registry = self.server.backend()
         try:
-            self._forward(back, body)
+            self._forward(registry, body)
         finally:
-            back.close()
+            registry.close()
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 (names of the base class)
 
     def _checked_body(self) -> Iterator[bytes]:
-        verdict = self.server.rules.judge(self.headers.get("Authorization", ""))
-        if verdict == "expired":
+        """The request's body, in pieces. Raises Refusal."""
+        state = self.server.rules.check_token(self.headers.get("Authorization", ""))
+        if state == "expired":
             raise Refusal(403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")
-        if verdict == "unknown":
+        if state == "unknown":
             raise Refusal(401, "UNAUTHORIZED", "Not Authorized")
         match = _PATH.fullmatch(unquote(self.path.partition("?")[0]))
         if match is None:
@@ -107,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         return iter([manifest])
 
     def _pieces(self) -> Iterator[bytes]:
-        """The request's body, as it comes."""
+        """The request's body, in pieces as they arrive."""
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             while size := int(self.rfile.readline().partition(b";")[0] or b"0", 16):
                 yield from self._exactly(size)
@@ -120,28 +124,28 @@ class _Handler(BaseHTTPRequestHandler):
         while size:
             piece = self.rfile.read(min(size, PIECE))
             if not piece:
-                raise ConnectionError("the client went away in the middle of a body")
+                raise ConnectionError("the client disconnected before the end of its request")
             size -= len(piece)
             yield piece
 
-    def _forward(self, back: http.client.HTTPConnection, body: Iterator[bytes]) -> None:
+    def _forward(self, registry: http.client.HTTPConnection, body: Iterator[bytes]) -> None:
         headers = {key: value for key, value in self.headers.items() if key.lower() not in {*_HOP, "authorization"}}
         chunked = "Transfer-Encoding" in self.headers
         if chunked:
             headers["Transfer-Encoding"] = "chunked"
         sent = body if chunked or "Content-Length" in self.headers else None
-        back.request(self.command, self.path, body=sent, headers=headers, encode_chunked=chunked)
-        answer = back.getresponse()
-        self.send_response(answer.status)
-        for key, value in answer.getheaders():
+        registry.request(self.command, self.path, body=sent, headers=headers, encode_chunked=chunked)
+        response = registry.getresponse()
+        self.send_response(response.status)
+        for key, value in response.getheaders():
             if key.lower() not in _HOP:
                 self.send_header(key, value)
-        if answer.getheader("Content-Length") is None and answer.status not in (204, 304):
+        if response.getheader("Content-Length") is None and response.status not in (204, 304):
             self.close_connection = True
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            while piece := answer.read(PIECE):
+            while piece := response.read(PIECE):
                 self.wfile.write(piece)
 
     def _refuse(self, refusal: Refusal) -> None:

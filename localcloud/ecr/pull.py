@@ -1,6 +1,6 @@
-"""Images as SageMaker and Lambda take them: found in the registry, refused for what they cannot run, pulled.
+"""Images for SageMaker and Lambda: finds them in the registry, refuses what these services refuse, and pulls.
 
-An image by the local engine's own name is taken as the engine has it; that is localcloud's extension.
+localcloud's extension: a reference may also name an image that only the local engine has.
 """
 
 import json
@@ -19,13 +19,13 @@ _LAMBDA_ARCHITECTURES: Mapping[str, str] = {"x86_64": "amd64", "arm64": "arm64"}
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
-    """`registry` is None where a test needs the engine alone."""
+    """The images of the registry and of the engine. `registry` is None in tests that need the engine only."""
 
     engine: Engine
     registry: Registry | None = None
 
     def check_sagemaker(self, reference: str) -> None:
-        """Raise ApiError for an image that SageMaker refuses: an index, an OCI manifest (rule 26), none at all."""
+        """Raise ApiError for an image that SageMaker refuses: an index, an OCI manifest (rule 26), a missing image."""
         stored = self._stored(reference)
         if stored is None:
             return
@@ -37,8 +37,8 @@ class Images:
             )
 
     def check_lambda(self, reference: str, architecture: str) -> None:
-        """Raise ApiError for an image that Lambda refuses: an index, another architecture, no right to pull it
-        (rules 63, 64)."""
+        """Raise ApiError for an image that Lambda refuses (rules 63, 64): an index, another architecture, a missing
+        permission to pull it."""
         stored = self._stored(reference)
         if stored is None or self.registry is None:
             return
@@ -62,12 +62,14 @@ class Images:
             )
 
     def find(self, reference: str) -> Image | None:
-        """The image as the engine holds it, pulled from our registry when it must be. Raises ApiError, EngineError."""
-        return self.engine.image(self.runnable(reference))
+        """The engine's image, pulled from the registry if necessary. Raises ApiError, EngineError."""
+        return self.engine.image(self.ensure_pulled(reference))
 
-    def runnable(self, reference: str) -> str:
-        """What the engine calls an image: an image of our registry that was pushed from here has its configuration's
-        digest as its id; any other is pulled. Raises ApiError, EngineError."""
+    def ensure_pulled(self, reference: str) -> str:
+        """The name under which the engine has an image, pulled if necessary. Raises ApiError, EngineError.
+
+        An image that this engine pushed is still there: its id is the digest of the manifest's configuration.
+        """
         stored = self._stored(reference)
         if stored is None or self.registry is None:
             return reference
@@ -78,12 +80,12 @@ class Images:
             self.engine.pull(reference, username=USER, password=self.registry.tokens.password())
         return reference
 
-    def is_here(self, reference: str) -> bool:
-        """Whether our registry or the engine holds it."""
+    def exists(self, reference: str) -> bool:
+        """Whether the registry or the engine has an image."""
         return self._stored(reference) is not None or self.engine.image(reference) is not None
 
     def resolved(self, reference: str, image: Image) -> str:
-        """The reference by digest: the manifest's in our registry, the engine's own elsewhere."""
+        """The reference by digest: the manifest's digest in the registry, else the engine's image id."""
         stored = self._stored(reference)
         repository = reference.partition("@")[0]
         if ":" in repository.rpartition("/")[2]:
@@ -91,7 +93,7 @@ class Images:
         return f"{repository}@{stored.digest if stored else image.id}"
 
     def _stored(self, reference: str) -> StoredImage | None:
-        """The image in our registry; None for the engine's own. Raises ApiError for one that is not there."""
+        """The image in the registry; None for an image of the engine. Raises ApiError for a missing one."""
         if self.registry is None or not self.registry.holds(reference):
             return None
         name, tag, digest = _repository(reference), "", ""
@@ -100,10 +102,10 @@ class Images:
             digest = rest[1:]
         else:
             tag = rest.removeprefix(":") or "latest"
-        found = self.registry.store.find(name, tag=tag, digest=digest)
-        if found is None:
+        image = self.registry.store.find(name, tag=tag, digest=digest)
+        if image is None:
             raise ApiError("ValidationException", f"Requested image {reference} not found.")
-        return found
+        return image
 
 
 def _repository(reference: str) -> str:

@@ -1,4 +1,4 @@
-"""moto's records of ECR repositories: their tags, policies, lifecycle and settings, everything but the images."""
+"""moto's records of ECR repositories: tags, policies, lifecycle and settings. The registry holds the images."""
 
 import json
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ class Records:
 
     def all(self) -> dict[str, Record]:
         """Every repository by name."""
-        found: dict[str, Record] = self._backend.repositories
-        return found
+        repositories: dict[str, Record] = self._backend.repositories
+        return repositories
 
     def find(self, name: str) -> Record:
         """One repository. Raises ApiError RepositoryNotFoundException."""
@@ -57,12 +57,12 @@ class Records:
         self._backend.delete_repository(name, None, force=True)
 
     def findings(self, name: str, image_id: Mapping[str, str]) -> dict[str, Any] | None:
-        """Scan results that were posted to moto's own API (/moto-api/static/ecr/scan-finding-results) for an image."""
+        """An image's scan results that a client posted to moto's /moto-api/static/ecr/scan-finding-results, if any."""
         for result in reversed(self._backend.scan_finding_results):
-            wanted = {key: value for key, value in result.get("imageId", {}).items() if value}
-            if result["repositoryName"] == name and wanted.items() <= image_id.items():
-                found: dict[str, Any] = result["imageScanFindings"]
-                return found
+            scanned = {key: value for key, value in result.get("imageId", {}).items() if value}
+            if result["repositoryName"] == name and scanned.items() <= image_id.items():
+                findings: dict[str, Any] = result["imageScanFindings"]
+                return findings
         return None
 
     @property
@@ -71,14 +71,14 @@ class Records:
 
 
 def is_immutable(record: Record, tag: str) -> bool:
-    """Whether nobody may move this tag of a repository (rule 73). A filter of exclusions is a wildcard pattern."""
+    """Whether a tag of a repository is immutable (rule 73). Exclusion filters are wildcard patterns."""
     excluded = any(fnmatchcase(tag, each["filter"]) for each in record.image_tag_mutability_exclusion_filters or ())
     mode = mutability(record)
     return excluded if mode == "MUTABLE_WITH_EXCLUSION" else mode.startswith("IMMUTABLE") and not excluded
 
 
 def mutability(record: Record) -> str:
-    """IMMUTABLE, MUTABLE or one of them with exclusions; moto keeps it as an enum or as text."""
+    """IMMUTABLE, MUTABLE or one of them with exclusions. moto keeps an enum or a string."""
     return str(getattr(record.image_tag_mutability, "value", record.image_tag_mutability))
 
 
@@ -100,7 +100,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def page(rows: list[dict[str, Any]], params: Mapping[str, Any], out: str) -> dict[str, Any]:
-    """Cut a listing at maxResults (100 when not given); the token is a plain offset."""
+    """One page of a listing: maxResults rows, 100 by default. nextToken is an offset."""
     first = int(params.get("nextToken") or 0)
     last = first + int(params.get("maxResults") or 100)
     return {out: rows[first:last], "nextToken": str(last) if last < len(rows) else None}

@@ -1,6 +1,6 @@
-"""What lies in the registry's storage: repositories, tags, manifests. The registry itself writes it; this reads.
+"""Reads the registry's storage on disk: repositories, tags, manifests. The registry writes it.
 
-The registry's API cannot list manifests without a tag, and ECR does; the storage's layout can.
+ECR lists manifests without a tag. The registry's API cannot, so this reads the storage's folders.
 """
 
 import json
@@ -20,7 +20,7 @@ LISTS = (DOCKER_LIST, OCI_INDEX)
 
 @dataclass(frozen=True, kw_only=True)
 class StoredImage:
-    """One manifest of a repository: `size` is the bytes of its layers as they lie there (compressed)."""
+    """One manifest of a repository. `size`: bytes of its compressed layers."""
 
     digest: str
     tags: tuple[str, ...]
@@ -30,8 +30,8 @@ class StoredImage:
 
     @property
     def parsed(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.manifest)
-        return found
+        manifest: dict[str, Any] = json.loads(self.manifest)
+        return manifest
 
     @property
     def size(self) -> int:
@@ -39,7 +39,7 @@ class StoredImage:
 
 
 def media_type(manifest: dict[str, Any]) -> str:
-    """An OCI manifest may leave its own type out; then its members tell."""
+    """A manifest's media type. An OCI manifest may omit it; then its members show whether it is an index."""
     return str(manifest.get("mediaType") or (OCI_INDEX if "manifests" in manifest else OCI_MANIFEST))
 
 
@@ -54,29 +54,29 @@ class RegistryStore:
         tags: dict[str, list[str]] = {}
         for tag in _folders(self._manifests(repository) / "tags"):
             tags.setdefault(_link(tag / "current" / "link"), []).append(tag.name)
-        found = [
+        images = [
             self._image(link, tags.get(f"sha256:{link.parent.name}", ()))
             for link in self._manifests(repository).glob("revisions/sha256/*/link")
         ]
-        return sorted(found, key=lambda image: image.pushed, reverse=True)
+        return sorted(images, key=lambda image: image.pushed, reverse=True)
 
     def find(self, repository: str, *, tag: str = "", digest: str = "") -> StoredImage | None:
-        """The image with this tag, this digest or both."""
+        """The image with this tag, this digest, or both; None when there is none."""
         for image in self.images(repository):
             if (not tag or tag in image.tags) and (not digest or digest == image.digest):
                 return image
         return None
 
     def untag(self, repository: str, tag: str) -> None:
-        """Take a tag away; the manifest stays."""
+        """Delete a tag. The manifest stays."""
         shutil.rmtree(self._manifests(repository) / "tags" / tag)
 
     def remove(self, repository: str) -> None:
-        """Take a repository away; its blobs stay, for others may share them."""
+        """Delete a repository. Its blobs stay, because other repositories may share them."""
         shutil.rmtree(self._manifests(repository).parent, ignore_errors=True)
 
     def blob(self, digest: str) -> bytes | None:
-        """A blob's content; None when it is not there."""
+        """A blob's content; None when it does not exist."""
         path = self._blob(digest)
         return path.read_bytes() if path.is_file() else None
 
@@ -84,8 +84,13 @@ class RegistryStore:
         digest = f"sha256:{link.parent.name}"
         text = self._blob(digest).read_text()
         pushed = datetime.fromtimestamp(link.stat().st_mtime, tz=UTC)
-        kind = media_type(json.loads(text))
-        return StoredImage(digest=digest, tags=tuple(sorted(tags)), manifest=text, media_type=kind, pushed=pushed)
+        return StoredImage(
+            digest=digest,
+            tags=tuple(sorted(tags)),
+            manifest=text,
+            media_type=media_type(json.loads(text)),
+            pushed=pushed,
+        )
 
     def _manifests(self, repository: str) -> Path:
         return self.root / "repositories" / repository / "_manifests"

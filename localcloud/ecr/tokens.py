@@ -1,4 +1,4 @@
-"""ECR's authorization tokens: `AWS:<password>` in base64, for twelve hours (rule 72)."""
+"""ECR's authorization tokens: `AWS:<password>` in base64, valid for twelve hours (rule 72)."""
 
 import base64
 import secrets
@@ -10,41 +10,41 @@ from typing import Literal
 
 LIFE = timedelta(hours=12)
 USER = "AWS"
-Verdict = Literal["good", "expired", "unknown"]
+TokenState = Literal["good", "expired", "unknown"]
 
 
 @dataclass(kw_only=True)
 class Tokens:
-    """Every token given out, by password. Safe from any thread."""
+    """Every issued token, by password. Thread-safe."""
 
     now: Callable[[], datetime]
     _expiry: dict[str, datetime] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def issue(self) -> tuple[str, datetime]:
-        """A new token, and when it ends."""
+        """A new token and the time of its expiry."""
         password, expires = secrets.token_urlsafe(48), self.now() + LIFE
         with self._lock:
             self._expiry[password] = expires
         return base64.b64encode(f"{USER}:{password}".encode()).decode(), expires
 
     def password(self) -> str:
-        """A good password for our own pulls."""
+        """A new password for localcloud's own pulls."""
         return base64.b64decode(self.issue()[0]).decode().partition(":")[2]
 
     def expire(self) -> int:
-        """Let every token end now; returns how many there were."""
+        """Expire every token now; returns how many there were."""
         with self._lock:
             self._expiry = dict.fromkeys(self._expiry, self.now())
             return len(self._expiry)
 
-    def judge(self, authorization: str) -> Verdict:
-        """What an Authorization header is worth."""
+    def state(self, authorization: str) -> TokenState:
+        """The state of the token in an Authorization header."""
         try:
-            given = base64.b64decode(authorization.removeprefix("Basic "), validate=True).decode()
+            credentials = base64.b64decode(authorization.removeprefix("Basic "), validate=True).decode()
         except ValueError:
             return "unknown"
-        user, _, password = given.partition(":")
+        user, _, password = credentials.partition(":")
         with self._lock:
             expires = self._expiry.get(password)
         if expires is None or user != USER:

@@ -1,7 +1,8 @@
-"""botocore's models from the server's side: HTTP request → operation, parameters; result or error → HTTP answer.
+"""AWS's wire protocols on the server's side, read from botocore's models. Pure: no sockets, no state.
 
-Pure: no sockets, no state. Knows the protocols that localcloud answers itself: json 1.1 (sagemaker,
-application-autoscaling, ecr …) and rest-json (sagemaker-runtime, lambda). The rest goes to moto untouched.
+An HTTP request becomes an operation with its parameters; a result or an error becomes an HTTP response. Supports the
+protocols of `SERVICES`: json 1.1 (sagemaker, application-autoscaling, ecr …) and rest-json (sagemaker-runtime, lambda).
+moto handles the protocols of all other services.
 """
 
 import base64
@@ -23,7 +24,7 @@ from botocore.utils import parse_to_aware_datetime
 
 from localcloud.errors import ApiError
 
-# botocore's StructureShape, ListShape, MapShape or scalar Shape: its members are told apart by `type_name`.
+# botocore's StructureShape, ListShape, MapShape or scalar Shape; `type_name` says which.
 Shape = Any
 
 # The services whose requests localcloud reads and validates, whether it or moto answers them.
@@ -35,7 +36,10 @@ SERVICES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One recognised request: service and operation by botocore's names, the region it was signed for."""
+    """One recognised request: service and operation by botocore's names, the region that it was signed for.
+
+    `labels` are the parameters in the path of a REST request.
+    """
 
     service: str
     operation: str
@@ -44,8 +48,8 @@ class Call:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """An HTTP answer, ready to send. `body` is bytes, or an iterable of bytes for a stream."""
+class Response:
+    """An HTTP response, ready to send. `body` is bytes, or an iterable of bytes for a stream."""
 
     status: int
     headers: Mapping[str, str]
@@ -60,8 +64,8 @@ def model(service: str) -> ServiceModel:
 
 def credential_scope(headers: Mapping[str, str], query: str) -> tuple[str, str] | None:
     """(service signing name, region) of a SigV4 header or a presigned query; None when the request is unsigned."""
-    found = re.search(r"Credential=([^,\s]+)", headers.get("authorization", ""))
-    credential = found.group(1) if found else dict(parse_qsl(query)).get("X-Amz-Credential", "")
+    match = re.search(r"Credential=([^,\s]+)", headers.get("authorization", ""))
+    credential = match.group(1) if match else dict(parse_qsl(query)).get("X-Amz-Credential", "")
     parts = credential.split("/")
     if len(parts) < 5:
         return None
@@ -69,9 +73,9 @@ def credential_scope(headers: Mapping[str, str], query: str) -> tuple[str, str] 
 
 
 def recognise(*, method: str, path: str, query: str, headers: Mapping[str, str]) -> Call | None:
-    """Which operation of `SERVICES` a request asks for; None when it is another service's.
+    """Which operation of `SERVICES` a request calls; None for any other service.
 
-    `path` is the raw, still quoted path; header names are lower case.
+    `path` is the raw path, still percent-encoded; header names are lower case.
     """
     scope = credential_scope(headers, query)
     if scope is None:
@@ -86,10 +90,10 @@ def recognise(*, method: str, path: str, query: str, headers: Mapping[str, str])
             if prefix == model(service).metadata["targetPrefix"] and operation in model(service).operation_names:
                 return Call(service=service, operation=operation, region=region, labels={})
             continue
-        asked = parse_qsl(query, keep_blank_values=True)
-        for pattern, marks, command, operation in _uris(service):
+        query_pairs = set(parse_qsl(query, keep_blank_values=True))
+        for pattern, required_pairs, command, operation in _uris(service):
             match = pattern.fullmatch(path)
-            if match and command == method and marks <= set(asked):
+            if match and command == method and required_pairs <= query_pairs:
                 labels = {name: unquote(value) for name, value in match.groupdict().items()}
                 return Call(service=service, operation=operation, region=region, labels=labels)
     return None
@@ -97,13 +101,16 @@ def recognise(*, method: str, path: str, query: str, headers: Mapping[str, str])
 
 @cache
 def _uris(service: str) -> tuple[tuple[re.Pattern[str], frozenset[tuple[str, str]], str, str], ...]:
-    """(path pattern, what the query must hold, method, operation) of a REST service, the most literal ones first: what
-    lists may have the path of what gets one, and be told by its query ("?List=ALL")."""
-    found = []
+    """(path pattern, required query pairs, method, operation) of each operation of a REST service.
+
+    The most literal come first: a List operation may share its path with a Get operation and differ only in its query
+    ("?List=ALL").
+    """
+    entries = []
     for name in model(service).operation_names:
         http = model(service).operation_model(name).http
         uri, _, query = http["requestUri"].partition("?")
-        uri, marks = uri.rstrip("/"), frozenset(parse_qsl(query, keep_blank_values=True))
+        uri, required_pairs = uri.rstrip("/"), frozenset(parse_qsl(query, keep_blank_values=True))
         pattern = "".join(
             (
                 f"(?P<{piece.strip('{}+')}>{'.+' if piece.endswith('+}') else '[^/]+'})"
@@ -113,8 +120,9 @@ def _uris(service: str) -> tuple[tuple[re.Pattern[str], frozenset[tuple[str, str
             for piece in re.split(r"(\{[^}]+\})", uri)
         )
         literal = len(re.sub(r"\{[^}]+\}", "", uri))
-        found.append(((-literal, -len(marks), name), (re.compile(pattern + "/?"), marks, http["method"], name)))
-    return tuple(entry for _, entry in sorted(found, key=lambda entry: entry[0]))
+        entry = (re.compile(pattern + "/?"), required_pairs, http["method"], name)
+        entries.append(((-literal, -len(required_pairs), name), entry))
+    return tuple(entry for _, entry in sorted(entries, key=lambda pair: pair[0]))
 
 
 # ---------------------------------------------------------------------------------------------- requests
@@ -123,7 +131,7 @@ def _uris(service: str) -> tuple[tuple[re.Pattern[str], frozenset[tuple[str, str
 def parse(call: Call, *, query: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """The operation's parameters, with timestamps as datetimes and blobs as bytes. Not yet validated.
 
-    Raises ApiError SerializationException for a body that is no JSON object.
+    Raises ApiError SerializationException for a body that is not a JSON object.
     """
     shape = model(call.service).operation_model(call.operation).input_shape
     if shape is None:
@@ -142,23 +150,24 @@ def parse(call: Call, *, query: str, headers: Mapping[str, str], body: bytes) ->
 
 
 def _located(shape: Shape, labels: Mapping[str, str], query: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Members that travel in the path, the query string and headers."""
-    found: dict[str, Any] = {}
-    asked: dict[str, list[str]] = {}
+    """Members in the path, the query string and the headers."""
+    members: dict[str, Any] = {}
+    query_values: dict[str, list[str]] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
-        asked.setdefault(key, []).append(value)
+        query_values.setdefault(key, []).append(value)
     for name, member in shape.members.items():
         location = member.serialization.get("location")
         key = member.serialization.get("name", name)
         if location == "uri" and key in labels:
-            found[name] = _scalar(labels[key], member)
-        elif location == "querystring" and key in asked:
-            found[name] = asked[key] if member.type_name == "list" else _scalar(asked[key][0], member)
+            members[name] = _scalar(labels[key], member)
+        elif location == "querystring" and key in query_values:
+            values = query_values[key]
+            members[name] = values if member.type_name == "list" else _scalar(values[0], member)
         elif location == "header" and key.lower() in headers:
-            found[name] = _scalar(headers[key.lower()], member)
+            members[name] = _scalar(headers[key.lower()], member)
         elif location == "headers":
-            found[name] = {k[len(key) :]: v for k, v in headers.items() if k.startswith(key.lower())}
-    return found
+            members[name] = {k[len(key) :]: v for k, v in headers.items() if k.startswith(key.lower())}
+    return members
 
 
 _SCALARS: Mapping[str, Callable[[str], Any]] = {
@@ -172,7 +181,7 @@ def _scalar(text: str, shape: Shape) -> Any:
     try:
         return _SCALARS.get(shape.type_name, str)(text)
     except ValueError:
-        return text  # validation names it
+        return text  # `validate` reports it
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -186,7 +195,7 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 def _read(value: Any, shape: Shape) -> Any:
-    """A JSON value as the shape's Python value. What does not fit is left as it is, for `validate` to name."""
+    """A JSON value as the shape's Python value. A value that does not fit stays as it is; `validate` reports it."""
     if isinstance(value, dict) and shape.type_name == "structure" and not shape.is_document_type:
         names = {member.serialization.get("name", name): name for name, member in shape.members.items()}
         return {
@@ -215,25 +224,25 @@ def _read_scalar(value: Any, shape: Shape) -> Any:
     return value
 
 
-# ---------------------------------------------------------------------------------------------- answers
+# ---------------------------------------------------------------------------------------------- responses
 
 
-def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Answer:
-    """A handler's result as the service would send it. Members that are None are left out.
+def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Response:
+    """A handler's result as the service sends it. Members that are None are left out.
 
-    Raises KeyError for a member that the model does not know: a bug of the handler.
+    Raises KeyError for a member that the model does not have: a bug in the handler.
     """
     described = model(service).operation_model(operation)
     shape = described.output_shape
     headers = {"x-amzn-RequestId": str(uuid.uuid4())}
     status = int(described.http.get("responseCode", 200))
     if shape is None:
-        return Answer(status=status, headers=headers, body=b"")
+        return Response(status=status, headers=headers, body=b"")
     if unknown := [name for name in result if name not in shape.members]:
-        raise KeyError(f"{service} {operation} answers no {', '.join(unknown)}; it knows {', '.join(shape.members)}")
+        raise KeyError(f"{service} {operation} has no member {', '.join(unknown)}; it has {', '.join(shape.members)}")
     json_protocol = model(service).metadata["protocol"] == "json"
     payload = shape.serialization.get("payload")
-    inside: dict[str, Any] = {}
+    body: dict[str, Any] = {}
     for name, value in result.items():
         if value is None:
             continue
@@ -246,9 +255,9 @@ def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Answer
         elif location == "headers":
             headers |= {member.serialization.get("name", "") + key: str(inner) for key, inner in value.items()}
         else:
-            inside[name] = value
-    return Answer(
-        status=status, headers=headers | _content_type(headers, described), body=_body(inside, shape, payload)
+            body[name] = value
+    return Response(
+        status=status, headers=headers | _content_type(headers, described), body=_body(body, shape, payload)
     )
 
 
@@ -259,10 +268,10 @@ def _content_type(headers: Mapping[str, str], described: OperationModel) -> dict
     return {"Content-Type": "application/x-amz-json-1.1" if metadata["protocol"] == "json" else "application/json"}
 
 
-def _body(inside: Mapping[str, Any], shape: Shape, payload: str | None) -> bytes | Iterable[bytes]:
+def _body(members: Mapping[str, Any], shape: Shape, payload: str | None) -> bytes | Iterable[bytes]:
     if payload is None:
-        return json.dumps(_write(inside, shape)).encode()
-    value = inside.get(payload, b"")
+        return json.dumps(_write(members, shape)).encode()
+    value = members.get(payload, b"")
     if shape.members[payload].type_name == "structure" and isinstance(value, dict):
         return json.dumps(_write(value, shape.members[payload])).encode()
     return value.encode() if isinstance(value, str) else value
@@ -303,10 +312,10 @@ def _time(value: datetime, shape: Shape, default: str) -> Any:
     return value.timestamp()
 
 
-def serialize_error(service: str, error: ApiError) -> Answer:
-    """An error as the service would send it: `__type` in JSON services, `x-amzn-ErrorType` in REST ones.
+def serialize_error(service: str, error: ApiError) -> Response:
+    """An error as the service sends it: `__type` in json services, the header `x-amzn-ErrorType` in rest-json ones.
 
-    A modelled error's message goes under its member's own name (`Message`, `message`), for clients take either.
+    The message goes under the name that the error's model gives it: `Message` or `message`.
     """
     shape: Shape = model(service).shape_for_error_code(error.code)  # type: ignore[arg-type]  # the stub says int
     members = shape.members if shape is not None else {}
@@ -319,12 +328,12 @@ def serialize_error(service: str, error: ApiError) -> Answer:
     else:
         content_type = "application/json"
     headers = {"x-amzn-RequestId": str(uuid.uuid4()), "x-amzn-ErrorType": error.code, "Content-Type": content_type}
-    return Answer(status=status, headers=headers, body=json.dumps(body).encode())
+    return Response(status=status, headers=headers, body=json.dumps(body).encode())
 
 
-def query_error(error: ApiError) -> Answer:
-    """An ApiError as EC2 says it."""
-    told = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
-    ends = f"<RequestID>{uuid.uuid4()}</RequestID></Response>"
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors>{told}</Errors>{ends}'
-    return Answer(status=error.status or 400, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())
+def query_error(error: ApiError) -> Response:
+    """An ApiError as EC2, a service of the Query protocol, sends it."""
+    element = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
+    request_id = f"<RequestID>{uuid.uuid4()}</RequestID>"
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors>{element}</Errors>{request_id}</Response>'
+    return Response(status=error.status or 400, headers={"Content-Type": "text/xml;charset=UTF-8"}, body=body.encode())

@@ -1,4 +1,7 @@
-"""One port for all of AWS: what localcloud does itself goes to its handlers, the rest to moto in this process."""
+"""The HTTP server: one port for all of AWS. localcloud's handlers answer their operations, moto answers all others.
+
+moto runs in this process.
+"""
 
 import errno
 import json
@@ -18,20 +21,20 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.gateway import protocol
-from localcloud.gateway.protocol import Answer, Call
-from localcloud.gateway.service import Around, Handler, PassOn, Request, Service
+from localcloud.gateway.protocol import Call, Response
+from localcloud.gateway.service import Handler, PassToMoto, Request, Service, Wrapper
 from localcloud.gateway.validation import validate
 
 StartResponse = Callable[..., Any]
 WSGI = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 _LOCAL = "/_localcloud/"
-_POLL = 0.02  # seconds that stopping may wait; the default is half a second
+_POLL = 0.02  # seconds between checks whether to stop; the default of half a second makes stopping slow
 
 
 class Application:
-    """The WSGI app. Reads a request once, validates it against botocore's model, answers or passes it on.
+    """The WSGI application. Reads a request, validates it against botocore's model, answers it or passes it to moto.
 
-    `health` is what GET /_localcloud/health answers.
+    `health` returns the answer of GET /_localcloud/health.
     """
 
     def __init__(
@@ -44,11 +47,11 @@ class Application:
     ) -> None:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
-        self._web: dict[str, Callable[[Request], Answer]] = {}
-        self._around: dict[tuple[str, str], Around] = {}
+        self._web: dict[str, Callable[[Request], Response]] = {}
+        self._wrappers: dict[tuple[str, str], Wrapper] = {}
         for service in services:
             self._web |= service.web
-            self._around |= {(service.name, operation): around for operation, around in service.around.items()}
+            self._wrappers |= {(service.name, operation): wrapper for operation, wrapper in service.wrappers.items()}
             self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
             self._local += [_local_route(route, handler) for route, handler in service.local.items()]
         self._region = region
@@ -66,66 +69,66 @@ class Application:
         query = environ.get("QUERY_STRING", "")
         call = protocol.recognise(method=environ["REQUEST_METHOD"], path=raw_path, query=query, headers=headers)
         if call is None:
-            return self._pass_on(environ, start_response, headers)
+            return self._pass_to_moto(environ, start_response, headers)
         body = _take_body(environ)
-        answer = self._answer(call, query=query, headers=headers, body=body)
-        return self._moto(environ, start_response) if answer is None else _send(answer, start_response)
+        response = self._answer(call, query=query, headers=headers, body=body)
+        return self._moto(environ, start_response) if response is None else _send(response, start_response)
 
-    def _answer(self, call: Call, *, query: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
-        """The answer, or None for moto to give it."""
+    def _answer(self, call: Call, *, query: str, headers: Mapping[str, str], body: bytes) -> Response | None:
+        """The response, or None when moto must answer."""
         handler = self._handlers.get((call.service, call.operation))
         try:
             if call.region != self._region:
                 raise ApiError(
                     "ValidationException",
                     f"localcloud runs as {self._region} and this request is for {call.region}: "
-                    f"set AWS_REGION={self._region}, or start it with --region {call.region}",
+                    f"set AWS_REGION={self._region}, or start localcloud with --region {call.region}",
                 )
             params = protocol.parse(call, query=query, headers=headers, body=body)
             validate(call.service, call.operation, params)
             if handler is None:
                 return None
             return protocol.serialize(call.service, call.operation, handler(params))
-        except PassOn:
+        except PassToMoto:
             return None
         except ApiError as error:
             return protocol.serialize_error(call.service, error)
         except Exception as error:
             traceback.print_exc()
-            why = f"localcloud has a bug in {call.service} {call.operation}: {type(error).__name__}: {error}"
-            return protocol.serialize_error(call.service, ApiError("InternalFailure", why, 500))
+            message = f"localcloud has a bug in {call.service} {call.operation}: {type(error).__name__}: {error}"
+            return protocol.serialize_error(call.service, ApiError("InternalFailure", message, 500))
 
-    def _pass_on(
+    def _pass_to_moto(
         self, environ: dict[str, Any], start_response: StartResponse, headers: Mapping[str, str]
     ) -> Iterable[bytes]:
-        """What moto answers, and what some room does around it."""
+        """moto's response, or the response of the wrapper that a service has for the operation."""
         if environ["REQUEST_METHOD"] == "PUT" and {"if-match", "if-none-match"} & set(headers):
-            with self._conditional:  # S3 looks and writes in one; moto in two
+            with self._conditional:  # S3 checks and writes atomically; moto does not
                 return self._moto(environ, start_response)
         service, _ = protocol.credential_scope(headers, environ.get("QUERY_STRING", "")) or ("", "")
-        if not any(service == name for name, _ in self._around):
+        if not any(service == name for name, _ in self._wrappers):
             return self._moto(environ, start_response)
         form = dict(parse_qsl(_take_body(environ).decode(errors="replace"), keep_blank_values=True))
-        around = self._around.get((service, form.get("Action", "")))
-        if around is None:
+        wrapper = self._wrappers.get((service, form.get("Action", "")))
+        if wrapper is None:
             return self._moto(environ, start_response)
         try:
-            answer = around(form, lambda: self._ask_moto(environ))
+            response = wrapper(form, lambda: self._ask_moto(environ))
         except ApiError as error:
-            answer = protocol.query_error(error)
-        return _send(answer, start_response)
+            response = protocol.query_error(error)
+        return _send(response, start_response)
 
-    def _ask_moto(self, environ: dict[str, Any]) -> Answer:
-        told: dict[str, Any] = {}
+    def _ask_moto(self, environ: dict[str, Any]) -> Response:
+        started: dict[str, Any] = {}
 
-        def hear(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
-            told.update(status=int(status.split(maxsplit=1)[0]), headers=dict(headers))
+        def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            started.update(status=int(status.split(maxsplit=1)[0]), headers=dict(headers))
 
-        body = b"".join(self._moto(environ, hear))
-        told["headers"].pop("Content-Length", None)
-        return Answer(status=told["status"], headers=told["headers"], body=body)
+        body = b"".join(self._moto(environ, start_response))
+        started["headers"].pop("Content-Length", None)
+        return Response(status=started["status"], headers=started["headers"], body=body)
 
-    def _answer_local(self, method: str, path: str) -> Answer:
+    def _answer_local(self, method: str, path: str) -> Response:
         for command, pattern, handler in self._local:
             match = pattern.fullmatch(path.removeprefix(_LOCAL))
             if match and command == method:
@@ -145,11 +148,13 @@ def _local_route(route: str, handler: Handler) -> tuple[str, re.Pattern[str], Ha
 
 
 def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    found = {key[5:].replace("_", "-").lower(): str(value) for key, value in environ.items() if key.startswith("HTTP_")}
+    headers = {
+        key[5:].replace("_", "-").lower(): str(value) for key, value in environ.items() if key.startswith("HTTP_")
+    }
     for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(key):
-            found[key.replace("_", "-").lower()] = str(environ[key])
-    return found
+            headers[key.replace("_", "-").lower()] = str(environ[key])
+    return headers
 
 
 def _request(environ: dict[str, Any], path: str) -> Request:
@@ -160,7 +165,7 @@ def _request(environ: dict[str, Any], path: str) -> Request:
 
 
 def _take_body(environ: dict[str, Any]) -> bytes:
-    """The whole body; put back so that moto can read it too."""
+    """The whole body. It stays readable in `environ`, so that moto can read it too."""
     length = environ.get("CONTENT_LENGTH")
     stream = environ["wsgi.input"]
     if length:
@@ -172,20 +177,20 @@ def _take_body(environ: dict[str, Any]) -> bytes:
     return body
 
 
-def _json(status: int, value: Mapping[str, Any]) -> Answer:
-    return Answer(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode())
+def _json(status: int, value: Mapping[str, Any]) -> Response:
+    return Response(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode())
 
 
-def _send(answer: Answer, start_response: StartResponse) -> Iterable[bytes]:
-    headers = list(answer.headers.items())
-    if isinstance(answer.body, bytes):
-        headers.append(("Content-Length", str(len(answer.body))))
+def _send(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+    headers = list(response.headers.items())
+    if isinstance(response.body, bytes):
+        headers.append(("Content-Length", str(len(response.body))))
     try:
-        reason = HTTPStatus(answer.status).phrase
+        reason = HTTPStatus(response.status).phrase
     except ValueError:
         reason = "Unknown"
-    start_response(f"{answer.status} {reason}", headers)
-    return [answer.body] if isinstance(answer.body, bytes) else answer.body
+    start_response(f"{response.status} {reason}", headers)
+    return [response.body] if isinstance(response.body, bytes) else response.body
 
 
 class _RequestHandler(MotoRequestHandler):
@@ -196,7 +201,7 @@ class _RequestHandler(MotoRequestHandler):
 
 
 class Listener:
-    """The same app on one port of several addresses. Made bound and listening; `start` serves from threads."""
+    """Serves one application on one port of several addresses. `sockets` listen already; `start` starts the threads."""
 
     def __init__(self, sockets: Sequence[socket.socket], app: WSGI) -> None:
         self._sockets = sockets
@@ -219,7 +224,8 @@ class Listener:
 
 
 def bind(port: int, addresses: Sequence[str]) -> list[socket.socket]:
-    """Listening sockets on `port` (0: any free one) of every address; the first must be had, others if they are here.
+    """Listening sockets on `port` (0: any free one) of every address. Skips addresses that this host does not have,
+    except the first.
 
     Raises LocalcloudError when the port is taken.
     """
@@ -232,13 +238,13 @@ def bind(port: int, addresses: Sequence[str]) -> list[socket.socket]:
             made.listen(128)
         except OSError as error:
             made.close()
-            if sockets and error.errno == errno.EADDRNOTAVAIL:  # a Docker Desktop's gateway is in its own machine
+            if sockets and error.errno == errno.EADDRNOTAVAIL:  # Docker Desktop's gateway is inside its virtual machine
                 continue
             for other in sockets:
                 other.close()
             raise LocalcloudError(
-                f"port {port} of {address} cannot be had ({error.strerror}): another localcloud or program holds it; "
-                "stop that one or choose another with --port"
+                f"cannot listen on port {port} of {address} ({error.strerror}): stop the program that uses it, or "
+                "choose another port with --port"
             ) from None
         port = made.getsockname()[1]
         sockets.append(made)

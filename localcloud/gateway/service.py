@@ -1,23 +1,23 @@
-"""What a room of localcloud offers to the server: handlers by operation, local-only routes, and how it ends."""
+"""What each AWS service of localcloud gives to the server: a handler for each operation, extra routes, and a close."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.gateway.protocol import Answer
+from localcloud.gateway.protocol import Response
 
 
-class PassOn(Exception):  # noqa: N818 (no error: the request goes another way)
-    """Raised by a handler for a resource that is moto's after all: the request goes on to moto as it came."""
+class PassToMoto(Exception):  # noqa: N818 (not an error: moto answers the request)
+    """A handler raises this for a resource that moto keeps. The server then passes the request to moto unchanged."""
 
 
 Handler = Callable[[dict[str, Any]], Mapping[str, Any]]
-Around = Callable[[Mapping[str, str], Callable[[], Answer]], Answer]
+Wrapper = Callable[[Mapping[str, str], Callable[[], Response]], Response]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A plain HTTP request under a room's own prefix: `path` is what follows it, header names are lower case."""
+    """An HTTP request under a prefix of `Service.web`. `path` follows the prefix; header names are lower case."""
 
     method: str
     path: str
@@ -29,18 +29,21 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """Handlers for some operations of one AWS service (several Services may share a name); the rest is moto's.
+    """The operations of one AWS service that localcloud answers itself. moto answers the others.
 
-    `local` holds routes under /_localcloud/ that no AWS has: "POST /training-jobs/{name}/interrupt" → handler, which is
-    given the path's labels and returns JSON. `web` holds prefixes under /_localcloud/ whose every request a
-    room answers itself: "function-url" → function of a Request. `around` holds operations of a service of the Query
-    protocol (ec2) that moto answers and that the room does the real work of: it is given the request's form and a
-    function that asks moto. `close` stops what runs and must not raise.
+    `name`: botocore's name of the service. Several Services may share a name.
+    `handlers`: operation → function that takes the request's parameters and returns the result's members.
+    `local`: routes under /_localcloud/ that AWS does not have, as "POST /training-jobs/{name}/interrupt" → handler. The
+        handler takes the path's labels and returns the JSON body.
+    `web`: prefix under /_localcloud/ ("function-url") → function that answers every HTTP request under the prefix.
+    `wrappers`: operations of a service with the Query protocol (ec2) whose records moto keeps, while localcloud does
+        the real work. A wrapper takes the request's form and a function that asks moto for the response.
+    `close`: stops what runs. Must not raise.
     """
 
     name: str
     handlers: Mapping[str, Handler]
     local: Mapping[str, Handler] = field(default_factory=dict)
-    web: Mapping[str, Callable[[Request], Answer]] = field(default_factory=dict)
-    around: Mapping[str, Around] = field(default_factory=dict)
+    web: Mapping[str, Callable[[Request], Response]] = field(default_factory=dict)
+    wrappers: Mapping[str, Wrapper] = field(default_factory=dict)
     close: Callable[[], None] = lambda: None

@@ -1,4 +1,4 @@
-"""Parameters held against botocore's models with AWS's own words, so that what fails there fails here. Pure."""
+"""Checks a request's parameters against botocore's models and reports faults in AWS's own words. Pure."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -19,9 +19,9 @@ _CODES = {"sagemaker-runtime": "ValidationError", "ecr": "InvalidParameterExcept
 
 
 def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:
-    """Hold parameters against botocore's model as AWS does: required, types, lengths, ranges, patterns, enums.
+    """Check parameters as AWS does: required members, types, lengths, ranges, patterns, enums.
 
-    Raises ApiError ValidationException (in some services another code) that lists every fault in AWS's words.
+    Raises ApiError ValidationException (some services use another code) that lists every fault in AWS's words.
     """
     shape = model(service).operation_model(operation).input_shape
     faults = list(_faults(params, shape, "")) if shape is not None else []
@@ -36,12 +36,12 @@ def _faults(value: Any, shape: Shape, path: str) -> Iterable[str]:
     kind: str = shape.type_name
     if kind == "structure" and getattr(shape, "is_document_type", False):
         return
-    fits: bool = isinstance(value, _TYPES[kind])  # said in two steps: a narrowed type would be `object` to mypy
+    fits: bool = isinstance(value, _TYPES[kind])  # a variable, because mypy would narrow `value` to object
     if not fits or (isinstance(value, bool) and kind != "boolean"):
         yield f"Value {_shown(value)} at '{path}' failed to satisfy constraint: Member must be a {kind}"
         return
     yield from (
-        f"Value {_shown(value)} at '{path}' failed to satisfy constraint: {rule}" for rule in _broken(value, shape)
+        f"Value {_shown(value)} at '{path}' failed to satisfy constraint: {rule}" for rule in _violations(value, shape)
     )
     if kind == "structure":
         yield from _structure_faults(value, shape, path)
@@ -72,7 +72,7 @@ def _structure_faults(value: Mapping[str, Any], shape: Shape, path: str) -> Iter
         yield f"Value at '{path}' failed to satisfy constraint: Exactly one member must be set of: {names}"
 
 
-def _broken(value: Any, shape: Shape) -> Iterable[str]:
+def _violations(value: Any, shape: Shape) -> Iterable[str]:
     rules = shape.metadata
     if shape.type_name in ("string", "list", "map", "blob"):
         size, what = len(value), "length"
@@ -89,7 +89,7 @@ def _broken(value: Any, shape: Shape) -> Iterable[str]:
     if "enum" in rules and value not in rules["enum"]:
         yield f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
     pattern = _pattern(rules["pattern"]) if "pattern" in rules else None
-    # The local stage's own extension: a channel may be a folder of this machine.
+    # localcloud's extension: a channel may be a folder on this machine.
     if (
         pattern is not None
         and not pattern.fullmatch(value)
@@ -100,7 +100,7 @@ def _broken(value: Any, shape: Shape) -> Iterable[str]:
 
 @cache
 def _pattern(text: str) -> re.Pattern[str] | None:
-    """A model's (Java) pattern as Python's; None for one that Python cannot read."""
+    """A model's Java pattern as a Python pattern; None for one that Python cannot compile."""
     for java, python in ((r"\p{L}", r"\w"), (r"\p{N}", r"\d"), (r"\p{Z}", r"\s"), (r"\p{M}", r"\w"), ("[[", r"[\[")):
         text = text.replace(java, python)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
-from localcloud.iam import sagemaker_takes
+from localcloud.iam import require_sagemaker_role
 from localcloud.threads import Threads
 
 Params = dict[str, Any]
@@ -62,7 +62,7 @@ class Notebooks:
         """Answer CreateNotebookInstance: Pending, then InService."""
         name = params["NotebookInstanceName"]
         arn = self.cloud.arn("sagemaker", f"notebook-instance/{name.lower()}")
-        sagemaker_takes(self.cloud.roles, params["RoleArn"], arn)
+        require_sagemaker_role(self.cloud.roles, params["RoleArn"], arn)
         if config := params.get("LifecycleConfigName"):
             self._config(config, "create the notebook instance with")
         given = {key: value for key, value in params.items() if key not in ("Tags", "LifecycleConfigName")}

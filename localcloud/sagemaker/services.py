@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from localcloud.aws_client import client
 from localcloud.cloud import Cloud
 from localcloud.gateway.service import Service
-from localcloud.s3 import client
 from localcloud.sagemaker.hosting.api import Endpoints
 from localcloud.sagemaker.hosting.async_invoke import AsyncInvoker
 from localcloud.sagemaker.hosting.configs import Catalogue
@@ -26,10 +26,10 @@ def services(cloud: Cloud) -> list[Service]:
         spawn=threads.spawn,
     )  # fmt: skip
     metrics = EndpointMetrics(running=endpoints.running)
-    cloud.metrics.ask(metrics.collect)
+    cloud.metrics.add_source(metrics.collect)
     invoker = Invoker(cloud=cloud, endpoints=endpoints, metrics=metrics)
     later = AsyncInvoker(cloud=cloud, endpoints=endpoints, spawn=threads.spawn)
-    cloud.metrics.ask(later.collect)
+    cloud.metrics.add_source(later.collect)
     threads.spawn(later.run)
     transforms = Transforms(cloud=cloud, catalogue=catalogue, host=host, spawn=threads.spawn)
     return [

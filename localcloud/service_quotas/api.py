@@ -1,4 +1,4 @@
-"""Service Quotas: what the account may have, and asking for more. moto lacks it."""
+"""The operations of Service Quotas: read the account's quotas and request higher ones. moto has no such quotas."""
 
 import threading
 import uuid
@@ -16,7 +16,7 @@ OPEN = ("PENDING", "CASE_OPENED")
 
 
 class ServiceQuotas:
-    """The quotas of one account, and the requests for higher ones. Nobody decides on those but a local route."""
+    """The quotas of one account and the requests to increase them. A local route approves a request. Thread-safe."""
 
     def __init__(self, quotas: Quotas, *, arn: Callable[[str, str], str], now: Callable[[], datetime]) -> None:
         self._quotas, self._arn, self._now = quotas, arn, now
@@ -42,7 +42,7 @@ class ServiceQuotas:
         return {"Services": [{"ServiceCode": code, "ServiceName": name} for code, name in SERVICES.items()]}
 
     def list(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """ListServiceQuotas, a page at a time (the token is the offset)."""
+        """ListServiceQuotas. NextToken is an offset."""
         return self._page(self._quotas.all(_known(params["ServiceCode"])), params)
 
     def defaults(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,10 +50,10 @@ class ServiceQuotas:
         return self._page([quota for quota in catalogue() if quota.service == service], params)
 
     def get(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {"Quota": self._told(self._find(params))}
+        return {"Quota": self._described(self._find(params))}
 
     def request(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """RequestServiceQuotaIncrease: one open request a quota, and only for more."""
+        """RequestServiceQuotaIncrease: one open request a quota, for more than its value."""
         quota = self._find(params)
         if params["DesiredValue"] <= quota.value:
             raise ApiError(
@@ -61,33 +61,40 @@ class ServiceQuotas:
                 f"You must provide a quota value greater than the current value of {quota.value:g}.",
             )
         with self._lock:
-            if any(asked["QuotaCode"] == quota.code and asked["Status"] in OPEN for asked in self._requests.values()):
+            if any(each["QuotaCode"] == quota.code and each["Status"] in OPEN for each in self._requests.values()):
                 raise ApiError(
                     "ResourceAlreadyExistsException",
                     "Only one open service quota increase request is allowed per quota.",
                 )
-            told = self._told(quota)
-            kept = {name: told[name] for name in ("ServiceCode", "ServiceName", "QuotaCode", "QuotaName", "QuotaArn")}
-            now, number = self._now(), uuid.uuid4().hex
-            asked = {"Id": number, "DesiredValue": params["DesiredValue"], "Status": "PENDING", "Created": now}
-            self._requests[number] = {**kept, **asked, "LastUpdated": now}
-        return {"RequestedQuota": self._requests[number]}
+            described, now, number = self._described(quota), self._now(), uuid.uuid4().hex
+            request = {
+                **{key: described[key] for key in ("ServiceCode", "ServiceName", "QuotaCode", "QuotaName", "QuotaArn")},
+                "Id": number,
+                "DesiredValue": params["DesiredValue"],
+                "Status": "PENDING",
+                "Created": now,
+                "LastUpdated": now,
+            }
+            self._requests[number] = request
+            return {"RequestedQuota": dict(request)}
 
     def requested(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {"RequestedQuota": self._request(params["RequestId"])}
+        with self._lock:
+            return {"RequestedQuota": dict(self._request(params["RequestId"]))}
 
     def history(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        wanted = {"ServiceCode": params.get("ServiceCode"), "Status": params.get("Status")}
-        given = {name: value for name, value in wanted.items() if value}
-        found = [each for each in self._requests.values() if all(each[key] == given[key] for key in given)]
-        return {"RequestedQuotas": found}
+        filters = {key: params[key] for key in ("ServiceCode", "Status") if params.get(key)}
+        with self._lock:
+            requests = [dict(each) for each in self._requests.values() if filters.items() <= each.items()]
+        return {"RequestedQuotas": requests}
 
     def approve(self, labels: Mapping[str, Any]) -> dict[str, Any]:
-        """What AWS's support does in hours or days: grants a request."""
-        asked = self._request(labels["id"])
-        asked |= {"Status": "APPROVED", "LastUpdated": self._now()}
-        self._quotas.given[asked["QuotaCode"]] = asked["DesiredValue"]
-        return {"approved": asked["QuotaName"]}
+        """Approve a request, as AWS's support does after hours or days."""
+        with self._lock:
+            request = self._request(labels["id"])
+            request |= {"Status": "APPROVED", "LastUpdated": self._now()}
+            self._quotas.values[request["QuotaCode"]] = request["DesiredValue"]
+            return {"approved": request["QuotaName"]}
 
     def _request(self, number: str) -> dict[str, Any]:
         if number not in self._requests:
@@ -103,10 +110,10 @@ class ServiceQuotas:
     def _page(self, quotas: Sequence[Quota], params: Mapping[str, Any]) -> dict[str, Any]:
         first = int(params.get("NextToken") or 0)
         last = first + params.get("MaxResults", PAGE)
-        found: dict[str, Any] = {"Quotas": [self._told(quota) for quota in quotas[first:last]]}
-        return found | ({"NextToken": str(last)} if last < len(quotas) else {})
+        page: dict[str, Any] = {"Quotas": [self._described(quota) for quota in quotas[first:last]]}
+        return page | ({"NextToken": str(last)} if last < len(quotas) else {})
 
-    def _told(self, quota: Quota) -> dict[str, Any]:
+    def _described(self, quota: Quota) -> dict[str, Any]:
         return {
             "ServiceCode": quota.service,
             "ServiceName": SERVICES[quota.service],
@@ -121,12 +128,12 @@ class ServiceQuotas:
 
 
 def service(quotas: Quotas, *, arn: Callable[[str, str], str], now: Callable[[], datetime]) -> Service:
-    """Service Quotas for the server. `arn` makes an ARN of a service and a resource."""
+    """Service Quotas for the server. `arn` builds an ARN from a service and a resource."""
     return ServiceQuotas(quotas, arn=arn, now=now).service()
 
 
 def price_list() -> Service:
-    """The price list of a cloud that sells nothing: clients take the prices that they know themselves."""
+    """The Price List service, without prices: clients fall back on the prices that they know."""
     return Service(name="pricing", handlers={"GetProducts": lambda _: {"FormatVersion": "aws_v1", "PriceList": []}})
 
 

@@ -1,7 +1,7 @@
-"""What an account may have at once: SageMaker's instances by type and use, EC2's vCPUs, Lambda's concurrency.
+"""The account's quotas: SageMaker's instances by type and use, EC2's vCPUs, Lambda's concurrency.
 
-Without a table an account is as generous as this machine is: nothing is refused. With one (KENNEL_LOCALCLOUD_QUOTAS)
-it is as a new account's, or as a file says, and what is beyond is refused as AWS refuses it.
+localcloud enforces them only with KENNEL_LOCALCLOUD_QUOTAS: `new-account`, or a JSON file with values of quotas. It
+refuses requests beyond a quota as AWS does.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from localcloud.gateway.protocol import model
 VARIABLE = "KENNEL_LOCALCLOUD_QUOTAS"
 NEW_ACCOUNT = "new-account"
 GENEROUS = 1000.0
-# Use → the enum of botocore's model that lists its instance types, and what a new account has of a CPU type. Accounts
-# differ; of types with accelerators a new one has none.
+# Use → the enum of botocore's model that lists its instance types, and a new account's quota of a CPU type (accounts
+# differ). A new account's quota of a type with an accelerator is 0.
 USES: Mapping[str, tuple[str, float]] = {
     "training job usage": ("TrainingInstanceType", 15.0),
     "spot training job usage": ("TrainingInstanceType", 4.0),
@@ -54,38 +54,38 @@ class Quota:
 
 @dataclass(kw_only=True)
 class Quotas:
-    """An account's quotas. `limited` says whether they are enforced; `given` holds values that differ, by code."""
+    """An account's quotas. `limited`: whether to enforce them. `values`: code → a value other than the default."""
 
     limited: bool = False
-    given: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
 
     def all(self, service: str) -> list[Quota]:
-        """A service's quotas by name."""
+        """A service's quotas with the account's values."""
         return [self._valued(quota) for quota in catalogue() if quota.service == service]
 
     def named(self, service: str, name: str) -> Quota | None:
         return next((quota for quota in self.all(service) if quota.name == name), None)
 
-    def require(self, instance_type: str, use: str, *, wanted: int, used: int = 0) -> None:
-        """Refuse `wanted` more instances for a use beyond its quota. Raises ApiError ResourceLimitExceeded."""
+    def require(self, instance_type: str, use: str, *, count: int, used: int = 0) -> None:
+        """Raises ApiError ResourceLimitExceeded when `count` more instances for a use exceed its quota."""
         quota = self.named("sagemaker", f"{instance_type} for {use}") if self.limited else None
-        if quota is not None and used + wanted > quota.value:
+        if quota is not None and used + count > quota.value:
             raise ApiError(
                 "ResourceLimitExceeded",
                 f"The account-level service limit '{quota.name}' is {quota.value:g} Instances, with current "
-                f"utilization of {used} Instances and a request delta of {wanted} Instances. Please use AWS Service "
+                f"utilization of {used} Instances and a request delta of {count} Instances. Please use AWS Service "
                 "Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact AWS "
                 "support to request an increase for this quota.",
             )
 
     def _valued(self, quota: Quota) -> Quota:
         default = quota.value if self.limited else GENEROUS
-        return replace(quota, value=self.given.get(quota.code, default))
+        return replace(quota, value=self.values.get(quota.code, default))
 
 
 @cache
 def catalogue() -> tuple[Quota, ...]:
-    """Every quota with a new account's value; SageMaker's after the instance types that botocore's model knows."""
+    """Every quota with a new account's value. SageMaker's follow from the instance types in botocore's model."""
     return (*_instances(), *(Quota(service=s, code=c, name=n, value=v) for s, c, n, v in OTHERS))
 
 
@@ -94,39 +94,42 @@ def _instances() -> Iterator[Quota]:
         for instance_type in model("sagemaker").shape_for(enum).enum:  # type: ignore[attr-defined]  # stubs know no enum
             name = f"{instance_type} for {use}"
             code = f"L-{hashlib.sha256(name.encode()).hexdigest()[:8].upper()}"
-            none = instance_type.startswith(ACCELERATED)
-            yield Quota(service="sagemaker", code=code, name=name, value=0.0 if none else value)
+            accelerated = instance_type.startswith(ACCELERATED)
+            yield Quota(service="sagemaker", code=code, name=name, value=0.0 if accelerated else value)
 
 
 def quotas_of(environ: Mapping[str, str]) -> Quotas:
-    """The account's quotas as KENNEL_LOCALCLOUD_QUOTAS says: nothing, `new-account`, or a JSON file of values by the
-    quotas' names that differ from a new account's. Raises LocalcloudError for a file that is not so."""
+    """The account's quotas by KENNEL_LOCALCLOUD_QUOTAS.
+
+    Unset: no limits. `new-account`: a new account's. Otherwise the path of a JSON file, quota name → value, for the
+    quotas that differ from a new account's. Raises LocalcloudError for an invalid file.
+    """
     text = environ.get(VARIABLE, "")
     if text in ("", NEW_ACCOUNT):
         return Quotas(limited=bool(text))
     try:
-        read = json.loads(Path(text).read_text(encoding="utf-8"))
+        table = json.loads(Path(text).read_text(encoding="utf-8"))
         codes = {quota.name: quota.code for quota in catalogue()}
-        return Quotas(limited=True, given={codes[name]: float(value) for name, value in read.items()})
+        return Quotas(limited=True, values={codes[name]: float(value) for name, value in table.items()})
     except KeyError as error:
-        raise LocalcloudError(f"{VARIABLE}: {text}: no quota is called {error}; `GetServiceQuota` lists them") from None
+        raise LocalcloudError(f"{VARIABLE}: {text}: unknown quota {error}; ListServiceQuotas lists the names") from None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise LocalcloudError(f'{VARIABLE}: {text}: is no JSON of {{"quota\'s name": number}}: {error}') from None
+        raise LocalcloudError(f'{VARIABLE}: {text}: not a JSON object {{"quota name": number}}: {error}') from None
 
 
 def endpoint_use(fleets: Iterable[Any]) -> Counter[str]:
-    """Instances that endpoints run, by type. Serverless variants have none."""
-    found: Counter[str] = Counter()
+    """How many instances endpoints run, by instance type. Serverless variants have none."""
+    used: Counter[str] = Counter()
     for fleet in fleets:
         for variant in fleet.variants.values() if fleet is not None else ():
-            found[variant.spec.variant.get("InstanceType", "")] += len(variant.instances)
-    return found
+            used[variant.spec.variant.get("InstanceType", "")] += len(variant.instances)
+    return used
 
 
 def require_variants(quotas: Quotas, variants: Iterable[Mapping[str, Any]], used: Counter[str]) -> None:
-    """Refuse a configuration whose instances are beyond the quotas. Raises ApiError ResourceLimitExceeded."""
-    wanted: Counter[str] = Counter()
+    """Raises ApiError ResourceLimitExceeded when the instances of a configuration exceed a quota."""
+    requested: Counter[str] = Counter()
     for variant in variants:
-        wanted[variant.get("InstanceType", "")] += variant.get("InitialInstanceCount", 0)
-    for instance_type, count in wanted.items():
-        quotas.require(instance_type, "endpoint usage", wanted=count, used=used[instance_type])
+        requested[variant.get("InstanceType", "")] += variant.get("InitialInstanceCount", 0)
+    for instance_type, count in requested.items():
+        quotas.require(instance_type, "endpoint usage", count=count, used=used[instance_type])

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.s3 import client
+from localcloud.aws_client import client
 from tests.e2e.test_main_job import REPOSITORY, Desk, few_pictures
 
 SETTINGS = """

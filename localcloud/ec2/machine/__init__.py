@@ -1,1 +1,1 @@
-"""What runs in a container that plays an EC2 instance: its first process, and the commands that it stands in for."""
+"""Runs in a container that acts as an EC2 instance: its first process (agent.py), and its `docker` and `shutdown`."""

@@ -1,7 +1,7 @@
-"""The first process of a container that plays an EC2 instance: metadata service, user data, shutdown.
+"""The first process of a container that acts as an EC2 instance: metadata service, user data, shutdown.
 
-It does what cloud-init does with a script: runs it once, as root, with its output on the console. It stays until it is
-told to shut down, as an instance does. Standard library only: it runs on any image's Python.
+Like cloud-init it runs a script once, as root, with its output on the console. Like an instance it then stays until its
+shutdown. Standard library only, because it runs on any image's Python.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 METADATA = "169.254.169.254"
-SHUTDOWN = Path("/run/localcloud-shutdown")  # holds the time at which to go down (seconds since 1970)
-HERE = "/opt/localcloud"
+SHUTDOWN = Path("/run/localcloud-shutdown")  # holds the Unix time of the shutdown
+TOOLS = "/opt/localcloud"
 COMMANDS = {
-    # What it compiles is kept, for its folder is read-only: without that every call takes a second more.
-    "aws": f'PYTHONPATH={HERE}/aws PYTHONPYCACHEPREFIX=/var/cache/python exec python3 -m awscli "$@"',
-    "docker": f'exec python3 {HERE}/machine/docker.py "$@"',
-    "shutdown": f'exec python3 {HERE}/machine/shutdown.py "$@"',
+    # Keeps compiled modules elsewhere, because their folder is read-only; without them every call takes a second more.
+    "aws": f'PYTHONPATH={TOOLS}/aws PYTHONPYCACHEPREFIX=/var/cache/python exec python3 -m awscli "$@"',
+    "docker": f'exec python3 {TOOLS}/machine/docker.py "$@"',
+    "shutdown": f'exec python3 {TOOLS}/machine/shutdown.py "$@"',
 }
 GRACE_SECONDS = 3.0
 
@@ -46,20 +46,20 @@ def main() -> int:
     process = subprocess.Popen([script], start_new_session=True) if script else None
     while not stopped.wait(0.1) and not _is_due():
         if process and process.poll() is not None:
-            _say(f"user data ended with exit code {process.returncode}")
+            _log(f"user data ended with exit code {process.returncode}")
             process = None
-    _say("shutting down")
+    _log("shutting down")
     if process:
         _end(process)
     return 0
 
 
 def _script(content: bytes) -> str:
-    """The user data as a file to run, or "" when there is nothing to run."""
+    """Write the user data to a file and return its path; "" when there is nothing to run."""
     content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     if not content.startswith(b"#!"):
         if content:
-            _say("the user data is no script (#!): localcloud runs scripts only")
+            _log("the user data is not a script (#!): localcloud runs only scripts")
         return ""
     path = Path("/var/lib/cloud/instance/user-data.txt")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def _script(content: bytes) -> str:
 
 
 def _user_data() -> bytes:
-    """As cloud-init reads it: with a token, from the metadata service."""
+    """The user data, read like cloud-init: from the metadata service, with a token."""
     token = _metadata("PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})[1].decode()
     status, content = _metadata("GET", "/latest/user-data", {"X-aws-ec2-metadata-token": token})
     return content if status == 200 else b""
@@ -83,22 +83,22 @@ def _metadata(method: str, path: str, headers: dict[str, str]) -> tuple[int, byt
 
 
 def _take_address(address: str) -> None:
-    """Gives the loopback interface a further address (Linux' SIOCSIFADDR; needs NET_ADMIN)."""
+    """Give the loopback interface another address (Linux's SIOCSIFADDR; needs NET_ADMIN)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         name, packed = b"lo:1", socket.inet_aton(address)
         fcntl.ioctl(client, 0x8916, struct.pack("16sH2s4s8s", name, socket.AF_INET, b"\0" * 2, packed, b"\0" * 8))
 
 
 def _serve_metadata(url: str) -> None:
-    """Hands each request on to localcloud, which knows the instance."""
-    where = urlsplit(url)
+    """Start the metadata service. It forwards each request to localcloud at `url`, which knows the instance."""
+    localcloud = urlsplit(url)
 
     class Relay(BaseHTTPRequestHandler):
         def _relay(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
-            kept = {key: value for key, value in self.headers.items() if key.lower() != "host"}
-            connection.request(self.command, where.path + self.path, body=body, headers=kept)
+            connection = http.client.HTTPConnection(localcloud.hostname or "", localcloud.port, timeout=10)
+            headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
+            connection.request(self.command, localcloud.path + self.path, body=body, headers=headers)
             answer = connection.getresponse()
             content = answer.read()
             self.send_response(answer.status)
@@ -110,7 +110,7 @@ def _serve_metadata(url: str) -> None:
         do_GET = do_PUT = do_HEAD = _relay  # noqa: N815 (http.server's names)
 
         def log_message(self, *_: object) -> None:
-            """Quiet: the console is the instance's."""
+            """Log nothing: the console belongs to the instance."""
 
     server = ThreadingHTTPServer((METADATA, 80), Relay)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -134,7 +134,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         return
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(f"localcloud instance: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 

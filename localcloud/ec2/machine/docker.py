@@ -1,8 +1,8 @@
-"""`docker` of a container that plays an EC2 instance: the host's engine, by its real client.
+"""The `docker` command of a container that acts as an EC2 instance: runs the real client on the host's engine.
 
-The engine sees the host's files, not the instance's, so mounts from the instance's /srv are named as the host has them;
-containers are marked as this instance's, so that they end with it; and the awslogs driver, which takes the engine's own
-credentials, is played by localcloud.
+Rewrites `docker run` in three ways. Mounts from the instance's /srv get the host's path, because the engine sees the
+host's files. Labels mark containers as this instance's, so that they end with it. localcloud forwards the logs of the
+awslogs driver, which would need AWS credentials of the engine.
 """
 
 import os
@@ -19,57 +19,59 @@ SHARED = "/srv"
 
 @dataclass(kw_only=True)
 class Run:
-    """A `docker run` as the engine is given it, and what of it localcloud does."""
+    """A rewritten `docker run`: the words for the engine, and the awslogs options for localcloud."""
 
     words: list[str]
     awslogs: dict[str, str] = field(default_factory=dict)
 
 
 class MountError(ValueError):
-    """A mount that the engine could not see."""
+    """A mount from a folder that the engine does not see."""
 
 
 def rewrite(words: Sequence[str], *, shared: str, labels: Sequence[str]) -> Run:
-    """The words after `docker run`. `shared` is the host's folder behind /srv. Raises MountError."""
-    made, rest = Run(words=[part for label in labels for part in ("--label", label)]), list(words)
+    """Rewrite the words after `docker run`. `shared` is the host's folder of /srv. Raises MountError."""
+    run, rest = Run(words=[part for label in labels for part in ("--label", label)]), list(words)
     driver = ""
     while rest:
         word = rest.pop(0)
         name, joined, value = word.partition("=")
         if name not in ("-v", "--volume", "--mount", "--log-driver", "--log-opt"):
-            made.words.append(word)
+            run.words.append(word)
             continue
         value = value if joined else rest.pop(0)
         if name == "--log-driver":
             driver = value
-            made.words += [] if value == "awslogs" else [name, value]
+            run.words += [] if value == "awslogs" else [name, value]
         elif name == "--log-opt" and value.startswith("awslogs-"):
-            key, _, given = value.removeprefix("awslogs-").partition("=")
-            made.awslogs[key] = given
+            key, _, option = value.removeprefix("awslogs-").partition("=")
+            run.awslogs[key] = option
         else:
-            made.words += [name, value if name == "--log-opt" else _mount(name, value, shared)]
+            run.words += [name, value if name == "--log-opt" else _mount(name, value, shared)]
     if driver != "awslogs":
-        made.awslogs = {}
-    return made
+        run.awslogs = {}
+    return run
 
 
 def _mount(name: str, value: str, shared: str) -> str:
-    """A mount as the host has it; named volumes stay."""
+    """A mount with the host's path; named volumes stay."""
     if name != "--mount":
         source, _, target = value.partition(":")
         return f"{_on_host(source, shared)}:{target}" if source.startswith("/") else value
     parts = [part.partition("=") for part in value.split(",")]
     is_bind = ("type", "=", "bind") in parts
     return ",".join(
-        f"{key}{sign}{_on_host(given, shared) if is_bind and key in ('source', 'src') else given}"
-        for key, sign, given in parts
+        f"{key}{sign}{_on_host(text, shared) if is_bind and key in ('source', 'src') else text}"
+        for key, sign, text in parts
     )
 
 
 def _on_host(path: str, shared: str) -> str:
     if path == SHARED or path.startswith(f"{SHARED}/"):
         return shared + path.removeprefix(SHARED)
-    raise MountError(f"docker: localcloud's instances share {SHARED} with containers, not {path}")
+    raise MountError(
+        f"docker: localcloud's instances share {SHARED} with containers, not {path}: move the files to {SHARED}"
+    )
 
 
 def main(argv: Sequence[str]) -> int:

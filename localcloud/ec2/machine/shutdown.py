@@ -1,4 +1,4 @@
-"""`shutdown` of a container that plays an EC2 instance: [-P|-h|-r] [now|+MINUTES|HH:MM], or -c to call it off."""
+"""The `shutdown` command of a container that acts as an EC2 instance: [-P|-h|-r] [now|+MINUTES], or -c to cancel."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ DUE = Path("/run/localcloud-shutdown")
 
 
 def seconds(words: Sequence[str]) -> float | None:
-    """After how many seconds to go down; None when it is called off. Raises ValueError for what is not understood."""
+    """After how many seconds to shut down; None to cancel. Raises ValueError for any other time."""
     if "-c" in words:
         return None
     when = next((word for word in words if not word.startswith("-")), "+1")
@@ -17,7 +17,7 @@ def seconds(words: Sequence[str]) -> float | None:
         return 0.0
     if when.startswith("+"):
         return 60.0 * int(when[1:])
-    raise ValueError(f"shutdown: {when}: now and +MINUTES are understood here")
+    raise ValueError(f"shutdown: {when}: use now or +MINUTES")
 
 
 def main(words: Sequence[str]) -> int:
@@ -29,9 +29,9 @@ def main(words: Sequence[str]) -> int:
     if after is None:
         DUE.unlink(missing_ok=True)
     else:
-        draft = DUE.with_suffix(".new")
-        draft.write_text(str(time.time() + after))
-        draft.replace(DUE)
+        temporary = DUE.with_suffix(".new")
+        temporary.write_text(str(time.time() + after))
+        temporary.replace(DUE)
     return 0
 
 

@@ -181,7 +181,7 @@ class AsyncInvoker:
         if len(body) > LARGEST:
             return f"The input has {len(body)} bytes; the limit is {LARGEST}."
         headers = headers_of(asked.params)
-        reply = instance.wire.request("POST", "/invocations", body=body, headers=headers, timeout=asked.timeout)
+        reply = instance.http.request("POST", "/invocations", body=body, headers=headers, timeout=asked.timeout)
         if not 200 <= reply.status < 300:
             text = reply.body.decode(errors="replace")
             return model_error(self.cloud, variant.spec.group, reply.status, text).message

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.iam import sagemaker_takes
+from localcloud.iam import require_sagemaker_role
 from localcloud.sagemaker.records import Params, RecordStore, invalid, page, s3
 
 UNSUPPORTED_CONFIG = {
@@ -48,7 +48,7 @@ class Catalogue:
         check_environment(container.get("Environment", {}))
         url = model_data_url(container)
         self.cloud.images.check_sagemaker(container["Image"])
-        if not self.cloud.images.is_here(container["Image"]):
+        if not self.cloud.images.exists(container["Image"]):
             raise invalid(
                 f"Requested image {container['Image']} not found: the local Docker engine does not hold it. "
                 "Build it, or docker pull it."
@@ -56,7 +56,7 @@ class Catalogue:
         if url is not None and not self.cloud.objects.list(s3(url)):
             raise invalid(f"Could not find model data at {url}.")
         if "ExecutionRoleArn" in params:  # inference names no narrower source than the account's (rule 82)
-            sagemaker_takes(self.cloud.roles, params["ExecutionRoleArn"], self.cloud.arn("sagemaker", "*"))
+            require_sagemaker_role(self.cloud.roles, params["ExecutionRoleArn"], self.cloud.arn("sagemaker", "*"))
         tags = params.pop("Tags", [])
         arn = self.models.add(params["ModelName"], {"EnableNetworkIsolation": False, **params})
         self.cloud.tags.put(arn, tags)

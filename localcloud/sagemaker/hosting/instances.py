@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch.logs import LogPump, lines
+from localcloud.cloudwatch.logs import LogForwarder, lines
 from localcloud.containers.engine import ContainerSpec, ContainerState, EngineError, Image, ImageMissing, Mount
-from localcloud.containers.http import BrokenError, PooledWire, TimedOutError, UnreachableError, Wire
+from localcloud.containers.http import BrokenError, HttpClient, PooledHttpClient, TimedOutError, UnreachableError
 from localcloud.errors import ApiError
 from localcloud.s3 import Objects
 from localcloud.sagemaker.hosting.configs import model_container
@@ -36,11 +36,11 @@ class StartError(Exception):
 
 @dataclass(kw_only=True, eq=False)
 class Instance:
-    """One container behind an endpoint, reached through `wire`."""
+    """One container behind an endpoint, reached through `http`."""
 
     container: str
     stream: str
-    wire: Wire
+    http: HttpClient
     outstanding: int = 0
     misses: int = 0
 
@@ -104,7 +104,7 @@ def container_spec(spec: InstanceSpec, cloud: Cloud, mark: str, network: str | N
         "AWS_ENDPOINT_URL": cloud.container_url,
     }
     return ContainerSpec(
-        image=cloud.images.runnable(container["Image"]),
+        image=cloud.images.ensure_pulled(container["Image"]),
         name=f"{cloud.instance}-{spec.container}-{mark}",
         command=("serve",),
         environment=environment | container.get("Environment", {}) | spec.environment,
@@ -125,10 +125,10 @@ def gpus_of(instance_type: str) -> int:
 
 @dataclass(kw_only=True)
 class Host:
-    """Starts and stops instances. `connect` opens a wire; `closing` ends every wait at once."""
+    """Starts and stops instances. `connect` makes an HTTP client; `closing` ends every wait at once."""
 
     cloud: Cloud
-    connect: Callable[[str, int], Wire] = PooledWire
+    connect: Callable[[str, int], HttpClient] = PooledHttpClient
     fill: Callable[[Mapping[str, Any], Objects, Path], None] = fill
     clock: Callable[[], float] = time.monotonic
     closing: threading.Event = field(default_factory=threading.Event)
@@ -176,15 +176,15 @@ class Host:
                 f"when invoked with 'docker run {image} serve'. ({error})"
             ) from None
         stream = f"{spec.name}/i-{mark}"
-        LogPump(
+        LogForwarder(
             self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, spec.group, stream, now=self.cloud.now
         ).start()
         try:
-            wire = self._await_ping(spec, state)
+            http = self._await_ping(spec, state)
         except StartError:
             self.cloud.engine.remove(state.id)
             raise
-        return Instance(container=state.id, stream=stream, wire=wire)
+        return Instance(container=state.id, stream=stream, http=http)
 
     def _isolated(self) -> str:
         """Return the network that leads nowhere, for models with EnableNetworkIsolation; made when first needed."""
@@ -193,15 +193,15 @@ class Host:
                 self.isolated = self.cloud.engine.create_network(f"{self.cloud.instance}-isolated", internal=True)
             return self.isolated
 
-    def _await_ping(self, spec: InstanceSpec, state: ContainerState) -> Wire:
+    def _await_ping(self, spec: InstanceSpec, state: ContainerState) -> HttpClient:
         port = port_of(model_container(spec.model))
-        wires = [self.connect(host, number) for host, number in self._addresses(state, port)]
+        clients = [self.connect(host, number) for host, number in self._addresses(state, port)]
         until = self.clock() + spec.startup
         for attempt in itertools.count():
             began = self.clock()
-            for wire in wires:
-                if ping(wire):
-                    return wire
+            for http in clients:
+                if ping(http):
+                    return http
             # The engine is asked now and then only: each question costs more than a ping.
             due = attempt % 5 == 4 or self.clock() - began > 0.5
             if due and not _runs(self.cloud.engine.inspect(state.id)):
@@ -229,7 +229,7 @@ class Host:
         """Ping once; False after three misses in a row, or at once when the container has ended."""
         if not _runs(self.cloud.engine.inspect(instance.container)):
             return False
-        instance.misses = 0 if ping(instance.wire) else instance.misses + 1
+        instance.misses = 0 if ping(instance.http) else instance.misses + 1
         return instance.misses < 3
 
     def stop(self, instances: Sequence[Instance], *, grace: int = STOP_SECONDS) -> None:
@@ -240,15 +240,15 @@ class Host:
                 self.cloud.engine.stop(instance.container, grace)
             finally:
                 self.cloud.engine.remove(instance.container)
-                instance.wire.close()
+                instance.http.close()
 
         each_at_once(end, instances)
 
 
-def ping(wire: Wire) -> bool:
+def ping(http: HttpClient) -> bool:
     """Tell whether /ping answers 200 within 2 s (rule 29)."""
     try:
-        return wire.request("GET", "/ping", body=None, headers={}, timeout=PING_SECONDS).status == 200
+        return http.request("GET", "/ping", body=None, headers={}, timeout=PING_SECONDS).status == 200
     except (UnreachableError, TimedOutError, BrokenError):
         return False
 

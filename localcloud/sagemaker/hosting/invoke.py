@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch.meter import Answered
-from localcloud.containers.http import BrokenError, Reply, TimedOutError, UnreachableError
+from localcloud.cloudwatch.meter import ServedRequest
+from localcloud.containers.http import BrokenError, Response, TimedOutError, UnreachableError
 from localcloud.errors import ApiError
 from localcloud.sagemaker.hosting.api import Endpoints
 from localcloud.sagemaker.hosting.fleet import Endpoint, Variant
@@ -106,7 +106,7 @@ class Invoker:
             "ServiceUnavailable", f"No instance of endpoint {endpoint.name} answers; it is being replaced.", 503
         )
 
-    def _measured(self, began: float, variant: Variant, instance: Instance, params: Params) -> Reply:
+    def _measured(self, began: float, variant: Variant, instance: Instance, params: Params) -> Response:
         """Send, and record how it went. What never reached a model is not an invocation."""
         with self.metrics.serving(variant.spec.endpoint, variant.spec.name) as meter:
             sent, status = self.clock(), 0
@@ -121,11 +121,11 @@ class Invoker:
                 if status >= 0:
                     count = max(1, len(variant.instances))
                     meter.record(
-                        Answered(instances=count, status=status, model_s=ended - sent, overhead_s=sent - began)
+                        ServedRequest(instances=count, status=status, model_s=ended - sent, overhead_s=sent - began)
                     )
         return reply
 
-    def _send(self, variant: Variant, instance: Instance, params: Params) -> Reply:
+    def _send(self, variant: Variant, instance: Instance, params: Params) -> Response:
         body = params.get("Body", b"")
         serverless = variant.spec.variant.get("ServerlessConfig")
         limit = SERVERLESS_LIMIT if serverless else BODY_LIMIT
@@ -133,11 +133,11 @@ class Invoker:
             raise ApiError("ValidationError", f"The body has {len(body)} bytes; the limit is {limit}.", 413)
         if serverless and instance.outstanding > serverless["MaxConcurrency"]:
             raise ApiError("ThrottlingException", "Rate exceeded: MaxConcurrency requests are being served.", 429)
-        return instance.wire.request(
+        return instance.http.request(
             "POST", "/invocations", body=body, headers=headers_of(params), timeout=self.seconds
         )
 
-    def _answer(self, variant: Variant, reply: Reply) -> Params:
+    def _answer(self, variant: Variant, reply: Response) -> Params:
         if not 200 <= reply.status < 300:
             text = reply.body.decode(errors="replace")
             raise model_error(self.cloud, variant.spec.group, reply.status, text)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from localcloud.cloudwatch.meter import Answered, Meter
+from localcloud.cloudwatch.meter import Meter, ServedRequest
 from localcloud.cloudwatch.metrics import Datum, Metric, metric, summary
 
 NAMESPACE = "AWS/SageMaker"
@@ -64,10 +64,10 @@ class EndpointMetrics:
 def concurrency(of: Metric, average: float, peak: int, instances: int) -> Datum:
     """Requests at once for each instance: the average over the tick, and its peak."""
     mean = average / instances
-    return Datum(metric=of, count=1, total=mean, least=min(mean, peak / instances), most=peak / instances)
+    return Datum(metric=of, count=1, total=mean, minimum=min(mean, peak / instances), maximum=peak / instances)
 
 
-def invocations(answered: list[Answered], at: dict[str, str]) -> list[Datum]:
+def invocations(answered: list[ServedRequest], at: dict[str, str]) -> list[Datum]:
     """The metrics of some requests to one variant; of none, only what SageMaker says with a zero."""
     per_instance = metric(NAMESPACE, "InvocationsPerInstance", **at)
     if not answered:

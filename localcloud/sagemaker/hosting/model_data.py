@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.s3 import Location, Objects, each, location
+from localcloud.s3 import Location, Objects, in_parallel, location
 
 
 class ModelDataError(Exception):
@@ -48,7 +48,7 @@ def _download(where: Location, objects: Objects, target: Path, *, single: bool) 
     if outside or not files:
         raise OSError(f"key leads outside the model folder: {outside[0]}" if outside else "no object there")
     pairs = list(zip(keys, files, strict=True))
-    each(lambda pair: objects.download(Location(bucket=where.bucket, key=pair[0]), pair[1]), pairs)
+    in_parallel(lambda pair: objects.download(Location(bucket=where.bucket, key=pair[0]), pair[1]), pairs)
     return files
 
 

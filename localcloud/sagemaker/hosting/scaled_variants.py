@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from localcloud.aws_client import client
 from localcloud.cloud import Cloud
-from localcloud.s3 import client
 from localcloud.sagemaker.records import invalid
 
 

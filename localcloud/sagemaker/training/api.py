@@ -9,7 +9,7 @@ from typing import Any
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
-from localcloud.iam import sagemaker_takes
+from localcloud.iam import require_sagemaker_role
 from localcloud.s3 import location
 from localcloud.sagemaker.training import request as plan
 from localcloud.sagemaker.training.data import locate
@@ -64,7 +64,7 @@ class TrainingJobs:
         self.check(params)
         name = params["TrainingJobName"]
         arn = self._cloud.arn("sagemaker", f"training-job/{name.lower()}")
-        sagemaker_takes(self._cloud.roles, params["RoleArn"], arn)
+        require_sagemaker_role(self._cloud.roles, params["RoleArn"], arn)
         with self._lock:
             if name in self._runs:
                 raise ApiError(
@@ -96,7 +96,7 @@ class TrainingJobs:
         alike = [each for each in running if bool(each.get("EnableManagedSpotTraining")) == spot]
         used = Counter(host.instance_type for each in alike for host in plan.hosts(each))
         for instance_type, count in Counter(host.instance_type for host in plan.hosts(params)).items():
-            self._cloud.quotas.require(instance_type, use, wanted=count, used=used[instance_type])
+            self._cloud.quotas.require(instance_type, use, count=count, used=used[instance_type])
 
     def _run(self, name: str) -> TrainingRun:
         with self._lock:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcloud.errors import ApiError
-from localcloud.s3 import Found, Location, Objects, each
+from localcloud.s3 import Location, Objects, S3Object, in_parallel
 from localcloud.sagemaker.s3_input import manifest_keys, relative
 from localcloud.sagemaker.training.request import Channel, assign
 
@@ -19,7 +19,7 @@ class Source:
     """What a channel holds in S3: objects, and the prefix that their paths are told from."""
 
     channel: Channel
-    found: tuple[Found, ...]
+    found: tuple[S3Object, ...]
 
 
 def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Source:
@@ -51,7 +51,7 @@ def _manifest(channel: Channel, objects: Objects) -> Source:
     if text is None:
         raise ApiError("ValidationException", f"Channel {channel.name}: no manifest at {channel.source.uri}")
     prefix, names = manifest_keys(text, channel.name)
-    known = tuple(Found(key=prefix.key + name, size=0, etag="") for name in names)
+    known = tuple(S3Object(key=prefix.key + name, size=0, etag="") for name in names)
     return Source(channel=replace(channel, source=prefix), found=known)
 
 
@@ -74,7 +74,7 @@ def download(sources: Sequence[Source], roots: Sequence[Path], objects: Objects)
 
 
 def _fetch(objects: Objects, bucket: str, wanted: dict[str, Path]) -> None:
-    each(lambda pair: objects.download(Location(bucket=bucket, key=pair[0]), pair[1]), wanted.items())
+    in_parallel(lambda pair: objects.download(Location(bucket=bucket, key=pair[0]), pair[1]), wanted.items())
 
 
 class Checkpoints:

@@ -16,7 +16,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch.logs import LogPump
+from localcloud.cloudwatch.logs import LogForwarder
 from localcloud.containers.engine import ContainerSpec, EngineError, ImageMissing
 from localcloud.containers.work_folder import WorkFolder
 from localcloud.errors import ApiError
@@ -156,7 +156,7 @@ class TrainingRun:
         self._enter("Training")
         outcome = self._train(roots, sources, checkpoints)
         if not self._root:
-            self._work(folder).open_up()
+            self._work(folder).make_accessible()
         if checkpoints:
             checkpoints.sync()
         if not outcome.interrupted:
@@ -210,7 +210,7 @@ class TrainingRun:
         engine = self._cloud.engine
         began = time.monotonic()
         containers: dict[str, str] = {}
-        pumps: list[LogPump] = []
+        pumps: list[LogForwarder] = []
         network = engine.create_network(self._unique("net"), internal=self._isolated)
         try:
             for root, host in zip(roots, self._hosts, strict=True):
@@ -263,13 +263,13 @@ class TrainingRun:
 
     def _image(self) -> str:
         """What the engine calls the image. Raises ApiError, EngineError when it cannot be pulled."""
-        return self._cloud.images.runnable(self.request["AlgorithmSpecification"]["TrainingImage"])
+        return self._cloud.images.ensure_pulled(self.request["AlgorithmSpecification"]["TrainingImage"])
 
-    def _pump(self, host: str, container: str) -> LogPump:
+    def _pump(self, host: str, container: str) -> LogForwarder:
         epoch = int(self.record.created.timestamp() * 1000)
-        pump = LogPump(
+        pump = LogForwarder(
             self._cloud.engine.logs(container, follow=True), self._cloud.logs, LOG_GROUP,
-            f"{self.name}/{host}-{epoch}", now=self._cloud.now, seen=self._read,
+            f"{self.name}/{host}-{epoch}", now=self._cloud.now, on_line=self._read,
         )  # fmt: skip
         pump.start()
         return pump

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.errors import ApiError
-from localcloud.s3 import Found, Location, location
+from localcloud.s3 import Location, S3Object, location
 from localcloud.sagemaker.s3_input import relative
 
 MAX_RUNTIME = 86_400  # rule 17: a day unless the request says
@@ -224,7 +224,7 @@ def command(request: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...
     return entrypoint, tuple(algorithm.get("ContainerArguments", ())) if entrypoint else ("train",)
 
 
-def assign(channel: Channel, found: Sequence[Found], host: int, host_count: int) -> dict[str, str]:
+def assign(channel: Channel, found: Sequence[S3Object], host: int, host_count: int) -> dict[str, str]:
     """Which objects one host gets: key → path inside the channel's folder. Shards by key when the channel says so."""
     if channel.source is None:
         raise ValueError(f"channel {channel.name} is no S3 channel")

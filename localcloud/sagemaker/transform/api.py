@@ -80,7 +80,7 @@ class Transforms:
             if run.status not in ENDED:
                 taken = run.request["TransformResources"]
                 used[taken["InstanceType"]] += taken["InstanceCount"]
-        self.cloud.quotas.require(kind, "transform job usage", wanted=count, used=used[kind])
+        self.cloud.quotas.require(kind, "transform job usage", count=count, used=used[kind])
 
     def _run(self, name: str) -> TransformRun:
         if name not in self.runs:

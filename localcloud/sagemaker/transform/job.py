@@ -195,7 +195,7 @@ class TransformRun:
     def _parameters(self, instance: Instance) -> dict[str, Any]:
         """What the container says of itself; one that says nothing has defaults."""
         try:
-            reply = instance.wire.request("GET", "/execution-parameters", body=None, headers={}, timeout=PARAMETERS_S)
+            reply = instance.http.request("GET", "/execution-parameters", body=None, headers={}, timeout=PARAMETERS_S)
             found = json.loads(reply.body) if reply.status == 200 else {}
         except (UnreachableError, TimedOutError, BrokenError, ValueError):
             return {}
@@ -234,7 +234,7 @@ class TransformRun:
     def _answer(self, instance: Instance, body: bytes, timeout: float) -> bytes:
         headers = plan.headers(self.request)
         try:
-            reply = instance.wire.request("POST", "/invocations", body=body, headers=headers, timeout=timeout)
+            reply = instance.http.request("POST", "/invocations", body=body, headers=headers, timeout=timeout)
         except (UnreachableError, TimedOutError, BrokenError) as error:
             raise FailedError(f"{type(error).__name__.removesuffix('Error')}: {error}", client=False) from None
         if 200 <= reply.status < 300:

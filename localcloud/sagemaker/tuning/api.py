@@ -8,7 +8,7 @@ from typing import Any
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
-from localcloud.iam import sagemaker_takes
+from localcloud.iam import require_sagemaker_role
 from localcloud.sagemaker.records import Params, invalid, page
 from localcloud.sagemaker.tuning import request as plan
 from localcloud.sagemaker.tuning.job import Trainer, Trial, TuningRun, objective_status
@@ -54,7 +54,7 @@ class Tunings:
         self.jobs.check(plan.training_request(params, 1, {}))
         name, now = params[NAME], self.cloud.now()
         arn = self.cloud.arn("sagemaker", f"hyper-parameter-tuning-job/{name.lower()}")
-        sagemaker_takes(self.cloud.roles, params["TrainingJobDefinition"]["RoleArn"], arn)
+        require_sagemaker_role(self.cloud.roles, params["TrainingJobDefinition"]["RoleArn"], arn)
         run = TuningRun(
             params=params, arn=arn, limits=plan.limits(params, ranges), search=found, trainer=self.jobs,
             now=self.cloud.now, closing=self.closing, created=now, modified=now,

@@ -1,4 +1,4 @@
-"""Roles for tests of other things: any service of ours may take them."""
+"""Roles that SageMaker and Lambda can assume, for tests that need any role."""
 
 import json
 
@@ -18,7 +18,7 @@ TRUST = {
 
 
 def make_roles(endpoint_url: str, *names: str) -> None:
-    """Roles of these names, in the localcloud at `endpoint_url`."""
+    """Create roles with these names in the localcloud at `endpoint_url`."""
     iam = boto3.client(
         "iam", endpoint_url=endpoint_url, region_name="us-east-1",
         aws_access_key_id="local", aws_secret_access_key="local",

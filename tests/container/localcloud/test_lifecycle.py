@@ -1,4 +1,4 @@
-"""localcloud comes, goes, crashes: never a container, network or work folder left behind."""
+"""localcloud starts, stops and crashes: no container, network or work folder is left behind."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def state_dir(tmp_path: Path) -> Iterator[Path]:
     daemon.stop(tmp_path / "state")
 
 
-def up_with_a_job(state_dir: Path, image: str) -> daemon.Status:
+def start_with_a_job(state_dir: Path, image: str) -> daemon.Status:
     up = daemon.start_background(port=0, state_dir=state_dir)
     bench = Bench(up.endpoint_url, image)
     bench.train("long", SLEEP)
@@ -48,7 +48,7 @@ def test_up_is_healthy_and_a_second_up_finds_it(state_dir: Path) -> None:
 
 
 def test_down_removes_what_runs_and_down_again_is_harmless(state_dir: Path, base_image: str) -> None:
-    up = up_with_a_job(state_dir, base_image)
+    up = start_with_a_job(state_dir, base_image)
     began = time.monotonic()
     assert daemon.stop(state_dir)
     assert time.monotonic() - began < 20
@@ -60,10 +60,10 @@ def test_down_removes_what_runs_and_down_again_is_harmless(state_dir: Path, base
 
 @pytest.mark.parametrize("then", ["up", "down"])
 def test_after_a_crash_the_next_up_or_down_cleans(state_dir: Path, base_image: str, then: str) -> None:
-    up = up_with_a_job(state_dir, base_image)
+    up = start_with_a_job(state_dir, base_image)
     os.kill(up.info["pid"], signal.SIGKILL)
     until(lambda: not daemon.status(state_dir).running)
-    assert owned(up.info["instance"])[0], "the crash left a container, or this test shows nothing"
+    assert owned(up.info["instance"])[0], "the crash left no container, so this test shows nothing"
     if then == "up":
         fresh = daemon.start_background(port=0, state_dir=state_dir)
         assert fresh.info["instance"] == up.info["instance"]
@@ -73,7 +73,7 @@ def test_after_a_crash_the_next_up_or_down_cleans(state_dir: Path, base_image: s
 
 
 def test_down_finds_the_leftovers_even_when_the_state_folder_was_deleted(state_dir: Path, base_image: str) -> None:
-    up = up_with_a_job(state_dir, base_image)
+    up = start_with_a_job(state_dir, base_image)
     os.kill(up.info["pid"], signal.SIGKILL)
     until(lambda: not daemon.status(state_dir).running)
     subprocess.run(["rm", "-rf", str(state_dir)], check=True)
@@ -98,9 +98,9 @@ def test_a_signal_in_the_foreground_leaves_nothing(state_dir: Path, base_image: 
     assert owned(StateDir(state_dir).instance) == ([], [])
 
 
-def test_a_taken_port_is_said_clearly(state_dir: Path, tmp_path: Path) -> None:
+def test_a_port_in_use_is_a_clear_error(state_dir: Path, tmp_path: Path) -> None:
     first = daemon.start_background(port=0, state_dir=state_dir)
-    with pytest.raises(LocalcloudError, match=f"port {first.info['port']} of 127.0.0.1 cannot be had"):
+    with pytest.raises(LocalcloudError, match=f"cannot listen on port {first.info['port']} of 127.0.0.1"):
         daemon.start_background(port=first.info["port"], state_dir=tmp_path / "other")
 
 
@@ -114,7 +114,7 @@ def test_one_folder_serves_one_localcloud(state_dir: Path) -> None:
 
 
 def test_two_localclouds_do_not_touch_each_other(state_dir: Path, tmp_path: Path, base_image: str) -> None:
-    one = up_with_a_job(state_dir, base_image)
+    one = start_with_a_job(state_dir, base_image)
     other = tmp_path / "other"
     try:
         two = daemon.start_background(port=0, state_dir=other)

@@ -13,8 +13,8 @@ import requests
 from localcloud.awslambda.emulator import PATH, Sandboxes
 from localcloud.awslambda.functions import Functions
 from localcloud.awslambda.invoke import Invoker
-from localcloud.awslambda.service import all_settings
-from localcloud.containers.http import Reply
+from localcloud.awslambda.service import settings_handlers
+from localcloud.containers.http import Response
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
 from localcloud.sagemaker.notebooks import Notebooks
@@ -24,9 +24,9 @@ from tests.unit.localcloud.sagemaker.hosting.fakes import Served, ServingEngine,
 ANSWER = {"statusCode": 200, "predictions": [{"top": []}]}
 
 
-def classified(_: Served, __: str, path: str, ___: bytes, ____: Mapping[str, str]) -> Reply:
+def classified(_: Served, __: str, path: str, ___: bytes, ____: Mapping[str, str]) -> Response:
     """What a healthy function answers."""
-    return Reply(status=200 if path == PATH else 404, headers={}, body=json.dumps(ANSWER).encode())
+    return Response(status=200 if path == PATH else 404, headers={}, body=json.dumps(ANSWER).encode())
 
 
 class AnyImages(ServingEngine):
@@ -51,11 +51,11 @@ def services(engine: ServingEngine) -> list[Service]:
         work(*arguments)
 
     cloud = serving_cloud(engine)
-    sandboxes = Sandboxes(cloud=cloud, emulator=lambda _: Path("/rie"), connect=engine.wire, direct=True)
+    sandboxes = Sandboxes(cloud=cloud, emulator=lambda _: Path("/rie"), connect=engine.http, direct=True)
     functions = Functions(cloud=cloud, sandboxes=sandboxes, spawn=now)
     invoker = Invoker(functions=functions, pause=lambda _: True)
     notebooks = Notebooks(cloud=cloud, spawn=now, pause=lambda _: None)
-    handlers = functions.handlers() | all_settings(functions) | invoker.handlers()
+    handlers = functions.handlers() | settings_handlers(functions) | invoker.handlers()
     return [
         Service(name="lambda", handlers=handlers),
         Service(name="sagemaker", handlers=notebooks.handlers()),

@@ -1,4 +1,4 @@
-"""In-memory stand-ins for Docker, S3 and CloudWatch, and the smallest valid training request."""
+"""In-memory fakes of Docker, S3 and CloudWatch, and a minimal valid training request."""
 
 import itertools
 import queue
@@ -14,7 +14,7 @@ from localcloud.cloud import Cloud
 from localcloud.cloudwatch.alarms import Alarm, State
 from localcloud.cloudwatch.metrics import Store
 from localcloud.containers.engine import ContainerSpec, ContainerState, EngineError, Image, ImageMissing
-from localcloud.s3 import Found, Location
+from localcloud.s3 import Location, S3Object
 from localcloud.tags import Tags
 
 IMAGE = "kennel/train:test"
@@ -96,16 +96,16 @@ class FakeEngine:
         return self._state(self.containers[container]) if container in self.containers else None
 
     def wait(self, container: str, timeout: float | None = None) -> int | None:
-        found = self.containers.get(container)
-        return found.exit_code if found and found.ended.wait(timeout) else None
+        running = self.containers.get(container)
+        return running.exit_code if running and running.ended.wait(timeout) else None
 
     def signal(self, container: str, signal: str) -> None:
-        found = self.containers[container]
-        found.signals.put(signal)
+        running = self.containers[container]
+        running.signals.put(signal)
         if signal == "SIGKILL":
-            found.exit_code = 137
-            found.output.put(None)
-            found.ended.set()
+            running.exit_code = 137
+            running.output.put(None)
+            running.ended.set()
 
     def stop(self, container: str, timeout: int) -> None:
         self.signal(container, "SIGTERM")
@@ -154,10 +154,10 @@ class FakeObjects:
     def bucket_exists(self, bucket: str) -> bool:
         return bucket in self.buckets
 
-    def list(self, where: Location) -> list[Found]:
+    def list(self, where: Location) -> list[S3Object]:
         with self._lock:
             return [
-                Found(key=key, size=len(content), etag=str(hash(content)))
+                S3Object(key=key, size=len(content), etag=str(hash(content)))
                 for (bucket, key), content in sorted(self.content.items())
                 if bucket == where.bucket and key.startswith(where.key) and not key.endswith("/")
             ]
@@ -182,7 +182,7 @@ class FakeObjects:
 
 
 class FakeAlarms:
-    """Alarms in memory: name → alarm, and who was told what of them."""
+    """Alarms in memory: name → alarm, and the reasons of their state changes."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Alarm] = {}
@@ -217,7 +217,7 @@ class FakeLogs:
 def cloud(
     folder: Path, engine: FakeEngine | None = None, objects: FakeObjects | None = None, logs: FakeLogs | None = None
 ) -> Cloud:
-    """A Cloud of fakes whose work folders lie in `folder`."""
+    """A Cloud of fakes whose work folders are in `folder`."""
     return Cloud(
         instance="lc-test", account="123456789012", region="us-east-1", state_dir=folder,
         endpoint_url="http://127.0.0.1:4566", container_url="http://172.17.0.1:4566", engine=engine or FakeEngine(),

@@ -1,4 +1,4 @@
-"""Who may take a role: services that it trusts, on the terms of its conditions."""
+"""Which services can assume a role: those that it trusts, under its conditions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from deploy.config.settings import Settings, choose, parse
 from deploy.iam.document import Document
 from deploy.iam.policies import endpoint, function, training
 from localcloud.errors import ApiError, LocalcloudError
-from localcloud.iam import DELAY_VARIABLE, delay_of, ec2_has, lambda_takes, sagemaker_takes, trusts
+from localcloud.iam import (
+    DELAY_VARIABLE,
+    require_instance_profile,
+    require_lambda_role,
+    require_sagemaker_role,
+    role_delay,
+    trusts,
+)
 from tests.unit.deploy.conftest import TOML
 
 SAGEMAKER, LAMBDA = "sagemaker.amazonaws.com", "lambda.amazonaws.com"
@@ -24,12 +31,12 @@ def trust(principal: Any = SAGEMAKER, **conditions: Any) -> Document:
     return {"Statement": [statement | ({"Condition": conditions} if conditions else {})]}
 
 
-def known(source: str) -> dict[str, str]:
+def context(source: str) -> dict[str, str]:
     return {"aws:SourceAccount": "123456789012", "aws:SourceArn": source}
 
 
 @pytest.mark.parametrize(
-    ("document", "taken"),
+    ("document", "can_assume"),
     [
         (trust(), True),
         (trust([LAMBDA, SAGEMAKER]), True),
@@ -47,8 +54,8 @@ def known(source: str) -> dict[str, str]:
         (trust(NumericLessThan={"aws:SourceAccount": "123456789012"}), False),
     ],
 )
-def test_a_role_is_taken_by_whom_it_trusts_on_its_conditions(document: Document, taken: bool) -> None:
-    assert trusts(document, SAGEMAKER, known(JOB)) is taken
+def test_services_that_a_role_trusts_can_assume_it_under_its_conditions(document: Document, can_assume: bool) -> None:
+    assert trusts(document, SAGEMAKER, context(JOB)) is can_assume
 
 
 @pytest.fixture
@@ -56,38 +63,38 @@ def settings() -> Settings:
     return choose(parse(TOML.read_text()), "local")
 
 
-def test_the_products_own_roles_are_taken_by_their_services_and_by_no_other(settings: Settings) -> None:
-    assert trusts(training.trust(settings), SAGEMAKER, known(JOB))
-    assert trusts(endpoint.trust(settings), SAGEMAKER, known(INFERENCE))
-    assert trusts(function.trust(settings), LAMBDA, known("arn:any"))
-    assert not trusts(training.trust(settings), SAGEMAKER, known(INFERENCE))
-    assert not trusts(training.trust(settings), SAGEMAKER, known(JOB.replace("123456789012", "999999999999")))
-    assert not trusts(function.trust(settings), SAGEMAKER, known(JOB))
+def test_only_its_own_service_can_assume_each_role_that_kennel_creates(settings: Settings) -> None:
+    assert trusts(training.trust(settings), SAGEMAKER, context(JOB))
+    assert trusts(endpoint.trust(settings), SAGEMAKER, context(INFERENCE))
+    assert trusts(function.trust(settings), LAMBDA, context("arn:any"))
+    assert not trusts(training.trust(settings), SAGEMAKER, context(INFERENCE))
+    assert not trusts(training.trust(settings), SAGEMAKER, context(JOB.replace("123456789012", "999999999999")))
+    assert not trusts(function.trust(settings), SAGEMAKER, context(JOB))
 
 
 class NoRole:
-    def may_take(self, arn: str, service: str, source: str) -> bool:
+    def can_assume(self, arn: str, service: str, source: str) -> bool:
         return False
 
     def has_profile(self, name: str) -> bool:
         return False
 
 
-def test_a_role_that_cannot_be_taken_is_refused_in_the_words_of_the_service() -> None:
+def test_a_role_that_cannot_be_assumed_is_refused_in_the_words_of_the_service() -> None:
     with pytest.raises(ApiError, match=f"Could not assume role {ARN}. Please ensure that the role exists") as refused:
-        sagemaker_takes(NoRole(), ARN, JOB)
+        require_sagemaker_role(NoRole(), ARN, JOB)
     assert refused.value.code == "ValidationException"
     with pytest.raises(ApiError, match=r"The role defined for the function cannot be assumed by Lambda\.") as refused:
-        lambda_takes(NoRole(), ARN, JOB)
+        require_lambda_role(NoRole(), ARN, JOB)
     assert refused.value.code == "InvalidParameterValueException"
     with pytest.raises(ApiError, match=r"Value \(p\) for .* is invalid\. Invalid IAM Instance Profile name") as refused:
-        ec2_has(NoRole(), "p")
+        require_instance_profile(NoRole(), "p")
     assert refused.value.code == "InvalidParameterValue"
 
 
-def test_how_long_a_new_role_is_unknown_is_told_in_seconds() -> None:
-    assert delay_of({}) == 0
-    assert delay_of({DELAY_VARIABLE: "2.5"}) == 2.5
+def test_the_delay_of_new_roles_is_a_number_of_seconds() -> None:
+    assert role_delay({}) == 0
+    assert role_delay({DELAY_VARIABLE: "2.5"}) == 2.5
     for wrong in ("soon", "-1", "61"):
         with pytest.raises(LocalcloudError, match=DELAY_VARIABLE):
-            delay_of({DELAY_VARIABLE: wrong})
+            role_delay({DELAY_VARIABLE: wrong})

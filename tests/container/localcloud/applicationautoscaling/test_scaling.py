@@ -1,4 +1,4 @@
-"""Endpoints that scale, and roll back, by themselves: real containers, real load, minutes of half a second."""
+"""Endpoints that scale and roll back by themselves: real containers, real load, minutes of half a second."""
 
 import json
 import threading
@@ -32,13 +32,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 class Load:
-    """Requests at a rate (a second) that may be changed; how each ended, by status."""
+    """Requests at a rate (per second) that tests may change. `ended` counts them by outcome."""
 
     def __init__(self, cloud: Running, endpoint: str, rate: float) -> None:
         self.rate, self.endpoint, self.ended = rate, endpoint, Counter[str]()
         self.client = cloud.client("sagemaker-runtime")
 
-    def ask(self) -> None:
+    def send(self) -> None:
         try:
             self.client.invoke_endpoint(EndpointName=self.endpoint, ContentType="application/json", Body=json.dumps({}))
             self.ended["answered"] += 1
@@ -46,35 +46,35 @@ class Load:
             self.ended["failed"] += 1
 
     @contextmanager
-    def going(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         over = threading.Event()
 
-        def send() -> None:
+        def send_until_over() -> None:
             while not over.wait(8 / self.rate):
-                self.ask()
+                self.send()
 
-        senders = [threading.Thread(target=send) for _ in range(8)]
-        for pusher in senders:
-            pusher.start()
+        senders = [threading.Thread(target=send_until_over) for _ in range(8)]
+        for sender in senders:
+            sender.start()
         try:
             yield
         finally:
             over.set()
-            for pusher in senders:
-                pusher.join()
+            for sender in senders:
+                sender.join()
 
 
-def until(what: Callable[[], bool], seconds: float) -> float:
-    """Wait until it is so; return how long it took. Raises AssertionError."""
+def until(condition: Callable[[], bool], seconds: float) -> float:
+    """Wait until `condition` holds; return how many seconds it took. Raises AssertionError."""
     began = time.monotonic()
-    while not what():
+    while not condition():
         assert time.monotonic() - began < seconds, "it did not happen in time"
         time.sleep(0.05)
     return time.monotonic() - began
 
 
 def create(cloud: Running, name: str, **environment: str) -> Any:
-    """A configuration called `name` of one instance."""
+    """Create a model and an endpoint configuration `name` with one instance. Returns the client."""
     sagemaker = cloud.client("sagemaker")
     container = {"Image": IMAGE, "Environment": environment}
     sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
@@ -92,7 +92,7 @@ def serve(cloud: Running, name: str) -> Any:
     return sagemaker
 
 
-def test_load_starts_a_second_container_and_its_end_stops_it_and_no_request_is_lost(cloud: Running) -> None:
+def test_load_starts_a_second_container_whose_end_loses_no_request(cloud: Running) -> None:
     serve(cloud, "busy")
     scaling = cloud.client("application-autoscaling")
     about = {
@@ -109,7 +109,7 @@ def test_load_starts_a_second_container_and_its_end_stops_it_and_no_request_is_l
     )  # fmt: skip
     counts: list[int] = []
 
-    def there(count: int) -> bool:
+    def settled_at(count: int) -> bool:
         counts.append(len(cloud.containers(kennel__endpoint="busy")))
         done = [each["StatusCode"] for each in activities()]
         return counts[-1] == count and bool(done) and "InProgress" not in done
@@ -118,11 +118,11 @@ def test_load_starts_a_second_container_and_its_end_stops_it_and_no_request_is_l
         return list(scaling.describe_scaling_activities(**about)["ScalingActivities"])
 
     load = Load(cloud, "busy", rate=60)
-    with load.going():
-        until(lambda: there(2), 30)
+    with load.running():
+        until(lambda: settled_at(2), 30)
         load.rate = 4
-        took = until(lambda: there(1), 30)
-    assert took > 10 * MINUTE  # fifteen quiet minutes, less those that the end of the load overlaps
+        took = until(lambda: settled_at(1), 30)
+    assert took > 10 * MINUTE  # fifteen quiet minutes, minus those that overlap the end of the load
     assert set(counts) <= {1, 2}
     assert load.ended["failed"] == 0
     assert load.ended["answered"] > 60
@@ -146,7 +146,7 @@ def test_a_canary_that_fails_its_requests_rolls_back_by_itself(cloud: Running) -
         TreatMissingData="notBreaching",
     )  # fmt: skip
     load = Load(cloud, "careful", rate=60)
-    with load.going():
+    with load.running():
         sagemaker.update_endpoint(
             EndpointName="careful", EndpointConfigName="broken",
             DeploymentConfig={
@@ -162,13 +162,13 @@ def test_a_canary_that_fails_its_requests_rolls_back_by_itself(cloud: Running) -
         sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="careful", WaiterConfig=WAIT)
         load.ended.clear()
         time.sleep(0.5)
-    found = sagemaker.describe_endpoint(EndpointName="careful")
-    assert found["EndpointConfigName"] == "careful"
-    assert "careful-errors" in found["FailureReason"]
+    endpoint = sagemaker.describe_endpoint(EndpointName="careful")
+    assert endpoint["EndpointConfigName"] == "careful"
+    assert "careful-errors" in endpoint["FailureReason"]
     assert set(load.ended) == {"answered"}
 
 
-def test_busy_provisioned_concurrency_grows_and_idle_one_shrinks(cloud: Running) -> None:
+def test_provisioned_concurrency_grows_when_busy_and_shrinks_when_idle(cloud: Running) -> None:
     functions, scaling = cloud.client("lambda"), cloud.client("application-autoscaling")
     functions.create_function(FunctionName="warm", PackageType="Image", Code={"ImageUri": FUNCTION}, Role=ROLE)
     functions.get_waiter("function_active_v2").wait(FunctionName="warm", WaiterConfig=WAIT)
@@ -189,8 +189,8 @@ def test_busy_provisioned_concurrency_grows_and_idle_one_shrinks(cloud: Running)
     )  # fmt: skip
 
     def is_ready(count: int) -> bool:
-        found = functions.get_provisioned_concurrency_config(**alias)
-        return bool(found["AvailableProvisionedConcurrentExecutions"] == count and found["Status"] == "READY")
+        config = functions.get_provisioned_concurrency_config(**alias)
+        return bool(config["AvailableProvisionedConcurrentExecutions"] == count and config["Status"] == "READY")
 
     over = threading.Event()
 

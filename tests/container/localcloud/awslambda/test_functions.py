@@ -32,12 +32,12 @@ def image() -> str:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("functions")) as made:
-        yield made
+    with running(tmp_path_factory.mktemp("functions")) as cloud:
+        yield cloud
 
 
 class User:
-    """What a user does with functions, by boto3 only."""
+    """Creates, updates and calls functions through boto3."""
 
     def __init__(self, cloud: Running) -> None:
         self.cloud = cloud
@@ -66,14 +66,14 @@ def user(cloud: Running, image: str) -> User:
 def test_a_function_runs_unprivileged_on_a_read_only_root_with_lambdas_environment(user: User, cloud: Running) -> None:
     made = user.function("plain", Timeout=7, MemorySize=256, Environment={"Variables": {"MY_SETTING": "x"}})
     assert made["State"] == "Pending"
-    said, answer = user.call("plain", {"a": 1}, LogType="Tail")
+    result, answer = user.call("plain", {"a": 1}, LogType="Tail")
     assert answer["StatusCode"] == 200
     assert answer["ExecutedVersion"] == "$LATEST"
-    assert said["event"] == {"a": 1}
-    assert said["writable"] is False
-    assert said["uid"] != 0
-    assert said["argv"] == ["handler"]
-    environment = said["env"]
+    assert result["event"] == {"a": 1}
+    assert result["writable"] is False
+    assert result["uid"] != 0
+    assert result["argv"] == ["handler"]
+    environment = result["env"]
     assert environment["MY_SETTING"] == "x"
     assert environment["AWS_LAMBDA_FUNCTION_NAME"] == "plain"
     assert environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
@@ -92,18 +92,18 @@ def test_a_function_runs_unprivileged_on_a_read_only_root_with_lambdas_environme
 
 def test_raised_errors_exits_and_timeouts_are_function_errors_and_the_function_recovers(user: User) -> None:
     user.function("fails", Timeout=1)
-    said, answer = user.call("fails", {"raise": "boom"})
+    result, answer = user.call("fails", {"raise": "boom"})
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
-    assert said == {"errorMessage": "boom", "errorType": "ValueError"}
-    said, answer = user.call("fails", {"exit": 3})
+    assert result == {"errorMessage": "boom", "errorType": "ValueError"}
+    result, answer = user.call("fails", {"exit": 3})
     assert answer["FunctionError"] == "Unhandled"
-    assert said["errorType"] == "Runtime.ExitError"
-    said, answer = user.call("fails", {"sleep": 5})
+    assert result["errorType"] == "Runtime.ExitError"
+    result, answer = user.call("fails", {"sleep": 5})
     assert answer["FunctionError"] == "Unhandled"
-    assert "Task timed out after 1.00 seconds" in said["errorMessage"]
-    said, answer = user.call("fails", {"fine": True})
+    assert "Task timed out after 1.00 seconds" in result["errorMessage"]
+    result, answer = user.call("fails", {"fine": True})
     assert "FunctionError" not in answer
-    assert said["event"] == {"fine": True}
+    assert result["event"] == {"fine": True}
     with pytest.raises(ClientError, match="RequestTooLargeException"):
         user.api.invoke(FunctionName="fails", Payload=b'"' + b"x" * 6_291_455 + b'"')
     with pytest.raises(ClientError, match="InvalidRequestContentException"):
@@ -145,8 +145,8 @@ def test_versions_aliases_and_provisioned_concurrency(user: User, cloud: Running
     assert changed["LastUpdateStatus"] == "InProgress"
     user.updated("versions")
     assert user.call("versions")[0]["env"]["MY_RELEASE"] == "2"
-    said, answer = user.call("versions", Qualifier="live")
-    assert said["env"]["MY_RELEASE"] == "1"
+    result, answer = user.call("versions", Qualifier="live")
+    assert result["env"]["MY_RELEASE"] == "1"
     assert answer["ExecutedVersion"] == "1"
 
     user.api.put_function_concurrency(FunctionName="versions", ReservedConcurrentExecutions=3)
@@ -162,11 +162,11 @@ def test_versions_aliases_and_provisioned_concurrency(user: User, cloud: Running
         FunctionName="versions", Qualifier="live", ProvisionedConcurrentExecutions=2
     )
     for _ in range(100):
-        found = user.api.get_provisioned_concurrency_config(FunctionName="versions", Qualifier="live")
-        if found["Status"] == "READY":
+        config = user.api.get_provisioned_concurrency_config(FunctionName="versions", Qualifier="live")
+        if config["Status"] == "READY":
             break
         time.sleep(0.1)
-    assert found["AvailableProvisionedConcurrentExecutions"] == 2
+    assert config["AvailableProvisionedConcurrentExecutions"] == 2
     assert len(cloud.containers(kennel__function="versions", kennel__version="1")) == 2
     user.api.delete_function(FunctionName="versions")
     assert cloud.containers(kennel__function="versions") == []
@@ -185,39 +185,39 @@ def test_a_function_url_serves_the_function_over_plain_http(user: User, cloud: R
     )
     picture = requests.post(f"{url}a/b?x=1", data=b"\xff\xd8", headers={"Content-Type": "image/jpeg"}, timeout=30)
     assert picture.status_code == 200
-    seen = picture.json()["event"]
-    assert (seen["rawPath"], seen["queryStringParameters"], seen["isBase64Encoded"]) == ("/a/b", {"x": "1"}, True)
-    assert base64.b64decode(seen["body"]) == b"\xff\xd8"
+    event = picture.json()["event"]
+    assert (event["rawPath"], event["queryStringParameters"], event["isBase64Encoded"]) == ("/a/b", {"x": "1"}, True)
+    assert base64.b64decode(event["body"]) == b"\xff\xd8"
     user.api.delete_function(FunctionName="web")
 
 
-def test_kennels_own_lambda_image_runs_and_asks_its_endpoint(user: User, cloud: Running) -> None:
-    found = [tag for image in cloud.docker.images.list("kennel/lambda") for tag in image.tags]
-    if not found:
+def test_kennels_own_lambda_image_runs_and_calls_its_endpoint(user: User, cloud: Running) -> None:
+    tags = [tag for image in cloud.docker.images.list("kennel/lambda") for tag in image.tags]
+    if not tags:
         raise RuntimeError("no kennel/lambda image: ./inv build")
     user.api.create_function(
-        FunctionName="kennel", PackageType="Image", Code={"ImageUri": found[0]}, Role=ROLE, Timeout=20, MemorySize=512,
+        FunctionName="kennel", PackageType="Image", Code={"ImageUri": tags[0]}, Role=ROLE, Timeout=20, MemorySize=512,
         Environment={"Variables": {"KENNEL_ENDPOINT_NAME": "nothing-here"}},
     )  # fmt: skip
     user.api.get_waiter("function_active_v2").wait(FunctionName="kennel", WaiterConfig=WAIT)
-    said, answer = user.call("kennel", {"image": base64.b64encode(b"\xff\xd8\xff\xe0 a picture").decode()})
+    result, answer = user.call("kennel", {"image": base64.b64encode(b"\xff\xd8\xff\xe0 a picture").decode()})
     assert "FunctionError" not in answer
-    assert "Endpoint nothing-here of account 123456789012 not found" in json.dumps(said)
+    assert "Endpoint nothing-here of account 123456789012 not found" in json.dumps(result)
     user.api.delete_function(FunctionName="kennel")
 
 
-def test_an_asynchronous_event_is_run_and_its_output_logged(user: User, cloud: Running) -> None:
+def test_an_asynchronous_event_runs_and_its_output_is_logged(user: User, cloud: Running) -> None:
     user.function("later")
     answer = user.api.invoke(FunctionName="later", InvocationType="Event", Payload=b'{"marked": 1}')
     assert answer["StatusCode"] == 202
     assert user.api.invoke(FunctionName="later", InvocationType="DryRun")["StatusCode"] == 204
     logs = cloud.client("logs")
-    found: list[Any] = []
+    events: list[Any] = []
     for _ in range(100):
         groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/later")["logGroups"]
-        found = logs.filter_log_events(logGroupName="/aws/lambda/later")["events"] if groups else []
-        if any('event {"marked": 1}' in event["message"] for event in found):
+        events = logs.filter_log_events(logGroupName="/aws/lambda/later")["events"] if groups else []
+        if any('event {"marked": 1}' in event["message"] for event in events):
             break
         time.sleep(0.1)
-    assert any('event {"marked": 1}' in event["message"] for event in found)
+    assert any('event {"marked": 1}' in event["message"] for event in events)
     user.api.delete_function(FunctionName="later")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import docker
-from localcloud.s3 import client
+from localcloud.aws_client import client
 from tests.container.localcloud.roles import make_roles
 
 LABEL = "kennel.localcloud"

@@ -1,4 +1,4 @@
-"""SageMaker's hosting and Application Auto Scaling on a port, over containers in memory; the clock is the test's."""
+"""SageMaker's hosting and Application Auto Scaling on a port, with containers in memory and a clock that tests set."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from typing import Any
 import requests
 
 from localcloud.applicationautoscaling import service as autoscaling
+from localcloud.aws_client import client
 from localcloud.cloud import Cloud
 from localcloud.cloudwatch.backend import CloudWatch
 from localcloud.cloudwatch.monitor import Monitor
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
-from localcloud.s3 import client
 from localcloud.sagemaker.hosting.scaled_variants import scaled_variants
 from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes, one
 
@@ -23,7 +23,7 @@ REGION = "us-east-1"
 
 @dataclass
 class ScalingAws:
-    """The AWS of the endpoint `name`. `minute` lets a minute pass at once, with all that happens in it."""
+    """An AWS with the endpoint `name`. `minute` advances the clock by a minute and runs all that happens in it."""
 
     url: str
     fakes: Fakes
@@ -39,7 +39,7 @@ class ScalingAws:
         return self.clients[service]
 
     def settle(self) -> None:
-        """Let containers that were asked for start, or end."""
+        """Run the background work: containers start or end."""
         self.fakes.later.run()
 
     def minute(self, invocations: int = 0) -> None:
@@ -60,29 +60,29 @@ class ScalingAws:
 def scaling_aws(
     *variants: dict[str, Any], name: str = "E", tags: Sequence[dict[str, str]] = (), **config: Any
 ) -> Iterator[ScalingAws]:
-    """An AWS with an endpoint in service. What moto holds is forgotten at the end."""
+    """An AWS with an endpoint in service. The end resets moto."""
     fakes = Fakes()
     fakes.model()
     fakes.config("c", *(variants or (one(),)), **config)
-    # Ahead of moto's own clock, which dates what an alarm was last told by hand.
+    # Later than moto's own clock, which dates the states that SetAlarmState gives.
     time = [datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)]
     sockets = bind(0, ["127.0.0.1"])
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-    watch = CloudWatch(account=fakes.cloud.account, region=REGION, now=lambda: time[0])
-    cloud = replace(fakes.cloud, endpoint_url=url, metrics=watch, alarms=watch, now=lambda: time[0])
+    cloudwatch = CloudWatch(account=fakes.cloud.account, region=REGION, now=lambda: time[0])
+    cloud = replace(fakes.cloud, endpoint_url=url, metrics=cloudwatch, alarms=cloudwatch, now=lambda: time[0])
     fakes.endpoints.scaled = scaled_variants(cloud)
-    watch.ask(fakes.metrics.collect)
-    scaling, look = autoscaling.service(cloud)
-    monitor = Monitor(metrics=watch, alarms=watch, acts=(look,))
+    cloudwatch.add_source(fakes.metrics.collect)
+    scaling, tick = autoscaling.service(cloud)
+    monitor = Monitor(metrics=cloudwatch, alarms=cloudwatch, on_tick=(tick,))
     handlers: dict[str, Callable[..., Any]] = fakes.catalogue.handlers() | fakes.endpoints.handlers()
-    rooms = [scaling, Service(name="sagemaker", handlers=handlers), cloud.tags.service()]
-    listener = Listener(sockets, Application(rooms, region=REGION, health=dict))
+    services = [scaling, Service(name="sagemaker", handlers=handlers), cloud.tags.service()]
+    listener = Listener(sockets, Application(services, region=REGION, health=dict))
     listener.start()
-    made = ScalingAws(url=url, fakes=fakes, cloud=cloud, monitor=monitor, time=time, name=name)
-    made.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName="c", Tags=list(tags))
-    made.settle()
+    aws = ScalingAws(url=url, fakes=fakes, cloud=cloud, monitor=monitor, time=time, name=name)
+    aws.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName="c", Tags=list(tags))
+    aws.settle()
     try:
-        yield made
+        yield aws
     finally:
         requests.post(f"{url}/moto-api/reset", timeout=5)
         listener.stop()

@@ -1,4 +1,4 @@
-"""Application Auto Scaling over HTTP: what it refuses of real endpoints, and how a metric becomes instances."""
+"""Application Auto Scaling over HTTP: the targets that it refuses, and a metric that changes the instance count."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -43,7 +43,7 @@ def mixed() -> Iterator[ScalingAws]:
         ({"ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency"}, "no provisioned concurrency"),
     ],
 )
-def test_what_sagemaker_cannot_scale_is_refused_when_it_is_registered(
+def test_registration_refuses_what_sagemaker_cannot_scale(
     mixed: ScalingAws, change: dict[str, Any], message: str
 ) -> None:
     scaling = mixed.client("application-autoscaling")
@@ -53,13 +53,13 @@ def test_what_sagemaker_cannot_scale_is_refused_when_it_is_registered(
     assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
 
 
-def test_an_asynchronous_variant_may_go_to_none() -> None:
+def test_an_asynchronous_variant_may_scale_to_zero() -> None:
     config = {"OutputConfig": {"S3OutputPath": "s3://models/out"}}
     with scaling_aws(AsyncInferenceConfig=config) as aws:
         aws.client("application-autoscaling").register_scalable_target(**A, MinCapacity=0, MaxCapacity=4)
 
 
-def test_an_endpoint_that_is_updating_is_not_registered_but_its_targets_may_change() -> None:
+def test_a_variant_of_an_updating_endpoint_cannot_be_registered() -> None:
     with scaling_aws() as aws:
         scaling = aws.client("application-autoscaling")
         update = [{"VariantName": "A", "DesiredInstanceCount": 2}]
@@ -72,7 +72,7 @@ def test_an_endpoint_that_is_updating_is_not_registered_but_its_targets_may_chan
         scaling.register_scalable_target(**A, MinCapacity=1, MaxCapacity=4)
 
 
-def test_a_metric_becomes_instances_within_the_bounds_and_cooldowns() -> None:
+def test_a_metric_changes_the_instance_count_within_bounds_and_cooldowns() -> None:
     with scaling_aws() as aws:
         scaling = aws.client("application-autoscaling")
         scaling.register_scalable_target(**A, MinCapacity=1, MaxCapacity=3, Tags={"kennel:stage": "local"})

@@ -1,4 +1,4 @@
-"""CloudWatch as its clients see it: what localcloud measures, what they put themselves, and alarms that ring."""
+"""CloudWatch through boto3: metrics that localcloud measures, metrics that clients put, and alarms on both."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import requests
 
+from localcloud.aws_client import client
 from localcloud.cloudwatch.backend import CloudWatch
 from localcloud.cloudwatch.metrics import metric, summary
 from localcloud.cloudwatch.monitor import Monitor
 from localcloud.gateway.server import Application, Listener, bind
-from localcloud.s3 import client
 
 ACCOUNT = "123456789012"
-REGION = "eu-central-2"  # nobody else's in this process
+REGION = "eu-central-2"  # used by no other test of this process
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def aws() -> Iterator[Any]:
 def test_clients_read_what_is_measured_and_alarms_read_what_clients_put(aws: Any) -> None:
     start = datetime.now(UTC).replace(second=0, microsecond=0)
     now = [start]
-    watch = CloudWatch(account=ACCOUNT, region=REGION, now=lambda: now[0])
-    watch.put([summary(metric("AWS/SageMaker", "Invocations", EndpointName="e"), [1.0, 1.0, 1.0])])
-    found = aws.get_metric_statistics(
+    cloudwatch = CloudWatch(account=ACCOUNT, region=REGION, now=lambda: now[0])
+    cloudwatch.put([summary(metric("AWS/SageMaker", "Invocations", EndpointName="e"), [1.0, 1.0, 1.0])])
+    statistics = aws.get_metric_statistics(
         Namespace="AWS/SageMaker", MetricName="Invocations", Dimensions=[{"Name": "EndpointName", "Value": "e"}],
         StartTime=start - timedelta(minutes=1), EndTime=start + timedelta(minutes=1), Period=60, Statistics=["Sum"],
     )  # fmt: skip
-    assert [point["Sum"] for point in found["Datapoints"]] == [3.0]
+    assert [point["Sum"] for point in statistics["Datapoints"]] == [3.0]
     aws.put_metric_data(
         Namespace="Mine",
         MetricData=[
@@ -49,8 +49,8 @@ def test_clients_read_what_is_measured_and_alarms_read_what_clients_put(aws: Any
         AlarmName="deep", Namespace="Mine", MetricName="Depth", Statistic="Maximum", Period=60, EvaluationPeriods=1,
         Threshold=6.0, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
     )  # fmt: skip
-    monitor = Monitor(metrics=watch, alarms=watch)
-    assert watch.series(metric("Mine", "Depth"), "Sum", 60, 1, (start + timedelta(minutes=1)).timestamp()) == [5.0]
+    monitor = Monitor(metrics=cloudwatch, alarms=cloudwatch)
+    assert cloudwatch.series(metric("Mine", "Depth"), "Sum", 60, 1, (start + timedelta(minutes=1)).timestamp()) == [5.0]
     now[0] = start + timedelta(minutes=2)
     monitor.tick(now[0].timestamp())
     assert state(aws) == "ALARM"
@@ -60,19 +60,19 @@ def test_clients_read_what_is_measured_and_alarms_read_what_clients_put(aws: Any
     monitor.tick(now[0].timestamp() + 300)
     assert state(aws) == "OK"
     aws.delete_alarms(AlarmNames=["deep"])
-    assert watch.alarms() == []
+    assert cloudwatch.alarms() == []
 
 
-def test_what_is_older_than_a_day_is_forgotten(aws: Any) -> None:
+def test_data_older_than_a_day_is_dropped(aws: Any) -> None:
     now = [datetime(2026, 11, 19, 12, 0, tzinfo=UTC)]
-    watch = CloudWatch(account=ACCOUNT, region=REGION, now=lambda: now[0])
+    cloudwatch = CloudWatch(account=ACCOUNT, region=REGION, now=lambda: now[0])
     for _ in range(2):
-        watch.put([summary(metric("Old", "Count"), [1.0])])
+        cloudwatch.put([summary(metric("Old", "Count"), [1.0])])
         now[0] += timedelta(days=1, minutes=1)
-    watch.put([summary(metric("Old", "Other"), [1.0])])
+    cloudwatch.put([summary(metric("Old", "Other"), [1.0])])
     assert [each["MetricName"] for each in aws.list_metrics(Namespace="Old")["Metrics"]] == ["Other"]
 
 
 def state(aws: Any) -> str:
-    found: str = aws.describe_alarms(AlarmNames=["deep"])["MetricAlarms"][0]["StateValue"]
-    return found
+    value: str = aws.describe_alarms(AlarmNames=["deep"])["MetricAlarms"][0]["StateValue"]
+    return value

@@ -1,4 +1,4 @@
-"""The wire to containers over real sockets: kept alive, and its failures told apart."""
+"""The HTTP client of containers over real sockets: it keeps connections alive and distinguishes three failures."""
 
 import socket
 import threading
@@ -7,16 +7,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from localcloud.containers.http import BrokenError, PooledWire, Reply, TimedOutError, UnreachableError
+from localcloud.containers.http import BrokenError, PooledHttpClient, Response, TimedOutError, UnreachableError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @contextmanager
-def server(handle: Callable[[socket.socket, int], None]) -> Iterator[tuple[PooledWire, list[int]]]:
-    """Handle every connection in a thread; the list holds their numbers."""
+def server(handle: Callable[[socket.socket, int], None]) -> Iterator[tuple[PooledHttpClient, list[int]]]:
+    """Handles every connection in a thread. The list holds the numbers of the accepted connections."""
     listener = socket.create_server(("127.0.0.1", 0))
-    seen: list[int] = []
+    accepted: list[int] = []
 
     def accept() -> None:
         while True:
@@ -24,23 +24,23 @@ def server(handle: Callable[[socket.socket, int], None]) -> Iterator[tuple[Poole
                 connection, _ = listener.accept()
             except OSError:
                 return
-            seen.append(len(seen) + 1)
-            threading.Thread(target=handle, args=(connection, len(seen)), daemon=True).start()
+            accepted.append(len(accepted) + 1)
+            threading.Thread(target=handle, args=(connection, len(accepted)), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
-    wire = PooledWire("127.0.0.1", listener.getsockname()[1])
+    http = PooledHttpClient("127.0.0.1", listener.getsockname()[1])
     try:
-        yield wire, seen
+        yield http, accepted
     finally:
-        wire.close()
+        http.close()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(timeout=5)
 
 
-def ask(wire: PooledWire, timeout: float = 5) -> Reply:
-    return wire.request("POST", "/invocations", body=b"x", headers={"X-Mine": "1"}, timeout=timeout)
+def ask(http: PooledHttpClient, timeout: float = 5) -> Response:
+    return http.request("POST", "/invocations", body=b"x", headers={"X-Mine": "1"}, timeout=timeout)
 
 
 def test_connections_are_kept_and_used_again() -> None:
@@ -49,9 +49,9 @@ def test_connections_are_kept_and_used_again() -> None:
             while connection.recv(65536):
                 connection.sendall(OK)
 
-    with server(handle) as (wire, seen):
-        assert [ask(wire).body for _ in range(5)] == [b"ok"] * 5
-        assert seen == [1]
+    with server(handle) as (http, accepted):
+        assert [ask(http).body for _ in range(5)] == [b"ok"] * 5
+        assert accepted == [1]
 
 
 def test_a_kept_connection_that_the_container_dropped_fails_no_request() -> None:
@@ -63,23 +63,23 @@ def test_a_kept_connection_that_the_container_dropped_fails_no_request() -> None
                 return
             connection.recv(65536)  # takes the second request and closes without a word
 
-    with server(handle) as (wire, seen):
-        assert ask(wire).status == 200
-        assert ask(wire).status == 200
-        assert seen == [1, 2]
+    with server(handle) as (http, accepted):
+        assert ask(http).status == 200
+        assert ask(http).status == 200
+        assert accepted == [1, 2]
 
 
-def test_silence_is_a_time_out_and_is_not_asked_again() -> None:
+def test_no_answer_in_time_is_a_time_out_and_is_not_retried() -> None:
     done = threading.Event()
 
     def handle(connection: socket.socket, _: int) -> None:
         with connection:
             done.wait(5)
 
-    with server(handle) as (wire, seen):
+    with server(handle) as (http, accepted):
         with pytest.raises(TimedOutError):
-            ask(wire, timeout=0.2)
-        assert seen == [1]
+            ask(http, timeout=0.2)
+        assert accepted == [1]
         done.set()
 
 
@@ -89,12 +89,12 @@ def test_a_connection_closed_without_an_answer_is_broken() -> None:
             connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
 
-    with server(handle) as (wire, _), pytest.raises(BrokenError):
-        ask(wire)
+    with server(handle) as (http, _), pytest.raises(BrokenError):
+        ask(http)
 
 
 def test_a_port_that_nobody_serves_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(UnreachableError):
-        ask(PooledWire("127.0.0.1", port))
+        ask(PooledHttpClient("127.0.0.1", port))

@@ -1,28 +1,32 @@
-"""EC2 instances over HTTP: moto's records, one instance a token, metadata by IMDSv2's rules, how an instance ends."""
+"""EC2 instances over HTTP: client tokens, metadata by IMDSv2's rules, and how an instance ends."""
 
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.aws_client import client
+from localcloud.containers.engine import ContainerSpec, ContainerState
 from localcloud.ec2.instances import BASE, Instances
-from localcloud.ec2.records import MotoRecords
+from localcloud.ec2.records import MotoRecords, Record
+from localcloud.gateway.protocol import Response
 from localcloud.gateway.server import Application, Listener, bind
-from localcloud.s3 import client
 from tests.unit.localcloud.fakes import FakeContainer, FakeEngine, cloud
 
-REGION = "eu-south-2"  # nobody else's in this process
+REGION = "eu-south-2"  # used by no other test of this process
 AMIS = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 
 
 @dataclass(kw_only=True)
 class Fakes:
-    """One localcloud with EC2 alone. A machine runs until it is told to end, or until it is in `shut`."""
+    """A localcloud with EC2 only. A machine runs until it gets a signal, or until its instance is in `shut`."""
 
     url: str
     shut: set[str]
@@ -32,21 +36,21 @@ class Fakes:
 
     def start(self, **more: Any) -> str:
         image = self.ssm.get_parameter(Name=AMIS)["Parameter"]["Value"]
-        asked = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **more}
-        return str(self.ec2.run_instances(**asked)["Instances"][0]["InstanceId"])
+        request = {"ImageId": image, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **more}
+        return str(self.ec2.run_instances(**request)["Instances"][0]["InstanceId"])
 
     def machines(self, instance: str) -> list[FakeContainer]:
-        """The containers that play an instance now."""
-        return [found for found in list(self.engine.containers.values()) if found.spec.name.endswith(instance)]
+        """The containers that act as an instance now."""
+        return [each for each in list(self.engine.containers.values()) if each.spec.name.endswith(instance)]
 
     def state(self, instance: str) -> str:
-        found = self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
-        return f"{found['State']['Name']} {found['StateReason']['Code']}".strip()
+        described = self.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+        return f"{described['State']['Name']} {described['StateReason']['Code']}".strip()
 
     def metadata(self, instance: str, path: str, *, method: str = "GET", **headers: str) -> tuple[int, str]:
-        return self.ask(f"instance/{instance}{path}", method=method, **headers)
+        return self.send(f"instance/{instance}{path}", method=method, **headers)
 
-    def ask(self, path: str, *, method: str, **headers: str) -> tuple[int, str]:
+    def send(self, path: str, *, method: str, **headers: str) -> tuple[int, str]:
         """Status and body of one of localcloud's own routes."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(f"{self.url}/_localcloud/{path}", method=method, headers=named)
@@ -83,7 +87,7 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
     listener.stop()
 
 
-def test_one_token_is_one_instance_and_other_parameters_under_it_are_refused(fakes: Fakes) -> None:
+def test_a_client_token_starts_one_instance_and_refuses_other_parameters(fakes: Fakes) -> None:
     first = fakes.start(ClientToken="t")
     assert fakes.start(ClientToken="t") == first
     until(lambda: bool(fakes.machines(first)))
@@ -92,7 +96,7 @@ def test_one_token_is_one_instance_and_other_parameters_under_it_are_refused(fak
         fakes.start(ClientToken="t", InstanceType="m5.large")
 
 
-def test_user_data_over_the_limit_is_refused_as_ec2_refuses_it(fakes: Fakes) -> None:
+def test_user_data_over_ec2s_limit_is_refused(fakes: Fakes) -> None:
     with pytest.raises(ClientError, match="User data is limited to 16384 bytes"):
         fakes.start(UserData="#" * 16385)
     fakes.start(UserData="#" * 16384)
@@ -111,12 +115,12 @@ def test_metadata_needs_a_token_where_tokens_are_required(fakes: Fakes) -> None:
     assert fakes.metadata("i-0", path)[0] == 404
 
 
-def test_a_notice_is_given_to_spot_instances_only(fakes: Fakes) -> None:
+def test_only_spot_instances_get_an_interruption_notice(fakes: Fakes) -> None:
     spot, other = fakes.start(InstanceMarketOptions={"MarketType": "spot"}), fakes.start()
     notice = "/latest/meta-data/spot/instance-action"
     assert fakes.metadata(spot, notice)[0] == 404
-    assert fakes.ask(f"instances/{spot}/interrupt", method="POST")[0] == 200
-    assert fakes.ask(f"instances/{other}/interrupt", method="POST")[0] == 400
+    assert fakes.send(f"instances/{spot}/interrupt", method="POST")[0] == 200
+    assert fakes.send(f"instances/{other}/interrupt", method="POST")[0] == 400
     assert '"action": "terminate"' in fakes.metadata(spot, notice)[1]
 
 
@@ -127,7 +131,9 @@ def test_a_notice_is_given_to_spot_instances_only(fakes: Fakes) -> None:
         ("stop", "stopped Client.InstanceInitiatedShutdown"),
     ],
 )
-def test_a_machine_that_shuts_itself_down_ends_as_it_was_asked_for(fakes: Fakes, behaviour: str, state: str) -> None:
+def test_a_machine_that_shuts_itself_down_ends_by_its_shutdown_behaviour(
+    fakes: Fakes, behaviour: str, state: str
+) -> None:
     instance = fakes.start(InstanceInitiatedShutdownBehavior=behaviour)
     until(lambda: fakes.state(instance).startswith("running"))
     fakes.shut.add(instance)
@@ -144,7 +150,57 @@ def test_a_terminated_instance_is_ended_and_its_console_can_still_be_read(fakes:
     assert "hello from the console" in fakes.ec2.get_console_output(InstanceId=instance)["Output"]
 
 
-def test_parameters_that_name_no_such_ami_are_motos(fakes: Fakes) -> None:
+class SlowEngine(FakeEngine):
+    """An engine that starts a container only after `may_start`."""
+
+    def __init__(self) -> None:
+        super().__init__(images=(f"{BASE}:1",))
+        self.may_start, self.ended = threading.Event(), threading.Event()
+
+    def run(self, spec: ContainerSpec) -> ContainerState:
+        self.may_start.wait(10)
+        return super().run(spec)
+
+    def owned(self) -> list[ContainerState]:
+        self.ended.set()
+        return super().owned()
+
+
+@dataclass
+class OneRecord:
+    """Records of one instance, whose state tests set."""
+
+    state: str = "pending"
+
+    def all(self) -> list[Record]:
+        return [
+            Record(
+                id="i-1", state=self.state, instance_type="t3.micro", image_id="ami-1", zone="us-east-1a",
+                private_ip="10.0.0.5", user_data=b"", tokens_required=True, is_spot=False, terminates=True,
+            )
+        ]  # fmt: skip
+
+    def end(self, instance: str, *, terminate: bool, code: str, message: str) -> None:
+        raise AssertionError(f"{instance} did not end by itself: {code}")
+
+    def image(self) -> str:
+        return "ami-1"
+
+
+def test_an_instance_that_is_terminated_while_its_container_starts_leaves_no_container(tmp_path: Path) -> None:
+    engine, record = SlowEngine(), OneRecord()
+    instances = Instances(cloud(tmp_path, engine=engine), record, tuple)
+    answer = Response(status=200, headers={}, body=b"")
+    instances.change({}, lambda: answer)
+    record.state = "shutting-down"
+    instances.change({}, lambda: answer)
+    assert engine.ended.wait(10)
+    engine.may_start.set()
+    until(lambda: bool(engine.specs) and not engine.containers)
+    instances.close()
+
+
+def test_moto_answers_all_other_parameters(fakes: Fakes) -> None:
     with pytest.raises(ClientError, match="ParameterNotFound"):
         fakes.ssm.get_parameter(Name="/mine")
 

@@ -1,4 +1,4 @@
-"""One ECR on a real registry, over HTTP, with a clock that tests turn."""
+"""ECR on a real registry, over HTTP, with a clock that tests set."""
 
 import hashlib
 import json
@@ -11,17 +11,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from localcloud.aws_client import client
 from localcloud.ecr.api import service
 from localcloud.ecr.registry import Registry
 from localcloud.ecr.repositories import Records
 from localcloud.ecr.storage import DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST
 from localcloud.gateway.server import Application, Listener, bind
-from localcloud.s3 import client
 
 
 @dataclass
-class Watch:
-    """A clock that tests turn."""
+class OffsetClock:
+    """The real time plus an offset that tests set."""
 
     offset: timedelta = field(default_factory=timedelta)
 
@@ -31,11 +31,11 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True)
 class Fakes:
-    """One ECR with its clock, and a client of it."""
+    """ECR with its registry and clock, and a boto3 client of it."""
 
     ecr: Any
     registry: Registry
-    watch: Watch
+    clock: OffsetClock
 
     def token(self) -> str:
         return str(self.ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"])
@@ -56,15 +56,15 @@ class Fakes:
                 return error.code, error.headers, error.read().decode()
 
     def blob(self, repository: str, content: bytes, token: str) -> dict[str, Any]:
-        """Push a blob, as a descriptor."""
+        """Push a blob; returns its descriptor."""
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        status, headers, said = self.send("POST", f"/v2/{repository}/blobs/uploads/", token=token)
-        assert status == 202, said
+        status, headers, body = self.send("POST", f"/v2/{repository}/blobs/uploads/", token=token)
+        assert status == 202, body
         where = headers["Location"]
-        status, _, said = self.send(
+        status, _, body = self.send(
             "PUT", f"{where}{'&' if '?' in where else '?'}digest={digest}", content, token=token
         )
-        assert status == 201, said
+        assert status == 201, body
         return {"digest": digest, "size": len(content)}
 
     def manifest(
@@ -92,16 +92,16 @@ class Fakes:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Fakes]:
-    """A world whose registry keeps its storage in `folder`."""
-    watch = Watch()
+    """ECR whose registry stores its data in `folder`."""
+    clock = OffsetClock()
     records = Records(account="123456789012", region="us-east-1")
-    registry = Registry(folder=folder, records=records, now=watch)
+    registry = Registry(folder=folder, records=records, now=clock)
     sockets = bind(0, ["127.0.0.1"])
     listener = Listener(sockets, Application([service(registry)], region="us-east-1", health=dict))
     listener.start()
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     try:
-        yield Fakes(ecr=client("ecr", url, "us-east-1"), registry=registry, watch=watch)
+        yield Fakes(ecr=client("ecr", url, "us-east-1"), registry=registry, clock=clock)
     finally:
         listener.stop()
         registry.close()

@@ -1,4 +1,4 @@
-"""ECR over HTTP against a real registry: repositories, tokens, immutable tags, images as they lie there."""
+"""ECR over HTTP against a real registry: repositories, tokens, immutable tags, images."""
 
 import base64
 import hashlib
@@ -42,13 +42,13 @@ def code(caught: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def test_a_repository_lies_on_the_registry_and_keeps_what_it_was_told(fakes: Fakes, repository: str) -> None:
-    found = fakes.ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
-    assert found["repositoryUri"] == f"{fakes.registry.address()}/{repository}"
-    assert found["imageTagMutability"] == "IMMUTABLE"
-    assert found["imageScanningConfiguration"] == {"scanOnPush": True}
-    assert found["encryptionConfiguration"] == {"encryptionType": "AES256"}
-    arn = found["repositoryArn"]
+def test_a_repository_has_the_registrys_address_and_its_own_settings(fakes: Fakes, repository: str) -> None:
+    described = fakes.ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]
+    assert described["repositoryUri"] == f"{fakes.registry.address()}/{repository}"
+    assert described["imageTagMutability"] == "IMMUTABLE"
+    assert described["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert described["encryptionConfiguration"] == {"encryptionType": "AES256"}
+    arn = described["repositoryArn"]
     assert fakes.ecr.list_tags_for_resource(resourceArn=arn)["tags"] == [{"Key": "kennel", "Value": "yes"}]
     with pytest.raises(ClientError, match="already exists in the registry") as caught:
         fakes.ecr.create_repository(repositoryName=repository)
@@ -72,32 +72,32 @@ def test_policies_are_kept_beside_the_images(fakes: Fakes, repository: str) -> N
 
 
 def test_a_token_is_user_and_password_for_twelve_hours(fakes: Fakes) -> None:
-    found = fakes.ecr.get_authorization_token()["authorizationData"][0]
-    user, _, password = base64.b64decode(found["authorizationToken"]).decode().partition(":")
+    authorization = fakes.ecr.get_authorization_token()["authorizationData"][0]
+    user, _, password = base64.b64decode(authorization["authorizationToken"]).decode().partition(":")
     assert (user, len(password) > 30) == ("AWS", True)
-    assert found["proxyEndpoint"] == f"http://{fakes.registry.address()}"
-    left = found["expiresAt"] - datetime.now(UTC)
+    assert authorization["proxyEndpoint"] == f"http://{fakes.registry.address()}"
+    left = authorization["expiresAt"] - datetime.now(UTC)
     assert timedelta(hours=11, minutes=59) < left <= timedelta(hours=12)
 
 
-def test_the_registry_takes_good_tokens_only_and_refuses_expired_ones_in_ecrs_words(fakes: Fakes) -> None:
+def test_the_registry_refuses_unknown_and_expired_tokens_in_ecrs_words(fakes: Fakes) -> None:
     token = fakes.token()
     assert fakes.send("GET", "/v2/", token=token)[0] == 200
     status, headers, _ = fakes.send("GET", "/v2/", token="bm9ib2R5OmhlcmU=")
     assert (status, headers["WWW-Authenticate"].split()[0]) == (401, "Basic")
-    fakes.watch.offset += timedelta(hours=12, seconds=1)
-    status, _, said = fakes.send("GET", "/v2/", token=token)
-    assert (status, json.loads(said)["errors"][0]["code"]) == (403, "DENIED")
-    assert "authorization token has expired" in said
+    fakes.clock.offset += timedelta(hours=12, seconds=1)
+    status, _, body = fakes.send("GET", "/v2/", token=token)
+    assert (status, json.loads(body)["errors"][0]["code"]) == (403, "DENIED")
+    assert "authorization token has expired" in body
     assert fakes.send("GET", "/v2/", token=fakes.token())[0] == 200
 
 
-def test_a_push_to_no_repository_is_refused(fakes: Fakes) -> None:
-    status, _, said = fakes.send("POST", "/v2/kennel/none/blobs/uploads/", token=fakes.token())
-    assert (status, json.loads(said)["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
+def test_a_push_to_a_repository_that_does_not_exist_is_refused(fakes: Fakes) -> None:
+    status, _, body = fakes.send("POST", "/v2/kennel/none/blobs/uploads/", token=fakes.token())
+    assert (status, json.loads(body)["errors"][0]["code"]) == (404, "NAME_UNKNOWN")
 
 
-def test_what_was_pushed_is_what_the_api_tells(fakes: Fakes, repository: str) -> None:
+def test_the_api_describes_the_image_that_was_pushed(fakes: Fakes, repository: str) -> None:
     text = fakes.manifest(repository)
     status, headers, _ = fakes.send(
         "PUT", f"/v2/{repository}/manifests/one", text.encode(), token=fakes.token(), kind=DOCKER_MANIFEST
@@ -118,7 +118,7 @@ def test_what_was_pushed_is_what_the_api_tells(fakes: Fakes, repository: str) ->
     assert (scan["imageScanStatus"]["status"], scan["imageScanFindings"]["findings"]) == ("COMPLETE", [])
 
 
-def test_an_immutable_tag_moves_neither_by_the_api_nor_by_a_push(fakes: Fakes, repository: str) -> None:
+def test_neither_the_api_nor_a_push_moves_an_immutable_tag(fakes: Fakes, repository: str) -> None:
     first, second = fakes.manifest(repository, b"one"), fakes.manifest(repository, b"two")
     fakes.ecr.put_image(repositoryName=repository, imageManifest=first, imageTag="tag")
     with pytest.raises(ClientError, match="cannot be overwritten") as caught:
@@ -128,20 +128,20 @@ def test_an_immutable_tag_moves_neither_by_the_api_nor_by_a_push(fakes: Fakes, r
         fakes.ecr.put_image(repositoryName=repository, imageManifest=first, imageTag="tag")
     assert code(caught) == "ImageAlreadyExistsException"
     path = f"/v2/{repository}/manifests/tag"
-    status, _, said = fakes.send("PUT", path, second.encode(), token=fakes.token(), kind=DOCKER_MANIFEST)
-    assert (status, json.loads(said)["errors"][0]["code"]) == (400, "TAG_INVALID")
+    status, _, body = fakes.send("PUT", path, second.encode(), token=fakes.token(), kind=DOCKER_MANIFEST)
+    assert (status, json.loads(body)["errors"][0]["code"]) == (400, "TAG_INVALID")
     status, _, _ = fakes.send("PUT", path, first.encode(), token=fakes.token(), kind=DOCKER_MANIFEST)
     assert status == 201  # the same again is no change
 
 
-def test_a_manifest_whose_layers_are_not_here_is_refused(fakes: Fakes, repository: str) -> None:
+def test_a_manifest_whose_layers_are_missing_is_refused(fakes: Fakes, repository: str) -> None:
     text = fakes.manifest(repository).replace('"digest": "sha256:', '"digest": "sha256:0000', 1)
     with pytest.raises(ClientError):
         fakes.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="broken")
     assert fakes.ecr.list_images(repositoryName=repository)["imageIds"] == []
 
 
-def test_deleting_goes_tag_by_tag_and_by_digest(fakes: Fakes, repository: str) -> None:
+def test_images_are_deleted_by_tag_and_by_digest(fakes: Fakes, repository: str) -> None:
     text = fakes.manifest(repository)
     for tag in ("one", "two"):
         fakes.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag=tag)
@@ -159,7 +159,7 @@ def test_deleting_goes_tag_by_tag_and_by_digest(fakes: Fakes, repository: str) -
     assert fakes.ecr.list_images(repositoryName=repository)["imageIds"] == []
 
 
-def test_an_image_of_a_list_cannot_be_deleted_alone(fakes: Fakes, repository: str) -> None:
+def test_an_image_that_a_manifest_list_references_cannot_be_deleted(fakes: Fakes, repository: str) -> None:
     text = fakes.manifest(repository)
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     fakes.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="one")
@@ -175,13 +175,13 @@ def test_an_image_of_a_list_cannot_be_deleted_alone(fakes: Fakes, repository: st
     assert answer["failures"][0]["failureCode"] == "ImageReferencedByManifestList"
 
 
-def test_the_registry_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
+def test_the_registry_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, pathlib\n"
         "from localcloud.ecr.process import RegistryProcess\n"
         "made = RegistryProcess(folder=pathlib.Path(sys.argv[1]))\n"
         "made.start()\n"
-        "print(made._socket, flush=True)\n"
+        "print(made.socket, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     root = Path(__file__).resolve().parents[4]
@@ -190,7 +190,7 @@ def test_the_registry_ends_when_its_starter_is_killed(tmp_path: Path) -> None:
     )
     socket = Path(done.stdout.strip())
     until = time.monotonic() + 10
-    while socket.parent.exists() and time.monotonic() < until:
+    while (socket.parent.exists() or commands(str(tmp_path))) and time.monotonic() < until:
         time.sleep(0.05)
     assert not socket.parent.exists()
     assert commands(str(tmp_path)) == []

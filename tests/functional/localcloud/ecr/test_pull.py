@@ -1,4 +1,4 @@
-"""Images as SageMaker and Lambda take them from the registry: what each refuses, and what the engine runs."""
+"""Images for SageMaker and Lambda: what each service refuses, and which image the engine runs."""
 
 import hashlib
 import json
@@ -32,8 +32,9 @@ def put(fakes: Fakes, text: str, repository: str = REPOSITORY) -> str:
     return f"{fakes.registry.address()}/{repository}@sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def images(fakes: Fakes, *held: str) -> Images:
-    return Images(engine=FakeEngine(images=held), registry=fakes.registry)
+def images(fakes: Fakes, *local: str) -> Images:
+    """The registry's images, and `local` ones of the engine."""
+    return Images(engine=FakeEngine(images=local), registry=fakes.registry)
 
 
 def index(text: str) -> str:
@@ -42,7 +43,7 @@ def index(text: str) -> str:
     return json.dumps({"schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": entries})
 
 
-def test_sagemaker_takes_dockers_manifest_and_refuses_oci_and_indexes(fakes: Fakes) -> None:
+def test_sagemaker_accepts_dockers_manifest_and_refuses_oci_and_indexes(fakes: Fakes) -> None:
     docker = fakes.manifest(REPOSITORY, b"one")
     images(fakes).check_sagemaker(put(fakes, docker))
     oci = put(fakes, fakes.manifest(REPOSITORY, b"two", kind=OCI_MANIFEST))
@@ -52,7 +53,7 @@ def test_sagemaker_takes_dockers_manifest_and_refuses_oci_and_indexes(fakes: Fak
         assert caught.value.code == "ValidationException"
 
 
-def test_lambda_takes_oci_and_refuses_indexes_other_architectures_and_what_it_may_not_pull(fakes: Fakes) -> None:
+def test_lambda_accepts_oci_and_refuses_indexes_other_architectures_and_images_it_may_not_pull(fakes: Fakes) -> None:
     docker = fakes.manifest(REPOSITORY, b"three")
     images(fakes).check_lambda(put(fakes, docker), "x86_64")
     images(fakes).check_lambda(put(fakes, fakes.manifest(REPOSITORY, b"four", kind=OCI_MANIFEST)), "x86_64")
@@ -69,28 +70,28 @@ def test_lambda_takes_oci_and_refuses_indexes_other_architectures_and_what_it_ma
     assert caught.value.code == "AccessDeniedException"
 
 
-def test_an_image_that_is_not_there_is_not_found(fakes: Fakes) -> None:
+def test_a_missing_image_is_not_found(fakes: Fakes) -> None:
     gone = f"{fakes.registry.address()}/{REPOSITORY}@sha256:{64 * '0'}"
-    for check in (images(fakes).check_sagemaker, images(fakes).is_here, images(fakes).runnable):
+    for check in (images(fakes).check_sagemaker, images(fakes).exists, images(fakes).ensure_pulled):
         with pytest.raises(ApiError, match="not found"):
             check(gone)
 
 
-def test_what_was_pushed_from_here_runs_under_its_own_id_and_the_rest_is_pulled(fakes: Fakes) -> None:
+def test_an_image_pushed_from_this_engine_runs_by_its_id_and_others_are_pulled(fakes: Fakes) -> None:
     text = fakes.manifest(REPOSITORY, b"six")
     reference, identity = put(fakes, text), json.loads(text)["config"]["digest"]
-    assert images(fakes, identity).runnable(reference) == identity
-    assert images(fakes, reference).runnable(reference) == reference
-    with pytest.raises(EngineError, match="reaches no registry"):  # the in-memory engine was asked to pull
-        images(fakes).runnable(reference)
+    assert images(fakes, identity).ensure_pulled(reference) == identity
+    assert images(fakes, reference).ensure_pulled(reference) == reference
+    with pytest.raises(EngineError, match="reaches no registry"):  # the in-memory engine tried to pull
+        images(fakes).ensure_pulled(reference)
 
 
-def test_an_image_of_the_engines_own_is_taken_as_it_is(fakes: Fakes) -> None:
-    shelf = images(fakes, "kennel/serve:1")
-    shelf.check_sagemaker("kennel/serve:1")
-    shelf.check_lambda("kennel/serve:1", "arm64")
-    assert shelf.runnable("kennel/serve:1") == "kennel/serve:1"
-    assert (shelf.is_here("kennel/serve:1"), shelf.is_here("kennel/serve:2")) == (True, False)
+def test_an_image_that_only_the_engine_has_is_accepted(fakes: Fakes) -> None:
+    local = images(fakes, "kennel/serve:1")
+    local.check_sagemaker("kennel/serve:1")
+    local.check_lambda("kennel/serve:1", "arm64")
+    assert local.ensure_pulled("kennel/serve:1") == "kennel/serve:1"
+    assert (local.exists("kennel/serve:1"), local.exists("kennel/serve:2")) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_an_image_of_the_engines_own_is_taken_as_it_is(fakes: Fakes) -> None:
      ("host:5000/serve:1", "host:5000/serve@sha256:0")],
 )  # fmt: skip
 def test_a_name_is_resolved_to_a_digest(fakes: Fakes, reference: str, resolved: str) -> None:
-    shelf = images(fakes, reference)
-    found = shelf.find(reference)
-    assert found is not None
-    assert shelf.resolved(reference, found) == resolved
+    local = images(fakes, reference)
+    image = local.find(reference)
+    assert image is not None
+    assert local.resolved(reference, image) == resolved

@@ -1,4 +1,4 @@
-"""The server on a real port: ours and moto's operations through one boto3, errors and waiters as AWS gives them."""
+"""The server on a real port: boto3 reaches localcloud's and moto's operations, and gets errors as AWS sends them."""
 
 import json
 import socket
@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.aws_client import client
 from localcloud.cloudwatch.logs import CloudWatchLogs
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.gateway.server import Application, Listener, bind
-from localcloud.gateway.service import PassOn, Service
-from localcloud.s3 import Location, S3Objects, client
+from localcloud.gateway.service import PassToMoto, Service
+from localcloud.s3 import Location, S3Objects
 
 
 def _describe(params: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def _describe(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list_tags(params: dict[str, Any]) -> dict[str, Any]:
-    raise PassOn
+    raise PassToMoto
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +60,14 @@ def test_health_and_local_routes_answer_without_a_signature(url: str) -> None:
     missing.value.close()
 
 
-def test_ours_and_motos_operations_share_one_client(aws: Callable[[str], Any]) -> None:
+def test_one_client_reaches_localclouds_and_motos_operations(aws: Callable[[str], Any]) -> None:
     sagemaker = aws("sagemaker")
     assert sagemaker.stop_training_job(TrainingJobName="j")["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert sagemaker.list_models()["Models"] == []
     assert aws("sts").get_caller_identity()["Account"] == "123456789012"
 
 
-def test_an_error_of_a_handler_is_the_clients_error(aws: Callable[[str], Any]) -> None:
+def test_an_error_of_a_handler_reaches_the_client(aws: Callable[[str], Any]) -> None:
     with pytest.raises(ClientError, match="Requested resource not found") as caught:
         aws("sagemaker").describe_training_job(TrainingJobName="j")
     assert caught.value.response["Error"]["Code"] == "ValidationException"
@@ -80,7 +81,7 @@ def test_a_bug_in_a_handler_is_a_500_that_says_so(aws: Callable[[str], Any], cap
     assert "RuntimeError: a bug" in capfd.readouterr().err
 
 
-def test_what_a_handler_passes_on_moto_answers(aws: Callable[[str], Any]) -> None:
+def test_moto_answers_a_request_that_a_handler_passes_to_it(aws: Callable[[str], Any]) -> None:
     sagemaker = aws("sagemaker")
     arn = sagemaker.create_model_package_group(ModelPackageGroupName="g", Tags=[{"Key": "a", "Value": "b"}])
     assert sagemaker.list_tags(ResourceArn=arn["ModelPackageGroupArn"])["Tags"] == [{"Key": "a", "Value": "b"}]
@@ -106,9 +107,9 @@ def test_objects_of_any_name_go_in_and_come_out(url: str, tmp_path: Path) -> Non
     names = ["in/001.Affenpinscher/a b+c.jpg", "in/größe.jpg", "other/x"]
     for name in names:
         objects.put(Location(bucket="pictures", key=name), name.encode())
-    found = objects.list(Location(bucket="pictures", key="in/"))
-    assert [entry.key for entry in found] == sorted(names[:2])
-    for entry in found:
+    listed = objects.list(Location(bucket="pictures", key="in/"))
+    assert [entry.key for entry in listed] == sorted(names[:2])
+    for entry in listed:
         objects.download(Location(bucket="pictures", key=entry.key), tmp_path / "deep" / entry.key)
         assert (tmp_path / "deep" / entry.key).read_bytes() == entry.key.encode()
     objects.delete(Location(bucket="pictures", key=names[0]))
@@ -126,8 +127,8 @@ def test_log_lines_are_found_in_cloudwatch_logs_in_order(url: str) -> None:
     sink.write("/aws/gone", "s", [(now, "lost")])
     client("logs", url, "us-east-1").delete_log_group(logGroupName="/aws/gone")
     sink.write("/aws/gone", "s", [(now, "found")])
-    found = client("logs", url, "us-east-1").filter_log_events(logGroupName="/aws/gone")["events"]
-    assert [event["message"] for event in found] == ["found"]
+    recreated = client("logs", url, "us-east-1").filter_log_events(logGroupName="/aws/gone")["events"]
+    assert [event["message"] for event in recreated] == ["found"]
     events = client("logs", url, "us-east-1").get_log_events(
         logGroupName="/aws/test", logStreamName="s", startFromHead=True
     )
@@ -139,11 +140,11 @@ def test_a_taken_port_is_a_clear_error() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(LocalcloudError, match=f"port {port} of 127.0.0.1 cannot be had"):
+        with pytest.raises(LocalcloudError, match=f"cannot listen on port {port} of 127.0.0.1"):
             bind(port, ["127.0.0.1"])
 
 
-def test_an_address_that_is_not_of_this_machine_is_left_out_but_the_first() -> None:
+def test_bind_skips_an_address_that_this_machine_does_not_have() -> None:
     sockets = bind(0, ["127.0.0.1", "203.0.113.7"])
     try:
         assert len(sockets) == 1
@@ -152,7 +153,7 @@ def test_an_address_that_is_not_of_this_machine_is_left_out_but_the_first() -> N
             bound.close()
 
 
-def test_of_many_that_write_an_object_on_the_condition_that_it_is_not_there_one_wins(
+def test_one_of_many_concurrent_conditional_writes_of_an_object_wins(
     aws: Callable[[str], Any],
 ) -> None:
     s3 = aws("s3")

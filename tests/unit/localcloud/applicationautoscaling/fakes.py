@@ -1,4 +1,4 @@
-"""Application Auto Scaling as its tests see it: in memory, over one scalable thing of each dimension."""
+"""Application Auto Scaling in memory, with one scalable resource for all dimensions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ import pytest
 from localcloud.applicationautoscaling.autoscaler import Autoscaler
 from localcloud.applicationautoscaling.policies import Policies
 from localcloud.applicationautoscaling.records import Records, invalid
-from localcloud.applicationautoscaling.scalable import Capacity, Registration, UnchangeableError
+from localcloud.applicationautoscaling.scalable import Capacity, ChangeRefusedError, Registration
 from localcloud.applicationautoscaling.targets import Targets
 from localcloud.cloudwatch.alarms import State
 from localcloud.cloudwatch.metrics import Store, metric, summary
@@ -25,39 +25,39 @@ START = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)
 
 @dataclass
 class FakeScalable:
-    """A resource whose capacity is a number; `busy` while somebody changes it."""
+    """A resource whose capacity is a number. `busy`: it is being changed; `changes`: the counts that were put."""
 
     count: int = 1
-    wanted: int = 1
+    desired: int = 1
     busy: bool = False
     gone: bool = False
     refusal: str = ""
     noun: str = "instance count"
-    asked: list[int] = field(default_factory=list)
+    changes: list[int] = field(default_factory=list)
     known: tuple[str, ...] = ("endpoint/E/variant/A", "function:f:live")
 
-    def check(self, wanted: Registration) -> None:
-        if wanted.resource not in self.known:
+    def check(self, registration: Registration) -> None:
+        if registration.resource not in self.known:
             raise invalid("Could not find it.")
 
     def read(self, resource: str) -> Capacity | None:
         if self.gone:
             return None
-        return Capacity(current=self.count, desired=self.wanted, steady=not self.busy)
+        return Capacity(current=self.count, desired=self.desired, steady=not self.busy)
 
     def put(self, resource: str, count: int) -> None:
         if self.refusal:
-            raise UnchangeableError(self.refusal)
-        self.asked.append(count)
-        self.wanted, self.busy = count, True
+            raise ChangeRefusedError(self.refusal)
+        self.changes.append(count)
+        self.desired, self.busy = count, True
 
     def finish(self) -> None:
-        self.count, self.busy = self.wanted, False
+        self.count, self.busy = self.desired, False
 
 
 @dataclass
 class Fakes:
-    """The operations and the autoscaler, with a clock of minutes."""
+    """The operations and the autoscaler, with a clock that tests set."""
 
     now: datetime = START
     scalable: FakeScalable = field(default_factory=FakeScalable)
@@ -93,8 +93,8 @@ class Fakes:
             self.do(operation, **params)
         return caught.value
 
-    def register(self, least: int = 1, most: int = 4, **more: Any) -> None:
-        self.do("RegisterScalableTarget", **TARGET, MinCapacity=least, MaxCapacity=most, **more)
+    def register(self, minimum: int = 1, maximum: int = 4, **more: Any) -> None:
+        self.do("RegisterScalableTarget", **TARGET, MinCapacity=minimum, MaxCapacity=maximum, **more)
 
     def track(self, target: float = 100, **config: Any) -> Mapping[str, Any]:
         kind = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
@@ -104,19 +104,20 @@ class Fakes:
             TargetTrackingScalingPolicyConfiguration=body,
         )  # fmt: skip
 
-    def ring(self, which: str, state: State = "ALARM") -> None:
+    def set_alarm(self, part: str, state: State = "ALARM") -> None:
+        """Put the alarms whose names contain `part` into a state, and all others into OK."""
         for name, alarm in self.alarms.kept.items():
-            self.alarms.kept[name] = replace(alarm, state=state if which in name else "OK")
+            self.alarms.kept[name] = replace(alarm, state=state if part in name else "OK")
 
-    def measured(self, value: float) -> None:
-        """One whole minute passed, with that many invocations for each instance."""
+    def minute(self, value: float) -> None:
+        """Let a minute pass with `value` invocations for each instance."""
         self.metrics.put([summary(PER_INSTANCE, [value])])
         self.now += timedelta(minutes=1)
-        self.look()
+        self.tick()
 
-    def look(self) -> None:
-        self.autoscaler.look(self.seconds())
+    def tick(self) -> None:
+        self.autoscaler.tick(self.seconds())
 
     def activities(self, **params: Any) -> list[Mapping[str, Any]]:
-        found = self.do("DescribeScalingActivities", ServiceNamespace="sagemaker", **params)
-        return list(found["ScalingActivities"])
+        answer = self.do("DescribeScalingActivities", ServiceNamespace="sagemaker", **params)
+        return list(answer["ScalingActivities"])

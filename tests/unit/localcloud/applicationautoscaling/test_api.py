@@ -1,10 +1,10 @@
-"""The operations of Application Auto Scaling: what they keep, and what they refuse as AWS does."""
+"""The operations of Application Auto Scaling: what they store, and what they refuse as AWS does."""
 
 from typing import Any
 
 import pytest
 
-from localcloud.gateway.service import PassOn
+from localcloud.gateway.service import PassToMoto
 from tests.unit.localcloud.applicationautoscaling.fakes import TARGET, Fakes
 
 CONCURRENCY = {"PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"}
@@ -25,7 +25,7 @@ FUNCTION = {
         ({"ScalableDimension": "sagemaker:inference-component:DesiredCopyCount"}, "no inference components"),
     ],
 )
-def test_a_target_that_aws_would_not_take_is_refused(change: dict[str, Any], message: str) -> None:
+def test_a_target_that_aws_refuses_is_refused(change: dict[str, Any], message: str) -> None:
     request = TARGET | {"MinCapacity": 1, "MaxCapacity": 4} | change
     request = {key: value for key, value in request.items() if value is not None}
     error = Fakes().refused("RegisterScalableTarget", **request)
@@ -46,7 +46,7 @@ def test_a_target_is_changed_in_part_and_keeps_the_rest() -> None:
     assert fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker", ResourceIds=["x"])["ScalableTargets"] == []
 
 
-def test_deregistering_takes_policies_alarms_and_schedules_along() -> None:
+def test_deregistering_deletes_policies_alarms_and_scheduled_actions() -> None:
     fakes = Fakes()
     fakes.register()
     alarms = fakes.track()["Alarms"]
@@ -103,16 +103,16 @@ def test_a_policy_that_cannot_work_is_refused(config: dict[str, Any], message: s
     assert message in error.message
 
 
-def test_a_functions_utilization_is_a_share() -> None:
+def test_the_target_of_a_functions_utilization_is_a_share() -> None:
     fakes = Fakes()
     fakes.do("RegisterScalableTarget", **FUNCTION, MinCapacity=1, MaxCapacity=5)
     kind = {"PredefinedMetricType": "LambdaProvisionedConcurrencyUtilization"}
-    for value, taken in ((0.7, True), (0.95, False)):
+    for value, accepted in ((0.7, True), (0.95, False)):
         request = FUNCTION | {
             "PolicyName": "p", "PolicyType": "TargetTrackingScaling",
             "TargetTrackingScalingPolicyConfiguration": {"TargetValue": value, "PredefinedMetricSpecification": kind},
         }  # fmt: skip
-        if taken:
+        if accepted:
             assert len(fakes.do("PutScalingPolicy", **request)["Alarms"]) == 2
         else:
             assert "between 0.1 and 0.9" in fakes.refused("PutScalingPolicy", **request).message
@@ -134,15 +134,15 @@ def test_a_schedule_that_cannot_run_is_refused(change: dict[str, Any], message: 
     assert message in fakes.refused("PutScheduledAction", **TARGET, ScheduledActionName="s", **action).message
 
 
-def test_what_is_not_ours_goes_on_to_moto() -> None:
+def test_requests_about_other_namespaces_go_to_moto() -> None:
     fakes = Fakes()
-    with pytest.raises(PassOn):
+    with pytest.raises(PassToMoto):
         fakes.do("DescribeScalableTargets", ServiceNamespace="ecs")
-    with pytest.raises(PassOn):
+    with pytest.raises(PassToMoto):
         fakes.do("ListTagsForResource", ResourceARN="arn:aws:application-autoscaling:r:a:scalable-target/other")
 
 
-def test_a_listing_is_cut_into_pages() -> None:
+def test_a_listing_has_pages() -> None:
     fakes = Fakes()
     fakes.register()
     fakes.track()

@@ -1,29 +1,29 @@
-"""The autoscaler over a history of metrics: what moves, when, and what it says of it."""
+"""The autoscaler over a history of metrics: what it changes, when, and the activities that it records."""
 
 from datetime import timedelta
 
 from tests.unit.localcloud.applicationautoscaling.fakes import TARGET, Fakes
 
 
-def tracked(least: int = 1, most: int = 4, target: float = 100, cooldown: int = 300) -> Fakes:
+def tracked(minimum: int = 1, maximum: int = 4, target: float = 100, cooldown: int = 300) -> Fakes:
     fakes = Fakes()
-    fakes.register(least, most)
+    fakes.register(minimum, maximum)
     fakes.track(target, ScaleOutCooldown=cooldown, ScaleInCooldown=cooldown)
     return fakes
 
 
-def test_a_load_above_the_target_adds_what_it_needs_and_is_told_as_an_activity() -> None:
+def test_a_load_above_the_target_adds_what_it_needs_and_records_an_activity() -> None:
     fakes = tracked()
-    fakes.ring("AlarmHigh")
-    fakes.measured(250)
-    assert fakes.scalable.asked == [3]
+    fakes.set_alarm("AlarmHigh")
+    fakes.minute(250)
+    assert fakes.scalable.changes == [3]
     (activity,) = fakes.activities()
     assert activity["Description"] == "Setting desired instance count to 3."
     assert activity["StatusCode"] == "InProgress"
     assert "-AlarmHigh-" in activity["Cause"]
     assert activity["Cause"].endswith("in state ALARM triggered policy p")
     fakes.scalable.finish()
-    fakes.look()
+    fakes.tick()
     (activity,) = fakes.activities()
     assert activity["StatusCode"] == "Successful"
     assert activity["StatusMessage"] == (
@@ -31,100 +31,100 @@ def test_a_load_above_the_target_adds_what_it_needs_and_is_told_as_an_activity()
     )
 
 
-def test_nothing_is_asked_while_a_change_is_under_way_or_somebody_else_updates() -> None:
+def test_nothing_is_changed_during_a_change_of_its_own_or_of_anybody_else() -> None:
     fakes = tracked()
     fakes.scalable.busy = True
-    fakes.ring("AlarmHigh")
-    fakes.measured(500)
-    assert fakes.scalable.asked == []
+    fakes.set_alarm("AlarmHigh")
+    fakes.minute(500)
+    assert fakes.scalable.changes == []
     fakes.scalable.busy = False
-    fakes.measured(300)
-    fakes.measured(400)
-    assert fakes.scalable.asked == [3]
+    fakes.minute(300)
+    fakes.minute(400)
+    assert fakes.scalable.changes == [3]
 
 
 def test_only_a_minute_that_began_after_the_last_change_counts() -> None:
     fakes = tracked(cooldown=0)
-    fakes.ring("AlarmHigh")
-    fakes.measured(190)
+    fakes.set_alarm("AlarmHigh")
+    fakes.minute(190)
     fakes.now += timedelta(seconds=30)
     fakes.scalable.finish()
-    fakes.look()  # ended at half past
+    fakes.tick()  # the change ends in the middle of a minute
     fakes.now += timedelta(seconds=30)
-    fakes.look()  # the minute that has just ended began with one instance
-    assert fakes.scalable.asked == [2]
-    fakes.measured(150)
-    assert fakes.scalable.asked == [2, 3]
+    fakes.tick()  # the minute that has just ended began with one instance
+    assert fakes.scalable.changes == [2]
+    fakes.minute(150)
+    assert fakes.scalable.changes == [2, 3]
 
 
-def test_cooldowns_hold_the_next_step_back() -> None:
-    fakes = tracked(most=9, cooldown=180)
-    fakes.ring("AlarmHigh")
-    fakes.measured(200)
+def test_cooldowns_delay_the_next_step() -> None:
+    fakes = tracked(maximum=9, cooldown=180)
+    fakes.set_alarm("AlarmHigh")
+    fakes.minute(200)
     fakes.scalable.finish()
-    fakes.look()
+    fakes.tick()
     for _ in range(2):
-        fakes.measured(110)
-    assert fakes.scalable.asked == [2]
-    fakes.measured(110)
-    assert fakes.scalable.asked == [2, 3]
+        fakes.minute(110)
+    assert fakes.scalable.changes == [2]
+    fakes.minute(110)
+    assert fakes.scalable.changes == [2, 3]
 
 
 def test_an_idle_variant_goes_in_one_by_one_down_to_its_minimum() -> None:
-    fakes = tracked(least=2, cooldown=0)
-    fakes.scalable.count = fakes.scalable.wanted = 4
-    fakes.ring("AlarmLow")
+    fakes = tracked(minimum=2, cooldown=0)
+    fakes.scalable.count = fakes.scalable.desired = 4
+    fakes.set_alarm("AlarmLow")
     for _ in range(6):
-        fakes.measured(0)
+        fakes.minute(0)
         fakes.scalable.finish()
-        fakes.look()
-    assert fakes.scalable.asked == [3, 2]
-    (told, *_) = fakes.activities(IncludeNotScaledActivities=True)
-    assert told["NotScaledReasons"] == [{"Code": "AlreadyAtMinCapacity", "CurrentCapacity": 2, "MinCapacity": 2}]
+        fakes.tick()
+    assert fakes.scalable.changes == [3, 2]
+    (activity, *_) = fakes.activities(IncludeNotScaledActivities=True)
+    assert activity["NotScaledReasons"] == [{"Code": "AlreadyAtMinCapacity", "CurrentCapacity": 2, "MinCapacity": 2}]
     assert len(fakes.activities()) == 2
 
 
-def test_a_load_at_the_maximum_is_told_once() -> None:
-    fakes = tracked(most=1)
-    fakes.ring("AlarmHigh")
+def test_a_load_at_the_maximum_is_recorded_once() -> None:
+    fakes = tracked(maximum=1)
+    fakes.set_alarm("AlarmHigh")
     for _ in range(3):
-        fakes.measured(900)
-    assert fakes.scalable.asked == []
+        fakes.minute(900)
+    assert fakes.scalable.changes == []
     assert fakes.activities() == []
-    (told,) = fakes.activities(IncludeNotScaledActivities=True)
-    assert told["NotScaledReasons"] == [{"Code": "AlreadyAtMaxCapacity", "CurrentCapacity": 1, "MaxCapacity": 1}]
+    (activity,) = fakes.activities(IncludeNotScaledActivities=True)
+    assert activity["NotScaledReasons"] == [{"Code": "AlreadyAtMaxCapacity", "CurrentCapacity": 1, "MaxCapacity": 1}]
 
 
-def test_a_refused_change_fails_with_the_services_words_and_is_tried_again_later() -> None:
+def test_a_refused_change_fails_with_the_services_message_and_is_tried_again_later() -> None:
     fakes = tracked(cooldown=0)
     fakes.scalable.refusal = "no capacity"
-    fakes.ring("AlarmHigh")
-    fakes.measured(300)
+    fakes.set_alarm("AlarmHigh")
+    fakes.minute(300)
     (activity,) = fakes.activities()
     assert activity["StatusCode"] == "Failed"
     assert activity["StatusMessage"] == "Failed to set desired instance count to 3. Reason: no capacity"
     fakes.scalable.refusal = ""
-    fakes.measured(300)
-    assert fakes.scalable.asked == [3]
+    fakes.minute(300)
+    assert fakes.scalable.changes == [3]
 
 
 def test_an_instance_that_does_not_start_fails_the_activity() -> None:
     fakes = tracked()
-    fakes.ring("AlarmHigh")
-    fakes.measured(300)
+    fakes.set_alarm("AlarmHigh")
+    fakes.minute(300)
     fakes.scalable.busy = False
-    fakes.look()
+    fakes.tick()
     (activity,) = fakes.activities()
     assert activity["StatusMessage"].endswith("Reason: 1 are running.")
 
 
 def test_an_endpoint_that_is_gone_moves_nothing() -> None:
     fakes = tracked()
-    fakes.ring("AlarmHigh")
-    fakes.measured(300)
+    fakes.set_alarm("AlarmHigh")
+    fakes.minute(300)
     fakes.scalable.gone = True
-    fakes.look()
-    fakes.measured(300)
+    fakes.tick()
+    fakes.minute(300)
     assert [each["StatusCode"] for each in fakes.activities()] == ["Failed"]
 
 
@@ -135,14 +135,14 @@ def test_a_schedule_sets_the_bounds_and_brings_the_capacity_within_them() -> Non
         "PutScheduledAction", **TARGET, ScheduledActionName="morning", Schedule="cron(0 13 * * ? *)",
         ScalableTargetAction={"MinCapacity": 3},
     )  # fmt: skip
-    fakes.look()
-    assert fakes.scalable.asked == []
+    fakes.tick()
+    assert fakes.scalable.changes == []
     fakes.now += timedelta(hours=1)
     fakes.scalable.busy = True
-    fakes.look()
+    fakes.tick()
     fakes.scalable.busy = False
-    fakes.look()  # what an update held back is made up for
-    assert fakes.scalable.asked == [3]
+    fakes.tick()  # the change that the update delayed
+    assert fakes.scalable.changes == [3]
     (target,) = fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (3, 4)
     moved, bounds = fakes.activities()
@@ -158,12 +158,12 @@ def test_a_suspended_schedule_passes_and_a_minimum_above_the_maximum_fails() -> 
         "PutScheduledAction", **TARGET, ScheduledActionName="often", Schedule="rate(1 minute)",
         ScalableTargetAction={"MinCapacity": 3},
     )  # fmt: skip
-    fakes.measured(0)
+    fakes.minute(0)
     assert fakes.activities() == []
     fakes.do("RegisterScalableTarget", **TARGET, SuspendedState={"ScheduledScalingSuspended": False})
-    fakes.measured(0)
+    fakes.minute(0)
     assert [each["StatusCode"] for each in fakes.activities()] == ["Failed"]
-    assert fakes.scalable.asked == []
+    assert fakes.scalable.changes == []
 
 
 def test_a_step_policy_moves_by_the_alarm_that_names_it() -> None:
@@ -185,6 +185,6 @@ def test_a_step_policy_moves_by_the_alarm_that_names_it() -> None:
     fakes.alarms.put_alarm(
         type(high)(**(vars(high) | {"name": "mine", "actions": (made["PolicyARN"],)})), description=""
     )
-    fakes.ring("mine")
-    fakes.measured(120)
-    assert fakes.scalable.asked == [3]
+    fakes.set_alarm("mine")
+    fakes.minute(120)
+    assert fakes.scalable.changes == [3]

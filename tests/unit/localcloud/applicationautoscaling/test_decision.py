@@ -1,4 +1,4 @@
-"""How far a policy wants to go, and whether bounds and cooldowns let it: tables."""
+"""The capacity that a policy proposes, and what bounds and cooldowns make of it: tables."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ CONCURRENCY = {"PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerMod
         (2, 50.0, False, 1),
     ],
 )
-def test_tracking_goes_out_by_the_metric_and_in_by_one(current: int, value: float, is_out: bool, count: int) -> None:
+def test_tracking_scales_out_by_the_metric_and_in_by_one(current: int, value: float, is_out: bool, count: int) -> None:
     assert target_tracking.desired(current=current, value=value, target=100, is_out=is_out) == count
 
 
@@ -38,7 +38,7 @@ def test_tracking_goes_out_by_the_metric_and_in_by_one(current: int, value: floa
         (CONCURRENCY, "ConcurrentRequestsPerModel", "Average", 10, 90),
     ],
 )
-def test_a_policy_makes_the_two_alarms_of_its_metric(
+def test_a_policy_creates_two_alarms_on_its_metric(
     metric: dict[str, str], name: str, statistic: str, period: int, low: int
 ) -> None:
     config = {"TargetValue": 70, "PredefinedMetricSpecification": metric}
@@ -51,7 +51,7 @@ def test_a_policy_makes_the_two_alarms_of_its_metric(
     assert high.actions == ("arn:policy",)
 
 
-def test_without_scaling_in_there_is_no_low_alarm() -> None:
+def test_with_scale_in_disabled_there_is_no_low_alarm() -> None:
     config = {"TargetValue": 70, "PredefinedMetricSpecification": INVOCATIONS, "DisableScaleIn": True}
     assert len(target_tracking.alarms(config, RESOURCE, "x", "")) == 1
 
@@ -95,22 +95,20 @@ STEPS = [
         ({"StepAdjustments": [{"MetricIntervalLowerBound": 5.0, "ScalingAdjustment": 1}]}, 2, 1.0, 2),
     ],
 )  # fmt: skip
-def test_a_step_is_chosen_by_how_far_the_metric_is_beyond(
-    config: dict[str, Any], current: int, breach: float, count: int
-) -> None:
+def test_the_breach_chooses_the_step(config: dict[str, Any], current: int, breach: float, count: int) -> None:
     assert step_scaling.desired({"StepAdjustments": STEPS} | config, current=current, breach=breach) == count
 
 
-def wants(count: int, policy: str = "p") -> Proposal:
+def proposal(count: int, policy: str = "p") -> Proposal:
     return Proposal(policy=policy, alarm="a", count=count, cooldown_out=30, cooldown_in=60)
 
 
 def moved(before: int, after: int) -> Move:
-    """A move that ended at 100 and rests for 50."""
+    """A move that ended at 100, with a cooldown of 50."""
     return Move(before=before, after=after, cooldown=50, activity={}, ended=100)
 
 
-def ask(
+def decision_of(
     *proposals: Proposal,
     current: int = 2,
     moved: Move | None = None,
@@ -118,7 +116,7 @@ def ask(
     voters: int = 1,
     **suspended: bool,
 ) -> Decision | None:
-    bounds = Bounds(least=1, most=6, suspended=suspended)
+    bounds = Bounds(minimum=1, maximum=6, suspended=suspended)
     return decide(proposals, current=current, bounds=bounds, voters=voters, moved=moved, now=now)
 
 
@@ -126,46 +124,46 @@ def ask(
     ("proposals", "current", "count"),
     [((3, 5), 2, 5), ((9,), 2, 6), ((1,), 2, 1), ((0,), 2, 1), ((3, 2), 4, 3), ((1, 5), 3, 5)],
 )
-def test_the_most_is_asked_for_and_the_bounds_hold(proposals: tuple[int, ...], current: int, count: int) -> None:
-    decision = ask(*map(wants, proposals), current=current)
-    assert decision is not None
-    assert (decision.count, decision.not_scaled) == (count, "")
+def test_the_largest_proposal_wins_within_the_bounds(proposals: tuple[int, ...], current: int, count: int) -> None:
+    made = decision_of(*map(proposal, proposals), current=current)
+    assert made is not None
+    assert (made.count, made.not_scaled) == (count, "")
 
 
-def test_nothing_moves_beyond_the_bounds_and_the_reason_is_told() -> None:
-    most, least = ask(wants(9), current=6), ask(wants(0), current=1)
-    assert most is not None
-    assert most.not_scaled == "AlreadyAtMaxCapacity"
-    assert least is not None
-    assert least.not_scaled == "AlreadyAtMinCapacity"
+def test_nothing_moves_beyond_the_bounds_and_the_decision_says_why() -> None:
+    highest, lowest = decision_of(proposal(9), current=6), decision_of(proposal(0), current=1)
+    assert highest is not None
+    assert highest.not_scaled == "AlreadyAtMaxCapacity"
+    assert lowest is not None
+    assert lowest.not_scaled == "AlreadyAtMinCapacity"
 
 
-def test_while_a_scale_out_rests_only_what_exceeds_it_is_added() -> None:
-    assert ask(wants(3), moved=moved(1, 2)) is None
-    larger = ask(wants(5), moved=moved(1, 2))
+def test_during_the_cooldown_of_a_scale_out_only_what_exceeds_it_is_added() -> None:
+    assert decision_of(proposal(3), moved=moved(1, 2)) is None
+    larger = decision_of(proposal(5), moved=moved(1, 2))
     assert larger is not None
     assert larger.count == 4
-    rested = ask(wants(3), moved=moved(1, 2), now=151)
+    rested = decision_of(proposal(3), moved=moved(1, 2), now=151)
     assert rested is not None
     assert rested.count == 3
 
 
-def test_a_scale_in_rests_and_a_scale_out_does_not_wait_for_it() -> None:
-    assert ask(wants(1), moved=moved(3, 2)) is None
-    assert ask(wants(1), moved=moved(3, 2), now=151) is not None
-    out = ask(wants(4), moved=moved(3, 2))
+def test_the_cooldown_of_a_scale_in_delays_a_scale_in_and_no_scale_out() -> None:
+    assert decision_of(proposal(1), moved=moved(3, 2)) is None
+    assert decision_of(proposal(1), moved=moved(3, 2), now=151) is not None
+    out = decision_of(proposal(4), moved=moved(3, 2))
     assert out is not None
     assert out.count == 4
 
 
-def test_every_tracking_policy_must_agree_to_go_in() -> None:
-    assert ask(wants(1), voters=2) is None
-    agreed = ask(wants(1, "p"), wants(2, "q"), current=4, voters=2)
-    assert agreed is not None
-    assert agreed.count == 2
+def test_every_tracking_policy_must_propose_to_scale_in() -> None:
+    assert decision_of(proposal(1), voters=2) is None
+    unanimous = decision_of(proposal(1, "p"), proposal(2, "q"), current=4, voters=2)
+    assert unanimous is not None
+    assert unanimous.count == 2
 
 
-def test_what_is_suspended_does_not_move() -> None:
-    assert ask(wants(4), DynamicScalingOutSuspended=True) is None
-    assert ask(wants(1), DynamicScalingInSuspended=True) is None
-    assert ask(wants(4), DynamicScalingInSuspended=True) is not None
+def test_suspended_scaling_does_not_move() -> None:
+    assert decision_of(proposal(4), DynamicScalingOutSuspended=True) is None
+    assert decision_of(proposal(1), DynamicScalingInSuspended=True) is None
+    assert decision_of(proposal(4), DynamicScalingInSuspended=True) is not None

@@ -1,4 +1,4 @@
-"""When scheduled actions run: tables of expressions and the next time after a Thursday noon."""
+"""When scheduled actions run: expressions, and the next time after a Thursday noon."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -53,6 +53,6 @@ def test_a_time_zone_moves_cron_and_at() -> None:
         "cron(0 8 15W * ? *)", "cron(0 8 ? * 6#3 *)", "cron(0 8 * * ? *", "rate(1 minute",
     ],
 )  # fmt: skip
-def test_what_aws_would_not_take_is_an_error(expression: str) -> None:
+def test_an_expression_that_aws_refuses_is_an_error(expression: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         next_run(expression, NOON)

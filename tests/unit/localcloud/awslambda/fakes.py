@@ -1,4 +1,4 @@
-"""Lambda on an in-memory engine, with work that waits until it is told to be done."""
+"""Lambda on an in-memory engine. Background work waits for `later.run()`."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,8 +11,8 @@ import pytest
 from localcloud.awslambda.emulator import PATH, Sandboxes
 from localcloud.awslambda.functions import Functions
 from localcloud.awslambda.invoke import Invoker
-from localcloud.awslambda.service import all_settings
-from localcloud.containers.http import BrokenError, Reply
+from localcloud.awslambda.service import settings_handlers
+from localcloud.containers.http import BrokenError, Response
 from localcloud.errors import ApiError
 from localcloud.service_quotas.limits import Quotas
 from tests.unit.localcloud.sagemaker.hosting.fakes import Clock, Later, Served, ServingEngine, serving_cloud
@@ -23,26 +23,26 @@ ROLE = "arn:aws:iam::123456789012:role/kennel"
 IMAGES = tuple(f"{prefix}fn:{name}" for name in ("1", "2", "3", "bad") for prefix in ("", "sha256:"))
 
 
-def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-    """Answer as the emulator does for what the event asks."""
+def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
+    """A response as the emulator sends it. The event says which one."""
     event = json.loads(body) if path == PATH else {}
     if isinstance(event, dict) and event.get("die"):
         raise BrokenError("reset")
     if isinstance(event, dict) and "image" in event and container.spec.image.endswith("bad"):
         answer = {"statusCode": 424, "error": {"code": "endpoint-refused", "message": "no such endpoint"}}
-        return Reply(status=200, headers={}, body=json.dumps(answer).encode())
-    said = {
+        return Response(status=200, headers={}, body=json.dumps(answer).encode())
+    result = {
         **({"statusCode": 200} if isinstance(event, dict) and "image" in event else {}),
         "event": event,
         "container": container.id,
         "version": container.spec.environment["AWS_LAMBDA_FUNCTION_VERSION"],
     }
-    return Reply(status=200 if path == PATH else 404, headers={}, body=json.dumps(said).encode())
+    return Response(status=200 if path == PATH else 404, headers={}, body=json.dumps(result).encode())
 
 
 @dataclass
 class Fakes:
-    """Lambda with an in-memory engine and work that waits for `later.run()`."""
+    """Lambda with an in-memory engine. `point` in [0, 1) chooses among an alias's versions."""
 
     engine: ServingEngine = field(default_factory=lambda: ServingEngine(emulator, images=IMAGES))
     point: float = 0.0
@@ -52,15 +52,15 @@ class Fakes:
         self.later, self.clock = Later(), Clock()
         self.cloud = replace(serving_cloud(self.engine), quotas=self.quotas)
         sandboxes = Sandboxes(
-            cloud=self.cloud, emulator=lambda _: Path("/cache/rie"), connect=self.engine.wire, clock=self.clock,
+            cloud=self.cloud, emulator=lambda _: Path("/cache/rie"), connect=self.engine.http, clock=self.clock,
             sleep=lambda _: None, direct=True,
         )  # fmt: skip
         self.functions = Functions(cloud=self.cloud, sandboxes=sandboxes, spawn=self.later.spawn, clock=self.clock)
-        self.hanging = all_settings(self.functions)
+        self.settings = settings_handlers(self.functions)
         self.invoker = Invoker(functions=self.functions, pause=self.clock.wait, point=lambda: self.point)
 
     def handlers(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
-        return self.functions.handlers() | self.hanging | self.invoker.handlers()
+        return self.functions.handlers() | self.settings | self.invoker.handlers()
 
     def do(self, operation: str, **params: Any) -> dict[str, Any]:
         return self.handlers()[operation]({"FunctionName": "f", **params})
@@ -75,7 +75,7 @@ class Fakes:
 
     def call(self, event: Any = None, **params: Any) -> dict[str, Any]:
         answer = self.do("Invoke", Payload=json.dumps(event or {}).encode(), **params)
-        return {**answer, "said": json.loads(answer["Payload"])}
+        return {**answer, "result": json.loads(answer["Payload"])}
 
     def refused(self, operation: str, **params: Any) -> ApiError:
         with pytest.raises(ApiError) as caught:

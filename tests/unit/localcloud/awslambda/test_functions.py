@@ -1,4 +1,4 @@
-"""Functions, their states, settings and concurrency on an in-memory engine."""
+"""Lambda functions on an in-memory engine: states, versions, aliases, invocations, environments, settings."""
 
 import json
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from tests.unit.localcloud.awslambda.fakes import ARN, Fakes
 from tests.unit.localcloud.sagemaker.hosting.fakes import Clock
 
 
-def test_a_function_is_pending_then_active_and_pending_blocks_everything() -> None:
+def test_a_function_is_pending_then_active_and_pending_blocks_everyenvironment() -> None:
     fakes = Fakes()
     assert fakes.create()["State"] == "Pending"
     for operation in ("Invoke", "UpdateFunctionConfiguration", "PublishVersion"):
-        said = fakes.refused(operation)
-        assert (said.code, said.status) == ("ResourceConflictException", 409)
-        assert "Pending" in said.message
+        refusal = fakes.refused(operation)
+        assert (refusal.code, refusal.status) == ("ResourceConflictException", 409)
+        assert "Pending" in refusal.message
     fakes.later.run()
     config = fakes.do("GetFunctionConfiguration")
     assert (config["State"], config["LastUpdateStatus"]) == ("Active", "Successful")
@@ -40,7 +40,7 @@ def test_a_tag_is_resolved_when_the_code_is_set_and_not_later() -> None:
     assert fakes.engine.running() == ["sha256:fn:2"]
 
 
-def test_a_sandbox_is_unprivileged_read_only_bounded_and_told_who_it_is() -> None:
+def test_a_sandbox_is_unprivileged_read_only_limited_and_has_lambdas_environment() -> None:
     fakes = Fakes()
     fakes.active(MemorySize=512, Timeout=9, Environment={"Variables": {"MINE": "1"}})
     fakes.call()
@@ -59,7 +59,7 @@ def test_a_sandbox_is_unprivileged_read_only_bounded_and_told_who_it_is() -> Non
 
 
 @pytest.mark.parametrize(
-    ("params", "told"),
+    ("params", "message"),
     [
         ({"PackageType": "Zip"}, "container images only"),
         ({"Code": {"ImageUri": "none:1"}}, "does not exist"),
@@ -70,9 +70,9 @@ def test_a_sandbox_is_unprivileged_read_only_bounded_and_told_who_it_is() -> Non
         ({"Environment": {"Variables": {"A": "x" * 4096}}}, "4KB"),
     ],
 )
-def test_what_lambda_refuses_is_refused_when_the_function_is_made(params: dict[str, Any], told: str) -> None:
+def test_settings_that_lambda_refuses_are_refused_at_creation(params: dict[str, Any], message: str) -> None:
     fakes = Fakes()
-    with pytest.raises(ApiError, match=told) as caught:
+    with pytest.raises(ApiError, match=message) as caught:
         fakes.create(**params)
     assert caught.value.code == "InvalidParameterValueException"
 
@@ -90,8 +90,8 @@ def test_a_function_is_found_by_name_partial_and_whole_arn() -> None:
     fakes.active()
     for name in ("f", "123456789012:function:f", ARN, f"{ARN}:$LATEST", "f:$LATEST", "function:f"):
         assert fakes.do("GetFunctionConfiguration", FunctionName=name)["FunctionArn"] == ARN
-    said = fakes.refused("GetFunction", FunctionName="g")
-    assert (said.status, said.message) == (404, f"Function not found: {ARN[:-1]}g")
+    refusal = fakes.refused("GetFunction", FunctionName="g")
+    assert (refusal.status, refusal.message) == (404, f"Function not found: {ARN[:-1]}g")
     with pytest.raises(ApiError, match="already exist"):
         fakes.create()
 
@@ -129,23 +129,23 @@ def test_an_alias_splits_its_traffic_by_its_routing_weights() -> None:
     fakes.point = 0.5
     assert fakes.call(Qualifier="live")["ExecutedVersion"] == "1"
     fakes.point = 0.9
-    assert fakes.call(Qualifier="live")["said"]["version"] == "2"
+    assert fakes.call(Qualifier="live")["result"]["version"] == "2"
     assert fakes.refused("DeleteFunction", Qualifier="1").code == "ResourceConflictException"
     fakes.do("DeleteAlias", Name="live")
     fakes.do("DeleteFunction", Qualifier="1")
     assert fakes.refused("Invoke", Qualifier="1").status == 404
 
 
-def test_an_environment_is_used_again_and_one_that_died_is_not() -> None:
+def test_an_environment_is_reused_unless_it_died() -> None:
     fakes = Fakes()
     fakes.active()
     first, second = fakes.call(), fakes.call()
-    assert first["said"]["container"] == second["said"]["container"]
+    assert first["result"]["container"] == second["result"]["container"]
     died = fakes.call({"die": 1})
     assert died["FunctionError"] == "Unhandled"
-    assert died["said"]["errorType"] == "Runtime.ExitError"
-    assert first["said"]["container"] not in fakes.engine.served
-    assert fakes.call()["said"]["container"] != first["said"]["container"]
+    assert died["result"]["errorType"] == "Runtime.ExitError"
+    assert first["result"]["container"] not in fakes.engine.served
+    assert fakes.call()["result"]["container"] != first["result"]["container"]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_an_environment_is_used_again_and_one_that_died_is_not() -> None:
         (200, b"null", False),
     ],
 )
-def test_results_and_failures_are_told_apart(status: int, body: bytes, failed: bool) -> None:
+def test_results_and_failures_are_distinguished(status: int, body: bytes, failed: bool) -> None:
     assert (outcome(status, body).error == "Unhandled") is failed
 
 
@@ -190,7 +190,7 @@ def test_an_asynchronous_event_is_tried_three_times_and_waits_while_throttled() 
     assert len(fakes.engine.specs) == 3
 
 
-def test_the_limit_lets_in_as_many_as_are_reserved() -> None:
+def test_the_limit_admits_as_many_invocations_as_are_reserved() -> None:
     limit = ConcurrencyLimit(reserved=2)
     limit.enter()
     limit.enter()
@@ -213,23 +213,23 @@ def test_a_hundred_must_stay_unreserved_in_the_account() -> None:
     fakes.active(FunctionName="g")
     fakes.do("PutFunctionConcurrency", FunctionName="g", ReservedConcurrentExecutions=890)
     assert fakes.do("GetAccountSettings")["AccountLimit"]["UnreservedConcurrentExecutions"] == 110
-    said = fakes.refused("PutFunctionConcurrency", ReservedConcurrentExecutions=11)
-    assert "below its minimum value of [100]" in said.message
+    refusal = fakes.refused("PutFunctionConcurrency", ReservedConcurrentExecutions=11)
+    assert "below its minimum value of [100]" in refusal.message
     assert fakes.do("PutFunctionConcurrency", ReservedConcurrentExecutions=10) == {"ReservedConcurrentExecutions": 10}
 
 
 @dataclass(eq=False)
-class Thing:
+class Environment:
     idle_since: float = 0.0
 
 
-def test_idle_environments_are_reaped_down_to_what_is_provisioned() -> None:
-    clock, ended = Clock(), list[Thing]()
-    pool = Pool[Thing](start=Thing, end=ended.append, clock=clock)
+def test_idle_environments_are_reaped_down_to_the_floor() -> None:
+    clock, ended = Clock(), list[Environment]()
+    pool = Pool[Environment](start=Environment, end=ended.append, clock=clock)
     pool.warm(2)
     taken = [pool.take() for _ in range(3)]
-    for thing in taken:
-        pool.give_back(thing)
+    for environment in taken:
+        pool.give_back(environment)
     clock.now = IDLE_SECONDS + 1
     pool.reap()
     assert len(ended) == 1
@@ -240,13 +240,26 @@ def test_idle_environments_are_reaped_down_to_what_is_provisioned() -> None:
 
 
 def test_a_closed_pool_ends_busy_environments_when_they_come_back() -> None:
-    ended = list[Thing]()
-    pool = Pool[Thing](start=Thing, end=ended.append, clock=Clock())
-    thing = pool.take()
+    ended = list[Environment]()
+    pool = Pool[Environment](start=Environment, end=ended.append, clock=Clock())
+    environment = pool.take()
     pool.close()
     assert ended == []
-    pool.give_back(thing)
-    assert ended == [thing]
+    pool.give_back(environment)
+    assert ended == [environment]
+
+
+def test_an_environment_that_starts_after_its_pool_was_closed_is_ended() -> None:
+    ended = list[Environment]()
+
+    def start() -> Environment:
+        pool.close()
+        return Environment()
+
+    pool = Pool[Environment](start=start, end=ended.append, clock=Clock())
+    pool.warm(1)
+    assert len(ended) == 1
+    assert pool.idle == []
 
 
 def test_provisioned_concurrency_is_in_progress_until_its_environments_run() -> None:
@@ -254,20 +267,20 @@ def test_provisioned_concurrency_is_in_progress_until_its_environments_run() -> 
     fakes.active()
     fakes.do("PublishVersion")
     fakes.later.run()
-    said = fakes.refused("PutProvisionedConcurrencyConfig", Qualifier="$LATEST", ProvisionedConcurrentExecutions=1)
-    assert "unpublished" in said.message
-    asked = fakes.do("PutProvisionedConcurrencyConfig", Qualifier="1", ProvisionedConcurrentExecutions=2)
-    assert asked["Status"] == "IN_PROGRESS"
+    refusal = fakes.refused("PutProvisionedConcurrencyConfig", Qualifier="$LATEST", ProvisionedConcurrentExecutions=1)
+    assert "unpublished" in refusal.message
+    config = fakes.do("PutProvisionedConcurrencyConfig", Qualifier="1", ProvisionedConcurrentExecutions=2)
+    assert config["Status"] == "IN_PROGRESS"
     fakes.later.run()
     assert fakes.do("GetProvisionedConcurrencyConfig", Qualifier="1")["Status"] == "READY"
     assert len(fakes.engine.running()) == 2
-    said = fakes.refused("PutFunctionConcurrency", ReservedConcurrentExecutions=1)
-    assert "provisioned" in said.message
+    refusal = fakes.refused("PutFunctionConcurrency", ReservedConcurrentExecutions=1)
+    assert "provisioned" in refusal.message
     fakes.do("DeleteProvisionedConcurrencyConfig", Qualifier="1")
     assert fakes.refused("GetProvisionedConcurrencyConfig", Qualifier="1").status == 404
 
 
-def test_permissions_make_the_policy_that_lambda_would_show() -> None:
+def test_permissions_build_the_policy_that_lambda_would_return() -> None:
     fakes = Fakes()
     fakes.active()
     assert fakes.refused("GetPolicy").status == 404

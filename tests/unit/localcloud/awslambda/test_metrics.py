@@ -1,4 +1,4 @@
-"""What is published of functions: events, failures, throttles, and the use of provisioned concurrency."""
+"""Functions' metrics: invocations, errors, durations, throttles, utilization of provisioned concurrency."""
 
 from typing import Any, cast
 
@@ -8,7 +8,7 @@ from localcloud.cloudwatch.metrics import Datum
 
 
 class Version:
-    """A release, as far as metrics care."""
+    """A release with the only setting that metrics read."""
 
     def __init__(self, number: str) -> None:
         self.config = {"Version": number}
@@ -35,7 +35,7 @@ def test_events_are_counted_with_their_failures_times_and_throttles() -> None:
     assert metrics.collect([]) == []
 
 
-def test_utilization_is_the_share_of_what_is_allocated_that_was_busy() -> None:
+def test_utilization_is_the_busy_share_of_allocated_concurrency() -> None:
     now = [0.0]
     metrics = FunctionMetrics(clock=lambda: now[0])
     with metrics.running("f", "1"), metrics.running("f", "$LATEST"):
@@ -45,6 +45,6 @@ def test_utilization_is_the_share_of_what_is_allocated_that_was_busy() -> None:
     assert dict(datum.metric.dimensions) == {"FunctionName": "f", "Resource": "f:live"}
 
 
-def test_an_idle_alias_says_zero_and_one_without_environments_says_nothing() -> None:
+def test_an_idle_alias_publishes_zero_and_one_without_environments_publishes_nothing() -> None:
     assert published(FunctionMetrics().collect([function()])) == {"ProvisionedConcurrencyUtilization": 0.0}
     assert FunctionMetrics().collect([function(allocated=0)]) == []

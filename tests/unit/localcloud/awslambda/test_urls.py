@@ -1,4 +1,4 @@
-"""Requests to function URLs become events of version 2.0, results become answers."""
+"""Requests to function URLs become events of version 2.0, and results become responses."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ def test_a_picture_arrives_base64() -> None:
         ("text", 200, b"text"),
     ],
 )
-def test_a_result_with_a_status_code_says_it_all_and_anything_else_is_json(
+def test_a_result_with_a_status_code_is_the_response_and_any_other_is_a_json_body(
     result: Any, status: int, body: bytes
 ) -> None:
     made = answer(json.dumps(result).encode())
@@ -80,7 +80,7 @@ def test_a_public_url_needs_both_permissions() -> None:
 
 
 def signed(service: str = "lambda", *, at: datetime | None = None) -> Request:
-    """A request to the URL as botocore signs it, at the world's own time."""
+    """A request to the URL, signed by botocore now. `at` replaces the date of the signature."""
     sent = AWSRequest(method="GET", url="http://127.0.0.1:4566/_localcloud/function-url/f/")
     signer = SigV4Auth(Credentials("kennel-local", "kennel-local"), service, "us-east-1")
     signer.add_auth(sent)
@@ -91,7 +91,7 @@ def signed(service: str = "lambda", *, at: datetime | None = None) -> Request:
 
 
 def iam_fakes() -> tuple[Fakes, FunctionUrls]:
-    """A function with a URL of AuthType AWS_IAM, and both permissions for the account, at the time of day."""
+    """A function with a URL of AuthType AWS_IAM, and both permissions for the account, on the real clock."""
     fakes = Fakes()
     fakes.cloud = replace(fakes.cloud, now=lambda: datetime.now(UTC))
     fakes.functions.cloud = fakes.cloud
@@ -105,7 +105,7 @@ def iam_fakes() -> tuple[Fakes, FunctionUrls]:
     return fakes, FunctionUrls(invoker=fakes.invoker)
 
 
-def test_an_iam_url_takes_requests_that_are_signed_for_lambda_and_fresh() -> None:
+def test_an_iam_url_accepts_only_fresh_requests_that_are_signed_for_lambda() -> None:
     _, urls = iam_fakes()
     assert urls.serve(signed()).status == 200
     assert urls.serve(request()).status == 403
@@ -131,7 +131,7 @@ def test_an_iam_url_needs_both_permissions(statement: str) -> None:
     assert urls.serve(signed()).status == 403
 
 
-def test_permissions_for_the_one_kind_of_url_do_not_open_the_other() -> None:
+def test_permissions_for_iam_urls_do_not_open_a_public_url() -> None:
     fakes, urls = iam_fakes()
     fakes.do("UpdateFunctionUrlConfig", AuthType="NONE")
     assert urls.serve(signed()).status == 403

@@ -1,4 +1,4 @@
-"""What state a row of datapoints puts an alarm into: tables after CloudWatch's user guide."""
+"""The state that a series of datapoints gives an alarm: tables after CloudWatch's user guide."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def alarm(missing: str = "missing", *, datapoints: int = 3, state: State = "OK",
         ([G, G, X], 1, "ALARM"),
     ],
 )
-def test_as_many_datapoints_as_asked_for_must_breach(values: list[float | None], datapoints: int, state: State) -> None:
+def test_an_alarm_needs_datapoints_to_alarm_breaches(values: list[float | None], datapoints: int, state: State) -> None:
     assert verdict(alarm(datapoints=datapoints), values) == state
 
 
@@ -40,7 +40,7 @@ def test_as_many_datapoints_as_asked_for_must_breach(values: list[float | None],
         ([X, G, N], "OK", "OK", "OK", "OK"),
     ],
 )
-def test_missing_datapoints_count_as_the_alarm_says(
+def test_missing_datapoints_count_as_treat_missing_data_says(
     values: list[float | None], missing: State, ignore: str, breaching: State, not_breaching: State
 ) -> None:
     kept: State
@@ -61,7 +61,7 @@ def test_missing_datapoints_count_as_the_alarm_says(
         ("GreaterThanUpperThreshold", "INSUFFICIENT_DATA"),
     ],
 )
-def test_the_threshold_itself_breaches_only_where_equal_does_and_bands_stay_as_they_are(
+def test_a_value_at_the_threshold_breaches_only_with_an_or_equal_comparison_and_bands_keep_their_state(
     comparison: str, at_threshold: State
 ) -> None:
     made = alarm(comparison=comparison, state="INSUFFICIENT_DATA")

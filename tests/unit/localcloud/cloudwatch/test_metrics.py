@@ -23,13 +23,13 @@ def test_statistics_are_over_all_values_of_all_summaries(statistic: str, value: 
     assert statistic_of(data, statistic) == pytest.approx(value)
 
 
-def test_an_unknown_statistic_is_an_error_and_no_data_is_no_value() -> None:
+def test_an_unknown_statistic_is_an_error_and_no_data_gives_none() -> None:
     assert statistic_of([], "Sum") is None
     with pytest.raises(ValueError, match="tm99"):
         statistic_of([summary(M, [1])], "tm99")
 
 
-def test_a_series_holds_whole_periods_only_and_none_where_nothing_was_put() -> None:
+def test_a_series_has_whole_periods_only_and_none_for_a_period_without_data() -> None:
     store = Store(now=lambda: 0.0)
     for at, value in ((59.0, 1.0), (60.0, 2.0), (119.9, 3.0), (185.0, 4.0)):
         store.add(summary(M, [value]), at)
@@ -38,7 +38,7 @@ def test_a_series_holds_whole_periods_only_and_none_where_nothing_was_put() -> N
     assert store.series(metric("Other", "Invocations"), "Sum", 60, 2, end=240.0) == [None, None]
 
 
-def test_what_is_older_than_a_day_is_forgotten() -> None:
+def test_data_older_than_a_day_is_dropped() -> None:
     store = Store(now=lambda: 0.0)
     store.add(summary(M, [1]), 0.0)
     store.add(summary(M, [2]), 90000.0)
@@ -46,13 +46,13 @@ def test_what_is_older_than_a_day_is_forgotten() -> None:
 
 
 class Fakes:
-    """A monitor over one alarm: Invocations above 5 in one period of 60 s, which last 6 here."""
+    """A monitor with one alarm: Invocations above 5 in one period of 60 s, which lasts 6 s here."""
 
     def __init__(self) -> None:
         self.time = 600.0
         self.store, self.alarms = Store(now=lambda: self.time), FakeAlarms()
-        self.acted: list[float] = []
-        self.monitor = Monitor(metrics=self.store, alarms=self.alarms, scale=0.1, acts=(self.acted.append,))
+        self.ticks: list[float] = []
+        self.monitor = Monitor(metrics=self.store, alarms=self.alarms, scale=0.1, on_tick=(self.ticks.append,))
         self.alarms.put_alarm(
             Alarm(
                 name="a", metric=M, statistic="Sum", period=60, comparison="GreaterThanThreshold", threshold=5,
@@ -75,12 +75,12 @@ class Fakes:
 
 def test_an_alarm_follows_its_metric_period_by_period() -> None:
     fakes = Fakes()
-    assert fakes.at(606.0, 9.0) == "OK"  # the period with the 9 has only begun
+    assert fakes.at(606.0, 9.0) == "OK"  # the period with the 9 is not over yet
     assert fakes.at(612.0) == "ALARM"
     assert "a: Threshold Crossed" in fakes.alarms.reasons[-1]
     assert "[9]" in fakes.alarms.reasons[-1]
     assert fakes.at(618.0) == "OK"
-    assert fakes.acted == [606.0, 612.0, 618.0]
+    assert fakes.ticks == [606.0, 612.0, 618.0]
 
 
 def test_a_state_set_by_hand_holds_until_the_next_period() -> None:
@@ -97,6 +97,6 @@ def test_a_source_that_fails_does_not_stop_the_alarms() -> None:
     def broken() -> list[Datum]:
         raise RuntimeError("no numbers")
 
-    fakes.store.ask(broken)
+    fakes.store.add_source(broken)
     fakes.store.put([summary(M, [9.0])])
     assert fakes.at(606.0) == "ALARM"

@@ -1,4 +1,4 @@
-"""The metadata service's rules: tokens when required, what a role may know, a spot notice only when there is one."""
+"""The metadata service: tokens where required, credentials of the role, the notice of a spot interruption."""
 
 import json
 from dataclasses import replace
@@ -15,13 +15,13 @@ FACTS = Facts(
 )  # fmt: skip
 
 
-def ask(path: str, headers: dict[str, str] | None = None, facts: Facts = FACTS, method: str = "GET") -> tuple[int, str]:
-    tokens = Tokens(given={"good": NOW + timedelta(seconds=60), "old": NOW})
+def get(path: str, headers: dict[str, str] | None = None, facts: Facts = FACTS, method: str = "GET") -> tuple[int, str]:
+    tokens = Tokens(expiries={"good": NOW + timedelta(seconds=60), "old": NOW})
     status, body = answer(facts, tokens, method=method, path=path, headers=headers or {TOKEN: "good"}, now=NOW)
     return status, body.decode()
 
 
-def test_a_put_gives_a_token_that_opens_and_ends() -> None:
+def test_a_put_issues_a_token_that_expires() -> None:
     tokens = Tokens()
     status, body = answer(FACTS, tokens, method="PUT", path="/latest/api/token", headers={TTL: "60"}, now=NOW)
     assert status == 200
@@ -36,32 +36,32 @@ def test_a_put_gives_a_token_that_opens_and_ends() -> None:
     ("headers", "status"),
     [({}, 400), ({TTL: "0"}, 400), ({TTL: "21601"}, 400), ({TTL: "9", "x-forwarded-for": "a"}, 403)],
 )
-def test_a_token_is_not_given_without_its_time_nor_through_a_proxy(headers: dict[str, str], status: int) -> None:
+def test_a_token_is_not_issued_without_a_lifetime_or_through_a_proxy(headers: dict[str, str], status: int) -> None:
     assert answer(FACTS, Tokens(), method="PUT", path="/latest/api/token", headers=headers, now=NOW)[0] == status
 
 
-def test_without_a_token_nothing_is_told_where_tokens_are_required() -> None:
+def test_where_tokens_are_required_a_request_without_one_is_refused() -> None:
     path = "/latest/meta-data/instance-id"
-    assert ask(path, {"host": "x"})[0] == 401
-    assert ask(path, {TOKEN: "old"})[0] == 401
-    assert ask(path, {"host": "x"}, replace(FACTS, tokens_required=False)) == (200, "i-0a")
+    assert get(path, {"host": "x"})[0] == 401
+    assert get(path, {TOKEN: "old"})[0] == 401
+    assert get(path, {"host": "x"}, replace(FACTS, tokens_required=False)) == (200, "i-0a")
 
 
 def test_the_role_is_listed_and_its_credentials_have_ec2s_shape() -> None:
-    assert ask("/latest/meta-data/iam/security-credentials/") == (200, "trainer")
-    told = json.loads(ask("/latest/meta-data/iam/security-credentials/trainer")[1])
-    assert set(told) == {"Code", "LastUpdated", "Type", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"}
-    assert ask("/latest/meta-data/iam/security-credentials/", facts=replace(FACTS, role=""))[0] == 404
+    assert get("/latest/meta-data/iam/security-credentials/") == (200, "trainer")
+    credentials = json.loads(get("/latest/meta-data/iam/security-credentials/trainer")[1])
+    assert set(credentials) == {"Code", "LastUpdated", "Type", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"}
+    assert get("/latest/meta-data/iam/security-credentials/", facts=replace(FACTS, role=""))[0] == 404
 
 
-def test_a_spot_notice_is_there_only_once_it_was_given() -> None:
+def test_a_spot_notice_exists_only_after_an_interruption() -> None:
     path = "/latest/meta-data/spot/instance-action"
-    assert ask(path)[0] == 404
-    status, body = ask(path, facts=replace(FACTS, interruption=NOW))
+    assert get(path)[0] == 404
+    status, body = get(path, facts=replace(FACTS, interruption=NOW))
     assert (status, json.loads(body)) == (200, {"action": "terminate", "time": "2026-11-21T12:00:00Z"})
 
 
-def test_a_folder_lists_what_is_under_it() -> None:
-    assert ask("/latest/meta-data/placement/") == (200, "availability-zone\nregion")
-    assert ask("/latest/user-data") == (200, "#!/bin/sh")
-    assert ask("/latest/nothing")[0] == 404
+def test_a_folder_lists_its_names() -> None:
+    assert get("/latest/meta-data/placement/") == (200, "availability-zone\nregion")
+    assert get("/latest/user-data") == (200, "#!/bin/sh")
+    assert get("/latest/nothing")[0] == 404

@@ -1,4 +1,4 @@
-"""botocore itself is the witness: what its serializers send must be read, what is answered its parsers must read."""
+"""localcloud reads what botocore's serializers write, and botocore's parsers read what localcloud writes."""
 
 import json
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from botocore.awsrequest import HeadersDict
 
 from localcloud.errors import ApiError
 from localcloud.gateway import protocol
-from localcloud.gateway.protocol import Answer, Call
+from localcloud.gateway.protocol import Call, Response
 
 SCOPE = "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
 
 
 def sent(service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """What botocore would put on the wire, in the shape that `recognise` and `parse` take."""
+    """The HTTP request that botocore would send, in the form that `recognise` and `parse` take."""
     model = protocol.model(service)
     serializer = botocore.serialize.create_serializer(model.metadata["protocol"], include_validation=False)
     request = serializer.serialize_to_request(dict(params), model.operation_model(operation))
@@ -34,20 +34,20 @@ def sent(service: str, operation: str, params: Mapping[str, Any]) -> dict[str, A
     }  # fmt: skip
 
 
-def understood(wire: Mapping[str, Any]) -> tuple[Call, dict[str, Any]]:
-    call = protocol.recognise(**{key: wire[key] for key in ("method", "path", "query", "headers")})
+def read_request(http: Mapping[str, Any]) -> tuple[Call, dict[str, Any]]:
+    call = protocol.recognise(**{key: http[key] for key in ("method", "path", "query", "headers")})
     assert call is not None
-    return call, protocol.parse(call, query=wire["query"], headers=wire["headers"], body=wire["body"])
+    return call, protocol.parse(call, query=http["query"], headers=http["headers"], body=http["body"])
 
 
-def received(service: str, operation: str, answer: Answer) -> dict[str, Any]:
-    """What botocore makes of an answer."""
+def received(service: str, operation: str, response: Response) -> dict[str, Any]:
+    """botocore's reading of a response."""
     model = protocol.model(service)
     parser = botocore.parsers.create_parser(model.metadata["protocol"])
-    assert isinstance(answer.body, bytes)
-    response = {"headers": HeadersDict(answer.headers), "status_code": answer.status, "body": answer.body}
+    assert isinstance(response.body, bytes)
+    raw = {"headers": HeadersDict(response.headers), "status_code": response.status, "body": response.body}
     shape: Any = model.operation_model(operation).output_shape
-    parsed: dict[str, Any] = parser.parse(response, shape)
+    parsed: dict[str, Any] = parser.parse(raw, shape)
     return parsed
 
 
@@ -72,14 +72,16 @@ def received(service: str, operation: str, answer: Answer) -> dict[str, Any]:
         ("application-autoscaling", "DescribeScalableTargets", {"ServiceNamespace": "sagemaker"}),
     ],
 )
-def test_what_botocore_sends_is_read_back_as_it_was_given(service: str, operation: str, params: dict[str, Any]) -> None:
-    call, read = understood(sent(service, operation, params))
+def test_a_request_that_botocore_sends_is_read_back_unchanged(
+    service: str, operation: str, params: dict[str, Any]
+) -> None:
+    call, read = read_request(sent(service, operation, params))
     assert (call.service, call.operation, call.region) == (service, operation, "us-east-1")
     assert read == params
 
 
 def test_invoke_and_invoke_async_paths_are_told_apart() -> None:
-    call, _ = understood(sent("lambda", "InvokeAsync", {"FunctionName": "f", "InvokeArgs": b"{}"}))
+    call, _ = read_request(sent("lambda", "InvokeAsync", {"FunctionName": "f", "InvokeArgs": b"{}"}))
     assert call.operation == "InvokeAsync"
 
 
@@ -101,7 +103,7 @@ def test_a_presigned_query_is_recognised() -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
-def test_a_body_that_is_no_json_object_is_a_serialization_error(body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_a_serialization_error(body: bytes) -> None:
     call = Call(service="sagemaker", operation="StopTrainingJob", region="us-east-1", labels={})
     with pytest.raises(ApiError) as caught:
         protocol.parse(call, query="", headers={}, body=body)
@@ -128,8 +130,8 @@ def test_a_payload_status_and_headers_travel_where_the_model_says() -> None:
     assert answer.headers["X-Amz-Executed-Version"] == "7"
 
 
-def test_a_member_that_the_model_does_not_know_is_a_bug_and_said() -> None:
-    with pytest.raises(KeyError, match="answers no Colour"):
+def test_a_member_that_the_model_does_not_have_is_reported_as_a_bug() -> None:
+    with pytest.raises(KeyError, match="has no member Colour"):
         protocol.serialize("sagemaker", "DescribeTrainingJob", {"Colour": "red"})
 
 

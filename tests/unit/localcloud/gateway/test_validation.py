@@ -1,4 +1,4 @@
-"""What AWS refuses is refused here, in its words."""
+"""localcloud refuses the parameters that AWS refuses, in AWS's words."""
 
 from typing import Any
 
@@ -58,13 +58,15 @@ RESOURCES = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB"
         ({"Colour": "red"}, "colour", "Unknown member"),
     ],
 )
-def test_what_the_model_forbids_is_refused_by_name(changes: dict[str, Any], where: str, rule: str) -> None:
+def test_a_value_that_the_model_forbids_is_refused_with_its_path(
+    changes: dict[str, Any], where: str, rule: str
+) -> None:
     message = refusal(**changes)
     assert "validation error" in message
     assert f"at '{where}' failed to satisfy constraint: {rule}" in message
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_one_error_lists_every_fault() -> None:
     message = refusal(TrainingJobName="-", RoleArn=None, HyperParameters={str(n): "" for n in range(101)})
     assert message.startswith("3 validation errors detected: ")
 

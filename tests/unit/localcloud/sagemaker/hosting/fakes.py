@@ -8,10 +8,10 @@ from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.containers.engine import ContainerSpec, ContainerState, EngineError, Image
-from localcloud.containers.http import Reply, UnreachableError
+from localcloud.containers.http import Response, UnreachableError
 from tests.unit.localcloud.fakes import FakeEngine, FakeObjects, cloud
 
-Serve = Callable[["Served", str, str, bytes, Mapping[str, str]], Reply]
+Serve = Callable[["Served", str, str, bytes, Mapping[str, str]], Response]
 
 
 @dataclass(kw_only=True)
@@ -26,9 +26,9 @@ class Served:
     asked: list[tuple[str, str, bytes, Mapping[str, str], float]] = field(default_factory=list)
 
 
-def healthy(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+def healthy(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
     """Answer 200 to everything, with the image's name."""
-    return Reply(status=200, headers={"Content-Type": "text/plain"}, body=container.spec.image.encode())
+    return Response(status=200, headers={"Content-Type": "text/plain"}, body=container.spec.image.encode())
 
 
 class ServingEngine(FakeEngine):
@@ -76,14 +76,14 @@ class ServingEngine(FakeEngine):
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
         return iter(self.served[container].said if container in self.served else [])
 
-    def wire(self, host: str, port: int) -> "FakeWire":
-        return FakeWire(self, host, port)
+    def http(self, host: str, port: int) -> "FakeHttpClient":
+        return FakeHttpClient(self, host, port)
 
     def running(self) -> list[str]:
         return [made.spec.image for made in self.served.values() if made.running]
 
 
-class FakeWire:
+class FakeHttpClient:
     """A connection to one container of a ServingEngine."""
 
     def __init__(self, engine: ServingEngine, host: str, port: int) -> None:
@@ -92,7 +92,7 @@ class FakeWire:
 
     def request(
         self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
-    ) -> Reply:
+    ) -> Response:
         found = [made for made in self.engine.served.values() if made.address == self.host and made.running]
         if not found:
             raise UnreachableError(self.host)

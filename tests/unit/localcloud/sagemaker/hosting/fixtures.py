@@ -32,7 +32,7 @@ class Fakes:
         self.cloud = serving_cloud(self.engine, self.objects)
         self.catalogue = Catalogue(cloud=self.cloud)
         host = Host(
-            cloud=self.cloud, connect=self.engine.wire, fill=lambda *_: None, clock=self.clock,
+            cloud=self.cloud, connect=self.engine.http, fill=lambda *_: None, clock=self.clock,
             closing=self.clock,  # type: ignore[arg-type]  # stands in for the event
             direct=True,
         )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.containers.http import BrokenError, Reply, TimedOutError
+from localcloud.containers.http import BrokenError, Response, TimedOutError
 from tests.unit.localcloud.sagemaker.hosting.fakes import Served, ServingEngine, healthy
 from tests.unit.localcloud.sagemaker.hosting.fixtures import ARN, Fakes, one
 
@@ -39,8 +39,8 @@ def test_an_endpoint_goes_from_creating_to_in_service_and_away() -> None:
     assert {grace for _, grace in fakes.engine.stopped} == {30}
 
 
-def sick(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-    return Reply(status=500 if path == "/ping" else 200, headers={}, body=b"")
+def sick(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
+    return Response(status=500 if path == "/ping" else 200, headers={}, body=b"")
 
 
 def test_an_endpoint_that_never_answers_ping_fails_after_its_startup_time_and_leaves_nothing() -> None:
@@ -206,7 +206,7 @@ def test_no_living_instance_is_503() -> None:
 
 
 def test_the_model_has_sixty_seconds_and_its_silence_is_a_model_error() -> None:
-    def slow(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def slow(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         if path == "/invocations":
             raise TimedOutError
         return healthy(container, method, path, body, headers)
@@ -220,7 +220,7 @@ def test_the_model_has_sixty_seconds_and_its_silence_is_a_model_error() -> None:
 
 
 def test_a_request_that_kills_its_container_is_not_tried_on_another() -> None:
-    def crash(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def crash(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         if path == "/invocations":
             container.running = False
             raise BrokenError("reset")
@@ -233,8 +233,8 @@ def test_a_request_that_kills_its_container_is_not_tried_on_another() -> None:
 
 
 def test_a_containers_refusal_keeps_its_status_and_message() -> None:
-    def refuse(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        return Reply(status=200 if path == "/ping" else 415, headers={}, body=b"no pictures")
+    def refuse(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
+        return Response(status=200 if path == "/ping" else 415, headers={}, body=b"no pictures")
 
     fakes = Fakes(ServingEngine(refuse))
     fakes.endpoint()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.containers.http import Reply, TimedOutError
+from localcloud.containers.http import Response, TimedOutError
 from localcloud.errors import ApiError
 from localcloud.sagemaker.hosting.async_invoke import AsyncInvoker
 from tests.unit.localcloud.sagemaker.hosting.fakes import Served, ServingEngine
@@ -17,10 +17,10 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def upper(_: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+def upper(_: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
     if body == b"slow":
         raise TimedOutError("no answer")
-    return Reply(status=400 if body == b"bad" else 200, headers={}, body=body.upper())
+    return Response(status=400 if body == b"bad" else 200, headers={}, body=body.upper())
 
 
 class Bench:

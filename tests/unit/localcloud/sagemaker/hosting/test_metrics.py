@@ -2,9 +2,9 @@
 
 import pytest
 
-from localcloud.cloudwatch.meter import Answered
+from localcloud.cloudwatch.meter import ServedRequest
 from localcloud.cloudwatch.metrics import Datum
-from localcloud.containers.http import Reply, UnreachableError
+from localcloud.containers.http import Response, UnreachableError
 from localcloud.sagemaker.hosting.metrics import EndpointMetrics
 from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes, one
 
@@ -16,7 +16,7 @@ def published(data: list[Datum]) -> dict[str, Datum]:
 def answering(status: int) -> Fakes:
     fakes = Fakes()
     fakes.endpoint(one("A", count=2))
-    fakes.engine.serve = lambda *_: Reply(status=status, headers={}, body=b"")
+    fakes.engine.serve = lambda *_: Response(status=status, headers={}, body=b"")
     return fakes
 
 
@@ -55,7 +55,7 @@ def test_an_idle_variant_says_zero_for_what_it_is_scaled_by_and_nothing_else() -
 def test_a_request_that_reached_no_model_is_no_invocation() -> None:
     fakes = answering(200)
 
-    def gone(*_: object) -> Reply:
+    def gone(*_: object) -> Response:
         raise UnreachableError("10.0.0.1")
 
     fakes.engine.serve = gone
@@ -78,11 +78,11 @@ def test_concurrency_is_the_average_over_the_time_and_for_each_instance() -> Non
         now[0] = 5.0
     now[0] = 10.0
     found = published(metrics.collect())["ConcurrentRequestsPerModel"]
-    assert (found.total, found.most) == (0.5, 1.0)
+    assert (found.total, found.maximum) == (0.5, 1.0)
 
 
 def test_a_variant_that_is_gone_tells_its_last_and_is_forgotten() -> None:
     metrics = EndpointMetrics(running=list, clock=lambda: 0.0)
-    metrics.meter("E", "A").record(Answered(instances=1, status=200, model_s=0.1, overhead_s=0.01))
+    metrics.meter("E", "A").record(ServedRequest(instances=1, status=200, model_s=0.1, overhead_s=0.01))
     assert published(metrics.collect())["Invocations"].total == 1
     assert metrics.meters == {}

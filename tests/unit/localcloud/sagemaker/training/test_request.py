@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from localcloud.errors import ApiError
-from localcloud.s3 import Found, Location, location
+from localcloud.s3 import Location, S3Object, location
 from localcloud.sagemaker import s3_input
 from localcloud.sagemaker.training import request as plan
 from tests.unit.localcloud.fakes import channel, training_request
@@ -137,7 +137,7 @@ def test_a_key_that_would_leave_the_channel_is_refused(key: str) -> None:
 
 
 def test_shards_share_the_keys_and_replicas_hold_them_all() -> None:
-    found = [Found(key=f"in/{n}", size=1, etag="") for n in range(5)]
+    found = [S3Object(key=f"in/{n}", size=1, etag="") for n in range(5)]
     sharded = plan.channels(training_request(InputDataConfig=[channel(S3DataDistributionType="ShardedByS3Key")]))[0]
     parts = [plan.assign(sharded, found, host, 2) for host in range(2)]
     assert not set(parts[0]) & set(parts[1])

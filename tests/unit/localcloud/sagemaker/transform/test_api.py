@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.containers.http import Reply
+from localcloud.containers.http import Response
 from localcloud.errors import ApiError
 from localcloud.sagemaker.transform.api import Transforms
 from tests.unit.localcloud.fakes import FakeLogs
@@ -14,12 +14,12 @@ from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes
 from tests.unit.localcloud.sagemaker.transform.test_request import request
 
 
-def echo(_: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+def echo(_: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
     """Answers upper case, and refuses what says so."""
     if path == "/execution-parameters":
-        return Reply(status=200, headers={}, body=b'{"MaxConcurrentTransforms": 2, "MaxPayloadInMB": 1}')
+        return Response(status=200, headers={}, body=b'{"MaxConcurrentTransforms": 2, "MaxPayloadInMB": 1}')
     status = {b"bad": 400, b"sick": 500}.get(body, 200)
-    return Reply(status=status, headers={}, body=body.upper())
+    return Response(status=status, headers={}, body=body.upper())
 
 
 class Bench:
@@ -85,10 +85,10 @@ def test_a_bad_object_fails_the_job_and_spares_the_others(content: bytes, whose:
 def test_what_may_pass_is_asked_again() -> None:
     answers = iter([503, 429, 200])
 
-    def later(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def later(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         if method == "GET":
-            return Reply(status=200 if path == "/ping" else 404, headers={}, body=b"")
-        return Reply(status=next(answers), headers={}, body=b"well")
+            return Response(status=200 if path == "/ping" else 404, headers={}, body=b"")
+        return Response(status=next(answers), headers={}, body=b"well")
 
     bench = Bench(later, a=b"one")
     bench.jobs.create(request())

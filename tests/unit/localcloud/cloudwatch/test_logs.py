@@ -1,9 +1,9 @@
-"""Log chunks into lines, and labels that must never be lost."""
+"""Log chunks become whole lines."""
 
 from localcloud.cloudwatch.logs import lines
 
 
-def test_lines_are_whole_however_the_chunks_fall() -> None:
+def test_lines_are_whole_wherever_the_chunks_break() -> None:
     assert list(lines([b"on", b"e\ntw", b"o\r\nthree"])) == ["one", "two", "three"]
 
 
@@ -11,7 +11,7 @@ def test_a_progress_bars_carriage_returns_make_lines() -> None:
     assert list(lines([b"10%\r20%\r", b"30%\n"])) == ["10%", "20%", "30%"]
 
 
-def test_bytes_that_are_no_utf8_do_not_stop_the_log() -> None:
+def test_bytes_that_are_not_utf8_do_not_stop_the_log() -> None:
     assert list(lines([b"\xff\xfe ok\n"])) == ["�� ok"]
 
 
