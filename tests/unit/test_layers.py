@@ -80,7 +80,7 @@ INSIDE: dict[str, dict[str, str]] = {
         "ec2.instances": "cloud cloudwatch containers ec2.metadata ec2.records ec2.tools errors gateway iam threads",
         "sagemaker.notebooks": "cloud errors gateway iam threads",
         "sagemaker.records": "cloud errors s3",
-        "sagemaker.training": "cloud cloudwatch containers errors gateway iam s3 sagemaker.s3_input",
+        "sagemaker.training": "cloud cloudwatch containers errors gateway iam s3 sagemaker.records sagemaker.s3_input",
         "sagemaker.hosting": "cloud cloudwatch containers errors iam s3 sagemaker.records service_quotas weighted",
         "sagemaker.tuning": "cloud errors gateway iam sagemaker.records sagemaker.training threads",
         "sagemaker.transform": "cloud containers errors gateway s3 sagemaker",

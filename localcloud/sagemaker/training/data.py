@@ -11,7 +11,7 @@ from pathlib import Path
 from localcloud.errors import ApiError
 from localcloud.s3 import Found, Location, Objects, each
 from localcloud.sagemaker.s3_input import manifest_keys, relative
-from localcloud.sagemaker.training.request import Channel, assign
+from localcloud.sagemaker.training.request import Channel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,16 @@ def download(sources: Sequence[Source], roots: Sequence[Path], objects: Objects)
                 continue
             wanted = assign(channel, source.found, number, len(folders))
             _fetch(objects, channel.source.bucket, {key: folder / path for key, path in wanted.items()})
+
+
+def assign(channel: Channel, found: Sequence[Found], host: int, host_count: int) -> dict[str, str]:
+    """Which objects one host gets: key → path inside the channel's folder. Shards by key when the channel says so."""
+    if channel.source is None:
+        raise ValueError(f"channel {channel.name} is no S3 channel")
+    keys = sorted(entry.key for entry in found)
+    if channel.distribution == "ShardedByS3Key":
+        keys = keys[host::host_count]
+    return {key: relative(channel.source.key, key) for key in keys}
 
 
 def _fetch(objects: Objects, bucket: str, wanted: dict[str, Path]) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from localcloud.errors import ApiError
-from localcloud.sagemaker.tuning import request as plan
+from localcloud.sagemaker.training.request import Limits
 from localcloud.sagemaker.tuning import space
+from localcloud.sagemaker.tuning.request import parse
 from localcloud.sagemaker.tuning.search import search
 from tests.unit.localcloud.sagemaker.tuning.fakes import continuous, tuning_request
 
@@ -56,20 +57,21 @@ def integers(**changes: str) -> dict[str, Any]:
 )  # fmt: skip
 def test_what_cannot_be_searched_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ApiError, match=said):
-        plan.check(tuning_request(**changes))
+        parse(tuning_request(**changes))
 
 
 def test_a_training_job_gets_its_values_and_the_objectives_name() -> None:
-    made = plan.training_request(tuning_request(Tags=[{"Key": "k", "Value": "v"}]), 7, {"rate": "0.5"})
-    assert made["HyperParameters"] == {"epochs": "3", "rate": "0.5", "_tuning_objective_metric": "score"}
-    assert made["TrainingJobName"].startswith("tune-1-007-")
-    assert made["Tags"] == [{"Key": "k", "Value": "v"}]
-    assert made["StoppingCondition"] == {"MaxRuntimeInSeconds": 600}
+    tuning = parse(tuning_request(Tags=[{"Key": "k", "Value": "v"}]))
+    made = tuning.training_request(7, {"rate": "0.5"})
+    assert made.hyperparameters == {"epochs": "3", "rate": "0.5", "_tuning_objective_metric": "score"}
+    assert made.name.startswith("tune-1-007-")
+    assert made.tags == ({"Key": "k", "Value": "v"},)
+    assert made.limits == Limits(runtime=600, wait=None)
 
 
 def test_a_grid_tries_every_combination_once() -> None:
-    found = plan.check(tuning_request(config=GRID))
-    grid = search("Grid", found, maximise=True, seed=None)
+    request = parse(tuning_request(config=GRID))
+    grid = search("Grid", request.ranges, maximise=True, seed=None)
     tried = []
     while (asked := grid.ask()) is not None:
         tried.append(asked[1])
