@@ -31,9 +31,10 @@ class Bench:
         self.fakes.objects.buckets.add("data")
         for name, content in objects.items():
             self.fakes.objects.content["data", f"in/{name}"] = content
+        self.waits: list[float] = []
         self.jobs = Transforms(
             cloud=self.fakes.cloud, catalogue=self.fakes.catalogue, host=self.fakes.endpoints.host,
-            spawn=self.fakes.later.spawn,
+            spawn=self.fakes.later.spawn, pause=self.waits.append,
         )  # fmt: skip
 
     def run(self, **changes: Any) -> dict[str, Any]:
@@ -92,11 +93,9 @@ def test_what_may_pass_is_asked_again() -> None:
 
     bench = Bench(later, a=b"one")
     bench.jobs.create(request())
-    run = bench.jobs.runs["t-1"]
-    waits: list[float] = []
-    run.pause = waits.append
     bench.fakes.later.run()
-    assert (run.status, len(waits)) == ("Completed", 2)
+    answer = bench.jobs.describe({"TransformJobName": "t-1"})
+    assert (answer["TransformJobStatus"], bench.waits) == ("Completed", [0.4, 0.8])
 
 
 def test_a_stopped_job_asks_no_more() -> None:
