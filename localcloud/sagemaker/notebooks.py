@@ -95,12 +95,12 @@ class Notebooks:
             "Url", "InstanceType", "CreationTime", "LastModifiedTime", "NotebookInstanceLifecycleConfigName",
         ]  # fmt: skip
         status = params.get("StatusEquals")
-        found = [
+        rows = [
             {key: record[key] for key in shown if record.get(key) is not None}
             for name, record in _named(self.instances, params)
             if status in (None, record["NotebookInstanceStatus"]) and name
         ]
-        return {"NotebookInstances": found}
+        return {"NotebookInstances": rows}
 
     def update(self, params: Params) -> Params:
         """Answer UpdateNotebookInstance, of a stopped one."""
@@ -198,8 +198,8 @@ class Notebooks:
 
 def _named(records: Mapping[str, Params], params: Params) -> Iterator[tuple[str, Params]]:
     """Those whose names contain what is asked for, by name."""
-    wanted = str(params.get("NameContains", "")).lower()
-    return ((name, records[name]) for name in sorted(records) if wanted in name.lower())
+    part = str(params.get("NameContains", "")).lower()
+    return ((name, records[name]) for name in sorted(records) if part in name.lower())
 
 
 def service(cloud: Cloud) -> Service:

@@ -70,11 +70,11 @@ def page(
     default_order = "Descending" if params.get("SortBy", "CreationTime") == "CreationTime" else "Ascending"
     keys = {"Name": name, "Status": status}
     key = keys.get(params.get("SortBy", ""), "CreationTime")
-    found = [row for row in rows if _matches(row, params, name, status)]
-    found.sort(key=lambda row: row[key], reverse=params.get("SortOrder", default_order) == "Descending")
+    matches = [row for row in rows if _matches(row, params, name, status)]
+    matches.sort(key=lambda row: row[key], reverse=params.get("SortOrder", default_order) == "Descending")
     start, size = int(params.get("NextToken") or 0), int(params.get("MaxResults") or PAGE)
-    answer: Params = {out: found[start : start + size]}
-    if start + size < len(found):
+    answer: Params = {out: matches[start : start + size]}
+    if start + size < len(matches):
         answer["NextToken"] = str(start + size)
     return answer
 

@@ -44,7 +44,8 @@ def cloudwatch_alarms(cloud: Cloud) -> Callable[[Sequence[str]], list[str]]:
 
     def alarmed(names: Sequence[str]) -> list[str]:
         cloudwatch = client("cloudwatch", cloud.endpoint_url, cloud.region)
-        found = cloudwatch.describe_alarms(AlarmNames=list(names))["MetricAlarms"]  # moto hears names or a state only
-        return [alarm["AlarmName"] for alarm in found if alarm["StateValue"] == "ALARM"]
+        # moto takes names or a state, not both
+        alarms = cloudwatch.describe_alarms(AlarmNames=list(names))["MetricAlarms"]
+        return [alarm["AlarmName"] for alarm in alarms if alarm["StateValue"] == "ALARM"]
 
     return alarmed

@@ -19,7 +19,7 @@ from localcloud.sagemaker.hosting.api import Endpoints
 from localcloud.sagemaker.hosting.async_metrics import Queued, measured
 from localcloud.sagemaker.hosting.fleet import Endpoint, Variant
 from localcloud.sagemaker.hosting.instances import Instance
-from localcloud.sagemaker.hosting.invoke import headers_of, model_error, told
+from localcloud.sagemaker.hosting.invoke import headers_of, model_error, unanswered
 from localcloud.sagemaker.records import Params, s3
 
 CONCURRENCY = 4  # where the configuration says nothing, SageMaker chooses itself
@@ -29,7 +29,7 @@ PUMP_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class AsyncRequest:
     """A request that waits. Times are seconds of the invoker's clock."""
 
     params: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Backlog:
     """One endpoint's queue. `busy` counts what is being answered, `ended` how requests ended since the last look."""
 
     endpoint: Endpoint
-    waiting: deque[Asked] = field(default_factory=deque)
+    waiting: deque[AsyncRequest] = field(default_factory=deque)
     busy: int = 0
     ended: Counter[str] = field(default_factory=Counter)
 
@@ -68,7 +68,7 @@ class AsyncInvoker:
         return {"InvokeEndpointAsync": self.invoke}
 
     def invoke(self, params: Params) -> Params:
-        """Answer InvokeEndpointAsync: say where the answer will lie, before anything is asked."""
+        """Answer InvokeEndpointAsync: say where the answer will lie, before anything is request."""
         endpoint = self.endpoints.find(params["EndpointName"])
         if endpoint is None or endpoint.fleet is None:
             name = params["EndpointName"]
@@ -80,27 +80,27 @@ class AsyncInvoker:
             raise _invalid("Give exactly one of InputLocation and Body.")
         if "InputLocation" in params:
             s3(params["InputLocation"])
-        asked = self._asked(params, config["OutputConfig"])
+        request = self._request(params, config["OutputConfig"])
         with self.lock:
             backlog = self.backlogs.get(endpoint.name)
             if backlog is None or backlog.endpoint is not endpoint:
                 backlog = self.backlogs[endpoint.name] = Backlog(endpoint=endpoint)
-            backlog.waiting.append(asked)
+            backlog.waiting.append(request)
         self.pump()
         return {
             "InferenceId": params.get("InferenceId") or str(uuid.uuid4()),
-            "OutputLocation": asked.output.uri,
-            "FailureLocation": asked.failure.uri if asked.failure else None,
+            "OutputLocation": request.output.uri,
+            "FailureLocation": request.failure.uri if request.failure else None,
         }
 
-    def _asked(self, params: Params, output: Mapping[str, Any]) -> Asked:
+    def _request(self, params: Params, output: Mapping[str, Any]) -> AsyncRequest:
         key = str(uuid.uuid4())
         folder = location(output["S3OutputPath"])
         if "S3OutputPathExtension" in params:
             folder /= params["S3OutputPathExtension"].strip("/")
         failures = output.get("S3FailurePath")
         now = self.clock()
-        return Asked(
+        return AsyncRequest(
             params=params,
             output=folder / params.get("Filename", f"{key}.out"),
             failure=location(failures) / f"{key}-error.out" if failures else None,
@@ -124,10 +124,10 @@ class AsyncInvoker:
 
     def _expire(self, backlog: Backlog) -> None:
         now = self.clock()
-        for asked in [each for each in backlog.waiting if each.until <= now]:
-            backlog.waiting.remove(asked)
+        for request in [each for each in backlog.waiting if each.until <= now]:
+            backlog.waiting.remove(request)
             backlog.ended["expired"] += 1
-            self.spawn(self._fail, asked, "The request expired in the queue (RequestTTLSeconds).")
+            self.spawn(self._fail, request, "The request expired in the queue (RequestTTLSeconds).")
 
     def _slot(self, endpoint: Endpoint) -> tuple[Variant, Instance] | None:
         """An instance that can take one more request, reserved."""
@@ -135,8 +135,8 @@ class AsyncInvoker:
         instance = variant.take() if variant else None
         if variant is None or instance is None:
             return None
-        asked = variant.spec.asynchronous.get("ClientConfig", {})
-        if instance.outstanding > asked.get("MaxConcurrentInvocationsPerInstance", CONCURRENCY):
+        client = variant.spec.asynchronous.get("ClientConfig", {})
+        if instance.outstanding > client.get("MaxConcurrentInvocationsPerInstance", CONCURRENCY):
             variant.give_back(instance)
             return None
         return variant, instance
@@ -148,19 +148,19 @@ class AsyncInvoker:
 
     # ------------------------------------------------------------------------------------------ one request
 
-    def _answer(self, backlog: Backlog, asked: Asked, variant: Variant, instance: Instance) -> None:
+    def _answer(self, backlog: Backlog, request: AsyncRequest, variant: Variant, instance: Instance) -> None:
         """One request to one instance. One that nobody took waits again, at the front."""
         fault: str | None = None
         try:
-            fault = self._ask(asked, variant, instance)
+            fault = self._ask(request, variant, instance)
         except UnreachableError:
             backlog.endpoint.wake.set()
             with self.lock:
-                backlog.waiting.appendleft(asked)
+                backlog.waiting.appendleft(request)
             return
         except (TimedOutError, BrokenError) as error:
             backlog.endpoint.wake.set()
-            fault = model_error(self.cloud, variant.spec.group, 0, told(error)).message
+            fault = model_error(self.cloud, variant.spec.group, 0, unanswered(error)).message
         except (BotoCoreError, ClientError) as error:
             fault = f"S3 could not be read or written: {error}"
         finally:
@@ -170,33 +170,33 @@ class AsyncInvoker:
         with self.lock:
             backlog.ended["failed" if fault else "processed"] += 1
         if fault:
-            self._fail(asked, fault)
+            self._fail(request, fault)
         self.pump()
 
-    def _ask(self, asked: Asked, variant: Variant, instance: Instance) -> str | None:
+    def _ask(self, request: AsyncRequest, variant: Variant, instance: Instance) -> str | None:
         """Forward the input and put the answer where it was promised; else say what is wrong."""
-        body = self._input(asked)
+        body = self._input(request)
         if body is None:
-            return f"Unable to read the input {asked.params['InputLocation']}: no such object."
+            return f"Unable to read the input {request.params['InputLocation']}: no such object."
         if len(body) > LARGEST:
             return f"The input has {len(body)} bytes; the limit is {LARGEST}."
-        headers = headers_of(asked.params)
-        reply = instance.wire.request("POST", "/invocations", body=body, headers=headers, timeout=asked.timeout)
+        headers = headers_of(request.params)
+        reply = instance.wire.request("POST", "/invocations", body=body, headers=headers, timeout=request.timeout)
         if not 200 <= reply.status < 300:
             text = reply.body.decode(errors="replace")
             return model_error(self.cloud, variant.spec.group, reply.status, text).message
-        self.cloud.objects.put(asked.output, reply.body)
+        self.cloud.objects.put(request.output, reply.body)
         return None
 
-    def _input(self, asked: Asked) -> bytes | None:
-        if "Body" in asked.params:
-            return bytes(asked.params["Body"])
-        return self.cloud.objects.get(location(asked.params["InputLocation"]))
+    def _input(self, request: AsyncRequest) -> bytes | None:
+        if "Body" in request.params:
+            return bytes(request.params["Body"])
+        return self.cloud.objects.get(location(request.params["InputLocation"]))
 
-    def _fail(self, asked: Asked, why: str) -> None:
+    def _fail(self, request: AsyncRequest, why: str) -> None:
         """Leave the failure where it was promised; without S3FailurePath nobody hears of it, as in SageMaker."""
-        if asked.failure is not None:
-            self.cloud.objects.put(asked.failure, why.encode())
+        if request.failure is not None:
+            self.cloud.objects.put(request.failure, why.encode())
 
     # ------------------------------------------------------------------------------------------ what is measured
 

@@ -213,13 +213,13 @@ class Host:
         raise StartError("localcloud is being taken down.")
 
     def _addresses(self, state: ContainerState, port: int) -> list[tuple[str, int]]:
-        found = [(state.address, port)] if self.direct and state.address else []
-        return found + ([("127.0.0.1", state.ports[port])] if port in state.ports else [])
+        direct = [(state.address, port)] if self.direct and state.address else []
+        return direct + ([("127.0.0.1", state.ports[port])] if port in state.ports else [])
 
     def _unhealthy(self, spec: InstanceSpec, container: str, why: str) -> str:
         """Return SageMaker's sentence, and what it leaves out: the container's last words."""
-        said = list(lines(self.cloud.engine.logs(container, tail=5)))
-        words = " | ".join(line.strip() for line in said if line.strip())
+        output = lines(self.cloud.engine.logs(container, tail=5))
+        words = " | ".join(line.strip() for line in output if line.strip())
         return (
             f"The primary container for {spec.title} did not pass the ping health check. "
             f"Please check CloudWatch logs for this endpoint. (localcloud: {why}; it last said: {words or 'nothing'})"

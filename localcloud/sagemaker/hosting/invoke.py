@@ -72,7 +72,7 @@ class Invoker:
                 tried.append(instance)
             except (TimedOutError, BrokenError) as error:
                 endpoint.wake.set()
-                raise model_error(self.cloud, variant.spec.group, 0, told(error)) from None
+                raise model_error(self.cloud, variant.spec.group, 0, unanswered(error)) from None
             finally:
                 variant.give_back(instance)
             variant, instance = self._take(endpoint, params.get("TargetVariant"), tuple(tried))
@@ -171,8 +171,8 @@ def model_error(cloud: Cloud, group: str, status: int, text: str) -> ApiError:
     )
 
 
-def told(error: Exception) -> str:
-    """Say how a container failed to answer."""
+def unanswered(error: Exception) -> str:
+    """Return the message for a container that did not answer."""
     return (
         TIMED_OUT
         if isinstance(error, TimedOutError)

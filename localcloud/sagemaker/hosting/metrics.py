@@ -85,8 +85,8 @@ def invocations(answered: list[Answered], at: dict[str, str]) -> list[Datum]:
     }
     return [
         summary(per_instance, [1 / max(1, each.instances) for each in answered]),
-        *(summary(metric(NAMESPACE, name, **at), found) for name, found in values.items()),
-        *(each for name, found in micro.items() for each in spread(metric(NAMESPACE, name, **at), found)),
+        *(summary(metric(NAMESPACE, name, **at), samples) for name, samples in values.items()),
+        *(each for name, samples in micro.items() for each in spread(metric(NAMESPACE, name, **at), samples)),
     ]
 
 

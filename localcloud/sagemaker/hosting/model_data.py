@@ -41,7 +41,7 @@ def fill(container: Mapping[str, Any], objects: Objects, target: Path) -> None:
 
 def _download(where: Location, objects: Objects, target: Path, *, single: bool) -> list[Path]:
     """Fetch an object, or all below a prefix with their paths below it."""
-    keys = [where.key] if single else [found.key for found in objects.list(where)]
+    keys = [where.key] if single else [entry.key for entry in objects.list(where)]
     names = [Path(key).name if single else key.removeprefix(where.key).lstrip("/") for key in keys]
     files = [(target / name).resolve() for name in names]
     outside = [str(file) for file in files if not file.is_relative_to(target.resolve())]

@@ -10,10 +10,10 @@ from localcloud.sagemaker.records import invalid
 
 
 def require_released(
-    scaled: Collection[str], running: Mapping[str, Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
+    scaled: Collection[str], running: Mapping[str, Mapping[str, Any]], desired: Sequence[Mapping[str, Any]]
 ) -> None:
     """Raise ApiError where a scaled variant would go or change its instance type. Variants are as in configurations."""
-    types = {variant["VariantName"]: variant.get("InstanceType") for variant in wanted}
+    types = {variant["VariantName"]: variant.get("InstanceType") for variant in desired}
     held = [name for name in scaled if name in running and types.get(name) != running[name].get("InstanceType")]
     if held:
         names = ",".join(f'"{name}"' for name in sorted(held))
@@ -33,7 +33,7 @@ def scaled_variants(cloud: Cloud) -> Callable[[str], list[str]]:
     def scaled(endpoint: str) -> list[str]:
         prefix = f"endpoint/{endpoint}/variant/"
         pages = scaling().get_paginator("describe_scalable_targets").paginate(ServiceNamespace="sagemaker")
-        found = [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
-        return [name.removeprefix(prefix) for name in found if name.startswith(prefix)]
+        resources = [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
+        return [name.removeprefix(prefix) for name in resources if name.startswith(prefix)]
 
     return scaled

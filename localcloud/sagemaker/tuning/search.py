@@ -35,13 +35,13 @@ class Grid:
     """Every combination once."""
 
     choices: Sequence[dict[str, str]]
-    asked: int = 0
+    position: int = 0
 
     def ask(self) -> tuple[int, dict[str, str]] | None:
-        if self.asked == len(self.choices):
+        if self.position == len(self.choices):
             return None
-        self.asked += 1
-        return self.asked - 1, self.choices[self.asked - 1]
+        self.position += 1
+        return self.position - 1, self.choices[self.position - 1]
 
     def tell(self, number: int, value: float | None) -> None: ...
 

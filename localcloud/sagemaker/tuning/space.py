@@ -39,13 +39,13 @@ def ranges(given: Mapping[str, Any]) -> tuple[Range, ...]:
         Range(name=each["Name"], kind="Categorical", values=tuple(dict.fromkeys(each["Values"])))
         for each in given.get("CategoricalParameterRanges", ())
     ]
-    found = (*numbers, *categories)
-    names = [each.name for each in found]
+    searched = (*numbers, *categories)
+    names = [each.name for each in searched]
     if len(set(names)) != len(names):
         raise invalid("The names of hyperparameter ranges must be unique.")
-    if not 1 <= len(found) <= MOST:
-        raise invalid(f"ParameterRanges holds {len(found)} ranges; 1 to {MOST} are allowed.")
-    return found
+    if not 1 <= len(searched) <= MOST:
+        raise invalid(f"ParameterRanges holds {len(searched)} ranges; 1 to {MOST} are allowed.")
+    return searched
 
 
 def _number(given: Mapping[str, str], kind: str) -> Range:
@@ -58,8 +58,8 @@ def _number(given: Mapping[str, str], kind: str) -> Range:
         raise invalid(f"Range {name}: Logarithmic scaling needs values above 0.")
     if scale == "ReverseLogarithmic" and (kind != "Continuous" or low < 0 or high >= 1):
         raise invalid(f"Range {name}: ReverseLogarithmic scaling is for continuous values from 0 up to, but not, 1.")
-    found: Scale = "Linear" if scale == "Auto" else scale  # type: ignore[assignment]  # the model holds the enum
-    return Range(name=name, kind="Integer" if kind == "Integer" else "Continuous", low=low, high=high, scale=found)
+    chosen: Scale = "Linear" if scale == "Auto" else scale  # type: ignore[assignment]  # the model holds the enum
+    return Range(name=name, kind="Integer" if kind == "Integer" else "Continuous", low=low, high=high, scale=chosen)
 
 
 def _read(text: str, kind: str, where: str) -> float:
