@@ -14,7 +14,7 @@ from localcloud.threads import Threads
 Params = dict[str, Any]
 SETTLE_SECONDS = 0.5
 CONFIG = "NotebookInstanceLifecycleConfig"
-# Operation → the states from which it may be asked for, and the one that it leads to at once.
+# Operation → the statuses that allow it, and the status that it leads to at once.
 MOVES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Start": (("Stopped",), "Pending"),
     "Stop": (("InService",), "Stopping"),
@@ -29,7 +29,7 @@ def invalid(message: str) -> ApiError:
 
 @dataclass(kw_only=True)
 class Notebooks:
-    """The operations. `pause` waits so many seconds; `spawn` does work later."""
+    """The operations. `pause` waits so many seconds; `spawn` runs work in a thread."""
 
     cloud: Cloud
     spawn: Callable[..., None]
@@ -103,7 +103,7 @@ class Notebooks:
         return {"NotebookInstances": rows}
 
     def update(self, params: Params) -> Params:
-        """Answer UpdateNotebookInstance, of a stopped one."""
+        """Answer UpdateNotebookInstance; the instance must be stopped."""
         record = self._instance(params)
         if params.get("VolumeSizeInGB", record["VolumeSizeInGB"]) < record["VolumeSizeInGB"]:
             raise invalid("The volume of a notebook instance can only be made larger.")
@@ -126,7 +126,7 @@ class Notebooks:
             return self.instances[params["NotebookInstanceName"]]
 
     def _move(self, params: Params, operation: str, then: str) -> Params:
-        """Go to the state that an operation leads to, if it may be asked for now, and settle later."""
+        """Enter an operation's status at once and the status `then` later. Raises ApiError if the status forbids it."""
         record = self._instance(params)
         allowed, status = MOVES[operation]
         with self.lock:
@@ -197,13 +197,13 @@ class Notebooks:
 
 
 def _named(records: Mapping[str, Params], params: Params) -> Iterator[tuple[str, Params]]:
-    """Those whose names contain what is asked for, by name."""
+    """The records whose names contain NameContains, sorted by name."""
     part = str(params.get("NameContains", "")).lower()
     return ((name, records[name]) for name in sorted(records) if part in name.lower())
 
 
 def service(cloud: Cloud) -> Service:
-    """Return the room."""
+    """Return notebooks as a service of the gateway."""
     threads = Threads()
     notebooks = Notebooks(cloud=cloud, spawn=threads.spawn, pause=threads.closing.wait)
     return Service(name="sagemaker", handlers=notebooks.handlers(), close=threads.close)

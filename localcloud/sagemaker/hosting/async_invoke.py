@@ -1,4 +1,4 @@
-"""InvokeEndpointAsync: a queue for each endpoint, answers and failures as objects in S3 (rule 42)."""
+"""InvokeEndpointAsync: a queue per endpoint; answers and failures become objects in S3 (rule 42)."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ from localcloud.sagemaker.hosting.instances import Instance
 from localcloud.sagemaker.hosting.invoke import headers_of, model_error, unanswered
 from localcloud.sagemaker.records import Params, s3
 
-CONCURRENCY = 4  # where the configuration says nothing, SageMaker chooses itself
+CONCURRENCY = 4  # without MaxConcurrentInvocationsPerInstance SageMaker chooses the number itself
 TIMEOUT_S, QUEUED_S = 900, 21_600
 LARGEST = 1024**3
 PUMP_SECONDS = 0.1
@@ -30,7 +30,7 @@ PUMP_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class AsyncRequest:
-    """A request that waits. Times are seconds of the invoker's clock."""
+    """A queued request. `since` and `until` (when it expires) are seconds of the invoker's clock."""
 
     params: Mapping[str, Any]
     output: Location
@@ -45,7 +45,7 @@ class AsyncRequest:
 
 @dataclass(kw_only=True, eq=False)
 class Backlog:
-    """One endpoint's queue. `busy` counts what is being answered, `ended` how requests ended since the last look."""
+    """One endpoint's queue. `busy` counts requests in progress, `ended` the outcomes since the last collection."""
 
     endpoint: Endpoint
     waiting: deque[AsyncRequest] = field(default_factory=deque)
@@ -55,7 +55,7 @@ class Backlog:
 
 @dataclass(kw_only=True)
 class AsyncInvoker:
-    """Queues requests and feeds them to instances, so many at once to each. `spawn` does work later."""
+    """Queues requests and sends them to instances, a limited number at once. `spawn` runs work in a thread."""
 
     cloud: Cloud
     endpoints: Endpoints
@@ -68,7 +68,7 @@ class AsyncInvoker:
         return {"InvokeEndpointAsync": self.invoke}
 
     def invoke(self, params: Params) -> Params:
-        """Answer InvokeEndpointAsync: say where the answer will lie, before anything is request."""
+        """Answer InvokeEndpointAsync: queue the request and return where its answer will be."""
         endpoint = self.endpoints.find(params["EndpointName"])
         if endpoint is None or endpoint.fleet is None:
             name = params["EndpointName"]
@@ -111,7 +111,7 @@ class AsyncInvoker:
     # ------------------------------------------------------------------------------------------ the queue
 
     def pump(self) -> None:
-        """Hand waiting requests to the instances that can take one more; drop those that waited too long."""
+        """Send waiting requests to instances with a free slot; expire those that waited too long."""
         with self.lock:
             for name, backlog in list(self.backlogs.items()):
                 if self.endpoints.find(name) is not backlog.endpoint:
@@ -130,7 +130,7 @@ class AsyncInvoker:
             self.spawn(self._fail, request, "The request expired in the queue (RequestTTLSeconds).")
 
     def _slot(self, endpoint: Endpoint) -> tuple[Variant, Instance] | None:
-        """An instance that can take one more request, reserved."""
+        """Reserve an instance that can take one more request; None when there is none."""
         variant = endpoint.route(None, (0.5, 0.5))
         instance = variant.take() if variant else None
         if variant is None or instance is None:
@@ -142,17 +142,17 @@ class AsyncInvoker:
         return variant, instance
 
     def run(self) -> None:
-        """Pump until localcloud is taken down: instances come and go."""
+        """Pump until localcloud shuts down, because instances come and go."""
         while not self.endpoints.host.closing.wait(PUMP_SECONDS):
             self.pump()
 
     # ------------------------------------------------------------------------------------------ one request
 
     def _answer(self, backlog: Backlog, request: AsyncRequest, variant: Variant, instance: Instance) -> None:
-        """One request to one instance. One that nobody took waits again, at the front."""
+        """Send one request to one instance. If the instance is unreachable, put the request back at the front."""
         fault: str | None = None
         try:
-            fault = self._ask(request, variant, instance)
+            fault = self._send(request, variant, instance)
         except UnreachableError:
             backlog.endpoint.wake.set()
             with self.lock:
@@ -173,8 +173,8 @@ class AsyncInvoker:
             self._fail(request, fault)
         self.pump()
 
-    def _ask(self, request: AsyncRequest, variant: Variant, instance: Instance) -> str | None:
-        """Forward the input and put the answer where it was promised; else say what is wrong."""
+    def _send(self, request: AsyncRequest, variant: Variant, instance: Instance) -> str | None:
+        """Send the input to the container and put the answer into S3. Returns the failure message, None on success."""
         body = self._input(request)
         if body is None:
             return f"Unable to read the input {request.params['InputLocation']}: no such object."
@@ -194,14 +194,14 @@ class AsyncInvoker:
         return self.cloud.objects.get(location(request.params["InputLocation"]))
 
     def _fail(self, request: AsyncRequest, why: str) -> None:
-        """Leave the failure where it was promised; without S3FailurePath nobody hears of it, as in SageMaker."""
+        """Put the failure into S3. Without S3FailurePath the failure is lost, as in SageMaker."""
         if request.failure is not None:
             self.cloud.objects.put(request.failure, why.encode())
 
-    # ------------------------------------------------------------------------------------------ what is measured
+    # ------------------------------------------------------------------------------------------ metrics
 
     def collect(self) -> list[Datum]:
-        """What CloudWatch is told of every asynchronous endpoint."""
+        """Return the queue metrics of every asynchronous endpoint."""
         return [datum for queued in self._queued() for datum in measured(queued)]
 
     def _queued(self) -> Iterable[Queued]:

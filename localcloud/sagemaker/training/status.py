@@ -46,7 +46,7 @@ class Record:
     metrics: tuple[tuple[str, float, datetime], ...] = ()
 
     def entered(self, secondary: str, now: datetime, *, status: str | None = None) -> "Record":
-        """The record after moving to another secondary status (and maybe status)."""
+        """The record after moving to another secondary status, and to another status if one is given."""
         past = self.transitions
         if past and past[-1].end is None:
             past = (*past[:-1], replace(past[-1], end=now))

@@ -19,7 +19,7 @@ ALL_FAILED = (
     "No training job succeeded after {count} attempts. For additional details, please take a look at the training job "
     "failures by listing training jobs for the hyperparameter tuning job."
 )
-ATTEMPTS = 5  # without any success, and the tuning job fails
+ATTEMPTS = 5  # a tuning job whose first trials all fail, fails after so many
 NAME = "HyperParameterTuningJobName"
 _COPIED = (
     "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition",

@@ -35,7 +35,7 @@ def integers(**changes: str) -> dict[str, Any]:
         ({"config": numbers(high="inf")}, "not a finite number"),
         ({"config": integers(low="1.5")}, "'1.5' is not an integer"),
         ({"config": numbers(low="0", ScalingType="Logarithmic")}, "needs values above 0"),
-        ({"config": numbers(high="1.0", ScalingType="ReverseLogarithmic")}, "up to, but not, 1"),
+        ({"config": numbers(high="1.0", ScalingType="ReverseLogarithmic")}, "up to, but not including, 1"),
         ({"config": integers(ScalingType="ReverseLogarithmic")}, "continuous values"),
         ({"config": {"ParameterRanges": {}}}, "0 ranges; 1 to 30"),
         ({"config": {"ParameterRanges": {"ContinuousParameterRanges": [continuous(), continuous()]}}}, "unique"),
