@@ -16,26 +16,26 @@ from tests.unit.localcloud.fakes import FakeContainer, channel, training_request
 
 def test_a_job_passes_through_its_states_and_leaves_nothing_on_this_machine(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    found = bench.finish()
-    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Completed", "Completed")
-    states = [entry["Status"] for entry in found["SecondaryStatusTransitions"]]
+    answer = bench.finish()
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Completed", "Completed")
+    states = [entry["Status"] for entry in answer["SecondaryStatusTransitions"]]
     assert states == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert all(isinstance(entry["EndTime"], datetime) for entry in found["SecondaryStatusTransitions"])
-    assert found["ModelArtifacts"]["S3ModelArtifacts"] == "s3://data/out/job-1/output/model.tar.gz"
-    assert found["BillableTimeInSeconds"] >= 1
+    assert all(isinstance(entry["EndTime"], datetime) for entry in answer["SecondaryStatusTransitions"])
+    assert answer["ModelArtifacts"]["S3ModelArtifacts"] == "s3://data/out/job-1/output/model.tar.gz"
+    assert answer["BillableTimeInSeconds"] >= 1
     assert not bench.engine.containers
     assert not bench.engine.networks
     assert not list((tmp_path / "work").iterdir())
 
 
 def test_every_host_sees_its_config_and_data_and_the_models_of_all_are_merged(tmp_path: Path) -> None:
-    seen: dict[str, Any] = {}
+    by_host: dict[str, Any] = {}
 
     def program(container: FakeContainer) -> int:
         config = json.loads((container.folder("/opt/ml/input/config") / "resourceconfig.json").read_text())
         host = config["current_host"]
         data = container.folder("/opt/ml/input/data/train")
-        seen[host] = (container.spec.command, config["hosts"], sorted(path.name for path in data.iterdir()))
+        by_host[host] = (container.spec.command, config["hosts"], sorted(path.name for path in data.iterdir()))
         (container.folder("/opt/ml/model") / f"{host}.bin").write_text(host)
         (container.folder("/opt/ml/output/data") / "same.txt").write_text(host)
         return 0
@@ -46,7 +46,7 @@ def test_every_host_sees_its_config_and_data_and_the_models_of_all_are_merged(tm
         bench.objects.put(Location(bucket="data", key=f"in/{name}"), b"x")
     bench.finish()
     both = ["algo-1", "algo-2"]
-    assert seen == {"algo-1": (("train",), both, ["a", "c"]), "algo-2": (("train",), both, ["b"])}
+    assert by_host == {"algo-1": (("train",), both, ["a", "c"]), "algo-2": (("train",), both, ["b"])}
     assert bench.tar("out/job-1/output/model.tar.gz") == {"algo-1.bin": b"algo-1", "algo-2.bin": b"algo-2"}
     assert bench.tar("out/job-1/output/output.tar.gz") == {"same.txt": b"algo-1"}
     assert [spec.hostname for spec in bench.engine.specs] == both
@@ -61,11 +61,11 @@ def test_logs_and_metrics_come_from_what_the_hosts_say(tmp_path: Path) -> None:
     algorithm = training_request()["AlgorithmSpecification"]
     algorithm["MetricDefinitions"] = [{"Name": "train:loss", "Regex": "loss=([0-9.]+)"}]
     bench = Bench(tmp_path, program, AlgorithmSpecification=algorithm)
-    found = bench.finish()
+    answer = bench.finish()
     [(stream, lines)] = bench.logs.streams.items()
     assert stream.startswith("/aws/sagemaker/TrainingJobs:job-1/algo-1-")
     assert lines == ["epoch 1 loss=0.5", "epoch 2 loss=0.25"]
-    assert [(m["MetricName"], m["Value"]) for m in found["FinalMetricDataList"]] == [("train:loss", 0.25)]
+    assert [(m["MetricName"], m["Value"]) for m in answer["FinalMetricDataList"]] == [("train:loss", 0.25)]
 
 
 def test_a_failed_host_ends_the_others_and_its_words_are_the_reason(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_a_failed_host_ends_the_others_and_its_words_are_the_reason(tmp_path: Pa
         return 2
 
     bench = Bench(tmp_path, program, ResourceConfig=hosts(2))
-    found = bench.finish()
-    assert found["TrainingJobStatus"] == "Failed"
-    assert found["FailureReason"] == "AlgorithmError: class 7 has no pictures, exit code: 2"
+    answer = bench.finish()
+    assert answer["TrainingJobStatus"] == "Failed"
+    assert answer["FailureReason"] == "AlgorithmError: class 7 has no pictures, exit code: 2"
     assert ("data", "out/job-1/output/model.tar.gz") not in bench.objects.content
 
 
@@ -114,8 +114,8 @@ def test_stop_sends_sigterm_and_keeps_what_the_job_saved(tmp_path: Path) -> None
     assert started.wait(10)
     job.stop()
     assert job.record.status in ("Stopping", "Stopped")
-    found = bench.wait()
-    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopped", "Stopped")
+    answer = bench.wait()
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert "partial" in bench.tar("out/job-1/output/model.tar.gz")
     with pytest.raises(ApiError, match="in status Stopped"):
         job.stop()
@@ -138,19 +138,19 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) ->
 
 def test_the_runtime_limit_stops_the_job(tmp_path: Path) -> None:
     bench = Bench(tmp_path, obedient(), StoppingCondition={"MaxRuntimeInSeconds": 1})
-    found = bench.finish()
-    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    answer = bench.finish()
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
 
 def test_an_interrupted_spot_job_starts_again_from_its_checkpoints_alone(tmp_path: Path) -> None:
     started = threading.Event()
-    seen: list[list[str]] = []
+    listings: list[list[str]] = []
 
     def program(container: FakeContainer) -> int:
         folder = container.folder("/opt/ml/checkpoints")
-        seen.append(sorted(path.name for path in folder.iterdir()))
-        (container.folder("/opt/ml/model") / f"model-{len(seen)}").write_text("x")
-        if len(seen) == 1:
+        listings.append(sorted(path.name for path in folder.iterdir()))
+        (container.folder("/opt/ml/model") / f"model-{len(listings)}").write_text("x")
+        if len(listings) == 1:
             (folder / "step-10").write_text("weights")
             return obedient(started, code=143)(container)
         return 0
@@ -159,11 +159,11 @@ def test_an_interrupted_spot_job_starts_again_from_its_checkpoints_alone(tmp_pat
     job = bench.start()
     assert started.wait(10)
     job.interrupt()
-    found = bench.wait()
-    assert found["TrainingJobStatus"] == "Completed"
-    assert seen == [[], ["step-10"]]
+    answer = bench.wait()
+    assert answer["TrainingJobStatus"] == "Completed"
+    assert listings == [[], ["step-10"]]
     assert list(bench.tar("out/job-1/output/model.tar.gz")) == ["model-2"]
-    states = [entry["Status"] for entry in found["SecondaryStatusTransitions"]]
+    states = [entry["Status"] for entry in answer["SecondaryStatusTransitions"]]
     assert states[:6] == ["Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading"]
 
 
@@ -257,11 +257,11 @@ def test_a_server_that_is_not_root_opens_what_the_containers_root_wrote_before_r
 
 
 def test_a_manifest_names_what_is_fetched(tmp_path: Path) -> None:
-    seen: list[str] = []
+    files: list[str] = []
 
     def program(container: FakeContainer) -> int:
         data = container.folder("/opt/ml/input/data/train")
-        seen.extend(path.relative_to(data).as_posix() for path in sorted(data.rglob("*")) if path.is_file())
+        files.extend(path.relative_to(data).as_posix() for path in sorted(data.rglob("*")) if path.is_file())
         return 0
 
     given = channel(uri="s3://data/list.json", S3DataType="ManifestFile")
@@ -270,4 +270,4 @@ def test_a_manifest_names_what_is_fetched(tmp_path: Path) -> None:
     for key in ("in/a/x", "in/y", "in/z"):
         bench.objects.put(Location(bucket="data", key=key), b"x")
     assert bench.finish()["TrainingJobStatus"] == "Completed"
-    assert seen == ["a/x", "y"]
+    assert files == ["a/x", "y"]

@@ -27,7 +27,7 @@ def test_a_plain_request_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"AlgorithmSpecification": {"AlgorithmName": "a", "TrainingInputMode": "File"}}, "TrainingImage"),
         ({"AlgorithmSpecification": algorithm(ContainerArguments=["a"])}, "ContainerEntrypoint"),
@@ -50,8 +50,8 @@ def test_a_plain_request_passes() -> None:
         ({"InputDataConfig": [{"ChannelName": "a", "DataSource": {"FileSystemDataSource": {}}}]}, "file:///"),
     ],
 )
-def test_rules_between_members_are_held(changes: dict[str, Any], said: str) -> None:
-    assert said in refusal(**changes)
+def test_rules_between_members_are_held(changes: dict[str, Any], message: str) -> None:
+    assert message in refusal(**changes)
 
 
 def test_the_image_is_run_with_train_unless_the_request_gives_an_entrypoint() -> None:

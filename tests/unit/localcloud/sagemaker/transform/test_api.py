@@ -79,8 +79,8 @@ def test_a_bad_object_fails_the_job_and_spares_the_others(content: bytes, whose:
     assert bench.outputs() == {"out/b.out": b"TWO"}
     logs = bench.fakes.cloud.logs
     assert isinstance(logs, FakeLogs)
-    told = [line for name, lines in logs.streams.items() if name.endswith("/data-log") for line in lines]
-    assert told[0].startswith("s3://data/in/a: Bad HTTP status received from algorithm")
+    logged = [line for name, lines in logs.streams.items() if name.endswith("/data-log") for line in lines]
+    assert logged[0].startswith("s3://data/in/a: Bad HTTP status received from algorithm")
 
 
 def test_what_may_pass_is_asked_again() -> None:
@@ -118,14 +118,14 @@ def test_a_prefix_without_objects_fails_and_starts_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"ModelName": "none"}, "Could not find model"),
         ({"TransformOutput": {"S3OutputPath": "s3://nowhere/out"}}, "The specified bucket does not exist"),
     ],
 )
-def test_what_leads_nowhere_is_refused_at_once(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ApiError, match=said):
+def test_what_leads_nowhere_is_refused_at_once(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ApiError, match=message):
         Bench(a=b"one").run(**changes)
 
 

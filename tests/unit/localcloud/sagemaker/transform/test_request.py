@@ -37,7 +37,7 @@ def source(kind: str, **more: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"TransformInput": source("AugmentedManifestFile")}, "no AugmentedManifestFile"),
         ({"TransformInput": source("S3Prefix", SplitType="RecordIO")}, "no RecordIO"),
@@ -50,8 +50,8 @@ def source(kind: str, **more: str) -> dict[str, Any]:
         ({"MaxConcurrentTransforms": 17}, "is 102 MB; at most 100"),
     ],
 )
-def test_what_cannot_be_done_is_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ApiError, match=said):
+def test_what_cannot_be_done_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ApiError, match=message):
         parse(request(**changes))
 
 

@@ -187,9 +187,9 @@ def test_training_jobs_are_listed_by_objective() -> None:
     run.step()
     for job, value in zip(bench.jobs[:2], (0.1, 0.9), strict=True):
         job.end("Completed", value)
-    asked = NAME | {"SortBy": "FinalObjectiveMetricValue", "MaxResults": 2}
-    first = bench.tunings.list_trials(asked)
-    second = bench.tunings.list_trials(asked | {"NextToken": first["NextToken"]})
+    query = NAME | {"SortBy": "FinalObjectiveMetricValue", "MaxResults": 2}
+    first = bench.tunings.list_trials(query)
+    second = bench.tunings.list_trials(query | {"NextToken": first["NextToken"]})
     rows = first["TrainingJobSummaries"] + second["TrainingJobSummaries"]
     assert [row["TrainingJobName"] for row in rows] == [bench.jobs[index].name for index in (1, 0, 2)]
     completed = bench.tunings.list_trials(NAME | {"StatusEquals": "Completed"})["TrainingJobSummaries"]

@@ -28,7 +28,7 @@ def integers(**changes: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"config": numbers(low="1", high="1")}, "must be below MaxValue"),
         ({"config": numbers(low="one")}, "MinValue of rate: 'one' is not a number"),
@@ -55,8 +55,8 @@ def integers(**changes: str) -> dict[str, Any]:
         ({"TrainingJobDefinition": None}, "tunes one TrainingJobDefinition"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_searched_is_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ApiError, match=said):
+def test_what_cannot_be_searched_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ApiError, match=message):
         parse(tuning_request(**changes))
 
 
@@ -73,9 +73,9 @@ def test_a_grid_tries_every_combination_once() -> None:
     request = parse(tuning_request(config=GRID))
     grid = search("Grid", request.ranges, maximise=True, seed=None)
     tried = []
-    while (asked := grid.ask()) is not None:
-        tried.append(asked[1])
-        grid.tell(asked[0], 1.0)
+    while (trial := grid.ask()) is not None:
+        tried.append(trial[1])
+        grid.tell(trial[0], 1.0)
     assert tried == [{"a": a, "b": b} for a in "12" for b in "xy"]
 
 
@@ -96,10 +96,10 @@ def test_values_lie_within_their_ranges_and_a_seed_repeats_them(strategy: str) -
         chooser = search(strategy, ranges, maximise=False, seed=3)
         found = []
         for _ in range(12):
-            asked = chooser.ask()
-            assert asked is not None
-            found.append(asked[1])
-            chooser.tell(asked[0], float(asked[1]["log"]))
+            trial = chooser.ask()
+            assert trial is not None
+            found.append(trial[1])
+            chooser.tell(trial[0], float(trial[1]["log"]))
         return found
 
     once = tried()
@@ -119,9 +119,9 @@ def test_what_was_learned_earlier_moves_the_search() -> None:
         taught.learn({"x": str(step / 40)}, -abs(step / 40 - 0.9))
     taught.learn({"x": "7"}, 100.0)  # outside
     taught.learn({"y": "0"}, 100.0)  # another search's
-    asked = taught.ask()
-    assert asked is not None
-    assert float(asked[1]["x"]) > 0.6
+    trial = taught.ask()
+    assert trial is not None
+    assert float(trial[1]["x"]) > 0.6
 
 
 @pytest.mark.parametrize(
