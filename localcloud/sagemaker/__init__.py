@@ -1,5 +1,5 @@
-"""SageMaker on one machine: training, tuning, batch transform, hosting and notebook instances, one package each.
+"""SageMaker on one machine: training, tuning, batch transform, hosting and notebook instances.
 
-`records` and `s3_input` are shared by all; `services` wires hosting and transform. Imports cloud, containers,
-cloudwatch, iam, s3 and the gateway, never another AWS service's package except service_quotas. Start with services.py.
+All of them share `records`; `services` wires hosting and transform together. Imports localcloud's common
+modules (cloud, containers, cloudwatch, iam, s3), service_quotas and the gateway. Start with training/job.py or hosting/api.py.
 """

@@ -10,7 +10,7 @@ from localcloud.sagemaker.training.state import JobState
 from localcloud.sagemaker.training.status import COMPLETED, Outcome, failed
 
 PEER_GRACE = 10.0  # seconds between SIGTERM and SIGKILL for the other hosts, once one has failed
-SYNC_SECONDS = 2.0
+SYNC_SECONDS = 2.0  # between uploads of changed checkpoints
 _LONGEST_WAIT = 3600.0
 
 
@@ -37,7 +37,13 @@ class Syncing(Protocol):
 
 
 def supervise(
-    containers: Containers, state: JobState, *, deadline: Deadline, grace: float, checkpoints: Syncing | None
+    containers: Containers,
+    state: JobState,
+    *,
+    deadline: Deadline,
+    grace: float,
+    checkpoints: Syncing | None,
+    sync_seconds: float = SYNC_SECONDS,
 ) -> Outcome:
     """Return the outcome once every container has exited. Raises ClosingError when localcloud shuts down.
 
@@ -46,7 +52,7 @@ def supervise(
     """
     outcome: Outcome | None = None
     next_step = deadline.at  # SIGTERM, then SIGKILL
-    next_sync = time.monotonic() + SYNC_SECONDS if checkpoints else math.inf
+    next_sync = time.monotonic() + sync_seconds if checkpoints else math.inf
     while True:
         state.wait(min(next_step - time.monotonic(), next_sync - time.monotonic(), _LONGEST_WAIT))
         now, exits, pending = time.monotonic(), containers.exits(), state.pending()
@@ -63,4 +69,4 @@ def supervise(
             return outcome or COMPLETED
         if checkpoints and now >= next_sync:
             checkpoints.sync()
-            next_sync = time.monotonic() + SYNC_SECONDS
+            next_sync = time.monotonic() + sync_seconds

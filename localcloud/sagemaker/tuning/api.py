@@ -19,7 +19,7 @@ from localcloud.threads import Threads
 
 @dataclass(kw_only=True)
 class Tunings:
-    """Every tuning job of this localcloud, by name. `spawn` does work later."""
+    """Every tuning job of this localcloud, by name. `spawn` runs a job in a thread."""
 
     cloud: Cloud
     trainer: Trainer

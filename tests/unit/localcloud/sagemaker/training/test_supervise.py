@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from localcloud.sagemaker.training import supervise as supervision
 from localcloud.sagemaker.training.request import parse
 from localcloud.sagemaker.training.state import ClosingError, JobState
 from localcloud.sagemaker.training.status import MAX_RUNTIME_EXCEEDED, Outcome
@@ -16,7 +15,7 @@ from tests.unit.localcloud.fakes import training_request
 
 @dataclass
 class FakeContainers:
-    """Two hosts. `on_signal` names the exit codes that a signal brings; `later` those that come without one."""
+    """Two hosts and the exit codes so far. `on_signal`: signal → the exit codes that it leads to."""
 
     state: JobState
     codes: dict[str, int] = field(default_factory=dict)
@@ -105,11 +104,12 @@ def test_closing_ends_the_wait_at_once() -> None:
     assert containers.signals == []
 
 
-def test_checkpoints_are_uploaded_while_the_hosts_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervision, "SYNC_SECONDS", 0.01)
+def test_checkpoints_are_uploaded_while_the_hosts_run() -> None:
     containers = FakeContainers(new_state())
     checkpoints = FakeCheckpoints(containers)
     deadline = Deadline(at=time.monotonic() + 60, outcome=MAX_RUNTIME_EXCEEDED)
-    outcome = supervise(containers, containers.state, deadline=deadline, grace=60, checkpoints=checkpoints)
+    outcome = supervise(
+        containers, containers.state, deadline=deadline, grace=60, checkpoints=checkpoints, sync_seconds=0.01
+    )
     assert outcome.status == "Completed"
     assert checkpoints.count == 2
