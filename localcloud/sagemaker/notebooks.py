@@ -65,11 +65,11 @@ class Notebooks:
         sagemaker_takes(self.cloud.roles, params["RoleArn"], arn)
         if config := params.get("LifecycleConfigName"):
             self._config(config, "create the notebook instance with")
-        given = {key: value for key, value in params.items() if key not in ("Tags", "LifecycleConfigName")}
+        members = {key: value for key, value in params.items() if key not in ("Tags", "LifecycleConfigName")}
         now = self.cloud.now()
         record = {
             "VolumeSizeInGB": 5, "DirectInternetAccess": "Enabled", "RootAccess": "Enabled",
-            "PlatformIdentifier": "notebook-al2-v3", **given,
+            "PlatformIdentifier": "notebook-al2-v3", **members,
             "NotebookInstanceArn": arn, "NotebookInstanceStatus": "Pending",
             "CreationTime": now, "LastModifiedTime": now,
             "Url": f"{name.lower()}.notebook.{self.cloud.region}.sagemaker.aws",
@@ -159,8 +159,8 @@ class Notebooks:
                     f"Unable to create Notebook Instance Lifecycle Config {arn}. (Details: Notebook Instance Lifecycle "
                     "Config already exists.)"
                 )
-            given = {key: value for key, value in params.items() if key != "Tags"}
-            self.configs[name] = {**given, f"{CONFIG}Arn": arn, "CreationTime": now, "LastModifiedTime": now}
+            members = {key: value for key, value in params.items() if key != "Tags"}
+            self.configs[name] = {**members, f"{CONFIG}Arn": arn, "CreationTime": now, "LastModifiedTime": now}
         self.cloud.tags.put(arn, params.get("Tags"))
         return {f"{CONFIG}Arn": arn}
 

@@ -26,18 +26,18 @@ class Range:
     values: tuple[str, ...] = ()
 
 
-def ranges(given: Mapping[str, Any]) -> tuple[Range, ...]:
+def ranges(parameters: Mapping[str, Any]) -> tuple[Range, ...]:
     """Parse ParameterRanges. Raises ApiError for a range that cannot be searched."""
-    if given.get("AutoParameters"):
+    if parameters.get("AutoParameters"):
         raise invalid("localcloud does not choose ranges by itself: leave AutoParameters out.")
     numbers = [
         _number(each, kind)
         for kind, key in (("Integer", "IntegerParameterRanges"), ("Continuous", "ContinuousParameterRanges"))
-        for each in given.get(key, ())
+        for each in parameters.get(key, ())
     ]
     categories = [
         Range(name=each["Name"], kind="Categorical", values=tuple(dict.fromkeys(each["Values"])))
-        for each in given.get("CategoricalParameterRanges", ())
+        for each in parameters.get("CategoricalParameterRanges", ())
     ]
     searched = (*numbers, *categories)
     names = [each.name for each in searched]
@@ -48,12 +48,12 @@ def ranges(given: Mapping[str, Any]) -> tuple[Range, ...]:
     return searched
 
 
-def _number(given: Mapping[str, str], kind: str) -> Range:
-    name = given["Name"]
-    low, high = (_read(given[key], kind, f"{key} of {name}") for key in ("MinValue", "MaxValue"))
-    scale = given.get("ScalingType", "Auto")
+def _number(parameter: Mapping[str, str], kind: str) -> Range:
+    name = parameter["Name"]
+    low, high = (_read(parameter[key], kind, f"{key} of {name}") for key in ("MinValue", "MaxValue"))
+    scale = parameter.get("ScalingType", "Auto")
     if low >= high:
-        raise invalid(f"MinValue of {name}, {given['MinValue']}, must be below MaxValue, {given['MaxValue']}.")
+        raise invalid(f"MinValue of {name}, {parameter['MinValue']}, must be below MaxValue, {parameter['MaxValue']}.")
     if scale == "Logarithmic" and low <= 0:
         raise invalid(f"Range {name}: Logarithmic scaling needs values above 0.")
     if scale == "ReverseLogarithmic" and (kind != "Continuous" or low < 0 or high >= 1):
