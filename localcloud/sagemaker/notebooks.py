@@ -3,15 +3,13 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
 from localcloud.iam import sagemaker_takes
+from localcloud.sagemaker.records import Params, invalid
 from localcloud.threads import Threads
 
-Params = dict[str, Any]
 SETTLE_SECONDS = 0.5
 CONFIG = "NotebookInstanceLifecycleConfig"
 # Operation → the statuses that allow it, and the status that it leads to at once.
@@ -21,10 +19,6 @@ MOVES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Delete": (("Stopped", "Failed"), "Deleting"),
     "Update": (("Stopped",), "Updating"),
 }
-
-
-def invalid(message: str) -> ApiError:
-    return ApiError("ValidationException", message, 400)
 
 
 @dataclass(kw_only=True)
