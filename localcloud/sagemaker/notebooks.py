@@ -3,18 +3,16 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
 from localcloud.iam import require_sagemaker_role
+from localcloud.sagemaker.records import Params, invalid
 from localcloud.threads import Threads
 
-Params = dict[str, Any]
 SETTLE_SECONDS = 0.5
 CONFIG = "NotebookInstanceLifecycleConfig"
-# Operation → the states from which it may be asked for, and the one that it leads to at once.
+# Operation → the statuses that allow it, and the status that it leads to at once.
 MOVES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Start": (("Stopped",), "Pending"),
     "Stop": (("InService",), "Stopping"),
@@ -23,13 +21,9 @@ MOVES: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-def invalid(message: str) -> ApiError:
-    return ApiError("ValidationException", message, 400)
-
-
 @dataclass(kw_only=True)
 class Notebooks:
-    """The operations. `pause` waits so many seconds; `spawn` does work later."""
+    """The operations. `pause` waits so many seconds; `spawn` runs work in a thread."""
 
     cloud: Cloud
     spawn: Callable[..., None]
@@ -65,11 +59,11 @@ class Notebooks:
         require_sagemaker_role(self.cloud.roles, params["RoleArn"], arn)
         if config := params.get("LifecycleConfigName"):
             self._config(config, "create the notebook instance with")
-        given = {key: value for key, value in params.items() if key not in ("Tags", "LifecycleConfigName")}
+        members = {key: value for key, value in params.items() if key not in ("Tags", "LifecycleConfigName")}
         now = self.cloud.now()
         record = {
             "VolumeSizeInGB": 5, "DirectInternetAccess": "Enabled", "RootAccess": "Enabled",
-            "PlatformIdentifier": "notebook-al2-v3", **given,
+            "PlatformIdentifier": "notebook-al2-v3", **members,
             "NotebookInstanceArn": arn, "NotebookInstanceStatus": "Pending",
             "CreationTime": now, "LastModifiedTime": now,
             "Url": f"{name.lower()}.notebook.{self.cloud.region}.sagemaker.aws",
@@ -95,15 +89,15 @@ class Notebooks:
             "Url", "InstanceType", "CreationTime", "LastModifiedTime", "NotebookInstanceLifecycleConfigName",
         ]  # fmt: skip
         status = params.get("StatusEquals")
-        found = [
+        rows = [
             {key: record[key] for key in shown if record.get(key) is not None}
             for name, record in _named(self.instances, params)
             if status in (None, record["NotebookInstanceStatus"]) and name
         ]
-        return {"NotebookInstances": found}
+        return {"NotebookInstances": rows}
 
     def update(self, params: Params) -> Params:
-        """Answer UpdateNotebookInstance, of a stopped one."""
+        """Answer UpdateNotebookInstance; the instance must be stopped."""
         record = self._instance(params)
         if params.get("VolumeSizeInGB", record["VolumeSizeInGB"]) < record["VolumeSizeInGB"]:
             raise invalid("The volume of a notebook instance can only be made larger.")
@@ -126,7 +120,7 @@ class Notebooks:
             return self.instances[params["NotebookInstanceName"]]
 
     def _move(self, params: Params, operation: str, then: str) -> Params:
-        """Go to the state that an operation leads to, if it may be asked for now, and settle later."""
+        """Enter an operation's status at once and the status `then` later. Raises ApiError if the status forbids it."""
         record = self._instance(params)
         allowed, status = MOVES[operation]
         with self.lock:
@@ -159,8 +153,8 @@ class Notebooks:
                     f"Unable to create Notebook Instance Lifecycle Config {arn}. (Details: Notebook Instance Lifecycle "
                     "Config already exists.)"
                 )
-            given = {key: value for key, value in params.items() if key != "Tags"}
-            self.configs[name] = {**given, f"{CONFIG}Arn": arn, "CreationTime": now, "LastModifiedTime": now}
+            members = {key: value for key, value in params.items() if key != "Tags"}
+            self.configs[name] = {**members, f"{CONFIG}Arn": arn, "CreationTime": now, "LastModifiedTime": now}
         self.cloud.tags.put(arn, params.get("Tags"))
         return {f"{CONFIG}Arn": arn}
 
@@ -197,13 +191,13 @@ class Notebooks:
 
 
 def _named(records: Mapping[str, Params], params: Params) -> Iterator[tuple[str, Params]]:
-    """Those whose names contain what is asked for, by name."""
-    wanted = str(params.get("NameContains", "")).lower()
-    return ((name, records[name]) for name in sorted(records) if wanted in name.lower())
+    """The records whose names contain NameContains, sorted by name."""
+    part = str(params.get("NameContains", "")).lower()
+    return ((name, records[name]) for name in sorted(records) if part in name.lower())
 
 
 def service(cloud: Cloud) -> Service:
-    """Return the room."""
+    """Return notebooks as a service of the gateway."""
     threads = Threads()
     notebooks = Notebooks(cloud=cloud, spawn=threads.spawn, pause=threads.closing.wait)
     return Service(name="sagemaker", handlers=notebooks.handlers(), close=threads.close)

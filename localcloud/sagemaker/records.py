@@ -12,16 +12,16 @@ from localcloud.s3 import Location, location
 Params = dict[str, Any]
 
 
-PAGE = 10  # SageMaker's list operations answer ten at a time unless asked otherwise
+PAGE = 10  # the default page size of SageMaker's List operations
 
 
 def invalid(message: str) -> ApiError:
-    """Return SageMaker's usual complaint about a request."""
+    """Return SageMaker's usual error for a bad request."""
     return ApiError("ValidationException", message, 400)
 
 
 def s3(uri: str) -> Location:
-    """Return the S3 location of a request's address, or complain as about any bad parameter."""
+    """Parse an S3 address of a request. Raises ApiError ValidationException."""
     try:
         return location(uri)
     except ValueError as error:
@@ -30,11 +30,14 @@ def s3(uri: str) -> Location:
 
 @dataclass(kw_only=True)
 class RecordStore:
-    """Named records of one kind, each a dict as Describe answers it. Thread-safe."""
+    """Named records of one resource type, each a dict as Describe returns it. Thread-safe.
+
+    `kind` is the type in ARNs, `noun` the type in SageMaker's messages.
+    """
 
     cloud: Cloud
-    kind: str  # as in the ARN
-    noun: str  # as in SageMaker's messages
+    kind: str
+    noun: str
     records: dict[str, Params] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -43,7 +46,7 @@ class RecordStore:
         return self.cloud.arn("sagemaker", f"{self.kind}/{name.lower()}")
 
     def add(self, name: str, record: Params) -> str:
-        """Keep a new record; a name in use is refused."""
+        """Keep a new record and return its ARN. Raises ApiError for a name that is in use."""
         with self.lock:
             if name in self.records:
                 raise invalid(f'Cannot create already existing {self.noun} "{self.arn(name)}".')
@@ -51,7 +54,7 @@ class RecordStore:
         return self.arn(name)
 
     def get(self, name: str) -> Params:
-        """Return the record, or raise as Describe does for one that is missing."""
+        """Return the record. Raises ApiError, as Describe does, when there is none."""
         with self.lock:
             if name not in self.records:
                 raise invalid(f'Could not find {self.noun} "{self.arn(name)}".')
@@ -66,21 +69,24 @@ class RecordStore:
 def page(
     rows: Iterable[Params], params: Mapping[str, Any], *, name: str, out: str, status: str = "EndpointStatus"
 ) -> Params:
-    """Filter, sort and cut a listing as SageMaker's List operations do: newest first, NextToken a plain offset."""
+    """Filter, sort and page rows as SageMaker's List operations do: newest first; NextToken is an offset.
+
+    `name` and `status` are the rows' keys for both, `out` is the answer's key for the rows.
+    """
     default_order = "Descending" if params.get("SortBy", "CreationTime") == "CreationTime" else "Ascending"
     keys = {"Name": name, "Status": status}
     key = keys.get(params.get("SortBy", ""), "CreationTime")
-    found = [row for row in rows if _matches(row, params, name, status)]
-    found.sort(key=lambda row: row[key], reverse=params.get("SortOrder", default_order) == "Descending")
+    matches = [row for row in rows if _matches(row, params, name, status)]
+    matches.sort(key=lambda row: row[key], reverse=params.get("SortOrder", default_order) == "Descending")
     start, size = int(params.get("NextToken") or 0), int(params.get("MaxResults") or PAGE)
-    answer: Params = {out: found[start : start + size]}
-    if start + size < len(found):
+    answer: Params = {out: matches[start : start + size]}
+    if start + size < len(matches):
         answer["NextToken"] = str(start + size)
     return answer
 
 
 def _matches(row: Params, params: Mapping[str, Any], name: str, status: str) -> bool:
-    """Tell whether a row passes the request's filters."""
+    """Return whether a row passes the request's filters."""
     if params.get("NameContains", "").lower() not in row[name].lower():
         return False
     if "StatusEquals" in params and row.get(status) != params["StatusEquals"]:

@@ -8,9 +8,9 @@ from localcloud.s3 import Location, location
 
 
 def relative(prefix: str, key: str) -> str:
-    """A key's path below a prefix: below the folder when the prefix is one, else below the prefix's parent.
+    """A key's path below a prefix. A prefix that is not a folder counts from its parent folder.
 
-    Raises ApiError for a key that would leave the folder.
+    Raises ApiError for a key whose path leads outside the folder.
     """
     if prefix.endswith("/") or not prefix:
         below = key[len(prefix) :]
@@ -25,7 +25,7 @@ def relative(prefix: str, key: str) -> str:
 
 
 def manifest_keys(text: bytes, channel: str) -> tuple[Location, list[str]]:
-    """A ManifestFile's prefix and the relative keys that it lists. Raises ApiError when it is none."""
+    """A ManifestFile's prefix and the relative keys that it lists. Raises ApiError for any other text."""
     try:
         first, *rest = json.loads(text)
         return location(first["prefix"]), [str(entry) for entry in rest]

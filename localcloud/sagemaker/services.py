@@ -1,4 +1,4 @@
-"""Models that serve, as the server takes them: on endpoints that answer at once or later, and over whole prefixes."""
+"""The gateway's services for hosting and batch transform, wired together."""
 
 from collections.abc import Callable, Sequence
 
@@ -17,7 +17,7 @@ from localcloud.threads import Threads
 
 
 def services(cloud: Cloud) -> list[Service]:
-    """Every Service of hosting. They share one catalogue of models and one way to start containers."""
+    """Return every service. They share one catalogue of models and one Host, which starts containers."""
     catalogue = Catalogue(cloud=cloud)
     threads = Threads()
     host = Host(cloud=cloud, closing=threads.closing)
@@ -28,23 +28,24 @@ def services(cloud: Cloud) -> list[Service]:
     metrics = EndpointMetrics(running=endpoints.running)
     cloud.metrics.add_source(metrics.collect)
     invoker = Invoker(cloud=cloud, endpoints=endpoints, metrics=metrics)
-    later = AsyncInvoker(cloud=cloud, endpoints=endpoints, spawn=threads.spawn)
-    cloud.metrics.add_source(later.collect)
-    threads.spawn(later.run)
+    async_invoker = AsyncInvoker(cloud=cloud, endpoints=endpoints, spawn=threads.spawn)
+    cloud.metrics.add_source(async_invoker.collect)
+    threads.spawn(async_invoker.run)
     transforms = Transforms(cloud=cloud, catalogue=catalogue, host=host, spawn=threads.spawn)
     return [
         transforms.service(),
         Service(name="sagemaker", handlers=catalogue.handlers() | endpoints.handlers(), close=threads.close),
-        Service(name="sagemaker-runtime", handlers=invoker.handlers() | later.handlers()),
+        Service(name="sagemaker-runtime", handlers=invoker.handlers() | async_invoker.handlers()),
     ]
 
 
 def cloudwatch_alarms(cloud: Cloud) -> Callable[[Sequence[str]], list[str]]:
-    """Return the function that asks localcloud's own CloudWatch which of these alarms ring."""
+    """Return a function that tells which of some alarms are in ALARM, from localcloud's CloudWatch."""
 
     def alarmed(names: Sequence[str]) -> list[str]:
         cloudwatch = client("cloudwatch", cloud.endpoint_url, cloud.region)
-        found = cloudwatch.describe_alarms(AlarmNames=list(names))["MetricAlarms"]  # moto hears names or a state only
-        return [alarm["AlarmName"] for alarm in found if alarm["StateValue"] == "ALARM"]
+        # moto takes names or a state, not both
+        alarms = cloudwatch.describe_alarms(AlarmNames=list(names))["MetricAlarms"]
+        return [alarm["AlarmName"] for alarm in alarms if alarm["StateValue"] == "ALARM"]
 
     return alarmed

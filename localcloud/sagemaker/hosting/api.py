@@ -1,4 +1,4 @@
-"""Endpoints: their states, blue/green updates, scaling and how they end. The containers are hosting.py's."""
+"""Endpoints as SageMaker's API serves them: states, blue/green updates, scaling, deletion."""
 
 import logging
 import threading
@@ -23,20 +23,23 @@ IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deletin
 
 
 class RollbackError(Exception):
-    """An alarm ended an update; the message is the endpoint's FailureReason."""
+    """An alarm ended an update; the message becomes the endpoint's FailureReason."""
 
 
 @dataclass(kw_only=True)
 class Endpoints:
-    """The operations on endpoints. `spawn` does work later; `alarmed` returns which of the named alarms ring."""
+    """The operations on endpoints. `spawn` runs work in a thread; `alarmed` returns which of the named alarms ring.
+
+    `scaled` returns the variants of an endpoint that are scalable targets. `watched` says to replace dead instances.
+    """
 
     cloud: Cloud
     catalogue: Catalogue
     host: Host
     alarmed: Callable[[Sequence[str]], list[str]]
     spawn: Callable[..., None]
-    scaled: Callable[[str], Collection[str]] = lambda _: ()  # the variants of an endpoint that the autoscaler moves
-    watched: bool = True  # instances that die are replaced
+    scaled: Callable[[str], Collection[str]] = lambda _: ()
+    watched: bool = True
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -58,13 +61,13 @@ class Endpoints:
 
     def get(self, name: str) -> Endpoint:
         """Return the endpoint, or raise as DescribeEndpoint does."""
-        found = self.find(name)
-        if found is None:
+        endpoint = self.find(name)
+        if endpoint is None:
             raise invalid(f'Could not find endpoint "{self._arn(name)}".')
-        return found
+        return endpoint
 
     def running(self, *, asynchronous: bool = False) -> Iterator[tuple[str, str, int]]:
-        """What serves: the variants of each endpoint that is asynchronous, or is not, with their instances."""
+        """Yield (endpoint, variant, instance count) of the asynchronous endpoints that run, or of the others."""
         for endpoint in list(self.endpoints.values()):
             fleet = endpoint.fleet
             if fleet is not None and bool(fleet.asynchronous) == asynchronous:
@@ -77,10 +80,10 @@ class Endpoints:
     # ------------------------------------------------------------------------------------------ create, delete
 
     def create(self, params: Params) -> Params:
-        """Start an endpoint; it is Creating until every instance answers /ping."""
+        """CreateEndpoint: the endpoint is Creating until every instance answers /ping."""
         name, arn = params["EndpointName"], self._arn(params["EndpointName"])
         config = self.catalogue.configs.get(params["EndpointConfigName"])
-        specs = self._recipes(name, config)
+        specs = self._specs(name, config)
         used = endpoint_use(endpoint.fleet for endpoint in list(self.endpoints.values()))
         require_variants(self.cloud.quotas, config["ProductionVariants"], used)
         shares = {variant["VariantName"]: initial_share(variant) for variant in config["ProductionVariants"]}
@@ -98,7 +101,7 @@ class Endpoints:
         return {"EndpointArn": arn}
 
     def _guarded(self, endpoint: Endpoint, change: Callable[..., None], *arguments: Any) -> None:
-        """Make a change that never leaves the endpoint in progress, whatever goes wrong under it."""
+        """Make a change. Whatever goes wrong, the endpoint ends InService or Failed, never in progress."""
         try:
             change(endpoint, *arguments)
         except Exception as error:
@@ -122,7 +125,7 @@ class Endpoints:
             self.spawn(self.watch, endpoint)
 
     def delete(self, params: Params) -> Params:
-        """Delete once nothing is in progress; Describe finds it until its containers are gone."""
+        """DeleteEndpoint, unless a change is in progress; Describe finds the endpoint until its containers are gone."""
         endpoint = self.get(params["EndpointName"])
         self._begin(endpoint, "Deleting", anyway=("Failed",))
         self.spawn(self._take_down, endpoint)
@@ -143,18 +146,18 @@ class Endpoints:
     # ------------------------------------------------------------------------------------------ change
 
     def update(self, params: Params) -> Params:
-        """Blue/green: new containers first, then traffic moves, then the old ones drain (rules 53, 55, 59)."""
+        """UpdateEndpoint, blue/green: start new containers, move the traffic, drain the old ones (rules 53, 55, 59)."""
         endpoint = self.get(params["EndpointName"])
         deployment = params.get("DeploymentConfig") or {}
         if params.get("RetainDeploymentConfig") and not deployment:
             deployment = endpoint.deployment or {}
         if "RollingUpdatePolicy" in deployment:
-            raise invalid("localcloud has no rolling updates yet: use BlueGreenUpdatePolicy.")
+            raise invalid("localcloud has no rolling updates: use BlueGreenUpdatePolicy.")
         config = self.catalogue.configs.get(params["EndpointConfigName"])
         running = endpoint.fleet.variants if endpoint.fleet else {}
         before = {name: variant.spec.variant for name, variant in running.items()}
         require_released(self.scaled(endpoint.name), before, config["ProductionVariants"])
-        specs = self._recipes(endpoint.name, config)
+        specs = self._specs(endpoint.name, config)
         self._begin(endpoint, "Updating")
         shares = updated_shares(
             config["ProductionVariants"],
@@ -190,7 +193,10 @@ class Endpoints:
         self._settle(endpoint, status="InService", config=config, deployment=deployment)
 
     def _shift(self, endpoint: Endpoint, green: Fleet, deployment: Params) -> None:
-        """Move traffic step by step, then retire the old fleet. Raises RollbackError with the traffic back on it."""
+        """Move traffic step by step, then retire the old fleet.
+
+        Raises RollbackError once the traffic is back on the old fleet.
+        """
         policy = deployment.get("BlueGreenUpdatePolicy", {})
         alarms = [a["AlarmName"] for a in deployment.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
         count = sum(variant.share.count for variant in green.variants.values())
@@ -212,7 +218,7 @@ class Endpoints:
             self._retire(blue)
 
     def _bake(self, seconds: float, alarms: Sequence[str]) -> None:
-        """Wait, looking at the alarms every second. Raises RollbackError."""
+        """Wait and check the alarms every second. Raises RollbackError."""
         until = self.host.clock() + seconds
         while True:
             if alarms and (ringing := self.alarmed(alarms)):
@@ -226,23 +232,23 @@ class Endpoints:
             fleet.close()
 
     def update_shares(self, params: Params) -> Params:
-        """Change weights and counts of what runs; containers are started or drained to match."""
+        """UpdateEndpointWeightsAndCapacities: start or drain containers to match the new weights and counts."""
         endpoint = self.get(params["EndpointName"])
         fleet = endpoint.fleet
-        wanted: dict[str, Share] = {}
+        desired: dict[str, Share] = {}
         for entry in params["DesiredWeightsAndCapacities"]:
             variant = fleet.variants.get(entry["VariantName"]) if fleet else None
             if fleet and variant is None:
                 raise invalid(f'Could not find variant "{entry["VariantName"]}" of endpoint "{endpoint.arn}".')
             if variant is not None:
-                wanted[entry["VariantName"]] = _asked(variant, entry)
+                desired[entry["VariantName"]] = _desired_share(variant, entry)
         self._begin(endpoint, "Updating")
-        self.spawn(self._guarded, endpoint, self._rescale, wanted)
+        self.spawn(self._guarded, endpoint, self._rescale, desired)
         return {"EndpointArn": endpoint.arn}
 
-    def _rescale(self, endpoint: Endpoint, wanted: Mapping[str, Share]) -> None:
+    def _rescale(self, endpoint: Endpoint, desired: Mapping[str, Share]) -> None:
         reason = None
-        for name, share in wanted.items():
+        for name, share in desired.items():
             variant = endpoint.fleet.variants[name] if endpoint.fleet else None
             if variant is None:
                 continue
@@ -254,7 +260,7 @@ class Endpoints:
         self._settle(endpoint, status="InService", reason=reason)
 
     def _begin(self, endpoint: Endpoint, status: str, anyway: Sequence[str] = ()) -> None:
-        """Enter a state of change, unless another is under way (rule 59)."""
+        """Enter a status of change, unless another change is in progress (rule 59)."""
         with endpoint.lock:
             if endpoint.status in IN_PROGRESS:
                 raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
@@ -276,8 +282,8 @@ class Endpoints:
 
     # ------------------------------------------------------------------------------------------ containers
 
-    def _recipes(self, endpoint: str, config: Params) -> list[InstanceSpec]:
-        """Freeze what to run now, so that deleting the model or the configuration later changes nothing."""
+    def _specs(self, endpoint: str, config: Params) -> list[InstanceSpec]:
+        """Copy the model and configuration, so that deleting them later changes nothing."""
         work = self.cloud.state_dir / "work" / "endpoints"
         return [
             InstanceSpec(
@@ -291,7 +297,7 @@ class Endpoints:
         ]
 
     def _raise_fleet(self, config: str, specs: list[InstanceSpec], shares: Mapping[str, Share]) -> Fleet:
-        """Start every instance of every variant. Raises StartError with nothing left running."""
+        """Start every instance of every variant. Raises StartError after stopping those that started."""
         variants = {r.name: Variant(spec=r, host=self.host, share=shares[r.name]) for r in specs}
 
         def bring(variant: Variant) -> StartError | None:
@@ -313,7 +319,7 @@ class Endpoints:
         return fleet
 
     def watch(self, endpoint: Endpoint) -> None:
-        """Replace instances that die, until the endpoint is gone."""
+        """Replace dead instances until the endpoint is deleted."""
         while not self.host.closing.is_set():
             endpoint.wake.wait(WATCH_SECONDS)
             endpoint.wake.clear()
@@ -323,7 +329,7 @@ class Endpoints:
             for variant in fleet.variants.values():
                 try:
                     variant.replace_dead()
-                except EngineError as error:  # Docker may be busy: the next round looks again
+                except EngineError as error:  # Docker may be busy: the next round tries again
                     logging.getLogger(__name__).warning("endpoint %s: %s", endpoint.name, error)
 
     # ------------------------------------------------------------------------------------------ look
@@ -362,8 +368,8 @@ class Endpoints:
         }
 
 
-def _asked(variant: Variant, entry: Mapping[str, Any]) -> Share:
-    """Return the share that one entry of UpdateEndpointWeightsAndCapacities asks for (rule 50)."""
+def _desired_share(variant: Variant, entry: Mapping[str, Any]) -> Share:
+    """Return the share in one entry of UpdateEndpointWeightsAndCapacities (rule 50)."""
     count = int(entry.get("DesiredInstanceCount", variant.share.count))
     if count < 1 and not variant.spec.asynchronous:
         raise invalid(f"Variant {variant.spec.name}: DesiredInstanceCount must be at least 1.")

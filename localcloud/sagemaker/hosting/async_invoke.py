@@ -1,4 +1,4 @@
-"""InvokeEndpointAsync: a queue for each endpoint, answers and failures as objects in S3 (rule 42)."""
+"""InvokeEndpointAsync: a queue per endpoint; answers and failures become objects in S3 (rule 42)."""
 
 import threading
 import time
@@ -19,18 +19,18 @@ from localcloud.sagemaker.hosting.api import Endpoints
 from localcloud.sagemaker.hosting.async_metrics import Queued, measured
 from localcloud.sagemaker.hosting.fleet import Endpoint, Variant
 from localcloud.sagemaker.hosting.instances import Instance
-from localcloud.sagemaker.hosting.invoke import headers_of, model_error, told
+from localcloud.sagemaker.hosting.invoke import headers_of, model_error, unanswered
 from localcloud.sagemaker.records import Params, s3
 
-CONCURRENCY = 4  # where the configuration says nothing, SageMaker chooses itself
+CONCURRENCY = 4  # without MaxConcurrentInvocationsPerInstance SageMaker chooses the number itself
 TIMEOUT_S, QUEUED_S = 900, 21_600
 LARGEST = 1024**3
 PUMP_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A request that waits. Times are seconds of the invoker's clock."""
+class AsyncRequest:
+    """A queued request. `since` and `until` (when it expires) are seconds of the invoker's clock."""
 
     params: Mapping[str, Any]
     output: Location
@@ -45,17 +45,17 @@ class Asked:
 
 @dataclass(kw_only=True, eq=False)
 class Backlog:
-    """One endpoint's queue. `busy` counts what is being answered, `ended` how requests ended since the last look."""
+    """One endpoint's queue. `busy` counts requests in progress, `ended` the outcomes since the last collection."""
 
     endpoint: Endpoint
-    waiting: deque[Asked] = field(default_factory=deque)
+    waiting: deque[AsyncRequest] = field(default_factory=deque)
     busy: int = 0
     ended: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(kw_only=True)
 class AsyncInvoker:
-    """Queues requests and feeds them to instances, so many at once to each. `spawn` does work later."""
+    """Queues requests and sends them to instances, a limited number at once. `spawn` runs work in a thread."""
 
     cloud: Cloud
     endpoints: Endpoints
@@ -68,7 +68,7 @@ class AsyncInvoker:
         return {"InvokeEndpointAsync": self.invoke}
 
     def invoke(self, params: Params) -> Params:
-        """Answer InvokeEndpointAsync: say where the answer will lie, before anything is asked."""
+        """Answer InvokeEndpointAsync: queue the request and return where its answer will be."""
         endpoint = self.endpoints.find(params["EndpointName"])
         if endpoint is None or endpoint.fleet is None:
             name = params["EndpointName"]
@@ -80,27 +80,27 @@ class AsyncInvoker:
             raise _invalid("Give exactly one of InputLocation and Body.")
         if "InputLocation" in params:
             s3(params["InputLocation"])
-        asked = self._asked(params, config["OutputConfig"])
+        request = self._request(params, config["OutputConfig"])
         with self.lock:
             backlog = self.backlogs.get(endpoint.name)
             if backlog is None or backlog.endpoint is not endpoint:
                 backlog = self.backlogs[endpoint.name] = Backlog(endpoint=endpoint)
-            backlog.waiting.append(asked)
+            backlog.waiting.append(request)
         self.pump()
         return {
             "InferenceId": params.get("InferenceId") or str(uuid.uuid4()),
-            "OutputLocation": asked.output.uri,
-            "FailureLocation": asked.failure.uri if asked.failure else None,
+            "OutputLocation": request.output.uri,
+            "FailureLocation": request.failure.uri if request.failure else None,
         }
 
-    def _asked(self, params: Params, output: Mapping[str, Any]) -> Asked:
+    def _request(self, params: Params, output: Mapping[str, Any]) -> AsyncRequest:
         key = str(uuid.uuid4())
         folder = location(output["S3OutputPath"])
         if "S3OutputPathExtension" in params:
             folder /= params["S3OutputPathExtension"].strip("/")
         failures = output.get("S3FailurePath")
         now = self.clock()
-        return Asked(
+        return AsyncRequest(
             params=params,
             output=folder / params.get("Filename", f"{key}.out"),
             failure=location(failures) / f"{key}-error.out" if failures else None,
@@ -111,7 +111,7 @@ class AsyncInvoker:
     # ------------------------------------------------------------------------------------------ the queue
 
     def pump(self) -> None:
-        """Hand waiting requests to the instances that can take one more; drop those that waited too long."""
+        """Send waiting requests to instances with a free slot; expire those that waited too long."""
         with self.lock:
             for name, backlog in list(self.backlogs.items()):
                 if self.endpoints.find(name) is not backlog.endpoint:
@@ -124,43 +124,43 @@ class AsyncInvoker:
 
     def _expire(self, backlog: Backlog) -> None:
         now = self.clock()
-        for asked in [each for each in backlog.waiting if each.until <= now]:
-            backlog.waiting.remove(asked)
+        for request in [each for each in backlog.waiting if each.until <= now]:
+            backlog.waiting.remove(request)
             backlog.ended["expired"] += 1
-            self.spawn(self._fail, asked, "The request expired in the queue (RequestTTLSeconds).")
+            self.spawn(self._fail, request, "The request expired in the queue (RequestTTLSeconds).")
 
     def _slot(self, endpoint: Endpoint) -> tuple[Variant, Instance] | None:
-        """An instance that can take one more request, reserved."""
+        """Reserve an instance that can take one more request; None when there is none."""
         variant = endpoint.route(None, (0.5, 0.5))
         instance = variant.take() if variant else None
         if variant is None or instance is None:
             return None
-        asked = variant.spec.asynchronous.get("ClientConfig", {})
-        if instance.outstanding > asked.get("MaxConcurrentInvocationsPerInstance", CONCURRENCY):
+        client = variant.spec.asynchronous.get("ClientConfig", {})
+        if instance.outstanding > client.get("MaxConcurrentInvocationsPerInstance", CONCURRENCY):
             variant.give_back(instance)
             return None
         return variant, instance
 
     def run(self) -> None:
-        """Pump until localcloud is taken down: instances come and go."""
+        """Pump until localcloud shuts down, because instances come and go."""
         while not self.endpoints.host.closing.wait(PUMP_SECONDS):
             self.pump()
 
     # ------------------------------------------------------------------------------------------ one request
 
-    def _answer(self, backlog: Backlog, asked: Asked, variant: Variant, instance: Instance) -> None:
-        """One request to one instance. One that nobody took waits again, at the front."""
+    def _answer(self, backlog: Backlog, request: AsyncRequest, variant: Variant, instance: Instance) -> None:
+        """Send one request to one instance. If the instance is unreachable, put the request back at the front."""
         fault: str | None = None
         try:
-            fault = self._ask(asked, variant, instance)
+            fault = self._send(request, variant, instance)
         except UnreachableError:
             backlog.endpoint.wake.set()
             with self.lock:
-                backlog.waiting.appendleft(asked)
+                backlog.waiting.appendleft(request)
             return
         except (TimedOutError, BrokenError) as error:
             backlog.endpoint.wake.set()
-            fault = model_error(self.cloud, variant.spec.group, 0, told(error)).message
+            fault = model_error(self.cloud, variant.spec.group, 0, unanswered(error)).message
         except (BotoCoreError, ClientError) as error:
             fault = f"S3 could not be read or written: {error}"
         finally:
@@ -170,38 +170,38 @@ class AsyncInvoker:
         with self.lock:
             backlog.ended["failed" if fault else "processed"] += 1
         if fault:
-            self._fail(asked, fault)
+            self._fail(request, fault)
         self.pump()
 
-    def _ask(self, asked: Asked, variant: Variant, instance: Instance) -> str | None:
-        """Forward the input and put the answer where it was promised; else say what is wrong."""
-        body = self._input(asked)
+    def _send(self, request: AsyncRequest, variant: Variant, instance: Instance) -> str | None:
+        """Send the input to the container and put the answer into S3. Returns the failure message, None on success."""
+        body = self._input(request)
         if body is None:
-            return f"Unable to read the input {asked.params['InputLocation']}: no such object."
+            return f"Unable to read the input {request.params['InputLocation']}: no such object."
         if len(body) > LARGEST:
             return f"The input has {len(body)} bytes; the limit is {LARGEST}."
-        headers = headers_of(asked.params)
-        reply = instance.http.request("POST", "/invocations", body=body, headers=headers, timeout=asked.timeout)
+        headers = headers_of(request.params)
+        reply = instance.http.request("POST", "/invocations", body=body, headers=headers, timeout=request.timeout)
         if not 200 <= reply.status < 300:
             text = reply.body.decode(errors="replace")
             return model_error(self.cloud, variant.spec.group, reply.status, text).message
-        self.cloud.objects.put(asked.output, reply.body)
+        self.cloud.objects.put(request.output, reply.body)
         return None
 
-    def _input(self, asked: Asked) -> bytes | None:
-        if "Body" in asked.params:
-            return bytes(asked.params["Body"])
-        return self.cloud.objects.get(location(asked.params["InputLocation"]))
+    def _input(self, request: AsyncRequest) -> bytes | None:
+        if "Body" in request.params:
+            return bytes(request.params["Body"])
+        return self.cloud.objects.get(location(request.params["InputLocation"]))
 
-    def _fail(self, asked: Asked, why: str) -> None:
-        """Leave the failure where it was promised; without S3FailurePath nobody hears of it, as in SageMaker."""
-        if asked.failure is not None:
-            self.cloud.objects.put(asked.failure, why.encode())
+    def _fail(self, request: AsyncRequest, why: str) -> None:
+        """Put the failure into S3. Without S3FailurePath the failure is lost, as in SageMaker."""
+        if request.failure is not None:
+            self.cloud.objects.put(request.failure, why.encode())
 
-    # ------------------------------------------------------------------------------------------ what is measured
+    # ------------------------------------------------------------------------------------------ metrics
 
     def collect(self) -> list[Datum]:
-        """What CloudWatch is told of every asynchronous endpoint."""
+        """Return the queue metrics of every asynchronous endpoint."""
         return [datum for queued in self._queued() for datum in measured(queued)]
 
     def _queued(self) -> Iterable[Queued]:

@@ -1,6 +1,6 @@
-"""What SageMaker publishes of an asynchronous endpoint's queue in CloudWatch's AWS/SageMaker. Pure.
+"""The metrics of an asynchronous endpoint's queue, as SageMaker publishes them in AWS/SageMaker. Pure.
 
-After "Monitor asynchronous endpoint" of the developer guide: the dimension is the endpoint alone.
+After "Monitor asynchronous endpoint" of the developer guide: the only dimension is the endpoint.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from localcloud.sagemaker.hosting.metrics import NAMESPACE
 
 @dataclass(frozen=True, kw_only=True)
 class Queued:
-    """How an endpoint's queue stands: all that is not answered yet, what of it waits, and what ended since last."""
+    """An endpoint's queue at one moment: `size` requests without an answer, `waiting` of them not sent yet.
+
+    `processed`, `failed` and `expired` count since the last collection.
+    """
 
     endpoint: str
     instances: int
@@ -24,7 +27,7 @@ class Queued:
 
 
 def measured(queued: Queued) -> list[Datum]:
-    """The queue's gauges, which are told while it is empty too, and its counts where there are any."""
+    """The queue's gauges, which are published for an empty queue too, and its counts above 0."""
     gauges = {
         "ApproximateBacklogSize": float(queued.size),
         "ApproximateBacklogSizePerInstance": queued.size / max(1, queued.instances),

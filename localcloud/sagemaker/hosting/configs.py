@@ -1,6 +1,6 @@
-"""Models and endpoint configurations: what CreateEndpoint may name, with SageMaker's own checks and messages.
+"""Models and endpoint configurations, with SageMaker's own checks and messages.
 
-moto accepts models without an image and variants of missing models, so these are kept here.
+moto accepts models without an image and variants of missing models, so localcloud keeps these records itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ UNSUPPORTED_CONFIG = {
 
 @dataclass(kw_only=True)
 class Catalogue:
-    """CreateModel and CreateEndpointConfig and their kin."""
+    """The operations on models and endpoint configurations."""
 
     cloud: Cloud
     models: RecordStore = field(init=False)
@@ -43,7 +43,7 @@ class Catalogue:
         }
 
     def create_model(self, params: Params) -> Params:
-        """Check the container and its data as SageMaker does, then keep the model (rules 37, 38)."""
+        """Check the container and its model data as SageMaker does, then keep the model (rules 37, 38)."""
         container = model_container(params)
         check_environment(container.get("Environment", {}))
         url = model_data_url(container)
@@ -55,7 +55,7 @@ class Catalogue:
             )
         if url is not None and not self.cloud.objects.list(s3(url)):
             raise invalid(f"Could not find model data at {url}.")
-        if "ExecutionRoleArn" in params:  # inference names no narrower source than the account's (rule 82)
+        if "ExecutionRoleArn" in params:  # for inference, aws:SourceArn is the whole account (rule 82)
             require_sagemaker_role(self.cloud.roles, params["ExecutionRoleArn"], self.cloud.arn("sagemaker", "*"))
         tags = params.pop("Tags", [])
         arn = self.models.add(params["ModelName"], {"EnableNetworkIsolation": False, **params})
@@ -79,7 +79,7 @@ class Catalogue:
         return page(rows, params, name="ModelName", out="Models")
 
     def create_config(self, params: Params) -> Params:
-        """Check every variant against the models that exist, then keep the configuration."""
+        """Check that every variant's model exists, then keep the configuration."""
         check_config(params)
         for variant in params["ProductionVariants"]:
             self.models.get(variant["ModelName"])
@@ -110,23 +110,23 @@ class Catalogue:
 def model_container(model: Mapping[str, Any]) -> Params:
     """Return the one container that localcloud runs for a model.
 
-    Raises ApiError for what only real SageMaker has: pipelines, model packages, multi-model containers.
+    Raises ApiError for pipelines, model packages and multi-model containers, which localcloud lacks.
     """
     containers = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
     if len(containers) != 1:
         raise invalid(f"localcloud runs exactly one container per model; this one has {len(containers)}.")
     container: Params = containers[0]
     if container.get("Mode", "SingleModel") != "SingleModel":
-        raise invalid("localcloud has no multi-model endpoints: leave Mode out or say SingleModel.")
+        raise invalid("localcloud has no multi-model endpoints: leave Mode out or set it to SingleModel.")
     if "Image" not in container:
-        raise invalid("localcloud needs the container's Image: it knows no model packages.")
+        raise invalid("localcloud has no model packages: set the container's Image.")
     if "ModelDataUrl" in container and "ModelDataSource" in container:
         raise invalid("ModelDataUrl and ModelDataSource are mutually exclusive.")
     return container
 
 
 def model_data_url(container: Mapping[str, Any]) -> str | None:
-    """Return the S3 URL that fills /opt/ml/model, or None. Checks the form of rule 37."""
+    """Return the S3 URL of the data for /opt/ml/model, or None. Raises ApiError for a wrong form (rule 37)."""
     source = container.get("ModelDataSource", {}).get("S3DataSource")
     if source is None:
         url: str | None = container.get("ModelDataUrl")
@@ -140,7 +140,7 @@ def model_data_url(container: Mapping[str, Any]) -> str | None:
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Hold rule 38: at most 100 variables, 1024 bytes each, 32 KB together."""
+    """Raise ApiError beyond 100 variables, 1024 bytes each or 32 KB together (rule 38)."""
     sizes = [len(key.encode()) + len(value.encode()) for key, value in environment.items()]
     long = [key for key, value in environment.items() if max(len(key.encode()), len(value.encode())) > 1024]
     if len(sizes) > 100 or long or sum(sizes) > 32 * 1024:
@@ -149,14 +149,12 @@ def check_environment(environment: Mapping[str, str]) -> None:
 
 
 def check_config(params: Mapping[str, Any]) -> None:
-    """Refuse what localcloud cannot run and what SageMaker refuses too; botocore's model has checked the shapes."""
+    """Raise ApiError for what localcloud cannot run or SageMaker refuses. botocore's model has checked the shapes."""
     for key, what in UNSUPPORTED_CONFIG.items():
         if key in params:
-            raise invalid(f"localcloud does not have {what} yet: leave {key} out.")
+            raise invalid(f"localcloud does not have {what}: leave {key} out.")
     if params.get("DataCaptureConfig", {}).get("EnableCapture"):
-        raise invalid(
-            "localcloud does not capture data yet: leave DataCaptureConfig out or set EnableCapture to false."
-        )
+        raise invalid("localcloud does not capture data: leave DataCaptureConfig out or set EnableCapture to false.")
     names = [variant["VariantName"] for variant in params["ProductionVariants"]]
     if len(set(names)) != len(names):
         raise invalid("Production variant names must be unique within an endpoint configuration.")
@@ -166,7 +164,7 @@ def check_config(params: Mapping[str, Any]) -> None:
 
 
 def check_async(params: Mapping[str, Any]) -> None:
-    """Hold the rules of asynchronous inference (rule 42)."""
+    """Raise ApiError for a configuration that breaks the rules of asynchronous inference (rule 42)."""
     if "AsyncInferenceConfig" not in params:
         return
     output = params["AsyncInferenceConfig"]["OutputConfig"]
@@ -183,7 +181,7 @@ def check_async(params: Mapping[str, Any]) -> None:
 
 
 def check_variant(variant: Mapping[str, Any]) -> None:
-    """Hold the rules between a variant's members (rules 37, 45)."""
+    """Raise ApiError for a variant whose members contradict each other (rules 37, 45)."""
     name = variant["VariantName"]
     if "ModelName" not in variant:
         raise invalid(f"Variant {name} names no model: localcloud has no inference components.")

@@ -1,4 +1,4 @@
-"""What an endpoint is made of: instances in variants, variants in a fleet, and the traffic over them."""
+"""An endpoint's parts: instances in variants, variants in fleets, and the traffic between them."""
 
 import itertools
 import shutil
@@ -15,7 +15,7 @@ from localcloud.weighted import choose_variant
 
 @dataclass(kw_only=True)
 class Variant:
-    """A production variant that runs: its instances and how traffic is spread over them. Thread-safe."""
+    """A running production variant: its instances, and which of them answers a request. Thread-safe."""
 
     spec: InstanceSpec
     host: Host
@@ -32,7 +32,7 @@ class Variant:
             return sum(instance.outstanding for instance in self.instances)
 
     def take(self, *, avoid: Sequence[Instance] = ()) -> Instance | None:
-        """Reserve the least busy instance for one request; None when there is none left. Give it back."""
+        """Reserve the least busy instance for one request; None when none is left. `give_back` ends the reservation."""
         with self.lock:
             able = [instance for instance in self.instances if instance not in avoid]
             if not able:
@@ -46,7 +46,7 @@ class Variant:
             instance.outstanding -= 1
 
     def scale(self, count: int) -> None:
-        """Bring the number of instances to `count`. Raises StartError; then those that started are stopped again."""
+        """Start or drain instances until there are `count`. Raises StartError after stopping those that started."""
         with self.changing:
             missing = count - len(self.instances)
             if missing > 0:
@@ -73,7 +73,7 @@ class Variant:
             self.instances.extend(started)
 
     def _drain(self, leaving: Sequence[Instance]) -> None:
-        """Let taken requests end (60 s at most: rule 30), then stop."""
+        """Wait for the requests in progress (60 s at most: rule 30), then stop the instances."""
         until = self.host.clock() + 65
         while any(instance.outstanding for instance in leaving) and self.host.clock() < until:
             if self.host.closing.wait(0.02):
@@ -81,7 +81,7 @@ class Variant:
         self.host.stop(leaving)
 
     def replace_dead(self) -> None:
-        """Take instances that do not answer out of traffic and start others in their place."""
+        """Take instances that do not answer out of traffic and start replacements."""
         with self.changing:
             dead = [instance for instance in list(self.instances) if not self.host.alive(instance)]
             missing = self.share.count - len(self.instances) + len(dead)
@@ -96,7 +96,7 @@ class Variant:
                 return  # the next round tries again
 
     def close(self) -> None:
-        """Drain and stop every instance, and forget the model's files."""
+        """Drain and stop every instance, and delete the model's files."""
         self.share = replace(self.share, count=0)
         self.scale(0)
         shutil.rmtree(self.spec.folder, ignore_errors=True)
@@ -104,14 +104,14 @@ class Variant:
 
 @dataclass(kw_only=True, eq=False)
 class Fleet:
-    """All variants of one endpoint configuration, running."""
+    """The running variants of one endpoint configuration."""
 
     config: str
     variants: dict[str, Variant]
 
     @property
     def asynchronous(self) -> Params:
-        """The AsyncInferenceConfig that it runs by; empty where requests are answered at once."""
+        """The AsyncInferenceConfig; empty for an endpoint that answers at once."""
         return next((dict(variant.spec.asynchronous) for variant in self.variants.values()), {})
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Fleet:
 
 @dataclass(kw_only=True, eq=False)
 class Endpoint:
-    """One endpoint. `green` takes `green_share` of the traffic while an update moves it."""
+    """One endpoint. During an update `green`, the new fleet, takes `green_share` of the traffic."""
 
     name: str
     arn: str
@@ -134,12 +134,12 @@ class Endpoint:
     green_share: float = 0.0
     deployment: Params | None = None
     pending: Params | None = None
-    planned: Mapping[str, Share] = field(default_factory=dict)  # what Creating is after
+    planned: Mapping[str, Share] = field(default_factory=dict)  # the variants while the endpoint is Creating
     lock: threading.RLock = field(default_factory=threading.RLock)
     wake: threading.Event = field(default_factory=threading.Event)
 
     def fleet_at(self, point: float) -> Fleet | None:
-        """Return the fleet that owns `point` in [0, 1) of the traffic; None before anything runs."""
+        """Return the fleet for a point in [0, 1) of the traffic; None before a fleet is in service."""
         with self.lock:
             return self.green if self.green is not None and point < self.green_share else self.fleet
 

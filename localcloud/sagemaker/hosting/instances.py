@@ -1,4 +1,4 @@
-"""Runs a model's containers on this host: one per instance. What an endpoint is lives in endpoints.py."""
+"""Starts, pings and stops the containers of a model on this machine: one container per instance."""
 
 import itertools
 import sys
@@ -31,7 +31,7 @@ STOP_SECONDS = 30  # rule 36
 
 
 class StartError(Exception):
-    """An instance does not come into service; the message is the endpoint's FailureReason."""
+    """An instance did not come into service; the message becomes the endpoint's FailureReason."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -47,7 +47,7 @@ class Instance:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceSpec:
-    """All that one variant's instances are started from. `asynchronous` is its endpoint's AsyncInferenceConfig."""
+    """Everything needed to start a variant's instances. `asynchronous` is the endpoint's AsyncInferenceConfig."""
 
     endpoint: str
     variant: Mapping[str, Any]
@@ -65,12 +65,12 @@ class InstanceSpec:
 
     @property
     def title(self) -> str:
-        """What is started, in SageMaker's sentences."""
+        """The variant's name in SageMaker's messages."""
         return f"production variant {self.name}"
 
     @property
     def container(self) -> str:
-        """The first part of its containers' names."""
+        """The first part of the containers' names."""
         return f"endpoint-{self.endpoint}-{self.name}"
 
     @property
@@ -79,7 +79,7 @@ class InstanceSpec:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the platform adds to the model's own variables."""
+        """The variables that the platform adds to the model's own."""
         return {}
 
     @property
@@ -125,7 +125,10 @@ def gpus_of(instance_type: str) -> int:
 
 @dataclass(kw_only=True)
 class Host:
-    """Starts and stops instances. `connect` makes an HTTP client; `closing` ends every wait at once."""
+    """Starts and stops instances. `connect` opens a connection; `closing`, once set, ends every wait.
+
+    `direct` says that this machine reaches container addresses without a published port.
+    """
 
     cloud: Cloud
     connect: Callable[[str, int], HttpClient] = PooledHttpClient
@@ -134,10 +137,10 @@ class Host:
     closing: threading.Event = field(default_factory=threading.Event)
     isolated: str | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
-    direct: bool = sys.platform == "linux"  # container addresses can be reached without the published port
+    direct: bool = sys.platform == "linux"
 
     def prepare(self, spec: InstanceSpec) -> str:
-        """Fill the model folder; return the image's id. Raises StartError."""
+        """Fill the model folder; return the image's reference by digest. Raises StartError."""
         container = model_container(spec.model)
         image = self._image(spec, container["Image"])
         if image is None:
@@ -160,9 +163,9 @@ class Host:
             ) from None
 
     def start(self, spec: InstanceSpec) -> Instance:
-        """Run one container and wait until it answers /ping. Raises StartError; then nothing is left."""
+        """Run one container and wait until it answers /ping. Raises StartError after removing the container."""
         if self.closing.is_set():
-            raise StartError("localcloud is being taken down.")
+            raise StartError("localcloud is shutting down.")
         mark = uuid.uuid4().hex[:17]
         try:
             network = self._isolated() if spec.model.get("EnableNetworkIsolation") else None
@@ -187,7 +190,7 @@ class Host:
         return Instance(container=state.id, stream=stream, http=http)
 
     def _isolated(self) -> str:
-        """Return the network that leads nowhere, for models with EnableNetworkIsolation; made when first needed."""
+        """Return the internal network for models with EnableNetworkIsolation; created when first needed."""
         with self.lock:
             if self.isolated is None:
                 self.isolated = self.cloud.engine.create_network(f"{self.cloud.instance}-isolated", internal=True)
@@ -202,7 +205,7 @@ class Host:
             for http in clients:
                 if ping(http):
                     return http
-            # The engine is asked now and then only: each question costs more than a ping.
+            # Inspect the container only now and then: an inspection costs more than a ping.
             due = attempt % 5 == 4 or self.clock() - began > 0.5
             if due and not _runs(self.cloud.engine.inspect(state.id)):
                 raise StartError(self._unhealthy(spec, state.id, "the container ended"))
@@ -210,16 +213,16 @@ class Host:
                 raise StartError(self._unhealthy(spec, state.id, f"no 200 within {spec.startup:g} s"))
             if self.closing.wait(min(PING_EVERY * (1 + attempt / 10), 1.0)):
                 break
-        raise StartError("localcloud is being taken down.")
+        raise StartError("localcloud is shutting down.")
 
     def _addresses(self, state: ContainerState, port: int) -> list[tuple[str, int]]:
-        found = [(state.address, port)] if self.direct and state.address else []
-        return found + ([("127.0.0.1", state.ports[port])] if port in state.ports else [])
+        direct = [(state.address, port)] if self.direct and state.address else []
+        return direct + ([("127.0.0.1", state.ports[port])] if port in state.ports else [])
 
     def _unhealthy(self, spec: InstanceSpec, container: str, why: str) -> str:
-        """Return SageMaker's sentence, and what it leaves out: the container's last words."""
-        said = list(lines(self.cloud.engine.logs(container, tail=5)))
-        words = " | ".join(line.strip() for line in said if line.strip())
+        """Return SageMaker's message, followed by the container's last log lines, which SageMaker leaves out."""
+        output = lines(self.cloud.engine.logs(container, tail=5))
+        words = " | ".join(line.strip() for line in output if line.strip())
         return (
             f"The primary container for {spec.title} did not pass the ping health check. "
             f"Please check CloudWatch logs for this endpoint. (localcloud: {why}; it last said: {words or 'nothing'})"
@@ -233,7 +236,7 @@ class Host:
         return instance.misses < 3
 
     def stop(self, instances: Sequence[Instance], *, grace: int = STOP_SECONDS) -> None:
-        """SIGTERM, grace, SIGKILL (rule 36), then remove; all at the same time."""
+        """Stop all at the same time: SIGTERM, after the grace SIGKILL (rule 36), then remove."""
 
         def end(instance: Instance) -> None:
             try:
@@ -258,7 +261,7 @@ def _runs(state: ContainerState | None) -> bool:
 
 
 def each_at_once(work: Callable[[Thing], Result], things: Sequence[Thing]) -> list[Result]:
-    """Do `work` for all things at the same time; when all ended, return the results or raise the first error."""
+    """Call `work` for all things at the same time; after the last one return the results or raise the first error."""
     if not things:
         return []
     with ThreadPoolExecutor(len(things)) as pool:

@@ -42,7 +42,7 @@ def headers_of(params: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(kw_only=True)
 class Invoker:
-    """Forwards requests. `point` gives a random number in [0, 1); `seconds` is the model's time."""
+    """Forwards requests. `point` returns a random number in [0, 1); `seconds` is how long a model may take."""
 
     cloud: Cloud
     endpoints: Endpoints
@@ -68,11 +68,11 @@ class Invoker:
                 reply = self._measured(began, variant, instance, params)
                 break
             except UnreachableError:
-                endpoint.wake.set()  # the watcher looks at once
+                endpoint.wake.set()  # the watcher checks the instances at once
                 tried.append(instance)
             except (TimedOutError, BrokenError) as error:
                 endpoint.wake.set()
-                raise model_error(self.cloud, variant.spec.group, 0, told(error)) from None
+                raise model_error(self.cloud, variant.spec.group, 0, unanswered(error)) from None
             finally:
                 variant.give_back(instance)
             variant, instance = self._take(endpoint, params.get("TargetVariant"), tuple(tried))
@@ -87,7 +87,7 @@ class Invoker:
         return endpoint
 
     def _take(self, endpoint: Endpoint, target: str | None, avoid: tuple[Instance, ...]) -> tuple[Variant, Instance]:
-        """Reserve an instance. A fleet that is retired between choosing and taking is chosen again."""
+        """Reserve an instance. Tries again when the chosen fleet is retired meanwhile."""
         for _ in range(3):
             try:
                 variant = endpoint.route(target, (self.point(), self.point()))
@@ -107,7 +107,7 @@ class Invoker:
         )
 
     def _measured(self, began: float, variant: Variant, instance: Instance, params: Params) -> Response:
-        """Send, and record how it went. What never reached a model is not an invocation."""
+        """Send the request and record the invocation. A request that reached no model is not an invocation."""
         with self.metrics.serving(variant.spec.endpoint, variant.spec.name) as meter:
             sent, status = self.clock(), 0
             try:
@@ -153,7 +153,7 @@ class Invoker:
 
 
 def model_error(cloud: Cloud, group: str, status: int, text: str) -> ApiError:
-    """Return the 424 that a container's failure becomes (rule 32). `group` is its log group."""
+    """Return the 424 error for a container's failure (rule 32). `group` is the container's log group."""
     region = cloud.region
     side = "client" if 400 <= status < 500 else "server"
     message = (
@@ -171,8 +171,8 @@ def model_error(cloud: Cloud, group: str, status: int, text: str) -> ApiError:
     )
 
 
-def told(error: Exception) -> str:
-    """Say how a container failed to answer."""
+def unanswered(error: Exception) -> str:
+    """Return the message for a container that did not answer."""
     return (
         TIMED_OUT
         if isinstance(error, TimedOutError)
@@ -182,6 +182,6 @@ def told(error: Exception) -> str:
 
 def _without(what: str) -> Callable[[Params], Params]:
     def refuse(_: Params) -> Params:
-        raise ApiError("ValidationError", f"localcloud does not have {what} yet.", 400)
+        raise ApiError("ValidationError", f"localcloud does not have {what}.", 400)
 
     return refuse

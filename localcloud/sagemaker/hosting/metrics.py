@@ -1,8 +1,8 @@
-"""What SageMaker publishes of each variant of each endpoint in CloudWatch's AWS/SageMaker (rule 48).
+"""The metrics of every variant, as SageMaker publishes them in CloudWatch's AWS/SageMaker (rule 48).
 
 After "Amazon SageMaker metrics in Amazon CloudWatch" of the developer guide. Errors are published as 0 and 1, so that
-their average is the share of requests that failed. InvocationsPerInstance and ConcurrentRequestsPerModel are 0 while
-nobody asks: that is why an idle variant scales in.
+their average is the share of requests that failed. InvocationsPerInstance and ConcurrentRequestsPerModel are 0 without
+requests, which makes an idle variant scale in.
 """
 
 import threading
@@ -15,12 +15,12 @@ from localcloud.cloudwatch.meter import Meter, ServedRequest
 from localcloud.cloudwatch.metrics import Datum, Metric, metric, summary
 
 NAMESPACE = "AWS/SageMaker"
-SUMMARIES = 20  # of one tick's latencies
+SUMMARIES = 20  # data points for the latencies of one tick
 
 
 @dataclass(kw_only=True)
 class EndpointMetrics:
-    """The meters of all variants. `running` lists what serves: (endpoint, variant, instances)."""
+    """The meters of all variants. `running` lists the variants in service: (endpoint, variant, instance count)."""
 
     running: Callable[[], Iterable[tuple[str, str, int]]]
     clock: Callable[[], float] = time.monotonic
@@ -33,7 +33,7 @@ class EndpointMetrics:
 
     @contextmanager
     def serving(self, endpoint: str, variant: str) -> Iterator[Meter]:
-        """Count a request as being served until the block ends."""
+        """Count one more concurrent request until the block ends."""
         meter = self.meter(endpoint, variant)
         meter.begin()
         try:
@@ -42,7 +42,7 @@ class EndpointMetrics:
             meter.end()
 
     def collect(self) -> list[Datum]:
-        """What to publish since the last time; a variant that is gone is forgotten once it has told its last."""
+        """Return what to publish since the last time. A deleted variant is forgotten after its last data."""
         running = {(endpoint, variant): count for endpoint, variant, count in self.running()}
         data: list[Datum] = []
         with self._lock:
@@ -62,13 +62,13 @@ class EndpointMetrics:
 
 
 def concurrency(of: Metric, average: float, peak: int, instances: int) -> Datum:
-    """Requests at once for each instance: the average over the tick, and its peak."""
+    """Concurrent requests per instance: the average over the tick, and its peak."""
     mean = average / instances
     return Datum(metric=of, count=1, total=mean, minimum=min(mean, peak / instances), maximum=peak / instances)
 
 
 def invocations(answered: list[ServedRequest], at: dict[str, str]) -> list[Datum]:
-    """The metrics of some requests to one variant; of none, only what SageMaker says with a zero."""
+    """The metrics of these requests to one variant; without requests, only the metric that SageMaker publishes as 0."""
     per_instance = metric(NAMESPACE, "InvocationsPerInstance", **at)
     if not answered:
         return [summary(per_instance, [0.0])]
@@ -85,13 +85,13 @@ def invocations(answered: list[ServedRequest], at: dict[str, str]) -> list[Datum
     }
     return [
         summary(per_instance, [1 / max(1, each.instances) for each in answered]),
-        *(summary(metric(NAMESPACE, name, **at), found) for name, found in values.items()),
-        *(each for name, found in micro.items() for each in spread(metric(NAMESPACE, name, **at), found)),
+        *(summary(metric(NAMESPACE, name, **at), samples) for name, samples in values.items()),
+        *(each for name, samples in micro.items() for each in spread(metric(NAMESPACE, name, **at), samples)),
     ]
 
 
 def spread(of: Metric, values: list[float]) -> list[Datum]:
-    """Times (µs) in a few summaries of like size each, so that percentiles can be had of them."""
+    """Split times (µs) into a few summaries of similar size, so that percentiles can be computed."""
     ordered = sorted(values)
     size = -(-len(ordered) // SUMMARIES)
     parts = [ordered[begin : begin + size] for begin in range(0, len(ordered), size)]

@@ -1,4 +1,4 @@
-"""Fills the folder that a serving container sees as /opt/ml/model (rule 37)."""
+"""Fills the folder that is mounted into a serving container as /opt/ml/model (rule 37)."""
 
 import shutil
 import tarfile
@@ -12,11 +12,11 @@ from localcloud.s3 import Location, Objects, in_parallel, location
 
 
 class ModelDataError(Exception):
-    """Model data cannot be had; the message is what SageMaker puts into FailureReason."""
+    """Model data cannot be downloaded or extracted; the message becomes FailureReason, in SageMaker's words."""
 
 
 def fill(container: Mapping[str, Any], objects: Objects, target: Path) -> None:
-    """Download a model container's data to `target`, extracted where it is an archive; no data leaves it empty.
+    """Download a model container's data to `target` and extract archives. Without model data `target` stays empty.
 
     Raises ModelDataError.
     """
@@ -40,8 +40,8 @@ def fill(container: Mapping[str, Any], objects: Objects, target: Path) -> None:
 
 
 def _download(where: Location, objects: Objects, target: Path, *, single: bool) -> list[Path]:
-    """Fetch an object, or all below a prefix with their paths below it."""
-    keys = [where.key] if single else [found.key for found in objects.list(where)]
+    """Download one object, or all below a prefix with their paths below the prefix."""
+    keys = [where.key] if single else [entry.key for entry in objects.list(where)]
     names = [Path(key).name if single else key.removeprefix(where.key).lstrip("/") for key in keys]
     files = [(target / name).resolve() for name in names]
     outside = [str(file) for file in files if not file.is_relative_to(target.resolve())]
@@ -53,7 +53,7 @@ def _download(where: Location, objects: Objects, target: Path, *, single: bool) 
 
 
 def _extract(file: Path, target: Path, url: str) -> None:
-    """Unpack one archive and remove it. Entries that lead outside, links, devices and such are refused."""
+    """Extract one archive and remove it. Refuses links, devices, and entries that lead outside the folder."""
     try:
         with tarfile.open(file, "r:gz") as archive:
             for member in archive:
@@ -67,7 +67,7 @@ def _extract(file: Path, target: Path, url: str) -> None:
 
 
 def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    """One entry to its place. By hand, since Debian 12's Python 3.11.2 has no extraction filters."""
+    """Extract one entry. By hand, because Debian 12's Python 3.11.2 has no extraction filters."""
     path = (target / member.name).resolve()
     if not path.is_relative_to(target):
         raise tarfile.ExtractError(f"{member.name} leads outside the model folder")

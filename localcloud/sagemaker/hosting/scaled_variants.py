@@ -1,4 +1,4 @@
-"""What an endpoint's update may not touch: variants that are registered for scaling (rule 53)."""
+"""Refuses updates that remove or change variants which are registered as scalable targets (rule 53)."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
@@ -10,10 +10,13 @@ from localcloud.sagemaker.records import invalid
 
 
 def require_released(
-    scaled: Collection[str], running: Mapping[str, Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]
+    scaled: Collection[str], running: Mapping[str, Mapping[str, Any]], desired: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Raise ApiError where a scaled variant would go or change its instance type. Variants are as in configurations."""
-    types = {variant["VariantName"]: variant.get("InstanceType") for variant in wanted}
+    """Raise ApiError if an update removes a scaled variant or changes its instance type.
+
+    `running` and `desired` hold production variants as in endpoint configurations.
+    """
+    types = {variant["VariantName"]: variant.get("InstanceType") for variant in desired}
     held = [name for name in scaled if name in running and types.get(name) != running[name].get("InstanceType")]
     if held:
         names = ",".join(f'"{name}"' for name in sorted(held))
@@ -24,7 +27,7 @@ def require_released(
 
 
 def scaled_variants(cloud: Cloud) -> Callable[[str], list[str]]:
-    """Return the function that asks localcloud's own Application Auto Scaling for an endpoint's scaled variants."""
+    """Return a function that lists an endpoint's scaled variants, from localcloud's Application Auto Scaling."""
 
     @cache
     def scaling() -> Any:
@@ -33,7 +36,7 @@ def scaled_variants(cloud: Cloud) -> Callable[[str], list[str]]:
     def scaled(endpoint: str) -> list[str]:
         prefix = f"endpoint/{endpoint}/variant/"
         pages = scaling().get_paginator("describe_scalable_targets").paginate(ServiceNamespace="sagemaker")
-        found = [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
-        return [name.removeprefix(prefix) for name in found if name.startswith(prefix)]
+        resources = [target["ResourceId"] for page in pages for target in page["ScalableTargets"]]
+        return [name.removeprefix(prefix) for name in resources if name.startswith(prefix)]
 
     return scaled

@@ -1,4 +1,4 @@
-"""A variant as DescribeEndpoint shows it."""
+"""Production variants as DescribeEndpoint shows them."""
 
 from localcloud.sagemaker.hosting.fleet import Variant
 from localcloud.sagemaker.hosting.traffic import Share
@@ -24,7 +24,7 @@ def described(variant: Variant) -> Params:
 
 
 def planned(name: str, share: Share) -> Params:
-    """Return the ProductionVariantSummary of a variant that is being created."""
+    """Return the ProductionVariantSummary of a variant in an endpoint that is Creating."""
     return {
         "VariantName": name,
         "CurrentWeight": 0.0,

@@ -1,4 +1,4 @@
-"""Which variant and which instance answers a request, and what an update keeps: pure values, no I/O."""
+"""Traffic: the instance that answers a request, the shares after an update, the steps of a shift. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What a variant is asked to have: its traffic weight and how many instances."""
+    """A variant's desired traffic weight and instance count."""
 
     weight: float
     count: int
 
 
 def choose_instance(outstanding: Sequence[int], turn: int) -> int:
-    """Return the index of the instance with the fewest outstanding requests; equal ones take turns.
+    """Return the index of the instance with the fewest outstanding requests; instances with equally few take turns.
 
     Raises ValueError when there is none.
     """
@@ -26,7 +26,7 @@ def choose_instance(outstanding: Sequence[int], turn: int) -> int:
 
 
 def initial_share(variant: Mapping[str, Any]) -> Share:
-    """Return what a production variant of an endpoint configuration asks for; serverless counts as one container."""
+    """Return the share in a production variant of an endpoint configuration; a serverless variant is one container."""
     serverless = "ServerlessConfig" in variant
     return Share(
         weight=float(variant.get("InitialVariantWeight", 1.0)),
@@ -44,7 +44,7 @@ def updated_shares(
     """Return each variant's share after UpdateEndpoint (rule 53).
 
     Without RetainAllVariantProperties a scaled-out variant falls back to InitialInstanceCount; with it the
-    running counts and weights of variants that stay are kept, but for the excluded property types.
+    running counts and weights of variants that stay are kept, except the excluded property types.
     """
     shares = {}
     for variant in variants:
@@ -61,16 +61,16 @@ def updated_shares(
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One move of a blue/green update: wait so many seconds at this share of traffic on the new fleet."""
+    """One step of a blue/green update: send this share of traffic to the new fleet, and wait so many seconds."""
 
     green: float
     wait: float
 
 
 def traffic_steps(deployment: Mapping[str, Any], instances: int) -> list[Step]:
-    """Return the traffic shifts that a DeploymentConfig asks for, ending with all on the new fleet (rules 55, 56).
+    """Return the traffic shifts of a DeploymentConfig; the last one moves all traffic to the new fleet (rules 55, 56).
 
-    `instances` is the size of the new fleet, which turns INSTANCE_COUNT into a share.
+    `instances` is the size of the new fleet, to convert INSTANCE_COUNT into a share.
     """
     routing = deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
     wait, kind = float(routing.get("WaitIntervalInSeconds", 0)), routing.get("Type", "ALL_AT_ONCE")

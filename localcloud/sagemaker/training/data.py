@@ -11,30 +11,30 @@ from pathlib import Path
 from localcloud.errors import ApiError
 from localcloud.s3 import Location, Objects, S3Object, in_parallel
 from localcloud.sagemaker.s3_input import manifest_keys, relative
-from localcloud.sagemaker.training.request import Channel, assign
+from localcloud.sagemaker.training.request import Channel
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What a channel holds in S3: objects, and the prefix that their paths are told from."""
+    """A channel and its objects in S3. Their paths are relative to the channel's `source`."""
 
     channel: Channel
-    found: tuple[S3Object, ...]
+    entries: tuple[S3Object, ...]
 
 
 def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Source:
-    """A channel with its S3 objects resolved. Raises ApiError, in AWS's words, when there are none."""
+    """List a channel's S3 objects. Raises ApiError, in AWS's words, when there are none."""
     if channel.source is None:
         if not Path(channel.local or "").is_dir():
             raise ApiError("ValidationException", f"Channel {channel.name}: no folder {channel.local} on this machine")
-        return Source(channel=channel, found=())
+        return Source(channel=channel, entries=())
     where = channel.source
     problem = None if objects.bucket_exists(where.bucket) else "The specified bucket does not exist"
     if problem is None and channel.data_type == "ManifestFile":
         return _manifest(channel, objects)
-    found = () if problem else tuple(entry for entry in objects.list(where))
-    if found:
-        return Source(channel=channel, found=found)
+    entries = () if problem else tuple(objects.list(where))
+    if entries:
+        return Source(channel=channel, entries=entries)
     raise ApiError(
         "ValidationException",
         f'No S3 objects found under S3 URL "{where.uri}" given in input data source. Please ensure that '
@@ -51,12 +51,12 @@ def _manifest(channel: Channel, objects: Objects) -> Source:
     if text is None:
         raise ApiError("ValidationException", f"Channel {channel.name}: no manifest at {channel.source.uri}")
     prefix, names = manifest_keys(text, channel.name)
-    known = tuple(S3Object(key=prefix.key + name, size=0, etag="") for name in names)
-    return Source(channel=replace(channel, source=prefix), found=known)
+    entries = tuple(S3Object(key=prefix.key + name, size=0, etag="") for name in names)
+    return Source(channel=replace(channel, source=prefix), entries=entries)
 
 
 def download(sources: Sequence[Source], roots: Sequence[Path], objects: Objects) -> None:
-    """Fill <root>/input/data/<channel> of every host. What all hosts share is fetched once and copied."""
+    """Fill <root>/input/data/<channel> of every host. Data that all hosts share is downloaded once and copied."""
     for source in sources:
         channel = source.channel
         folders = [root / "input" / "data" / channel.name for root in roots]
@@ -69,19 +69,29 @@ def download(sources: Sequence[Source], roots: Sequence[Path], objects: Objects)
             if shared and number > 0:
                 shutil.copytree(folders[0], folder, dirs_exist_ok=True)
                 continue
-            wanted = assign(channel, source.found, number, len(folders))
-            _fetch(objects, channel.source.bucket, {key: folder / path for key, path in wanted.items()})
+            paths = assign(channel, source.entries, number, len(folders))
+            _fetch(objects, channel.source.bucket, {key: folder / path for key, path in paths.items()})
 
 
-def _fetch(objects: Objects, bucket: str, wanted: dict[str, Path]) -> None:
-    in_parallel(lambda pair: objects.download(Location(bucket=bucket, key=pair[0]), pair[1]), wanted.items())
+def assign(channel: Channel, entries: Sequence[S3Object], host: int, host_count: int) -> dict[str, str]:
+    """The objects of one host: key → path inside the channel's folder. A ShardedByS3Key channel is split by key."""
+    if channel.source is None:
+        raise ValueError(f"channel {channel.name} is not an S3 channel")
+    keys = sorted(entry.key for entry in entries)
+    if channel.distribution == "ShardedByS3Key":
+        keys = keys[host::host_count]
+    return {key: relative(channel.source.key, key) for key in keys}
+
+
+def _fetch(objects: Objects, bucket: str, paths: dict[str, Path]) -> None:
+    in_parallel(lambda pair: objects.download(Location(bucket=bucket, key=pair[0]), pair[1]), paths.items())
 
 
 class Checkpoints:
     """Keeps S3 in step with every host's checkpoint folder (rule 15).
 
-    Restored once at the start; then local writes are uploaded and local deletes delete in S3. What others put into S3
-    meanwhile is not pulled.
+    `restore` runs once, at the start. After that `sync` uploads local writes and deletes in S3 what was deleted
+    locally. Files that others put into S3 meanwhile are not downloaded.
     """
 
     def __init__(self, where: Location, folders: Sequence[Path], objects: Objects) -> None:
@@ -90,20 +100,20 @@ class Checkpoints:
         self._known: list[dict[str, tuple[int, int]]] = [{} for _ in folders]
 
     def restore(self) -> int:
-        """Bring S3's checkpoints into every host's folder; how many files."""
-        found = self._objects.list(self._where)
+        """Download the checkpoints into every host's folder; return the number of files."""
+        entries = self._objects.list(self._where)
         for number, folder in enumerate(self._folders):
             folder.mkdir(parents=True, exist_ok=True)
             _fetch(
                 self._objects,
                 self._where.bucket,
-                {entry.key: folder / relative(self._where.key, entry.key) for entry in found},
+                {entry.key: folder / relative(self._where.key, entry.key) for entry in entries},
             )
             self._known[number] = _snapshot(folder)
-        return len(found)
+        return len(entries)
 
     def sync(self) -> None:
-        """Upload what changed since the last time and delete what went. A file that goes meanwhile waits."""
+        """Upload changed files and delete removed ones. A file that vanishes meanwhile waits for the next call."""
         current = [_snapshot(folder) for folder in self._folders]
         everywhere = {path for files in current for path in files}
         for number, files in enumerate(current):
@@ -118,26 +128,26 @@ class Checkpoints:
                     self._objects.delete(self._where / path)
 
     def _upload(self, source: Path, path: str) -> bool:
-        """Upload one file as it is at one moment (the job may be writing to it); False when it went meanwhile."""
-        still = source.parents[len(Path(path).parts)] / ".checkpoint-upload"
+        """Upload a copy of one file, because the job may be writing to it; False when the file is gone."""
+        copy = source.parents[len(Path(path).parts)] / ".checkpoint-upload"
         try:
-            shutil.copyfile(source, still)
+            shutil.copyfile(source, copy)
         except OSError:
             return False
-        self._objects.upload(still, self._where / path)
-        still.unlink()
+        self._objects.upload(copy, self._where / path)
+        copy.unlink()
         return True
 
 
 def _snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    found = {}
+    stamps = {}
     for path in _files(folder):
         try:
             stat = path.stat()
         except OSError:
             continue
-        found[path.relative_to(folder).as_posix()] = (stat.st_size, stat.st_mtime_ns)
-    return found
+        stamps[path.relative_to(folder).as_posix()] = (stat.st_size, stat.st_mtime_ns)
+    return stamps
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -146,18 +156,18 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def merged(folders: Sequence[Path]) -> dict[str, Path]:
-    """Path inside → file, over all hosts' folders (rule 14). Of equal names the first host's stays."""
-    found: dict[str, Path] = {}
+    """Path inside → file, over all hosts' folders (rule 14). The first host wins where names are equal."""
+    files: dict[str, Path] = {}
     for folder in folders:
         for path in _files(folder):
-            found.setdefault(path.relative_to(folder).as_posix(), path)
-    return dict(sorted(found.items()))
+            files.setdefault(path.relative_to(folder).as_posix(), path)
+    return dict(sorted(files.items()))
 
 
 def upload_artifacts(
     files: dict[str, Path], where: Location, *, name: str, compress: bool, scratch: Path, objects: Objects
 ) -> str:
-    """Put files at <where>/<name>.tar.gz, or as they are under <where>/<name>/ when not compressed; the S3 address."""
+    """Upload files as <where>/<name>.tar.gz, or uncompressed under <where>/<name>/; return the S3 address."""
     if not compress:
         for inside, path in files.items():
             objects.upload(path, where / name / inside)

@@ -1,30 +1,17 @@
-"""A CreateTrainingJob request turned into what each host gets: config files, environment, command, data. Pure.
+"""CreateTrainingJob, parsed once: the value that every other module reads. Pure."""
 
-rules 1–18 say what SageMaker gives a training container.
-"""
-
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.errors import ApiError
-from localcloud.s3 import Location, S3Object, location
-from localcloud.sagemaker.s3_input import relative
+from localcloud.s3 import Location
+from localcloud.sagemaker.records import invalid, s3
+from localcloud.sagemaker.training.metrics import Metric, metric
 
 MAX_RUNTIME = 86_400  # rule 17: a day unless the request says
 MAX_RUNTIME_LIMIT = 28 * 86_400
+MAX_HYPERPARAMETERS = 100
 CHECKPOINTS = "/opt/ml/checkpoints"
-_FAILURE_LIMIT = 1024  # rule 13
-
-# GPUs by instance size, for the families that have any; those not named have one (g5.xlarge, g6.2xlarge, p3.2xlarge …).
-_GPU_FAMILY = re.compile(r"ml\.(?:p\d|g\d)")
-_GPU_COUNTS = {
-    "12xlarge": 4, "24xlarge": 4, "48xlarge": 8, "ml.g5.16xlarge": 1, "ml.g6.16xlarge": 1, "ml.g6e.16xlarge": 1,
-    "ml.g4dn.16xlarge": 1, "ml.p3.8xlarge": 4, "ml.p3.16xlarge": 8, "ml.p2.8xlarge": 8, "ml.p2.16xlarge": 16,
-    "ml.p3dn.24xlarge": 8, "ml.p4d.24xlarge": 8, "ml.p4de.24xlarge": 8,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,228 +37,205 @@ class Host:
     instance_type: str
 
 
-def check(request: Mapping[str, Any]) -> None:
-    """Rules between members that botocore's model cannot say. Raises ApiError ValidationException as AWS would."""
-    for wrong, message in (*_algorithm_rules(request), *_resource_rules(request), *_spot_rules(request)):
-        if wrong:
-            raise ApiError("ValidationException", message)
-    names = [channel["ChannelName"] for channel in request.get("InputDataConfig", ())]
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Seconds that the containers may run, and that the whole spot job may take (`wait`, None without spot)."""
+
+    runtime: int
+    wait: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where artifacts go. `uri` is S3OutputPath as the request has it, `where` the same parsed."""
+
+    uri: str
+    where: Location
+    compress: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConfig:
+    """Where checkpoints are kept: in S3, and at `path` inside the container."""
+
+    uri: str
+    where: Location
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """A valid CreateTrainingJob request with its defaults filled in.
+
+    An empty `entrypoint` means the image's own. `described` is the request as it came; only Describe reads it, to echo
+    it.
+    """
+
+    name: str
+    image: str
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    hyperparameters: Mapping[str, str]
+    role: str
+    channels: tuple[Channel, ...]
+    hosts: tuple[Host, ...]
+    limits: Limits
+    output: Output
+    checkpoints: CheckpointConfig | None
+    environment: Mapping[str, str]
+    spot: bool
+    isolated: bool
+    tags: tuple[Mapping[str, str], ...]
+    described: Mapping[str, Any]
+
+    @property
+    def artifacts(self) -> str:
+        """The S3 address that the model will have; SageMaker names it from the start."""
+        ending = "model.tar.gz" if self.output.compress else "model/"
+        return f"{self.output.uri.rstrip('/')}/{self.name}/output/{ending}"
+
+
+def parse(params: Mapping[str, Any]) -> TrainingRequest:
+    """Parse a request that fits botocore's model. Raises ApiError ValidationException for rules between members."""
+    algorithm = params["AlgorithmSpecification"]
+    entrypoint, command = _command(algorithm)
+    return TrainingRequest(
+        name=params["TrainingJobName"],
+        image=_image(algorithm),
+        entrypoint=entrypoint,
+        command=command,
+        metrics=tuple(metric(definition) for definition in algorithm.get("MetricDefinitions", ())),
+        hyperparameters=_hyperparameters(params),
+        role=params["RoleArn"],
+        channels=_channels(params, algorithm.get("TrainingInputMode", "File")),
+        hosts=_hosts(params.get("ResourceConfig", {})),
+        limits=_limits(params),
+        output=_output(params),
+        checkpoints=_checkpoints(params.get("CheckpointConfig")),
+        environment=dict(params.get("Environment", {})),
+        spot=_is_spot(params),
+        isolated=bool(params.get("EnableNetworkIsolation")),
+        tags=tuple(params.get("Tags") or ()),
+        described=params,
+    )
+
+
+def _image(algorithm: Mapping[str, Any]) -> str:
+    if "TrainingImage" not in algorithm:
+        raise invalid("localcloud runs TrainingImage only: it cannot run an AlgorithmName, or a job without an image.")
+    return str(algorithm["TrainingImage"])
+
+
+def _command(algorithm: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(entrypoint, command): the image's own ENTRYPOINT with `train`, or the request's (rules 1, 2)."""
+    entrypoint = tuple(algorithm.get("ContainerEntrypoint", ()))
+    if "ContainerArguments" in algorithm and "ContainerEntrypoint" not in algorithm:
+        raise invalid(
+            "ContainerArguments needs ContainerEntrypoint: set AlgorithmSpecification.ContainerEntrypoint too."
+        )
+    return entrypoint, tuple(algorithm.get("ContainerArguments", ())) if entrypoint else ("train",)
+
+
+def _hyperparameters(params: Mapping[str, Any]) -> dict[str, str]:
+    values = dict(params.get("HyperParameters", {}))
+    if len(values) > MAX_HYPERPARAMETERS:
+        raise invalid(f"HyperParameters holds {len(values)} keys; at most {MAX_HYPERPARAMETERS} are allowed.")
+    return values
+
+
+def _hosts(resources: Mapping[str, Any]) -> tuple[Host, ...]:
+    """algo-1 … algo-N over all instance groups, in the order in which they are numbered."""
+    single = "InstanceType" in resources and "InstanceCount" in resources
+    if single == bool(resources.get("InstanceGroups")):
+        raise invalid("ResourceConfig needs either InstanceType and InstanceCount, or InstanceGroups.")
+    groups = resources.get("InstanceGroups") or [{**resources, "InstanceGroupName": "homogeneousCluster"}]
+    pairs = [(g["InstanceGroupName"], g["InstanceType"]) for g in groups for _ in range(g["InstanceCount"])]
+    return tuple(
+        Host(name=f"algo-{number}", group=group, instance_type=instance_type)
+        for number, (group, instance_type) in enumerate(pairs, start=1)
+    )
+
+
+def _is_spot(params: Mapping[str, Any]) -> bool:
+    spot = bool(params.get("EnableManagedSpotTraining"))
+    if spot and params.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds"):
+        raise invalid("KeepAlivePeriodInSeconds (a warm pool) cannot be used with managed spot training.")
+    return spot
+
+
+def _limits(params: Mapping[str, Any]) -> Limits:
+    if "StoppingCondition" not in params:
+        raise invalid("StoppingCondition is required.")
+    condition = params["StoppingCondition"]
+    runtime, wait = int(condition.get("MaxRuntimeInSeconds", MAX_RUNTIME)), condition.get("MaxWaitTimeInSeconds")
+    if runtime > MAX_RUNTIME_LIMIT:
+        raise invalid(f"MaxRuntimeInSeconds must be at most {MAX_RUNTIME_LIMIT} (28 days).")
+    spot = bool(params.get("EnableManagedSpotTraining"))
+    if spot and wait is None:
+        raise invalid("MaxWaitTimeInSeconds must be present when EnableManagedSpotTraining is set to true.")
+    if not spot and wait is not None:
+        raise invalid("MaxWaitTimeInSeconds can be set only when EnableManagedSpotTraining is true.")
+    if wait is not None and wait < runtime:
+        raise invalid(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds."
+        )
+    return Limits(runtime=runtime, wait=wait)
+
+
+def _output(params: Mapping[str, Any]) -> Output:
+    if "OutputDataConfig" not in params:
+        raise invalid("OutputDataConfig.S3OutputPath is required.")
+    output = params["OutputDataConfig"]
+    uri = output["S3OutputPath"]
+    return Output(uri=uri, where=s3(uri), compress=output.get("CompressionType", "GZIP") == "GZIP")
+
+
+def _checkpoints(config: Mapping[str, Any] | None) -> CheckpointConfig | None:
+    if not config:
+        return None
+    return CheckpointConfig(uri=config["S3Uri"], where=s3(config["S3Uri"]), path=config.get("LocalPath", CHECKPOINTS))
+
+
+def _channels(params: Mapping[str, Any], default_mode: str) -> tuple[Channel, ...]:
+    members = params.get("InputDataConfig", ())
+    names = [member["ChannelName"] for member in members]
     for name in names:
         if names.count(name) > 1:
-            raise ApiError("ValidationException", f"Channel names must be unique; {name} is given more than once.")
-    for channel in channels(request):
+            raise invalid(f"Channel names must be unique; {name} is given more than once.")
+    channels = tuple(_channel(member, default_mode) for member in members)
+    for channel in channels:
         _check_channel(channel)
-    for definition in request["AlgorithmSpecification"].get("MetricDefinitions", ()):
-        _compiled(definition)
+    return channels
 
 
-def _algorithm_rules(request: Mapping[str, Any]) -> Iterable[tuple[bool, str]]:
-    algorithm = request["AlgorithmSpecification"]
-    yield (
-        "TrainingImage" not in algorithm,
-        "localcloud runs TrainingImage only: an AlgorithmName or no image at all cannot be run on one machine.",
+def _channel(member: Mapping[str, Any], default_mode: str) -> Channel:
+    source = member["DataSource"].get("S3DataSource")
+    if source is None:
+        raise invalid(
+            f"Channel {member['ChannelName']}: localcloud cannot mount file systems; use an S3DataSource. Its S3Uri "
+            "may be file:///a/folder/of/this/machine."
+        )
+    uri = source["S3Uri"]
+    is_local = uri.startswith("file://")
+    return Channel(
+        name=member["ChannelName"],
+        mode=member.get("InputMode") or default_mode,
+        distribution=source.get("S3DataDistributionType", "FullyReplicated"),
+        data_type=source["S3DataType"],
+        content_type=member.get("ContentType"),
+        record_wrapper=member.get("RecordWrapperType", "None"),
+        source=None if is_local else s3(uri),
+        local=uri.removeprefix("file://") if is_local else None,
     )
-    yield (
-        "ContainerArguments" in algorithm and "ContainerEntrypoint" not in algorithm,
-        "ContainerArguments needs ContainerEntrypoint: set AlgorithmSpecification.ContainerEntrypoint too.",
-    )
-    keys = request.get("HyperParameters", {})
-    yield len(keys) > 100, f"HyperParameters holds {len(keys)} keys; at most 100 are allowed."
-
-
-def _resource_rules(request: Mapping[str, Any]) -> Iterable[tuple[bool, str]]:
-    resources = request.get("ResourceConfig", {})
-    single = "InstanceType" in resources and "InstanceCount" in resources
-    grouped = bool(resources.get("InstanceGroups"))
-    yield single == grouped, "ResourceConfig needs either InstanceType and InstanceCount, or InstanceGroups."
-    yield "OutputDataConfig" not in request, "OutputDataConfig.S3OutputPath is required."
-    yield "StoppingCondition" not in request, "StoppingCondition is required."
-    yield (
-        runtime_limit(request) > MAX_RUNTIME_LIMIT,
-        f"MaxRuntimeInSeconds must be at most {MAX_RUNTIME_LIMIT} (28 days).",
-    )
-
-
-def _spot_rules(request: Mapping[str, Any]) -> Iterable[tuple[bool, str]]:
-    wait = request.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds")
-    spot = bool(request.get("EnableManagedSpotTraining"))
-    yield spot and wait is None, "MaxWaitTimeInSeconds must be present when EnableManagedSpotTraining is set to true."
-    yield not spot and wait is not None, "MaxWaitTimeInSeconds can be set only when EnableManagedSpotTraining is true."
-    yield (
-        wait is not None and wait < runtime_limit(request),
-        "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds.",
-    )
-    keep = request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds")
-    yield spot and bool(keep), "KeepAlivePeriodInSeconds (a warm pool) cannot be used with managed spot training."
 
 
 def _check_channel(channel: Channel) -> None:
     if channel.mode == "Pipe":
-        raise ApiError(
-            "ValidationException", f"Channel {channel.name}: localcloud has File and FastFile, no Pipe mode."
-        )
+        raise invalid(f"Channel {channel.name}: localcloud has no Pipe mode; use File or FastFile.")
     if channel.data_type not in ("S3Prefix", "ManifestFile"):
-        raise ApiError(
-            "ValidationException", f"Channel {channel.name}: S3DataType {channel.data_type} needs Pipe mode."
+        raise invalid(
+            f"Channel {channel.name}: S3DataType {channel.data_type} needs Pipe mode, which localcloud lacks."
         )
     if channel.mode == "FastFile" and channel.data_type != "S3Prefix":
-        raise ApiError("ValidationException", f"Channel {channel.name}: FastFile mode takes S3Prefix only.")
-
-
-def runtime_limit(request: Mapping[str, Any]) -> int:
-    """MaxRuntimeInSeconds, or its default."""
-    return int(request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", MAX_RUNTIME))
-
-
-def channels(request: Mapping[str, Any]) -> list[Channel]:
-    """Every input channel with its defaults filled in. Raises ApiError for a data source that localcloud has not."""
-    default_mode = request["AlgorithmSpecification"].get("TrainingInputMode", "File")
-    return [_channel(given, default_mode) for given in request.get("InputDataConfig", ())]
-
-
-def _channel(given: Mapping[str, Any], default_mode: str) -> Channel:
-    source = given["DataSource"].get("S3DataSource")
-    if source is None:
-        raise ApiError(
-            "ValidationException",
-            f"Channel {given['ChannelName']}: localcloud has no file systems to mount; "
-            "use an S3DataSource (its S3Uri may be file:///a/folder/of/this/machine here)",
-        )
-    uri = source["S3Uri"]
-    return Channel(
-        name=given["ChannelName"],
-        mode=given.get("InputMode") or default_mode,
-        distribution=source.get("S3DataDistributionType", "FullyReplicated"),
-        data_type=source["S3DataType"],
-        content_type=given.get("ContentType"),
-        record_wrapper=given.get("RecordWrapperType", "None"),
-        source=None if uri.startswith("file://") else location(uri),
-        local=uri.removeprefix("file://") if uri.startswith("file://") else None,
-    )
-
-
-def hosts(request: Mapping[str, Any]) -> list[Host]:
-    """algo-1 … algo-N over all instance groups, in the order in which they are numbered."""
-    resources = request["ResourceConfig"]
-    groups = resources.get("InstanceGroups") or [{**resources, "InstanceGroupName": "homogeneousCluster"}]
-    kinds = [(g["InstanceGroupName"], g["InstanceType"]) for g in groups for _ in range(g["InstanceCount"])]
-    return [
-        Host(name=f"algo-{number}", group=group, instance_type=kind)
-        for number, (group, kind) in enumerate(kinds, start=1)
-    ]
-
-
-def gpu_count(instance_type: str) -> int:
-    """GPUs of an instance type, 0 for one without."""
-    if not _GPU_FAMILY.match(instance_type):
-        return 0
-    return _GPU_COUNTS.get(instance_type, _GPU_COUNTS.get(instance_type.rpartition(".")[2], 1))
-
-
-def config_files(request: Mapping[str, Any], host: Host) -> dict[str, str]:
-    """/opt/ml/input/config/*: file name → JSON text (rules 4, 6, 8)."""
-    everyone = hosts(request)
-    inputs = {
-        channel.name: {
-            "TrainingInputMode": channel.mode,
-            "S3DistributionType": channel.distribution,
-            "RecordWrapperType": channel.record_wrapper,
-        }
-        | ({"ContentType": channel.content_type} if channel.content_type else {})
-        for channel in channels(request)
-    }
-    groups = {
-        other.group: {
-            "instance_group_name": other.group,
-            "instance_type": other.instance_type,
-            "hosts": sorted(one.name for one in everyone if one.group == other.group),
-        }
-        for other in everyone
-    }
-    resources = {
-        "current_host": host.name,
-        "current_instance_type": host.instance_type,
-        "current_group_name": host.group,
-        "hosts": sorted(other.name for other in everyone),
-        "instance_groups": list(groups.values()),
-        "network_interface_name": "eth0",
-    }
-    return {
-        "hyperparameters.json": json.dumps(request.get("HyperParameters", {})),
-        "inputdataconfig.json": json.dumps(inputs),
-        "resourceconfig.json": json.dumps(resources),
-    }
-
-
-def environment(
-    request: Mapping[str, Any], *, arn: str, region: str, container_url: str, isolated: bool
-) -> dict[str, str]:
-    """The container's environment: the platform's own, the way back to this localcloud, and the request's."""
-    found = {"TRAINING_JOB_NAME": request["TrainingJobName"], "TRAINING_JOB_ARN": arn, "AWS_REGION": region}
-    if not isolated:
-        found |= {
-            "AWS_ENDPOINT_URL": container_url,
-            "AWS_ACCESS_KEY_ID": "localcloud",
-            "AWS_SECRET_ACCESS_KEY": "localcloud",
-        }
-    return found | dict(request.get("Environment", {}))
-
-
-def command(request: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(entrypoint, command): the image's own ENTRYPOINT with `train`, or what the request says (rules 1, 2)."""
-    algorithm = request["AlgorithmSpecification"]
-    entrypoint = tuple(algorithm.get("ContainerEntrypoint", ()))
-    return entrypoint, tuple(algorithm.get("ContainerArguments", ())) if entrypoint else ("train",)
-
-
-def assign(channel: Channel, found: Sequence[S3Object], host: int, host_count: int) -> dict[str, str]:
-    """Which objects one host gets: key → path inside the channel's folder. Shards by key when the channel says so."""
-    if channel.source is None:
-        raise ValueError(f"channel {channel.name} is no S3 channel")
-    keys = sorted(entry.key for entry in found)
-    if channel.distribution == "ShardedByS3Key":
-        keys = keys[host::host_count]
-    return {key: relative(channel.source.key, key) for key in keys}
-
-
-def failure_reason(text: str, exit_code: int, *, out_of_memory: bool = False) -> str:
-    """FailureReason as SageMaker words it (rules 12, 13), within 1024 characters."""
-    if out_of_memory and not text:
-        text = (
-            "Please use an instance type with more memory, "
-            "or reduce the size of training data processed on an instance."
-        )
-    ending = f", exit code: {exit_code}"
-    return "AlgorithmError: " + text[: _FAILURE_LIMIT - len("AlgorithmError: ") - len(ending)] + ending
-
-
-class MetricScanner:
-    """Reads log lines and remembers each metric's values (rule 18)."""
-
-    def __init__(self, definitions: Sequence[Mapping[str, str]]) -> None:
-        self._definitions = [(definition["Name"], _compiled(definition)) for definition in definitions]
-        self.last: dict[str, float] = {}
-        self.history: dict[str, list[float]] = {}
-
-    def scan(self, line: str) -> dict[str, float]:
-        """The metrics that this line tells."""
-        found: dict[str, float] = {}
-        for name, pattern in self._definitions:
-            for match in pattern.finditer(line):
-                try:
-                    found[name] = float(match.group(1) if pattern.groups else match.group(0))
-                except (ValueError, TypeError):
-                    continue
-        self.last |= found
-        for name, value in found.items():
-            self.history.setdefault(name, []).append(value)
-        return found
-
-
-def _compiled(definition: Mapping[str, str]) -> re.Pattern[str]:
-    try:
-        return re.compile(definition["Regex"])
-    except re.error as error:
-        raise ApiError(
-            "ValidationException", f"MetricDefinitions: the Regex of {definition['Name']} is not valid: {error}"
-        ) from None
+        raise invalid(f"Channel {channel.name}: FastFile mode takes S3Prefix only.")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 ENDED = ("Completed", "Failed", "Stopped")
+FAILURE_LIMIT = 1024  # rule 13
 
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
@@ -31,7 +32,7 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What Describe knows of a job's progress."""
+    """A job's progress as Describe shows it. `metrics` holds the last (name, value, time) of each metric."""
 
     created: datetime
     modified: datetime
@@ -45,7 +46,7 @@ class Record:
     metrics: tuple[tuple[str, float, datetime], ...] = ()
 
     def entered(self, secondary: str, now: datetime, *, status: str | None = None) -> "Record":
-        """The record after moving to another secondary status (and maybe status)."""
+        """The record after moving to another secondary status, and to another status if one is given."""
         past = self.transitions
         if past and past[-1].end is None:
             past = (*past[:-1], replace(past[-1], end=now))
@@ -61,22 +62,39 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How an attempt ended: status and secondary status to take, and why. `interrupted` means: run it again."""
+    """How an attempt ended: the job's new status and secondary status, and why. `interrupted` means: run it again.
+
+    `trained` is for how many seconds its containers ran.
+    """
 
     status: str
     secondary: str
     failure: str | None = None
     interrupted: bool = False
+    trained: float = 0.0
 
 
 COMPLETED = Outcome(status="Completed", secondary="Completed")
 STOPPED = Outcome(status="Stopped", secondary="Stopped")
 INTERRUPTED = Outcome(status="InProgress", secondary="Interrupted", interrupted=True)
+MAX_RUNTIME_EXCEEDED = Outcome(status="Stopped", secondary="MaxRuntimeExceeded")
+MAX_WAIT_TIME_EXCEEDED = Outcome(status="Stopped", secondary="MaxWaitTimeExceeded")
 
 
 def failed(reason: str) -> Outcome:
     """A failed attempt; the reason is cut to the API's 1024 characters."""
-    return Outcome(status="Failed", secondary="Failed", failure=reason[:1024])
+    return Outcome(status="Failed", secondary="Failed", failure=reason[:FAILURE_LIMIT])
+
+
+def failure_reason(text: str, exit_code: int, *, out_of_memory: bool = False) -> str:
+    """FailureReason as SageMaker words it (rules 12, 13), within 1024 characters."""
+    if out_of_memory and not text:
+        text = (
+            "Please use an instance type with more memory, "
+            "or reduce the size of training data processed on an instance."
+        )
+    start, ending = "AlgorithmError: ", f", exit code: {exit_code}"
+    return start + text[: FAILURE_LIMIT - len(start) - len(ending)] + ending
 
 
 def message(transition: Transition) -> str:

@@ -1,19 +1,19 @@
 """Batch transform jobs as SageMaker's API shows them: create, describe, list, stop."""
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
 from localcloud.sagemaker.hosting.configs import Catalogue
 from localcloud.sagemaker.hosting.instances import Host
-from localcloud.sagemaker.records import Params, invalid, page, s3
-from localcloud.sagemaker.transform import request as plan
-from localcloud.sagemaker.transform.job import ENDED, TransformRun
+from localcloud.sagemaker.records import Params, invalid, page
+from localcloud.sagemaker.transform.job import ENDED, TransformJob
+from localcloud.sagemaker.transform.request import TransformRequest, parse
 
 # Members that Describe gives back as Create got them.
 _ECHOED = (
@@ -24,13 +24,14 @@ _ECHOED = (
 
 @dataclass(kw_only=True)
 class Transforms:
-    """Every transform job of this localcloud, by name. `spawn` does work later."""
+    """Every transform job of this localcloud, by name. `spawn` runs a job; `pause` waits before a retry."""
 
     cloud: Cloud
     catalogue: Catalogue
     host: Host
     spawn: Callable[..., None]
-    runs: dict[str, TransformRun] = field(default_factory=dict)
+    pause: Callable[[float], object] = time.sleep
+    jobs: dict[str, TransformJob] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def service(self) -> Service:
@@ -46,85 +47,90 @@ class Transforms:
         )
 
     def create(self, params: Params) -> Params:
-        """CreateTransformJob: what can be known to be wrong is told now, the rest by the job's failure."""
-        plan.check(params)
-        name = params["TransformJobName"]
-        model = dict(self.catalogue.models.get(params["ModelName"]))
-        self._check_s3(params)
-        self._check_quota(params["TransformResources"])
-        arn, now = self._arn(name), self.cloud.now()
-        run = TransformRun(
-            cloud=self.cloud, host=self.host, request=params, model=model, arn=arn, created=now, modified=now
-        )
+        """CreateTransformJob: refuses what is known to be wrong; what turns out later fails the job."""
+        request = parse(params)
+        model = dict(self.catalogue.models.get(request.model))
+        self._check_s3(request)
+        self._check_quota(request)
+        arn = self.cloud.arn("sagemaker", f"transform-job/{request.name.lower()}")
+        job = TransformJob(self.cloud, self.host, request, arn, model=model, pause=self.pause)
         with self.lock:
-            if name in self.runs:
+            if request.name in self.jobs:
                 raise ApiError("ResourceInUse", f"Job name must be unique within an AWS account and region: {arn}")
-            self.runs[name] = run
-        self.cloud.tags.put(arn, params.get("Tags"))
-        self.spawn(run.work)
+            self.jobs[request.name] = job
+        self.cloud.tags.put(arn, request.tags)
+        self.spawn(job.work)
         return {"TransformJobArn": arn}
 
-    def _arn(self, name: str) -> str:
-        return self.cloud.arn("sagemaker", f"transform-job/{name.lower()}")
+    def _check_s3(self, request: TransformRequest) -> None:
+        for target in (request.input, request.output):
+            if not self.cloud.objects.bucket_exists(target.where.bucket):
+                raise invalid(f"S3 path {target.uri}: The specified bucket does not exist")
 
-    def _check_s3(self, params: Mapping[str, Any]) -> None:
-        source = params["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
-        for uri in (source, params["TransformOutput"]["S3OutputPath"]):
-            if not self.cloud.objects.bucket_exists(s3(uri).bucket):
-                raise invalid(f"S3 path {uri}: The specified bucket does not exist")
-
-    def _check_quota(self, resources: Mapping[str, Any]) -> None:
-        kind, count = resources["InstanceType"], resources["InstanceCount"]
+    def _check_quota(self, request: TransformRequest) -> None:
         used: Counter[str] = Counter()
-        for run in list(self.runs.values()):
-            if run.status not in ENDED:
-                taken = run.request["TransformResources"]
-                used[taken["InstanceType"]] += taken["InstanceCount"]
-        self.cloud.quotas.require(kind, "transform job usage", count=count, used=used[kind])
+        for job in self._all():
+            if job.record.status not in ENDED:
+                used[job.request.instance_type] += job.request.instance_count
+        self.cloud.quotas.require(
+            request.instance_type, "transform job usage",
+            count=request.instance_count, used=used[request.instance_type],
+        )  # fmt: skip
 
-    def _run(self, name: str) -> TransformRun:
-        if name not in self.runs:
-            raise invalid(f'Could not find requested job with name: "{name}".')
-        return self.runs[name]
+    def _all(self) -> list[TransformJob]:
+        with self.lock:
+            return list(self.jobs.values())
+
+    def _job(self, name: str) -> TransformJob:
+        with self.lock:
+            if name not in self.jobs:
+                raise invalid(f'Could not find requested job with name: "{name}".')
+            return self.jobs[name]
 
     def describe(self, params: Params) -> Params:
         """Answer DescribeTransformJob."""
-        run = self._run(params["TransformJobName"])
-        times = {"TransformStartTime": run.started, "TransformEndTime": run.ended}
-        return {
-            **{key: value for key in _ECHOED if (value := run.request.get(key)) is not None},
-            **{key: value for key, value in times.items() if value is not None},
-            "TransformJobArn": run.arn,
-            "TransformJobStatus": run.status,
-            "CreationTime": run.created,
-            **({"FailureReason": run.reason} if run.reason else {}),
+        job = self._job(params["TransformJobName"])
+        record, described = job.record, job.request.described
+        answer = {name: described.get(name) for name in _ECHOED} | {
+            "TransformJobArn": job.arn,
+            "TransformJobStatus": record.status,
+            "CreationTime": record.created,
+            "TransformStartTime": record.started,
+            "TransformEndTime": record.ended,
+            "FailureReason": record.reason,
         }
+        return _without_none(answer)
 
     def list(self, params: Params) -> Params:
         """Answer ListTransformJobs with its filters, order and pages."""
-        rows = [_summary(run) for run in list(self.runs.values())]
+        rows = [_summary(job) for job in self._all()]
         return page(rows, params, name="TransformJobName", out="TransformJobSummaries", status="TransformJobStatus")
 
     def stop(self, params: Params) -> Params:
-        self._run(params["TransformJobName"]).stop()
+        self._job(params["TransformJobName"]).stop()
         return {}
 
     def close(self) -> None:
-        """localcloud goes down: nothing more is asked."""
-        for run in list(self.runs.values()):
-            run.stopping.set()
+        """localcloud shuts down: every job sends its last requests."""
+        for job in self._all():
+            job.close()
 
 
-def _summary(run: TransformRun) -> Params:
-    shown: Params = {
-        "TransformJobName": run.name,
-        "TransformJobArn": run.arn,
-        "CreationTime": run.created,
-        "LastModifiedTime": run.modified,
-        "TransformJobStatus": run.status,
-    }
-    return (
-        shown
-        | ({"TransformEndTime": run.ended} if run.ended else {})
-        | ({"FailureReason": run.reason} if run.reason else {})
+def _summary(job: TransformJob) -> Params:
+    """A TransformJobSummary."""
+    record = job.record
+    return _without_none(
+        {
+            "TransformJobName": job.name,
+            "TransformJobArn": job.arn,
+            "CreationTime": record.created,
+            "LastModifiedTime": record.modified,
+            "TransformJobStatus": record.status,
+            "TransformEndTime": record.ended,
+            "FailureReason": record.reason,
+        }
     )
+
+
+def _without_none(answer: Params) -> Params:
+    return {name: value for name, value in answer.items() if value is not None}

@@ -1,14 +1,14 @@
-"""A CreateTransformJob request turned into what its containers get: environment, payloads, where answers go. Pure.
+"""CreateTransformJob, parsed once; and how objects become payloads and answers become outputs. Pure.
 
-rule 43, and "Use batch transform to run inference" in the developer guide.
+Rule 43, and "Use batch transform to run inference" in the developer guide.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.s3 import Location, location
-from localcloud.sagemaker.records import Params, invalid
+from localcloud.s3 import Location
+from localcloud.sagemaker.records import invalid, s3
 
 MEBIBYTE = 1024 * 1024
 PAYLOAD_MB, LARGEST_MB = 6, 100
@@ -21,72 +21,171 @@ class InputError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How an instance is fed: payload size in bytes (None: any), requests at once, one record a request or many."""
+class Batching:
+    """How objects are sent: payload size in bytes (None: any), requests at once, one record per request or many."""
 
     payload: int | None
     concurrency: int
     single: bool
 
 
-def check(request: Mapping[str, Any]) -> None:
-    """Rules between members, and what localcloud has not. Raises ApiError ValidationException."""
-    source = request["TransformInput"]["DataSource"]["S3DataSource"]
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What is transformed. `uri` is S3Uri as the request has it, `where` the same parsed."""
+
+    uri: str
+    where: Location
+    is_manifest: bool
+    content_type: str | None
+    is_gzipped: bool
+    by_line: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """Where answers go. `uri` is S3OutputPath as the request has it, `where` the same parsed."""
+
+    uri: str
+    where: Location
+    accept: str | None
+    with_line: bool
+
+    def location(self, below: str) -> Location:
+        """Where the answer to an object goes: the object's path below the input's prefix, with .out."""
+        return self.where / f"{below}.out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformRequest:
+    """A valid CreateTransformJob request. None (for `concurrency` also 0) leaves a value to the container.
+
+    `timeout_s` is for one answer, `retries` for a request that failed. `described` is the request as it came; only
+    Describe reads it, to echo it.
+    """
+
+    name: str
+    model: str
+    input: Input
+    output: Output
+    instance_type: str
+    instance_count: int
+    payload_mb: int | None
+    concurrency: int | None
+    strategy: str | None
+    variables: Mapping[str, str]
+    timeout_s: float
+    retries: int
+    tags: tuple[Mapping[str, str], ...]
+    described: Mapping[str, Any]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The platform's variables (rule 43) and the request's own. A value that the request leaves out has none."""
+        variables = {"SAGEMAKER_BATCH": "true"}
+        if self.payload_mb is not None:
+            variables["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(self.payload_mb)
+        if self.strategy is not None:
+            variables["SAGEMAKER_BATCH_STRATEGY"] = STRATEGIES[self.strategy]
+        if self.concurrency:
+            variables["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(self.concurrency)
+        return variables | dict(self.variables)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request to the container."""
+        headers = {"Content-Type": self.input.content_type, "Accept": self.output.accept}
+        return {name: value for name, value in headers.items() if value}
+
+    def batching(self, parameters: Mapping[str, Any]) -> Batching:
+        """The request's values, else those of the container's /execution-parameters, else the defaults."""
+        megabytes = self.payload_mb
+        if megabytes is None:
+            megabytes = int(parameters.get("MaxPayloadInMB", PAYLOAD_MB))
+        strategy = STRATEGIES.get(self.strategy or "", parameters.get("BatchStrategy", "MULTI_RECORD"))
+        return Batching(
+            payload=megabytes * MEBIBYTE or None,
+            concurrency=max(1, int(self.concurrency or parameters.get("MaxConcurrentTransforms") or 1)),
+            single=strategy == "SINGLE_RECORD",
+        )
+
+
+def parse(params: Mapping[str, Any]) -> TransformRequest:
+    """Parse a request that fits botocore's model. Raises ApiError ValidationException if localcloud cannot run it."""
+    source, target = _input(params["TransformInput"]), params["TransformOutput"]
+    if not source.by_line and params.get("BatchStrategy") == "MultiRecord":
+        raise invalid("BatchStrategy MultiRecord needs a SplitType: set TransformInput.SplitType to Line.")
+    _check_processing(params)
+    _check_payload(params)
+    resources, client = params["TransformResources"], params.get("ModelClientConfig", {})
+    return TransformRequest(
+        name=params["TransformJobName"],
+        model=params["ModelName"],
+        input=source,
+        output=Output(
+            uri=target["S3OutputPath"],
+            where=s3(target["S3OutputPath"]),
+            accept=target.get("Accept"),
+            with_line=target.get("AssembleWith") == "Line",
+        ),
+        instance_type=resources["InstanceType"],
+        instance_count=resources["InstanceCount"],
+        payload_mb=params.get("MaxPayloadInMB"),
+        concurrency=params.get("MaxConcurrentTransforms"),
+        strategy=params.get("BatchStrategy"),
+        variables=dict(params.get("Environment", {})),
+        timeout_s=float(client.get("InvocationsTimeoutInSeconds", TIMEOUT_S)),
+        retries=int(client.get("InvocationsMaxRetries", RETRIES)),
+        tags=tuple(params.get("Tags") or ()),
+        described=params,
+    )
+
+
+def _input(member: Mapping[str, Any]) -> Input:
+    source, split = member["DataSource"]["S3DataSource"], member.get("SplitType", "None")
     if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
         raise invalid(f"localcloud transforms S3Prefix and ManifestFile, no {source['S3DataType']}.")
-    split = request["TransformInput"].get("SplitType", "None")
     if split not in ("None", "Line"):
         raise invalid(f"localcloud splits by Line or not at all, no {split}.")
-    if split == "None" and request.get("BatchStrategy") == "MultiRecord":
-        raise invalid("BatchStrategy MultiRecord needs a SplitType: set TransformInput.SplitType to Line.")
-    processing = request.get("DataProcessing", {})
-    wanted = [name for name in ("InputFilter", "OutputFilter") if processing.get(name, "$") != "$"]
-    if wanted or processing.get("JoinSource", "None") != "None":
+    return Input(
+        uri=source["S3Uri"],
+        where=s3(source["S3Uri"]),
+        is_manifest=source["S3DataType"] == "ManifestFile",
+        content_type=member.get("ContentType"),
+        is_gzipped=member.get("CompressionType") == "Gzip",
+        by_line=split == "Line",
+    )
+
+
+def _check_processing(params: Mapping[str, Any]) -> None:
+    processing = params.get("DataProcessing", {})
+    filters = [name for name in ("InputFilter", "OutputFilter") if processing.get(name, "$") != "$"]
+    if filters or processing.get("JoinSource", "None") != "None":
         raise invalid("localcloud neither filters nor joins: leave DataProcessing out.")
-    if "DataCaptureConfig" in request:
+    if "DataCaptureConfig" in params:
         raise invalid("localcloud does not capture data: leave DataCaptureConfig out.")
-    payload, concurrency = request.get("MaxPayloadInMB", PAYLOAD_MB), request.get("MaxConcurrentTransforms", 0)
+
+
+def _check_payload(params: Mapping[str, Any]) -> None:
+    payload, concurrency = params.get("MaxPayloadInMB", PAYLOAD_MB), params.get("MaxConcurrentTransforms", 0)
     if payload > LARGEST_MB:
         raise invalid(f"MaxPayloadInMB {payload} must be at most {LARGEST_MB}.")
     if concurrency and payload * concurrency > LARGEST_MB:
         raise invalid(f"MaxConcurrentTransforms × MaxPayloadInMB is {payload * concurrency} MB; at most {LARGEST_MB}.")
 
 
-def environment(request: Mapping[str, Any]) -> dict[str, str]:
-    """What the platform tells the container; what the request leaves open it is not told (rule 43)."""
-    found = {"SAGEMAKER_BATCH": "true"}
-    if "MaxPayloadInMB" in request:
-        found["SAGEMAKER_MAX_PAYLOAD_IN_MB"] = str(request["MaxPayloadInMB"])
-    if "BatchStrategy" in request:
-        found["SAGEMAKER_BATCH_STRATEGY"] = STRATEGIES[request["BatchStrategy"]]
-    if request.get("MaxConcurrentTransforms"):
-        found["SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"] = str(request["MaxConcurrentTransforms"])
-    return found | dict(request.get("Environment", {}))
-
-
-def pace(request: Mapping[str, Any], parameters: Mapping[str, Any]) -> Pace:
-    """The request's own word, else the container's /execution-parameters, else the default."""
-    megabytes = request.get("MaxPayloadInMB", parameters.get("MaxPayloadInMB", PAYLOAD_MB))
-    concurrency = request.get("MaxConcurrentTransforms") or parameters.get("MaxConcurrentTransforms") or 1
-    asked = STRATEGIES.get(request.get("BatchStrategy", ""), parameters.get("BatchStrategy", "MULTI_RECORD"))
-    return Pace(
-        payload=int(megabytes) * MEBIBYTE or None, concurrency=max(1, int(concurrency)), single=asked == "SINGLE_RECORD"
-    )
-
-
-def payloads(content: bytes, *, split: str, pace: Pace) -> Iterator[bytes]:
+def payloads(content: bytes, *, by_line: bool, batching: Batching) -> Iterator[bytes]:
     """The bodies that one object becomes. Raises InputError for a record that is larger than a payload may be."""
-    records = content.splitlines(keepends=True) if split == "Line" else [content]
+    records = content.splitlines(keepends=True) if by_line else [content]
     body = b""
     for record in records:
-        if pace.payload is not None and len(record) > pace.payload:
-            raise InputError(f"Too much data for max payload size: {len(record)} bytes of at most {pace.payload}")
-        full = pace.payload is not None and len(body) + len(record) > pace.payload
-        if body and (pace.single or split == "None" or full):
+        if batching.payload is not None and len(record) > batching.payload:
+            raise InputError(f"Too much data for max payload size: {len(record)} bytes of at most {batching.payload}")
+        full = batching.payload is not None and len(body) + len(record) > batching.payload
+        if body and (batching.single or not by_line or full):
             yield body
             body = b""
         body += record
-    if body or split == "None":
+    if body or not by_line:
         yield body
 
 
@@ -95,27 +194,6 @@ def assemble(answers: Iterable[bytes], *, with_line: bool) -> bytes:
     return b"".join(answer + (b"\n" if with_line else b"") for answer in answers)
 
 
-def output(request: Mapping[str, Any], below: str) -> Location:
-    """Where the answer to an object goes: its path below the input's prefix, with .out."""
-    return location(request["TransformOutput"]["S3OutputPath"]) / f"{below}.out"
-
-
 def share(keys: Sequence[str], instance: int, instances: int) -> list[str]:
     """The objects of one instance: each goes to one instance."""
     return list(sorted(keys)[instance::instances])
-
-
-def headers(request: Mapping[str, Any]) -> dict[str, str]:
-    """The headers of every request to the container."""
-    asked = {
-        "Content-Type": request["TransformInput"].get("ContentType"),
-        "Accept": request["TransformOutput"].get("Accept"),
-    }
-    return {name: value for name, value in asked.items() if value}
-
-
-def client(request: Mapping[str, Any]) -> tuple[float, int]:
-    """Seconds that an answer may take, and how often a failed request is sent again."""
-    config: Params = request.get("ModelClientConfig", {})
-    timeout = config.get("InvocationsTimeoutInSeconds", TIMEOUT_S)
-    return float(timeout), int(config.get("InvocationsMaxRetries", RETRIES))

@@ -10,23 +10,22 @@ from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
 from localcloud.iam import require_sagemaker_role
 from localcloud.sagemaker.records import Params, invalid, page
-from localcloud.sagemaker.tuning import request as plan
-from localcloud.sagemaker.tuning.job import Trainer, Trial, TuningRun, objective_status
-from localcloud.sagemaker.tuning.search import search
+from localcloud.sagemaker.tuning.job import Trainer, TuningJob
+from localcloud.sagemaker.tuning.record import Trial
+from localcloud.sagemaker.tuning.request import NAME, Objective, TuningRequest, parse
+from localcloud.sagemaker.tuning.search import Search, search
 from localcloud.threads import Threads
-
-NAME = "HyperParameterTuningJobName"
 
 
 @dataclass(kw_only=True)
 class Tunings:
-    """Every tuning job of this localcloud, by name. `spawn` does work later."""
+    """Every tuning job of this localcloud, by name. `spawn` runs a job in a thread."""
 
     cloud: Cloud
-    jobs: Trainer
+    trainer: Trainer
     spawn: Callable[..., None]
     closing: threading.Event = field(default_factory=threading.Event)
-    runs: dict[str, TuningRun] = field(default_factory=dict)
+    jobs: dict[str, TuningJob] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def handlers(self) -> dict[str, Callable[[Params], Params]]:
@@ -41,141 +40,145 @@ class Tunings:
         }
 
     def create(self, params: Params) -> Params:
-        """CreateHyperParameterTuningJob: what can be known to be wrong is told now."""
-        ranges = plan.check(params)
-        config = params["HyperParameterTuningJobConfig"]
-        maximise = config["HyperParameterTuningJobObjective"]["Type"] == "Maximize"
-        found = search(config["Strategy"], ranges, maximise=maximise, seed=config.get("RandomSeed"))
-        for parent in self._parents(params):
-            for trial in parent.trials:
-                value = trial.objective(parent.metric)
-                if value is not None:
-                    found.learn(trial.chosen, value)
-        self.jobs.check(plan.training_request(params, 1, {}))
-        name, now = params[NAME], self.cloud.now()
-        arn = self.cloud.arn("sagemaker", f"hyper-parameter-tuning-job/{name.lower()}")
-        require_sagemaker_role(self.cloud.roles, params["TrainingJobDefinition"]["RoleArn"], arn)
-        run = TuningRun(
-            params=params, arn=arn, limits=plan.limits(params, ranges), search=found, trainer=self.jobs,
-            now=self.cloud.now, closing=self.closing, created=now, modified=now,
-        )  # fmt: skip
+        """CreateHyperParameterTuningJob: refuses what is known to be wrong; what turns out later fails the job."""
+        request = parse(params)
+        chooser = self._search(request)
+        self.trainer.check(request.training_request(1, {}))
+        arn = self.cloud.arn("sagemaker", f"hyper-parameter-tuning-job/{request.name.lower()}")
+        require_sagemaker_role(self.cloud.roles, request.role, arn)
+        job = TuningJob(request, arn, search=chooser, trainer=self.trainer, now=self.cloud.now, closing=self.closing)
         with self.lock:
-            if name in self.runs:
+            if request.name in self.jobs:
                 raise ApiError(
                     "ResourceInUse",
                     "Hyperparameter tuning job names must be unique within an AWS account and region, and a "
                     f"hyperparameter tuning job with this name already exists ({arn})",
                 )
-            self.runs[name] = run
-        self.cloud.tags.put(arn, params.get("Tags"))
-        self.spawn(run.work)
+            self.jobs[request.name] = job
+        self.cloud.tags.put(arn, request.tags)
+        self.spawn(job.work)
         return {"HyperParameterTuningJobArn": arn}
 
-    def _parents(self, params: Params) -> list[TuningRun]:
-        asked = params.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", ())
-        parents = [self._run(each[NAME]) for each in asked]
-        running = [parent.name for parent in parents if parent.ended is None]
+    def _search(self, request: TuningRequest) -> Search:
+        """A search that knows the trials of the parents (warm start)."""
+        chooser = search(request.strategy, request.ranges, maximise=request.objective.maximise, seed=request.seed)
+        for parent in self._parents(request):
+            for trial in parent.record.trials:
+                value = trial.objective(parent.request.objective.metric)
+                if value is not None:
+                    chooser.learn(trial.chosen, value)
+        return chooser
+
+    def _parents(self, request: TuningRequest) -> list[TuningJob]:
+        parents = [self._job(name) for name in request.parents]
+        running = [parent.name for parent in parents if parent.record.ended is None]
         if running:
             raise invalid(f"Parent hyperparameter tuning job {running[0]} has not ended yet.")
         return parents
 
-    def _run(self, name: str) -> TuningRun:
-        if name not in self.runs:
-            raise ApiError("ResourceNotFound", f"Amazon SageMaker can't find a tuning job with the name {name}.")
-        return self.runs[name]
+    def _job(self, name: str) -> TuningJob:
+        with self.lock:
+            if name not in self.jobs:
+                raise ApiError("ResourceNotFound", f"Amazon SageMaker can't find a tuning job with the name {name}.")
+            return self.jobs[name]
 
     def describe(self, params: Params) -> Params:
         """Answer DescribeHyperParameterTuningJob."""
-        run = self._run(params[NAME])
-        with run.lock:
-            best = run.best()
-            shown = {key: value for key, value in _summary(run).items() if key not in ("Strategy", "ResourceLimits")}
-            return {
-                **shown,
-                "HyperParameterTuningJobConfig": run.config,
-                "TrainingJobDefinition": run.params["TrainingJobDefinition"],
-                "BestTrainingJob": _trial(best, run) if best else None,
-                "WarmStartConfig": run.params.get("WarmStartConfig"),
-                "FailureReason": run.reason if run.status == "Failed" else None,
-            }
+        job = self._job(params[NAME])
+        record, objective, described = job.record, job.request.objective, job.request.described
+        best = record.best(objective)
+        summary = {key: value for key, value in _summary(job).items() if key not in ("Strategy", "ResourceLimits")}
+        return {
+            **summary,
+            "HyperParameterTuningJobConfig": described["HyperParameterTuningJobConfig"],
+            "TrainingJobDefinition": described["TrainingJobDefinition"],
+            "BestTrainingJob": _trial(best, objective) if best else None,
+            "WarmStartConfig": described.get("WarmStartConfig"),
+            "FailureReason": record.reason if record.status == "Failed" else None,
+        }
 
     def list(self, params: Params) -> Params:
         """Answer ListHyperParameterTuningJobs with its filters, order and pages."""
-        rows = [_summary(run) for run in list(self.runs.values())]
+        with self.lock:
+            jobs = list(self.jobs.values())
+        rows = [_summary(job) for job in jobs]
         out = "HyperParameterTuningJobSummaries"
         return page(rows, params, name=NAME, out=out, status="HyperParameterTuningJobStatus")
 
     def list_trials(self, params: Params) -> Params:
-        """Answer ListTrainingJobsForHyperParameterTuningJob; those without an objective come last."""
-        run = self._run(params[NAME])
-        with run.lock:
-            rows = [_trial(trial, run) for trial in run.trials]
+        """Answer ListTrainingJobsForHyperParameterTuningJob; trials without an objective come last."""
+        job = self._job(params[NAME])
+        rows = [_trial(trial, job.request.objective) for trial in job.record.trials]
         if params.get("SortBy") == "FinalObjectiveMetricValue":
-            down = params.get("SortOrder", "Descending") == "Descending"
-            rows.sort(key=lambda row: _rank(row, down=down))
-            wanted = [row for row in rows if params.get("StatusEquals") in (None, row["TrainingJobStatus"])]
-            return _cut(wanted, params)
+            descending = params.get("SortOrder", "Descending") == "Descending"
+            rows.sort(key=lambda row: _rank(row, descending=descending))
+            return _cut([row for row in rows if params.get("StatusEquals") in (None, row["TrainingJobStatus"])], params)
         return page(rows, params, name="TrainingJobName", out="TrainingJobSummaries", status="TrainingJobStatus")
 
     def stop(self, params: Params) -> Params:
-        self._run(params[NAME]).stop()
+        self._job(params[NAME]).stop()
         return {}
 
     def delete(self, params: Params) -> Params:
         """Delete a tuning job that has ended; its training jobs stay."""
-        run = self._run(params[NAME])
-        if run.ended is None:
-            raise invalid(f"Hyperparameter tuning job {run.name} is {run.status}; stop it first.")
+        job = self._job(params[NAME])
+        record = job.record
+        if record.ended is None:
+            raise invalid(f"Hyperparameter tuning job {job.name} is {record.status}; stop it first.")
         with self.lock:
-            self.runs.pop(run.name, None)
-        self.cloud.tags.forget(run.arn)
+            self.jobs.pop(job.name, None)
+        self.cloud.tags.forget(job.arn)
         return {}
 
 
-def service(cloud: Cloud, jobs: Trainer) -> Service:
-    """The room, ready for the server."""
+def service(cloud: Cloud, trainer: Trainer) -> Service:
+    """Tuning jobs as a service of the gateway; `trainer` runs their training jobs."""
     threads = Threads()
-    tunings = Tunings(cloud=cloud, jobs=jobs, spawn=threads.spawn, closing=threads.closing)
+    tunings = Tunings(cloud=cloud, trainer=trainer, spawn=threads.spawn, closing=threads.closing)
     return Service(name="sagemaker", handlers=tunings.handlers(), close=threads.close)
 
 
-def _summary(run: TuningRun) -> Params:
+def _summary(job: TuningJob) -> Params:
+    """A HyperParameterTuningJobSummary."""
+    record, request = job.record, job.request
     return {
-        NAME: run.name,
-        "HyperParameterTuningJobArn": run.arn,
-        "HyperParameterTuningJobStatus": run.status,
-        "Strategy": run.config["Strategy"],
-        "CreationTime": run.created,
-        "HyperParameterTuningEndTime": run.ended,
-        "LastModifiedTime": run.modified,
-        "TrainingJobStatusCounters": run.counters(),
-        "ObjectiveStatusCounters": run.objective_counters(),
-        "ResourceLimits": run.config["ResourceLimits"],
+        NAME: job.name,
+        "HyperParameterTuningJobArn": job.arn,
+        "HyperParameterTuningJobStatus": record.status,
+        "Strategy": request.strategy,
+        "CreationTime": record.created,
+        "HyperParameterTuningEndTime": record.ended,
+        "LastModifiedTime": record.modified,
+        "TrainingJobStatusCounters": record.counters(),
+        "ObjectiveStatusCounters": record.objective_counters(request.objective.metric),
+        "ResourceLimits": request.described["HyperParameterTuningJobConfig"]["ResourceLimits"],
     }
 
 
-def _trial(trial: Trial, run: TuningRun) -> Params:
+def _trial(trial: Trial, objective: Objective) -> Params:
     """A HyperParameterTrainingJobSummary."""
-    record, value = trial.run.record, trial.objective(run.metric)
-    objective = {"Type": run.config["HyperParameterTuningJobObjective"]["Type"], "MetricName": run.metric}
+    record, value = trial.job.record, trial.objective(objective.metric)
+    final = {
+        "Type": "Maximize" if objective.maximise else "Minimize", "MetricName": objective.metric, "Value": value
+    }  # fmt: skip
     return {
-        "TrainingJobName": trial.run.name,
-        "TrainingJobArn": trial.run.arn,
+        "TrainingJobName": trial.job.name,
+        "TrainingJobArn": trial.job.arn,
         "CreationTime": record.created,
         "TrainingStartTime": record.started,
         "TrainingEndTime": record.ended,
         "TrainingJobStatus": record.status,
         "TunedHyperParameters": dict(trial.chosen),
         "FailureReason": record.failure,
-        "FinalHyperParameterTuningJobObjectiveMetric": objective | {"Value": value} if value is not None else None,
-        "ObjectiveStatus": objective_status(trial, run.metric),
+        "FinalHyperParameterTuningJobObjectiveMetric": final if value is not None else None,
+        "ObjectiveStatus": trial.objective_status(objective.metric),
     }
 
 
-def _rank(row: Params, *, down: bool) -> tuple[bool, float]:
-    found: Any = row["FinalHyperParameterTuningJobObjectiveMetric"]
-    value = found["Value"] if found else 0.0
-    return found is None, -value if down else value
+def _rank(row: Params, *, descending: bool) -> tuple[bool, float]:
+    final: Any = row["FinalHyperParameterTuningJobObjectiveMetric"]
+    value = final["Value"] if final else 0.0
+    return final is None, -value if descending else value
 
 
 def _cut(rows: list[Params], params: Params) -> Params:

@@ -1,6 +1,6 @@
-"""A CreateHyperParameterTuningJob request: what it may say, and the training jobs that it becomes. Pure.
+"""CreateHyperParameterTuningJob, parsed once, and the training requests that it turns into. Pure.
 
-rules 4, 11, 18 and 19 hold for those jobs.
+Rules 4, 11, 18 and 19 hold for its training jobs.
 """
 
 import uuid
@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.sagemaker.records import Params, invalid
+from localcloud.sagemaker.records import invalid
+from localcloud.sagemaker.training.request import TrainingRequest
+from localcloud.sagemaker.training.request import parse as parse_training
 from localcloud.sagemaker.tuning import space
 
 OBJECTIVE = "_tuning_objective_metric"  # rule 19
@@ -17,7 +19,8 @@ ALL_FAILED = (
     "No training job succeeded after {count} attempts. For additional details, please take a look at the training job "
     "failures by listing training jobs for the hyperparameter tuning job."
 )
-ATTEMPTS = 5  # without any success, and the tuning job fails
+ATTEMPTS = 5  # a tuning job whose first trials all fail, fails after so many
+NAME = "HyperParameterTuningJobName"
 _COPIED = (
     "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition",
     "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig",
@@ -27,86 +30,144 @@ _COPIED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much a tuning job may do. `jobs` in all, `parallel` at once, `seconds` in all (None: as long as it takes)."""
+    """What ends a tuning job: `jobs` in all, `parallel` at once, `seconds` in all (None: no limit).
+
+    `target` is an objective that is good enough. `patience` is how many jobs may bring no better objective.
+    """
 
     jobs: int
     parallel: int
     seconds: float | None
     target: float | None
-    patience: int | None  # jobs without a better objective
+    patience: int | None
 
 
-def check(params: Mapping[str, Any]) -> tuple[space.Range, ...]:
-    """The ranges of a request that localcloud can run. Raises ApiError ValidationException."""
-    config, definition = params["HyperParameterTuningJobConfig"], params.get("TrainingJobDefinition")
-    if definition is None or "TrainingJobDefinitions" in params:
-        raise invalid("localcloud tunes one TrainingJobDefinition.")
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The metric that the search improves."""
+
+    metric: str
+    maximise: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningRequest:
+    """A valid CreateHyperParameterTuningJob request. `seed` None draws at random.
+
+    `template` is what its training requests have in common. `described` is the request as it came; only Describe reads
+    it, to echo it.
+    """
+
+    name: str
+    strategy: str
+    objective: Objective
+    ranges: tuple[space.Range, ...]
+    limits: Limits
+    stops_early: bool
+    seed: int | None
+    role: str
+    parents: tuple[str, ...]
+    tags: tuple[Mapping[str, str], ...]
+    template: Mapping[str, Any]
+    described: Mapping[str, Any]
+
+    def training_request(self, number: int, chosen: Mapping[str, str]) -> TrainingRequest:
+        """The training request of trial `number` (from 1) with the hyperparameters that the search chose.
+
+        Raises ApiError ValidationException when the definition is no valid training request.
+        """
+        values = {**self.template["HyperParameters"], **chosen, OBJECTIVE: self.objective.metric}
+        name = f"{self.name}-{number:03d}-{uuid.uuid4().hex[:8]}"
+        return parse_training({**self.template, "TrainingJobName": name, "HyperParameters": values})
+
+
+def parse(params: Mapping[str, Any]) -> TuningRequest:
+    """Parse a request that fits botocore's model. Raises ApiError ValidationException if localcloud cannot run it."""
+    config, definition = params["HyperParameterTuningJobConfig"], _definition(params)
     if config["Strategy"] == "Hyperband":
         raise invalid("localcloud has no Hyperband: choose Bayesian, Random or Grid.")
+    static = definition.get("StaticHyperParameters", {})
+    ranges = _ranges(config, static)
+    tags = tuple(params.get("Tags") or ())
+    return TuningRequest(
+        name=params[NAME],
+        strategy=config["Strategy"],
+        objective=_objective(config, definition),
+        ranges=ranges,
+        limits=_limits(config, ranges),
+        stops_early=config.get("TrainingJobEarlyStoppingType") == "Auto",
+        seed=config.get("RandomSeed"),
+        role=definition["RoleArn"],
+        parents=tuple(
+            parent[NAME] for parent in params.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", ())
+        ),
+        tags=tags,
+        template={
+            "AlgorithmSpecification": dict(definition["AlgorithmSpecification"]),
+            "HyperParameters": dict(static),
+            "Tags": list(tags),
+            **{key: definition[key] for key in _COPIED if key in definition},
+        },
+        described=params,
+    )
+
+
+def _definition(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    definition: Mapping[str, Any] | None = params.get("TrainingJobDefinition")
+    if definition is None or "TrainingJobDefinitions" in params:
+        raise invalid("localcloud tunes one TrainingJobDefinition.")
     if "Autotune" in params:
         raise invalid("localcloud does not choose ranges by itself: leave Autotune out.")
     if "ResourceConfig" not in definition:
         raise invalid("TrainingJobDefinition needs a ResourceConfig.")
-    found = space.ranges(config.get("ParameterRanges", {}))
-    static = definition.get("StaticHyperParameters", {})
-    twice = [each.name for each in found if each.name in static]
+    return definition
+
+
+def _ranges(config: Mapping[str, Any], static: Mapping[str, str]) -> tuple[space.Range, ...]:
+    ranges = space.ranges(config.get("ParameterRanges", {}))
+    twice = [each.name for each in ranges if each.name in static]
     if twice:
         raise invalid(f"Hyperparameter {twice[0]} has a range and a static value; give one of them.")
-    if len(found) + len(static) + 1 > KEYS:
-        raise invalid(
-            f"{len(found) + len(static)} hyperparameters with {OBJECTIVE} are more than the {KEYS} of a training job."
-        )
-    _check_objective(config, definition)
-    limits(params, found)
-    return found
+    count = len(ranges) + len(static)
+    if count + 1 > KEYS:
+        raise invalid(f"{count} hyperparameters with {OBJECTIVE} are more than the {KEYS} of a training job.")
+    return ranges
 
 
-def _check_objective(config: Mapping[str, Any], definition: Mapping[str, Any]) -> None:
+def _objective(config: Mapping[str, Any], definition: Mapping[str, Any]) -> Objective:
     objective = config.get("HyperParameterTuningJobObjective")
     if objective is None:
         raise invalid("HyperParameterTuningJobObjective is required.")
-    named = [each["Name"] for each in definition["AlgorithmSpecification"].get("MetricDefinitions", ())]
-    if objective["MetricName"] not in named:
-        raise invalid(
-            f"The objective metric {objective['MetricName']} is not among the MetricDefinitions: {', '.join(named)}."
-        )
+    name = objective["MetricName"]
+    defined = [each["Name"] for each in definition["AlgorithmSpecification"].get("MetricDefinitions", ())]
+    if name not in defined:
+        raise invalid(f"The objective metric {name} is not among the MetricDefinitions: {', '.join(defined)}.")
+    return Objective(metric=name, maximise=objective["Type"] == "Maximize")
 
 
-def limits(params: Mapping[str, Any], ranges: tuple[space.Range, ...]) -> Limits:
-    """What ends the job. Raises ApiError for limits that contradict each other."""
-    config = params["HyperParameterTuningJobConfig"]
-    given, criteria = config["ResourceLimits"], config.get("TuningJobCompletionCriteria", {})
+def _limits(config: Mapping[str, Any], ranges: tuple[space.Range, ...]) -> Limits:
+    limits, criteria = config["ResourceLimits"], config.get("TuningJobCompletionCriteria", {})
     if criteria.get("ConvergenceDetected", {}).get("CompleteOnConvergence") == "Enabled":
         raise invalid("localcloud does not detect convergence: leave ConvergenceDetected out.")
-    jobs = given.get("MaxNumberOfTrainingJobs")
-    if config["Strategy"] == "Grid":
-        count = len(space.combinations(ranges))
-        if jobs not in (None, count):
-            raise invalid(f"MaxNumberOfTrainingJobs {jobs}: the grid has {count} combinations; leave it out.")
-        jobs = count
-    if jobs is None:
-        raise invalid("ResourceLimits.MaxNumberOfTrainingJobs is required for this strategy.")
-    parallel = given["MaxParallelTrainingJobs"]
+    jobs, parallel = _job_count(config, ranges), limits["MaxParallelTrainingJobs"]
     if parallel > jobs:
         raise invalid(f"MaxParallelTrainingJobs {parallel} must be at most MaxNumberOfTrainingJobs, {jobs}.")
     return Limits(
         jobs=jobs,
         parallel=parallel,
-        seconds=given.get("MaxRuntimeInSeconds"),
+        seconds=limits.get("MaxRuntimeInSeconds"),
         target=criteria.get("TargetObjectiveMetricValue"),
         patience=criteria.get("BestObjectiveNotImproving", {}).get("MaxNumberOfTrainingJobsNotImproving"),
     )
 
 
-def training_request(params: Mapping[str, Any], number: int, chosen: Mapping[str, str]) -> Params:
-    """The CreateTrainingJob request of trial `number` (from 1)."""
-    definition = params["TrainingJobDefinition"]
-    objective = params["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
-    values = {**definition.get("StaticHyperParameters", {}), **chosen, OBJECTIVE: objective}
-    return {
-        "TrainingJobName": f"{params['HyperParameterTuningJobName']}-{number:03d}-{uuid.uuid4().hex[:8]}",
-        "AlgorithmSpecification": dict(definition["AlgorithmSpecification"]),
-        "HyperParameters": values,
-        "Tags": list(params.get("Tags", ())),
-        **{key: definition[key] for key in _COPIED if key in definition},
-    }
+def _job_count(config: Mapping[str, Any], ranges: tuple[space.Range, ...]) -> int:
+    jobs: int | None = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    if config["Strategy"] == "Grid":
+        count = len(space.combinations(ranges))
+        if jobs not in (None, count):
+            raise invalid(f"MaxNumberOfTrainingJobs {jobs}: the grid has {count} combinations; leave it out.")
+        return count
+    if jobs is None:
+        raise invalid("ResourceLimits.MaxNumberOfTrainingJobs is required for this strategy.")
+    return jobs

@@ -1,4 +1,4 @@
-"""Which hyperparameters to try next: a grid, at random, or by what was seen so far (Optuna's TPE)."""
+"""Which hyperparameters to try next: a grid, random values, or a guess from earlier trials (Optuna's TPE)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,23 +8,23 @@ from localcloud.sagemaker.tuning.space import Range, combinations, text
 
 
 class Search(Protocol):
-    """Chooses trials and hears how they ended. Trials are told apart by number."""
+    """Chooses trials, identified by number, and learns from how they ended."""
 
     def ask(self) -> tuple[int, dict[str, str]] | None:
-        """The next trial's number and hyperparameters; None when all was tried."""
+        """Return the next trial's number and hyperparameters; None when every combination was tried."""
         ...
 
     def tell(self, number: int, value: float | None) -> None:
-        """A trial's objective; None when it has none."""
+        """Report a trial's objective; None for a trial without one."""
         ...
 
     def learn(self, chosen: Mapping[str, str], value: float) -> None:
-        """What an earlier tuning job saw."""
+        """Learn from a trial of an earlier tuning job (warm start)."""
         ...
 
 
 def search(strategy: str, ranges: Sequence[Range], *, maximise: bool, seed: int | None) -> Search:
-    """The search of a Strategy (Grid, Random or Bayesian). Raises ApiError for ranges that it cannot search."""
+    """Return the search for a Strategy (Grid, Random or Bayesian). Raises ApiError for ranges it cannot search."""
     if strategy == "Grid":
         return Grid(choices=combinations(ranges))
     return Sampled(ranges=tuple(ranges), study=_study(strategy, maximise=maximise, seed=seed))
@@ -35,13 +35,13 @@ class Grid:
     """Every combination once."""
 
     choices: Sequence[dict[str, str]]
-    asked: int = 0
+    position: int = 0
 
     def ask(self) -> tuple[int, dict[str, str]] | None:
-        if self.asked == len(self.choices):
+        if self.position == len(self.choices):
             return None
-        self.asked += 1
-        return self.asked - 1, self.choices[self.asked - 1]
+        self.position += 1
+        return self.position - 1, self.choices[self.position - 1]
 
     def tell(self, number: int, value: float | None) -> None: ...
 
@@ -50,7 +50,7 @@ class Grid:
 
 @dataclass(kw_only=True)
 class Sampled:
-    """A study of Optuna's, in memory."""
+    """An Optuna study in memory."""
 
     ranges: tuple[Range, ...]
     study: Any
@@ -68,7 +68,7 @@ class Sampled:
         self.study.tell(trial, value, state=None if value is not None else TrialState.FAIL)
 
     def learn(self, chosen: Mapping[str, str], value: float) -> None:
-        """What lies outside these ranges teaches nothing."""
+        """Learn from an earlier trial; one outside these ranges is ignored."""
         from optuna.trial import create_trial
 
         try:
@@ -80,7 +80,7 @@ class Sampled:
 
 
 def _study(strategy: str, *, maximise: bool, seed: int | None) -> Any:
-    import optuna  # half a second, and wanted by few
+    import optuna  # here, because it takes half a second and few need it
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     samplers = optuna.samplers

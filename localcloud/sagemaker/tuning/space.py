@@ -1,4 +1,4 @@
-"""What a tuning job may choose from: ranges as the API writes them, checked, and values as hyperparameters. Pure."""
+"""The search space of a tuning job: ParameterRanges parsed and checked, and the rule of early stopping. Pure."""
 
 import itertools
 import math
@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from localcloud.sagemaker.records import invalid
 
-MOST = 30  # hyperparameters searched
+MOST = 30  # hyperparameters with a range
 RangeKind = Literal["Integer", "Continuous", "Categorical"]
 Scale = Literal["Linear", "Logarithmic", "ReverseLogarithmic"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """One hyperparameter's range: `low` and `high` of a number, or the `values` of a category."""
+    """One hyperparameter's range: `low` to `high` for a number, `values` for a category."""
 
     name: str
     kind: RangeKind
@@ -26,40 +26,42 @@ class Range:
     values: tuple[str, ...] = ()
 
 
-def ranges(given: Mapping[str, Any]) -> tuple[Range, ...]:
-    """ParameterRanges as Ranges. Raises ApiError for one that cannot be searched."""
-    if given.get("AutoParameters"):
+def ranges(parameters: Mapping[str, Any]) -> tuple[Range, ...]:
+    """Parse ParameterRanges. Raises ApiError for a range that cannot be searched."""
+    if parameters.get("AutoParameters"):
         raise invalid("localcloud does not choose ranges by itself: leave AutoParameters out.")
     numbers = [
         _number(each, kind)
         for kind, key in (("Integer", "IntegerParameterRanges"), ("Continuous", "ContinuousParameterRanges"))
-        for each in given.get(key, ())
+        for each in parameters.get(key, ())
     ]
     categories = [
         Range(name=each["Name"], kind="Categorical", values=tuple(dict.fromkeys(each["Values"])))
-        for each in given.get("CategoricalParameterRanges", ())
+        for each in parameters.get("CategoricalParameterRanges", ())
     ]
-    found = (*numbers, *categories)
-    names = [each.name for each in found]
+    searched = (*numbers, *categories)
+    names = [each.name for each in searched]
     if len(set(names)) != len(names):
         raise invalid("The names of hyperparameter ranges must be unique.")
-    if not 1 <= len(found) <= MOST:
-        raise invalid(f"ParameterRanges holds {len(found)} ranges; 1 to {MOST} are allowed.")
-    return found
+    if not 1 <= len(searched) <= MOST:
+        raise invalid(f"ParameterRanges holds {len(searched)} ranges; 1 to {MOST} are allowed.")
+    return searched
 
 
-def _number(given: Mapping[str, str], kind: str) -> Range:
-    name = given["Name"]
-    low, high = (_read(given[key], kind, f"{key} of {name}") for key in ("MinValue", "MaxValue"))
-    scale = given.get("ScalingType", "Auto")
+def _number(parameter: Mapping[str, str], kind: str) -> Range:
+    name = parameter["Name"]
+    low, high = (_read(parameter[key], kind, f"{key} of {name}") for key in ("MinValue", "MaxValue"))
+    scale = parameter.get("ScalingType", "Auto")
     if low >= high:
-        raise invalid(f"MinValue of {name}, {given['MinValue']}, must be below MaxValue, {given['MaxValue']}.")
+        raise invalid(f"MinValue of {name}, {parameter['MinValue']}, must be below MaxValue, {parameter['MaxValue']}.")
     if scale == "Logarithmic" and low <= 0:
         raise invalid(f"Range {name}: Logarithmic scaling needs values above 0.")
     if scale == "ReverseLogarithmic" and (kind != "Continuous" or low < 0 or high >= 1):
-        raise invalid(f"Range {name}: ReverseLogarithmic scaling is for continuous values from 0 up to, but not, 1.")
-    found: Scale = "Linear" if scale == "Auto" else scale  # type: ignore[assignment]  # the model holds the enum
-    return Range(name=name, kind="Integer" if kind == "Integer" else "Continuous", low=low, high=high, scale=found)
+        raise invalid(
+            f"Range {name}: ReverseLogarithmic scaling is for continuous values from 0 up to, but not including, 1."
+        )
+    chosen: Scale = "Linear" if scale == "Auto" else scale  # type: ignore[assignment]  # the model holds the enum
+    return Range(name=name, kind="Integer" if kind == "Integer" else "Continuous", low=low, high=high, scale=chosen)
 
 
 def _read(text: str, kind: str, where: str) -> float:
@@ -73,16 +75,16 @@ def _read(text: str, kind: str, where: str) -> float:
 
 
 def combinations(searched: Sequence[Range]) -> list[dict[str, str]]:
-    """Every choice of a grid, in order. Raises ApiError for ranges that are no categories."""
+    """Every combination of a grid, in order. Raises ApiError for a range that is not categorical."""
     wrong = [each.name for each in searched if each.kind != "Categorical"]
     if wrong:
-        raise invalid(f"Strategy Grid takes categorical ranges only, and {wrong[0]} is none.")
+        raise invalid(f"Strategy Grid takes categorical ranges only, and {wrong[0]} is not categorical.")
     names = [each.name for each in searched]
     return [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*(each.values for each in searched))]
 
 
 def text(value: Any) -> str:
-    """A value as a hyperparameter."""
+    """A value as a hyperparameter's text."""
     return value if isinstance(value, str) else repr(value)
 
 

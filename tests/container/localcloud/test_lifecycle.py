@@ -31,7 +31,7 @@ def start_with_a_job(state_dir: Path, image: str) -> daemon.Status:
     up = daemon.start_background(port=0, state_dir=state_dir)
     bench = Bench(up.endpoint_url, image)
     bench.train("long", SLEEP)
-    until(bench.said("long", "ready"))
+    until(bench.logged("long", "ready"))
     containers, networks = owned(up.info["instance"])
     assert (len(containers), len(networks)) == (1, 1)
     return up
@@ -89,7 +89,7 @@ def test_a_signal_in_the_foreground_leaves_nothing(state_dir: Path, base_image: 
         until(lambda: daemon.status(state_dir).healthy)
         bench = Bench(daemon.status(state_dir).endpoint_url, base_image)
         bench.train("long", SLEEP)
-        until(bench.said("long", "ready"))
+        until(bench.logged("long", "ready"))
         process.send_signal(number)
         assert process.wait(30) == 0
     finally:

@@ -60,10 +60,10 @@ class Handler(BaseHTTPRequestHandler):
             writable = True
         except OSError:
             writable = False
-        said = {"host": os.uname().nodename, "name": os.environ.get("NAME"), "model": model, "writable": writable,
+        answer = {"host": os.uname().nodename, "name": os.environ.get("NAME"), "model": model, "writable": writable,
                 "headers": dict(self.headers), "argv": sys.argv[1:], "size": len(body)}
         extra = {"X_Amzn_SageMaker_Custom_Attributes": "said"} if order.get("attributes") else {}
-        self.answer(200, json.dumps(said).encode(), Content_Type="application/json", **extra)
+        self.answer(200, json.dumps(answer).encode(), Content_Type="application/json", **extra)
 
 class Server(ThreadingHTTPServer):
     daemon_threads = False
@@ -145,8 +145,8 @@ class Running:
         return session.client(service, endpoint_url=self.endpoint_url, config=settings)
 
     def containers(self, **labels: str) -> list[Any]:
-        wanted = [f"kennel.localcloud={self.instance}", *(f"{key}={value}" for key, value in labels.items())]
-        return list(self.docker.containers.list(filters={"label": [entry.replace("__", ".") for entry in wanted]}))
+        filters = [f"kennel.localcloud={self.instance}", *(f"{key}={value}" for key, value in labels.items())]
+        return list(self.docker.containers.list(filters={"label": [entry.replace("__", ".") for entry in filters]}))
 
     def model_data(self, key: str, **files: str) -> str:
         """Put a model archive into S3."""

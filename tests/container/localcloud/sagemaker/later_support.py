@@ -20,15 +20,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
     def do_GET(self):
-        said = {"MaxConcurrentTransforms": 2, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 1}
-        self.answer(200, json.dumps(said).encode() if self.path == "/execution-parameters" else b"")
+        answer = {"MaxConcurrentTransforms": 2, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 1}
+        self.answer(200, json.dumps(answer).encode() if self.path == "/execution-parameters" else b"")
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if body.startswith(b"bad"):
             return self.answer(400, b"no picture")
-        said = {"size": len(body), "type": self.headers.get("Content-Type"), "batch": os.environ.get("SAGEMAKER_BATCH"),
-                "model": sorted(os.listdir("/opt/ml/model"))}
-        self.answer(200, json.dumps(said).encode())
+        answer = {"size": len(body), "type": self.headers.get("Content-Type"),
+                  "batch": os.environ.get("SAGEMAKER_BATCH"), "model": sorted(os.listdir("/opt/ml/model"))}
+        self.answer(200, json.dumps(answer).encode())
 
 if sys.argv[1:] == ["train"]:
     train()

@@ -95,19 +95,19 @@ def test_an_endpoint_serves_its_model_read_only_and_is_gone_when_deleted(cloud: 
     assert user.sagemaker.describe_endpoint(EndpointName="One-Endpoint")["EndpointStatus"] == "Creating"
     user.wait("One-Endpoint")
 
-    said = user.ask("One-Endpoint", {"attributes": 1}, CustomAttributes="mine", InferenceId="id-1", Accept="text/csv")
+    answer = user.ask("One-Endpoint", {"attributes": 1}, CustomAttributes="mine", InferenceId="id-1", Accept="text/csv")
 
-    assert said["model"] == {"weights": "42"}
-    assert said["writable"] is False
-    assert said["argv"] == ["serve"]
-    assert said["name"] == "first"
-    sent = {name.lower(): value for name, value in said["headers"].items()}
+    assert answer["model"] == {"weights": "42"}
+    assert answer["writable"] is False
+    assert answer["argv"] == ["serve"]
+    assert answer["name"] == "first"
+    sent = {name.lower(): value for name, value in answer["headers"].items()}
     assert sent["x-amzn-sagemaker-custom-attributes"] == "mine"
     assert sent["x-amzn-sagemaker-inference-id"] == "id-1"
     assert sent["accept"] == "text/csv"
-    assert said["answer"]["CustomAttributes"] == "said"
-    assert said["answer"]["InvokedProductionVariant"] == "AllTraffic"
-    assert said["answer"]["ContentType"] == "application/json"
+    assert answer["answer"]["CustomAttributes"] == "said"
+    assert answer["answer"]["InvokedProductionVariant"] == "AllTraffic"
+    assert answer["answer"]["ContentType"] == "application/json"
     assert "CustomAttributes" not in user.ask("One-Endpoint", CustomAttributes="mine")["answer"]
 
     user.delete("One-Endpoint")
@@ -174,8 +174,8 @@ def test_traffic_follows_the_weights_and_a_target_variant_overrides_them(user: U
     user.model("a", NAME="a")
     user.model("b", NAME="b")
     user.endpoint("weights", variant("a", name="A", weight=3), variant("b", name="B", weight=1))
-    seen = Counter(user.ask("weights")["name"] for _ in range(200))
-    assert 110 < seen["a"] < 185
+    answers = Counter(user.ask("weights")["name"] for _ in range(200))
+    assert 110 < answers["a"] < 185
     assert user.ask("weights", TargetVariant="B")["name"] == "b"
     with pytest.raises(ClientError, match="ValidationError"):
         user.ask("weights", TargetVariant="C")
@@ -198,10 +198,10 @@ def test_traffic_follows_the_weights_and_a_target_variant_overrides_them(user: U
     user.delete("weights")
 
 
-def load(user: User, name: str, stop: threading.Event, seen: list[str], failed: list[Exception]) -> None:
+def load(user: User, name: str, stop: threading.Event, names: list[str], failed: list[Exception]) -> None:
     while not stop.is_set():
         try:
-            seen.append(user.ask(name, {"sleep": 0.02})["name"])
+            names.append(user.ask(name, {"sleep": 0.02})["name"])
         except Exception as error:
             failed.append(error)
 
@@ -211,10 +211,10 @@ def test_an_update_under_load_fails_no_request_and_keeps_what_it_is_told_to_keep
     user.model("new", NAME="new")
     user.endpoint("update", variant("old", count=2))
     user.config("update-2", variant("new", count=1))
-    stop, seen, failed = threading.Event(), list[str](), list[Exception]()
+    stop, names, failed = threading.Event(), list[str](), list[Exception]()
     with ThreadPoolExecutor(8) as pool:
         for _ in range(8):
-            pool.submit(load, user, "update", stop, seen, failed)
+            pool.submit(load, user, "update", stop, names, failed)
         time.sleep(1)
         user.sagemaker.update_endpoint(
             EndpointName="update", EndpointConfigName="update-2", RetainAllVariantProperties=True
@@ -225,7 +225,7 @@ def test_an_update_under_load_fails_no_request_and_keeps_what_it_is_told_to_keep
         time.sleep(1)
         stop.set()
     assert failed == []
-    assert {"old", "new"} == set(seen)
+    assert {"old", "new"} == set(names)
     assert {user.ask("update")["name"] for _ in range(10)} == {"new"}
     described = user.sagemaker.describe_endpoint(EndpointName="update")
     assert described["EndpointConfigName"] == "update-2"

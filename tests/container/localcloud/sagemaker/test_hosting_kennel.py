@@ -82,8 +82,8 @@ def test_the_lambda_image_asks_the_endpoint(user: User, cloud: Running) -> None:
     api.get_waiter("function_active_v2").wait(FunctionName="front", WaiterConfig={"Delay": 1})
     event = json.dumps({"image": base64.b64encode(encoded("red")).decode()})
     answer = api.invoke(FunctionName="front", Payload=event)
-    said: dict[str, Any] = json.loads(answer["Payload"].read())
+    answered: dict[str, Any] = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer
-    assert said["statusCode"] == 200
-    assert said["predictions"][0]["label"] == "red"
-    assert len(json.loads(said["body"])) == 1
+    assert answered["statusCode"] == 200
+    assert answered["predictions"][0]["label"] == "red"
+    assert len(json.loads(answered["body"])) == 1

@@ -82,8 +82,8 @@ def test_a_prefix_is_transformed_by_two_instances(cloud: Running, bucket: Bucket
     found = transformed(cloud, "whole", "in/", count=2)
     assert found["TransformJobStatus"] == "Completed", found.get("FailureReason")
     assert bucket.keys("whole/") == ["whole/a.out", "whole/b/c.out", "whole/d.out"]
-    said = json.loads(bucket.read("whole/b/c.out"))
-    assert said == {"size": 5, "type": "image/jpeg", "batch": "true", "model": ["weights"]}
+    answer = json.loads(bucket.read("whole/b/c.out"))
+    assert answer == {"size": 5, "type": "image/jpeg", "batch": "true", "model": ["weights"]}
     assert cloud.containers(kennel__transform="whole") == []
 
 
@@ -116,8 +116,8 @@ def test_an_asynchronous_endpoint_answers_in_s3_and_scales_from_nothing(cloud: R
         return dict(runtime.invoke_endpoint_async(EndpointName="later", InputLocation=f"s3://models/asked/{key}"))
 
     def scale(count: int) -> None:
-        wanted = [{"VariantName": "main", "DesiredInstanceCount": count}]
-        sagemaker.update_endpoint_weights_and_capacities(EndpointName="later", DesiredWeightsAndCapacities=wanted)
+        desired = [{"VariantName": "main", "DesiredInstanceCount": count}]
+        sagemaker.update_endpoint_weights_and_capacities(EndpointName="later", DesiredWeightsAndCapacities=desired)
         waiter.wait(EndpointName="later", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
 
     def there(uri: str) -> bytes:
@@ -131,11 +131,11 @@ def test_an_asynchronous_endpoint_answers_in_s3_and_scales_from_nothing(cloud: R
     assert b'Received client error (400) from primary with message "no picture"' in there(ask("bad")["FailureLocation"])
     scale(0)
     assert cloud.containers(kennel__endpoint="later") == []
-    told = ask("good")
+    accepted = ask("good")
     time.sleep(0.5)
-    assert bucket.keys(told["OutputLocation"].removeprefix("s3://models/")) == []
+    assert bucket.keys(accepted["OutputLocation"].removeprefix("s3://models/")) == []
     woken_by_what_waits(cloud)
-    assert json.loads(there(told["OutputLocation"]))["size"] == 7
+    assert json.loads(there(accepted["OutputLocation"]))["size"] == 7
     assert len(cloud.containers(kennel__endpoint="later")) == 1
 
 

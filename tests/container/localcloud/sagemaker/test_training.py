@@ -1,4 +1,4 @@
-"""CreateTrainingJob in real containers, seen through boto3 and its waiters."""
+"""CreateTrainingJob in real containers, through boto3 and its waiters."""
 
 import json
 from typing import Any
@@ -70,9 +70,9 @@ def test_two_hosts_find_each_other_their_shards_and_the_way_back_to_aws(bench: B
     assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
     assert found["FinalMetricDataList"][0]["Value"] == pytest.approx(0.333)
     assert bench.tar("out/two-hosts/output/model.tar.gz") == {"algo-1.bin": "algo-1", "algo-2.bin": "algo-2"}
-    told = {name: json.loads(text) for name, text in bench.tar("out/two-hosts/output/output.tar.gz").items()}
-    assert [told[f"algo-{number}.json"]["data"] for number in (1, 2)] == [["a", "c d"], ["b"]]
-    one = told["algo-1.json"]
+    outputs = {name: json.loads(text) for name, text in bench.tar("out/two-hosts/output/output.tar.gz").items()}
+    assert [outputs[f"algo-{number}.json"]["data"] for number in (1, 2)] == [["a", "c d"], ["b"]]
+    one = outputs["algo-1.json"]
     assert (one["job"], one["hyperparameters"], one["account"]) == ("two-hosts", {"epochs": "3"}, "123456789012")
     assert one["channels"]["train"]["S3DistributionType"] == "ShardedByS3Key"
     assert (one["shm"], one["uid"]) == (64 * 2**20, 0)  # rule 22
@@ -113,7 +113,7 @@ time.sleep(600)
 
 def test_stop_reaches_the_program_and_what_it_saved_is_kept(bench: Bench) -> None:
     bench.train("stopped", UNTIL_STOPPED)
-    until(bench.said("stopped", "ready"))
+    until(bench.logged("stopped", "ready"))
     bench.sagemaker.stop_training_job(TrainingJobName="stopped")
     found = bench.wait("stopped")
     assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopped", "Stopped")
@@ -153,14 +153,14 @@ def test_a_spot_interruption_resumes_from_the_checkpoints_in_s3(bench: Bench) ->
         StoppingCondition={"MaxRuntimeInSeconds": 300, "MaxWaitTimeInSeconds": 600},
         CheckpointConfig={"S3Uri": "s3://data/checkpoints"},
     )
-    until(bench.said("spot", "step 3"))
+    until(bench.logged("spot", "step 3"))
     until(lambda: bench.keys("checkpoints/") == ["checkpoints/2", "checkpoints/3"])
     bench.interrupt("spot")
     found = bench.wait("spot")
     assert found["TrainingJobStatus"] == "Completed", found.get("FailureReason")
     assert "Interrupted" in [entry["Status"] for entry in found["SecondaryStatusTransitions"]]
-    said = [line for lines in bench.lines("spot").values() for line in lines]
-    assert [line for line in said if line.startswith("start")] == ["start at 0", "start at 3"]
+    logged = [line for lines in bench.lines("spot").values() for line in lines]
+    assert [line for line in logged if line.startswith("start")] == ["start at 0", "start at 3"]
     assert bench.tar("out/spot/output/model.tar.gz") == {"done": "6"}
     assert bench.keys("checkpoints/") == ["checkpoints/5", "checkpoints/6"]
 
@@ -172,7 +172,7 @@ print("given", sorted(name for name in os.environ if name.startswith("AWS_")))
 time.sleep(600)
 """
     bench.train("isolated", program, EnableNetworkIsolation=True)
-    until(bench.said("isolated", "given ['AWS_REGION']"))
+    until(bench.logged("isolated", "given ['AWS_REGION']"))
     assert internal_networks(background.info["instance"]) == [True]
     bench.sagemaker.stop_training_job(TrainingJobName="isolated")
     docker_kill(background.info["instance"])  # it does not listen to SIGTERM, and two minutes are long

@@ -17,7 +17,7 @@ SCOPE = "us-east-1"
 
 
 class Bench:
-    """One localcloud seen through boto3, with a bucket `data`."""
+    """One localcloud through boto3, with a bucket `data`."""
 
     def __init__(self, url: str, image: str) -> None:
         self.url, self.image = url, image
@@ -72,8 +72,8 @@ class Bench:
             for stream in streams
         }
 
-    def said(self, name: str, text: str) -> Callable[[], bool]:
-        """Whether some host has said the text yet."""
+    def logged(self, name: str, text: str) -> Callable[[], bool]:
+        """Return a condition: some host of the job has logged the text."""
 
         def heard() -> bool:
             try:

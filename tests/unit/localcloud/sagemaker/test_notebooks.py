@@ -1,4 +1,4 @@
-"""Notebook instances' states: what may be asked for in which, with SageMaker's words."""
+"""Notebook instances: which status allows which operation, in SageMaker's words."""
 
 from typing import Any
 
@@ -39,13 +39,13 @@ class Fakes:
 def test_an_instance_goes_from_pending_to_in_service_to_stopped_to_gone() -> None:
     fakes = Fakes()
     fakes.create()
-    seen = [fakes.status()]
+    statuses = [fakes.status()]
     for operation in ("StopNotebookInstance", "StartNotebookInstance", "StopNotebookInstance"):
         fakes.later.run()
-        seen.append(fakes.status())
+        statuses.append(fakes.status())
         fakes.do(operation)
-        seen.append(fakes.status())
-    assert seen == ["Pending", "InService", "Stopping", "Stopped", "Pending", "InService", "Stopping"]
+        statuses.append(fakes.status())
+    assert statuses == ["Pending", "InService", "Stopping", "Stopped", "Pending", "InService", "Stopping"]
     fakes.later.run()
     fakes.do("DeleteNotebookInstance")
     assert fakes.status() == "Deleting"
@@ -54,7 +54,7 @@ def test_an_instance_goes_from_pending_to_in_service_to_stopped_to_gone() -> Non
 
 
 @pytest.mark.parametrize(
-    ("operation", "told"),
+    ("operation", "message"),
     [
         (
             "DeleteNotebookInstance",
@@ -65,11 +65,11 @@ def test_an_instance_goes_from_pending_to_in_service_to_stopped_to_gone() -> Non
         ("CreateNotebookInstance", "Cannot create a duplicate Notebook Instance"),
     ],
 )
-def test_what_cannot_be_done_in_a_state_is_refused(operation: str, told: str) -> None:
+def test_what_cannot_be_done_in_a_state_is_refused(operation: str, message: str) -> None:
     fakes = Fakes()
     fakes.create()
     fakes.later.run()
-    assert fakes.refused(operation, RoleArn=ROLE).startswith(told)
+    assert fakes.refused(operation, RoleArn=ROLE).startswith(message)
 
 
 def test_a_stopped_one_is_updated_and_opens_only_in_service() -> None:

@@ -28,7 +28,7 @@ def test_a_name_can_be_used_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"InputDataConfig": [channel()]}, 'No S3 objects found under S3 URL "s3://data/in/"'),
         ({"InputDataConfig": [channel(uri="s3://nowhere/x")]}, "The specified bucket does not exist"),
@@ -37,11 +37,13 @@ def test_a_name_can_be_used_once(tmp_path: Path) -> None:
         ({"CheckpointConfig": {"S3Uri": "s3://nowhere/ck"}}, "s3://nowhere/ck: The specified bucket"),
     ],
 )
-def test_s3_addresses_that_lead_nowhere_are_refused_at_once(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+def test_s3_addresses_that_lead_nowhere_are_refused_at_once(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ApiError) as caught:
         jobs(tmp_path).create(training_request(**changes))
     assert caught.value.code == "ValidationException"
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 def test_an_unknown_job_is_a_validation_error_as_in_aws(tmp_path: Path) -> None:
@@ -56,9 +58,9 @@ def test_jobs_are_listed_by_filter_order_and_page(tmp_path: Path) -> None:
     for number in range(5):
         made.create(training_request(TrainingJobName=f"job-{number}"))
     made.create(training_request(TrainingJobName="other"))
-    asked = {"NameContains": "JOB", "SortBy": "Name", "SortOrder": "Ascending", "MaxResults": 3}
-    first = made.list(asked)
-    second = made.list(asked | {"NextToken": first["NextToken"]})
+    query = {"NameContains": "JOB", "SortBy": "Name", "SortOrder": "Ascending", "MaxResults": 3}
+    first = made.list(query)
+    second = made.list(query | {"NextToken": first["NextToken"]})
     names = [entry["TrainingJobName"] for page in (first, second) for entry in page["TrainingJobSummaries"]]
     assert names == [f"job-{number}" for number in range(5)]
     assert "NextToken" not in second

@@ -1,11 +1,7 @@
 """A training job's whole life on an in-memory Docker and S3; the folders are real."""
 
-import io
 import json
-import tarfile
 import threading
-import time
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,111 +10,46 @@ import pytest
 
 from localcloud.errors import ApiError
 from localcloud.s3 import Location
-from localcloud.sagemaker.training.api import described
-from localcloud.sagemaker.training.job import TrainingRun
-from tests.unit.localcloud.fakes import (
-    FakeContainer,
-    FakeEngine,
-    FakeLogs,
-    FakeObjects,
-    Program,
-    channel,
-    cloud,
-    training_request,
-)
-
-
-class Stage:
-    """One localcloud of fakes with one job on it."""
-
-    def __init__(self, folder: Path, program: Program = lambda _: 0, **changes: Any) -> None:
-        self.engine, self.objects, self.logs = FakeEngine(program), FakeObjects("data"), FakeLogs()
-        self.folder = folder
-        self.cloud = cloud(folder, self.engine, self.objects, self.logs)
-        self.request = training_request(**changes)
-
-    def start(self, grace: float = 120.0, root: bool = True) -> TrainingRun:
-        self.run = TrainingRun(
-            self.cloud, self.request, "arn:aws:sagemaker:us-east-1:1:training-job/job-1", grace=grace, root=root
-        )
-        self.run.start()
-        return self.run
-
-    def finish(self, grace: float = 120.0) -> dict[str, Any]:
-        self.start(grace)
-        return self.wait()
-
-    def wait(self) -> dict[str, Any]:
-        self.run.join(20)
-        return described(self.run)
-
-    def tar(self, key: str) -> dict[str, bytes]:
-        content = self.objects.content[("data", key)]
-        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            return {m.name: f.read() for m in tar.getmembers() if (f := tar.extractfile(m)) is not None}
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.01)
-
-
-def obedient(started: threading.Event | None = None, code: int = 0) -> Program:
-    """A program that runs until SIGTERM."""
-
-    def program(container: FakeContainer) -> int:
-        if started:
-            started.set()
-        while container.signals.get() != "SIGTERM":
-            pass
-        return code
-
-    return program
-
-
-def hosts(count: int) -> dict[str, Any]:
-    return {"InstanceType": "ml.m5.large", "InstanceCount": count, "VolumeSizeInGB": 1}
+from tests.functional.localcloud.sagemaker.training.support import SPOT, Bench, hosts, obedient, until
+from tests.unit.localcloud.fakes import FakeContainer, channel, training_request
 
 
 def test_a_job_passes_through_its_states_and_leaves_nothing_on_this_machine(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    found = stage.finish()
-    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Completed", "Completed")
-    states = [entry["Status"] for entry in found["SecondaryStatusTransitions"]]
+    bench = Bench(tmp_path)
+    answer = bench.finish()
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Completed", "Completed")
+    states = [entry["Status"] for entry in answer["SecondaryStatusTransitions"]]
     assert states == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
-    assert all(isinstance(entry["EndTime"], datetime) for entry in found["SecondaryStatusTransitions"])
-    assert found["ModelArtifacts"]["S3ModelArtifacts"] == "s3://data/out/job-1/output/model.tar.gz"
-    assert found["BillableTimeInSeconds"] >= 1
-    assert not stage.engine.containers
-    assert not stage.engine.networks
+    assert all(isinstance(entry["EndTime"], datetime) for entry in answer["SecondaryStatusTransitions"])
+    assert answer["ModelArtifacts"]["S3ModelArtifacts"] == "s3://data/out/job-1/output/model.tar.gz"
+    assert answer["BillableTimeInSeconds"] >= 1
+    assert not bench.engine.containers
+    assert not bench.engine.networks
     assert not list((tmp_path / "work").iterdir())
 
 
 def test_every_host_sees_its_config_and_data_and_the_models_of_all_are_merged(tmp_path: Path) -> None:
-    seen: dict[str, Any] = {}
+    by_host: dict[str, Any] = {}
 
     def program(container: FakeContainer) -> int:
         config = json.loads((container.folder("/opt/ml/input/config") / "resourceconfig.json").read_text())
         host = config["current_host"]
         data = container.folder("/opt/ml/input/data/train")
-        seen[host] = (container.spec.command, config["hosts"], sorted(path.name for path in data.iterdir()))
+        by_host[host] = (container.spec.command, config["hosts"], sorted(path.name for path in data.iterdir()))
         (container.folder("/opt/ml/model") / f"{host}.bin").write_text(host)
         (container.folder("/opt/ml/output/data") / "same.txt").write_text(host)
         return 0
 
     given = channel(S3DataDistributionType="ShardedByS3Key")
-    stage = Stage(tmp_path, program, ResourceConfig=hosts(2), InputDataConfig=[given])
+    bench = Bench(tmp_path, program, ResourceConfig=hosts(2), InputDataConfig=[given])
     for name in "abc":
-        stage.objects.put(Location(bucket="data", key=f"in/{name}"), b"x")
-    stage.finish()
+        bench.objects.put(Location(bucket="data", key=f"in/{name}"), b"x")
+    bench.finish()
     both = ["algo-1", "algo-2"]
-    assert seen == {"algo-1": (("train",), both, ["a", "c"]), "algo-2": (("train",), both, ["b"])}
-    assert stage.tar("out/job-1/output/model.tar.gz") == {"algo-1.bin": b"algo-1", "algo-2.bin": b"algo-2"}
-    assert stage.tar("out/job-1/output/output.tar.gz") == {"same.txt": b"algo-1"}
-    assert [spec.hostname for spec in stage.engine.specs] == both
+    assert by_host == {"algo-1": (("train",), both, ["a", "c"]), "algo-2": (("train",), both, ["b"])}
+    assert bench.tar("out/job-1/output/model.tar.gz") == {"algo-1.bin": b"algo-1", "algo-2.bin": b"algo-2"}
+    assert bench.tar("out/job-1/output/output.tar.gz") == {"same.txt": b"algo-1"}
+    assert [spec.hostname for spec in bench.engine.specs] == both
 
 
 def test_logs_and_metrics_come_from_what_the_hosts_say(tmp_path: Path) -> None:
@@ -129,12 +60,12 @@ def test_logs_and_metrics_come_from_what_the_hosts_say(tmp_path: Path) -> None:
 
     algorithm = training_request()["AlgorithmSpecification"]
     algorithm["MetricDefinitions"] = [{"Name": "train:loss", "Regex": "loss=([0-9.]+)"}]
-    stage = Stage(tmp_path, program, AlgorithmSpecification=algorithm)
-    found = stage.finish()
-    [(stream, lines)] = stage.logs.streams.items()
+    bench = Bench(tmp_path, program, AlgorithmSpecification=algorithm)
+    answer = bench.finish()
+    [(stream, lines)] = bench.logs.streams.items()
     assert stream.startswith("/aws/sagemaker/TrainingJobs:job-1/algo-1-")
     assert lines == ["epoch 1 loss=0.5", "epoch 2 loss=0.25"]
-    assert [(m["MetricName"], m["Value"]) for m in found["FinalMetricDataList"]] == [("train:loss", 0.25)]
+    assert [(m["MetricName"], m["Value"]) for m in answer["FinalMetricDataList"]] == [("train:loss", 0.25)]
 
 
 def test_a_failed_host_ends_the_others_and_its_words_are_the_reason(tmp_path: Path) -> None:
@@ -144,30 +75,30 @@ def test_a_failed_host_ends_the_others_and_its_words_are_the_reason(tmp_path: Pa
         (container.folder("/opt/ml/output") / "failure").write_text("class 7 has no pictures")
         return 2
 
-    stage = Stage(tmp_path, program, ResourceConfig=hosts(2))
-    found = stage.finish()
-    assert found["TrainingJobStatus"] == "Failed"
-    assert found["FailureReason"] == "AlgorithmError: class 7 has no pictures, exit code: 2"
-    assert ("data", "out/job-1/output/model.tar.gz") not in stage.objects.content
+    bench = Bench(tmp_path, program, ResourceConfig=hosts(2))
+    answer = bench.finish()
+    assert answer["TrainingJobStatus"] == "Failed"
+    assert answer["FailureReason"] == "AlgorithmError: class 7 has no pictures, exit code: 2"
+    assert ("data", "out/job-1/output/model.tar.gz") not in bench.objects.content
 
 
 def test_a_failure_without_words_gives_the_exit_code(tmp_path: Path) -> None:
-    assert Stage(tmp_path, lambda _: 3).finish()["FailureReason"] == "AlgorithmError: , exit code: 3"
+    assert Bench(tmp_path, lambda _: 3).finish()["FailureReason"] == "AlgorithmError: , exit code: 3"
 
 
 def test_a_missing_image_fails_the_job_and_says_so(tmp_path: Path) -> None:
     algorithm = {"TrainingImage": "kennel/none:1", "TrainingInputMode": "File"}
-    reason = Stage(tmp_path, AlgorithmSpecification=algorithm).finish()["FailureReason"]
+    reason = Bench(tmp_path, AlgorithmSpecification=algorithm).finish()["FailureReason"]
     assert reason.startswith("ClientError: Cannot find image kennel/none:1")
 
 
 def test_a_container_that_cannot_start_fails_the_job_with_dockers_words(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    stage.engine.refusal = 'exec: "train": executable file not found in $PATH'
-    reason = stage.finish()["FailureReason"]
+    bench = Bench(tmp_path)
+    bench.engine.refusal = 'exec: "train": executable file not found in $PATH'
+    reason = bench.finish()["FailureReason"]
     assert "CannotStartContainerError" in reason
     assert "executable file not found" in reason
-    assert not stage.engine.networks
+    assert not bench.engine.networks
 
 
 def test_stop_sends_sigterm_and_keeps_what_the_job_saved(tmp_path: Path) -> None:
@@ -178,16 +109,16 @@ def test_stop_sends_sigterm_and_keeps_what_the_job_saved(tmp_path: Path) -> None
         (container.folder("/opt/ml/model") / "partial").write_text("x")
         return code
 
-    stage = Stage(tmp_path, program)
-    run = stage.start()
+    bench = Bench(tmp_path, program)
+    job = bench.start()
     assert started.wait(10)
-    run.stop()
-    assert run.record.status in ("Stopping", "Stopped")
-    found = stage.wait()
-    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopped", "Stopped")
-    assert "partial" in stage.tar("out/job-1/output/model.tar.gz")
+    job.stop()
+    assert job.record.status in ("Stopping", "Stopped")
+    answer = bench.wait()
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert "partial" in bench.tar("out/job-1/output/model.tar.gz")
     with pytest.raises(ApiError, match="in status Stopped"):
-        run.stop()
+        job.stop()
 
 
 def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
@@ -198,60 +129,53 @@ def test_a_job_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) ->
         container.ended.wait()
         return 0
 
-    stage = Stage(tmp_path, deaf)
-    run = stage.start(grace=0.2)
+    bench = Bench(tmp_path, deaf)
+    job = bench.start(grace=0.2)
     assert started.wait(10)
-    run.stop()
-    assert stage.wait()["TrainingJobStatus"] == "Stopped"
+    job.stop()
+    assert bench.wait()["TrainingJobStatus"] == "Stopped"
 
 
 def test_the_runtime_limit_stops_the_job(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, obedient(), StoppingCondition={"MaxRuntimeInSeconds": 1})
-    found = stage.finish()
-    assert (found["TrainingJobStatus"], found["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
-
-
-SPOT = {
-    "EnableManagedSpotTraining": True,
-    "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 600},
-    "CheckpointConfig": {"S3Uri": "s3://data/ck"},
-}
+    bench = Bench(tmp_path, obedient(), StoppingCondition={"MaxRuntimeInSeconds": 1})
+    answer = bench.finish()
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
 
 def test_an_interrupted_spot_job_starts_again_from_its_checkpoints_alone(tmp_path: Path) -> None:
     started = threading.Event()
-    seen: list[list[str]] = []
+    listings: list[list[str]] = []
 
     def program(container: FakeContainer) -> int:
         folder = container.folder("/opt/ml/checkpoints")
-        seen.append(sorted(path.name for path in folder.iterdir()))
-        (container.folder("/opt/ml/model") / f"model-{len(seen)}").write_text("x")
-        if len(seen) == 1:
+        listings.append(sorted(path.name for path in folder.iterdir()))
+        (container.folder("/opt/ml/model") / f"model-{len(listings)}").write_text("x")
+        if len(listings) == 1:
             (folder / "step-10").write_text("weights")
             return obedient(started, code=143)(container)
         return 0
 
-    stage = Stage(tmp_path, program, **SPOT)
-    run = stage.start()
+    bench = Bench(tmp_path, program, **SPOT)
+    job = bench.start()
     assert started.wait(10)
-    run.interrupt()
-    found = stage.wait()
-    assert found["TrainingJobStatus"] == "Completed"
-    assert seen == [[], ["step-10"]]
-    assert list(stage.tar("out/job-1/output/model.tar.gz")) == ["model-2"]
-    states = [entry["Status"] for entry in found["SecondaryStatusTransitions"]]
+    job.interrupt()
+    answer = bench.wait()
+    assert answer["TrainingJobStatus"] == "Completed"
+    assert listings == [[], ["step-10"]]
+    assert list(bench.tar("out/job-1/output/model.tar.gz")) == ["model-2"]
+    states = [entry["Status"] for entry in answer["SecondaryStatusTransitions"]]
     assert states[:6] == ["Starting", "Downloading", "Training", "Interrupted", "Starting", "Downloading"]
 
 
 def test_a_job_that_is_not_spot_cannot_be_interrupted(tmp_path: Path) -> None:
     started = threading.Event()
-    stage = Stage(tmp_path, obedient(started))
-    run = stage.start()
+    bench = Bench(tmp_path, obedient(started))
+    job = bench.start()
     assert started.wait(10)
-    with pytest.raises(ApiError, match="no spot job"):
-        run.interrupt()
-    run.stop()
-    stage.wait()
+    with pytest.raises(ApiError, match="is not a spot job"):
+        job.interrupt()
+    job.stop()
+    bench.wait()
 
 
 def test_checkpoints_are_in_s3_while_the_job_still_runs_and_deletes_follow(tmp_path: Path) -> None:
@@ -264,41 +188,41 @@ def test_checkpoints_are_in_s3_while_the_job_still_runs_and_deletes_follow(tmp_p
         go_on.wait(20)
         return 0
 
-    stage = Stage(tmp_path, program, CheckpointConfig={"S3Uri": "s3://data/ck/"})
-    stage.objects.put(Location(bucket="data", key="ck/old"), b"x")
-    stage.start()
-    until(lambda: stage.objects.keys("data") == ["ck/new"])
+    bench = Bench(tmp_path, program, CheckpointConfig={"S3Uri": "s3://data/ck/"})
+    bench.objects.put(Location(bucket="data", key="ck/old"), b"x")
+    bench.start()
+    until(lambda: bench.objects.keys("data") == ["ck/new"])
     go_on.set()
-    assert stage.wait()["TrainingJobStatus"] == "Completed"
+    assert bench.wait()["TrainingJobStatus"] == "Completed"
 
 
 def test_localcloud_going_down_kills_what_runs_and_uploads_nothing(tmp_path: Path) -> None:
     started = threading.Event()
-    stage = Stage(tmp_path, obedient(started))
-    run = stage.start()
+    bench = Bench(tmp_path, obedient(started))
+    job = bench.start()
     assert started.wait(10)
-    run.close()
-    assert not stage.engine.containers
-    assert not stage.engine.networks
-    assert not stage.objects.content
-    assert run.record.status == "Failed"
+    job.close()
+    assert not bench.engine.containers
+    assert not bench.engine.networks
+    assert not bench.objects.content
+    assert job.record.status == "Failed"
 
 
 def test_an_isolated_job_runs_on_a_network_without_a_way_out(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, EnableNetworkIsolation=True)
-    stage.finish()
-    assert len(stage.engine.isolated_networks) == 1
-    assert "AWS_ENDPOINT_URL" not in stage.engine.specs[0].environment
+    bench = Bench(tmp_path, EnableNetworkIsolation=True)
+    bench.finish()
+    assert len(bench.engine.isolated_networks) == 1
+    assert "AWS_ENDPOINT_URL" not in bench.engine.specs[0].environment
 
 
 def test_a_local_folder_and_fastfile_are_mounted_read_only(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     fast = channel("fast") | {"InputMode": "FastFile"}
-    stage = Stage(tmp_path, InputDataConfig=[channel(uri=f"file://{pictures}"), fast])
-    stage.objects.put(Location(bucket="data", key="in/a"), b"x")
-    assert stage.finish()["TrainingJobStatus"] == "Completed"
-    mounts = {mount.target: mount for mount in stage.engine.specs[0].mounts}
+    bench = Bench(tmp_path, InputDataConfig=[channel(uri=f"file://{pictures}"), fast])
+    bench.objects.put(Location(bucket="data", key="in/a"), b"x")
+    assert bench.finish()["TrainingJobStatus"] == "Completed"
+    mounts = {mount.target: mount for mount in bench.engine.specs[0].mounts}
     assert mounts["/opt/ml/input/data/train"].source == str(pictures)
     assert mounts["/opt/ml/input/data/train"].read_only
     assert mounts["/opt/ml/input/data/fast"].read_only
@@ -307,12 +231,12 @@ def test_a_local_folder_and_fastfile_are_mounted_read_only(tmp_path: Path) -> No
 
 def test_gpus_are_given_only_when_the_instance_and_the_host_have_them(tmp_path: Path) -> None:
     resources = hosts(1) | {"InstanceType": "ml.g5.12xlarge"}
-    without = Stage(tmp_path / "a", ResourceConfig=resources)
+    without = Bench(tmp_path / "a", ResourceConfig=resources)
     without.finish()
-    having = Stage(tmp_path / "b", ResourceConfig=resources)
+    having = Bench(tmp_path / "b", ResourceConfig=resources)
     having.engine.gpus = True
     having.finish()
-    assert [stage.engine.specs[0].gpus for stage in (without, having)] == [0, 4]
+    assert [bench.engine.specs[0].gpus for bench in (without, having)] == [0, 4]
 
 
 def test_a_server_that_is_not_root_opens_what_the_containers_root_wrote_before_reading_it(tmp_path: Path) -> None:
@@ -324,26 +248,26 @@ def test_a_server_that_is_not_root_opens_what_the_containers_root_wrote_before_r
         (container.folder("/opt/ml/model") / "secret").write_text("x")
         return 0
 
-    stage = Stage(tmp_path, program)
-    stage.start(root=False)
-    assert stage.wait()["TrainingJobStatus"] == "Completed"
-    assert list(stage.tar("out/job-1/output/model.tar.gz")) == ["opened"]
-    assert [spec.user for spec in stage.engine.specs] == [None, "0"]
-    assert not stage.engine.containers
+    bench = Bench(tmp_path, program)
+    bench.start(root=False)
+    assert bench.wait()["TrainingJobStatus"] == "Completed"
+    assert list(bench.tar("out/job-1/output/model.tar.gz")) == ["opened"]
+    assert [spec.user for spec in bench.engine.specs] == [None, "0"]
+    assert not bench.engine.containers
 
 
 def test_a_manifest_names_what_is_fetched(tmp_path: Path) -> None:
-    seen: list[str] = []
+    files: list[str] = []
 
     def program(container: FakeContainer) -> int:
         data = container.folder("/opt/ml/input/data/train")
-        seen.extend(path.relative_to(data).as_posix() for path in sorted(data.rglob("*")) if path.is_file())
+        files.extend(path.relative_to(data).as_posix() for path in sorted(data.rglob("*")) if path.is_file())
         return 0
 
     given = channel(uri="s3://data/list.json", S3DataType="ManifestFile")
-    stage = Stage(tmp_path, program, InputDataConfig=[given])
-    stage.objects.put(Location(bucket="data", key="list.json"), b'[{"prefix": "s3://data/in/"}, "a/x", "y"]')
+    bench = Bench(tmp_path, program, InputDataConfig=[given])
+    bench.objects.put(Location(bucket="data", key="list.json"), b'[{"prefix": "s3://data/in/"}, "a/x", "y"]')
     for key in ("in/a/x", "in/y", "in/z"):
-        stage.objects.put(Location(bucket="data", key=key), b"x")
-    assert stage.finish()["TrainingJobStatus"] == "Completed"
-    assert seen == ["a/x", "y"]
+        bench.objects.put(Location(bucket="data", key=key), b"x")
+    assert bench.finish()["TrainingJobStatus"] == "Completed"
+    assert files == ["a/x", "y"]

@@ -1,4 +1,4 @@
-"""Containers that serve, in memory: an engine whose containers run until told, and wires that end in them."""
+"""Serving containers in memory: an engine whose containers run until stopped, and clients that end in them."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -16,14 +16,14 @@ Serve = Callable[["Served", str, str, bytes, Mapping[str, str]], Response]
 
 @dataclass(kw_only=True)
 class Served:
-    """One running container and what was asked of it."""
+    """One running container: its log output, and the requests that it got."""
 
     id: str
     spec: ContainerSpec
     address: str
     running: bool = True
-    said: list[bytes] = field(default_factory=lambda: [b"last words\n"])
-    asked: list[tuple[str, str, bytes, Mapping[str, str], float]] = field(default_factory=list)
+    output: list[bytes] = field(default_factory=lambda: [b"last words\n"])
+    requests: list[tuple[str, str, bytes, Mapping[str, str], float]] = field(default_factory=list)
 
 
 def healthy(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
@@ -74,7 +74,7 @@ class ServingEngine(FakeEngine):
         self.served.pop(container, None)
 
     def logs(self, container: str, *, follow: bool = False, tail: int | None = None) -> Iterator[bytes]:
-        return iter(self.served[container].said if container in self.served else [])
+        return iter(self.served[container].output if container in self.served else [])
 
     def http(self, host: str, port: int) -> "FakeHttpClient":
         return FakeHttpClient(self, host, port)
@@ -93,11 +93,11 @@ class FakeHttpClient:
     def request(
         self, method: str, path: str, *, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Response:
-        found = [made for made in self.engine.served.values() if made.address == self.host and made.running]
-        if not found:
+        running = [made for made in self.engine.served.values() if made.address == self.host and made.running]
+        if not running:
             raise UnreachableError(self.host)
-        found[0].asked.append((method, path, body or b"", headers, timeout))
-        return self.engine.serve(found[0], method, path, body or b"", headers)
+        running[0].requests.append((method, path, body or b"", headers, timeout))
+        return self.engine.serve(running[0], method, path, body or b"", headers)
 
     def close(self) -> None:
         self.closed = True

@@ -63,8 +63,8 @@ def test_a_container_that_docker_cannot_start_is_sagemakers_cannot_start_contain
     fakes.endpoint()
     assert fakes.describe()["EndpointStatus"] == "Failed"
     assert fakes.describe()["FailureReason"].startswith("CannotStartContainerError.")
-    said = fakes.refused("UpdateEndpoint", EndpointName="E", EndpointConfigName="c")
-    assert "in status Failed" in said.message
+    error = fakes.refused("UpdateEndpoint", EndpointName="E", EndpointConfigName="c")
+    assert "in status Failed" in error.message
 
 
 def updated(fakes: Fakes, *variants: dict[str, Any], **params: Any) -> None:
@@ -110,19 +110,19 @@ def canary(**more: Any) -> dict[str, Any]:
 def test_a_canary_gives_the_new_fleet_its_share_while_it_waits() -> None:
     fakes = Fakes()
     fakes.endpoint()
-    seen = []
+    answers = []
 
     def look(_: float) -> None:
         fakes.point = 0.05
         inside = fakes.ask()["Body"]
         fakes.point = 0.5
-        seen.append((inside, fakes.ask()["Body"]))
+        answers.append((inside, fakes.ask()["Body"]))
 
     updated(fakes, DeploymentConfig=canary())
     fakes.clock.on_wait = look
     fakes.later.run()
-    assert seen[0] == (b"serve:2", b"serve:1")
-    assert seen[-1] == (b"serve:2", b"serve:2")
+    assert answers[0] == (b"serve:2", b"serve:1")
+    assert answers[-1] == (b"serve:2", b"serve:2")
     assert fakes.describe()["LastDeploymentConfig"] == canary()
 
 
@@ -169,14 +169,14 @@ def test_scaling_starts_and_stops_real_instances() -> None:
     fakes = Fakes()
     fakes.endpoint()
     for count in (3, 1):
-        wanted = [{"VariantName": "A", "DesiredInstanceCount": count}]
-        fakes.do("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=wanted)
+        desired = [{"VariantName": "A", "DesiredInstanceCount": count}]
+        fakes.do("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=desired)
         assert fakes.describe()["EndpointStatus"] == "Updating"
         fakes.later.run()
         assert len(fakes.engine.running()) == count
-    wanted = [{"VariantName": "A", "DesiredInstanceCount": 0}]
-    said = fakes.refused("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=wanted)
-    assert "at least 1" in said.message
+    desired = [{"VariantName": "A", "DesiredInstanceCount": 0}]
+    error = fakes.refused("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=desired)
+    assert "at least 1" in error.message
     assert fakes.describe()["EndpointStatus"] == "InService"
 
 
@@ -198,8 +198,8 @@ def test_no_living_instance_is_503() -> None:
     fakes = Fakes()
     fakes.endpoint()
     next(iter(fakes.engine.served.values())).running = False
-    said = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
-    assert (said.code, said.status) == ("ServiceUnavailable", 503)
+    error = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
+    assert (error.code, error.status) == ("ServiceUnavailable", 503)
 
 
 # ---------------------------------------------------------------------------------------------- requests
@@ -213,10 +213,10 @@ def test_the_model_has_sixty_seconds_and_its_silence_is_a_model_error() -> None:
 
     fakes = Fakes(ServingEngine(slow))
     fakes.endpoint()
-    said = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
-    assert (said.code, said.status, said.members["OriginalStatusCode"]) == ("ModelError", 424, 0)
-    assert "timed out while waiting" in said.members["OriginalMessage"]
-    assert next(iter(fakes.engine.served.values())).asked[-1][4] == 60.0
+    error = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
+    assert (error.code, error.status, error.members["OriginalStatusCode"]) == ("ModelError", 424, 0)
+    assert "timed out while waiting" in error.members["OriginalMessage"]
+    assert next(iter(fakes.engine.served.values())).requests[-1][4] == 60.0
 
 
 def test_a_request_that_kills_its_container_is_not_tried_on_another() -> None:
@@ -238,19 +238,19 @@ def test_a_containers_refusal_keeps_its_status_and_message() -> None:
 
     fakes = Fakes(ServingEngine(refuse))
     fakes.endpoint()
-    said = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
-    assert said.status == 424
-    assert said.members["OriginalStatusCode"] == 415
-    assert said.members["OriginalMessage"] == "no pictures"
-    assert said.message.startswith('Received client error (415) from primary with message "no pictures". See https://')
-    assert said.members["LogStreamArn"] == "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/Endpoints/E"
+    error = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x")
+    assert error.status == 424
+    assert error.members["OriginalStatusCode"] == 415
+    assert error.members["OriginalMessage"] == "no pictures"
+    assert error.message.startswith('Received client error (415) from primary with message "no pictures". See https://')
+    assert error.members["LogStreamArn"] == "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/Endpoints/E"
 
 
 def test_only_the_documented_headers_reach_the_container() -> None:
     fakes = Fakes()
     fakes.endpoint()
     answer = fakes.ask(ContentType="image/png", Accept="text/csv", CustomAttributes="a=1", InferenceId="7")
-    _, path, body, headers, _ = next(iter(fakes.engine.served.values())).asked[-1]
+    _, path, body, headers, _ = next(iter(fakes.engine.served.values())).requests[-1]
     assert (path, body) == ("/invocations", b"x")
     assert headers == {
         "Content-Type": "image/png",
@@ -272,8 +272,8 @@ def test_a_serverless_variant_takes_four_megabytes_and_its_concurrency() -> None
     fakes.endpoint(serverless)
     assert fakes.engine.specs[0].memory == 2048 * 1024 * 1024
     fakes.ask(Body=b"x" * 4 * 1024 * 1024)
-    said = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x" * (4 * 1024 * 1024 + 1))
-    assert (said.code, said.status) == ("ValidationError", 413)
+    error = fakes.refused("InvokeEndpoint", EndpointName="E", Body=b"x" * (4 * 1024 * 1024 + 1))
+    assert (error.code, error.status) == ("ValidationError", 413)
     fleet = fakes.endpoints.get("E").fleet
     assert fleet is not None
     held = fleet.variants["A"].take()

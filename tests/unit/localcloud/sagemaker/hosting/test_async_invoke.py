@@ -47,21 +47,21 @@ class Bench:
         return {datum.metric.name: datum.total for datum in self.invoker.collect()}
 
     def scale(self, count: int) -> None:
-        asked = [{"VariantName": "A", "DesiredInstanceCount": count}]
-        self.fakes.do("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=asked)
+        desired = [{"VariantName": "A", "DesiredInstanceCount": count}]
+        self.fakes.do("UpdateEndpointWeightsAndCapacities", EndpointName="E", DesiredWeightsAndCapacities=desired)
         self.fakes.later.run()
 
 
 def test_an_answer_lies_where_it_was_promised() -> None:
     bench = Bench()
-    said = bench.ask(InferenceId="mine", ContentType="image/jpeg")
-    assert said["InferenceId"] == "mine"
-    assert said["OutputLocation"].startswith("s3://models/out/")
-    assert bench.read(said["OutputLocation"]) is None
+    answer = bench.ask(InferenceId="mine", ContentType="image/jpeg")
+    assert answer["InferenceId"] == "mine"
+    assert answer["OutputLocation"].startswith("s3://models/out/")
+    assert bench.read(answer["OutputLocation"]) is None
     bench.fakes.later.run()
-    assert bench.read(said["OutputLocation"]) == b"ONE"
-    assert bench.read(said["FailureLocation"]) is None
-    headers = next(iter(bench.fakes.engine.served.values())).asked[-1][3]
+    assert bench.read(answer["OutputLocation"]) == b"ONE"
+    assert bench.read(answer["FailureLocation"]) is None
+    headers = next(iter(bench.fakes.engine.served.values())).requests[-1][3]
     assert headers == {"Content-Type": "image/jpeg", "X-Amzn-SageMaker-Inference-Id": "mine"}
 
 
@@ -74,21 +74,21 @@ def test_the_caller_may_name_the_answer_and_send_the_picture_along() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"bad", "Received client error (400)"), (b"slow", "Your invocation timed out")]
+    ("content", "message"), [(b"bad", "Received client error (400)"), (b"slow", "Your invocation timed out")]
 )
-def test_a_failure_lies_where_it_was_promised(content: bytes, said: str) -> None:
+def test_a_failure_lies_where_it_was_promised(content: bytes, message: str) -> None:
     bench = Bench()
-    told = bench.ask(content)
+    answer = bench.ask(content)
     bench.fakes.later.run()
-    assert said in (bench.read(told["FailureLocation"]) or b"").decode()
-    assert bench.read(told["OutputLocation"]) is None
+    assert message in (bench.read(answer["FailureLocation"]) or b"").decode()
+    assert bench.read(answer["OutputLocation"]) is None
 
 
 def test_an_input_that_is_not_there_is_a_failure() -> None:
     bench = Bench()
-    told = bench.invoker.invoke({"EndpointName": "E", "InputLocation": "s3://models/none"})
+    answer = bench.invoker.invoke({"EndpointName": "E", "InputLocation": "s3://models/none"})
     bench.fakes.later.run()
-    assert b"no such object" in (bench.read(told["FailureLocation"]) or b"")
+    assert b"no such object" in (bench.read(answer["FailureLocation"]) or b"")
 
 
 def test_each_instance_gets_only_so_many_at_once() -> None:
@@ -106,21 +106,21 @@ def test_each_instance_gets_only_so_many_at_once() -> None:
 def test_without_instances_requests_wait_until_there_are_some() -> None:
     bench = Bench()
     bench.scale(0)
-    told = bench.ask()
+    answer = bench.ask()
     bench.fakes.later.run()
     found = bench.measured()
-    assert bench.read(told["OutputLocation"]) is None
+    assert bench.read(answer["OutputLocation"]) is None
     assert (found["ApproximateBacklogSizePerInstance"], found["HasBacklogWithoutCapacity"]) == (1, 1)
     bench.scale(1)
     bench.invoker.pump()
     bench.fakes.later.run()
-    assert bench.read(told["OutputLocation"]) == b"ONE"
+    assert bench.read(answer["OutputLocation"]) == b"ONE"
     assert bench.measured()["HasBacklogWithoutCapacity"] == 0
 
 
 def test_a_request_that_nobody_took_waits_again() -> None:
     bench = Bench()
-    told = bench.ask()
+    answer = bench.ask()
     served = next(iter(bench.fakes.engine.served.values()))
     served.running = False
     bench.fakes.later.run()
@@ -128,17 +128,17 @@ def test_a_request_that_nobody_took_waits_again() -> None:
     served.running = True
     bench.invoker.pump()
     bench.fakes.later.run()
-    assert bench.read(told["OutputLocation"]) == b"ONE"
+    assert bench.read(answer["OutputLocation"]) == b"ONE"
 
 
 def test_a_request_that_waited_too_long_is_a_failure() -> None:
     bench = Bench()
     bench.scale(0)
-    told = bench.ask(RequestTTLSeconds=60)
+    answer = bench.ask(RequestTTLSeconds=60)
     bench.fakes.clock.now += 61
     bench.invoker.pump()
     bench.fakes.later.run()
-    assert b"expired" in (bench.read(told["FailureLocation"]) or b"")
+    assert b"expired" in (bench.read(answer["FailureLocation"]) or b"")
     assert bench.measured()["ExpiredRequests"] == 1
 
 
@@ -175,7 +175,7 @@ def test_describe_shows_how_requests_are_queued() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "variants", "said"),
+    ("output", "variants", "message"),
     [
         ({"S3OutputPath": "s3://b/o", "NotificationConfig": {}}, [one()], "no SNS topics"),
         ({"S3OutputPath": "s3://b/o"}, [one("A"), one("B")], "one production variant"),
@@ -183,7 +183,7 @@ def test_describe_shows_how_requests_are_queued() -> None:
     ],
 )
 def test_what_an_asynchronous_endpoint_cannot_be_is_refused(
-    output: dict[str, Any], variants: list[dict[str, Any]], said: str
+    output: dict[str, Any], variants: list[dict[str, Any]], message: str
 ) -> None:
     fakes = Fakes()
     fakes.model()
@@ -193,4 +193,4 @@ def test_what_an_asynchronous_endpoint_cannot_be_is_refused(
         ProductionVariants=variants,
         AsyncInferenceConfig={"OutputConfig": output},
     )
-    assert said in refused.message
+    assert message in refused.message

@@ -10,19 +10,19 @@ from tests.unit.localcloud.sagemaker.hosting.fixtures import ARN, Fakes, one
 def test_missing_and_duplicate_names_are_refused_in_sagemakers_words() -> None:
     fakes = Fakes()
     fakes.model("Mod")
-    said = fakes.refused("CreateModel", ModelName="Mod", PrimaryContainer={"Image": "serve:1"})
-    assert said.message == f'Cannot create already existing model "{ARN}model/mod".'
-    assert said.code == "ValidationException"
+    error = fakes.refused("CreateModel", ModelName="Mod", PrimaryContainer={"Image": "serve:1"})
+    assert error.message == f'Cannot create already existing model "{ARN}model/mod".'
+    assert error.code == "ValidationException"
     assert fakes.refused("DescribeModel", ModelName="x").message == f'Could not find model "{ARN}model/x".'
-    said = fakes.refused("CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[one(model="x")])
-    assert said.message == f'Could not find model "{ARN}model/x".'
-    said = fakes.refused("CreateEndpoint", EndpointName="E", EndpointConfigName="x")
-    assert said.message == f'Could not find endpoint configuration "{ARN}endpoint-config/x".'
+    error = fakes.refused("CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[one(model="x")])
+    assert error.message == f'Could not find model "{ARN}model/x".'
+    error = fakes.refused("CreateEndpoint", EndpointName="E", EndpointConfigName="x")
+    assert error.message == f'Could not find endpoint configuration "{ARN}endpoint-config/x".'
     assert fakes.refused("DescribeEndpoint", EndpointName="X").message == f'Could not find endpoint "{ARN}endpoint/x".'
 
 
 @pytest.mark.parametrize(
-    ("container", "told"),
+    ("container", "message"),
     [
         ({"Image": "none:1"}, "Requested image none:1 not found"),
         ({"ModelDataUrl": "s3://models/none.tar.gz"}, "Could not find model data at s3://models/none.tar.gz."),
@@ -32,13 +32,13 @@ def test_missing_and_duplicate_names_are_refused_in_sagemakers_words() -> None:
         ({"Mode": "MultiModel"}, "multi-model"),
     ],
 )
-def test_a_model_that_cannot_run_is_refused_when_it_is_made(container: dict[str, Any], told: str) -> None:
-    said = Fakes().refused("CreateModel", ModelName="m", PrimaryContainer={"Image": "serve:1", **container})
-    assert told in said.message
+def test_a_model_that_cannot_run_is_refused_when_it_is_made(container: dict[str, Any], message: str) -> None:
+    error = Fakes().refused("CreateModel", ModelName="m", PrimaryContainer={"Image": "serve:1", **container})
+    assert message in error.message
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"ShadowProductionVariants": [one()]}, "shadow variants"),
         ({"AsyncInferenceConfig": {"OutputConfig": {}}}, "needs an S3OutputPath"),
@@ -48,13 +48,15 @@ def test_a_model_that_cannot_run_is_refused_when_it_is_made(container: dict[str,
         ({"ProductionVariants": [one(ServerlessConfig={"MemorySizeInMB": 1024, "MaxConcurrency": 1})]}, "combined"),
     ],
 )
-def test_a_configuration_that_localcloud_or_sagemaker_cannot_run_is_refused(changes: dict[str, Any], told: str) -> None:
+def test_a_configuration_that_localcloud_or_sagemaker_cannot_run_is_refused(
+    changes: dict[str, Any], message: str
+) -> None:
     fakes = Fakes()
     fakes.model()
-    said = fakes.refused(
+    error = fakes.refused(
         "CreateEndpointConfig", **({"EndpointConfigName": "c", "ProductionVariants": [one()]} | changes)
     )
-    assert told in said.message
+    assert message in error.message
 
 
 def test_lists_filter_sort_and_page() -> None:

@@ -1,20 +1,19 @@
-"""A request as each host sees it (rules 1–18)."""
+"""CreateTrainingJob: what is refused, the defaults, and S3 keys as files."""
 
-import json
 from typing import Any
 
 import pytest
 
 from localcloud.errors import ApiError
-from localcloud.s3 import Location, S3Object, location
+from localcloud.s3 import Location, location
 from localcloud.sagemaker import s3_input
-from localcloud.sagemaker.training import request as plan
+from localcloud.sagemaker.training.request import parse
 from tests.unit.localcloud.fakes import channel, training_request
 
 
 def refusal(**changes: Any) -> str:
     with pytest.raises(ApiError) as caught:
-        plan.check(training_request(**changes))
+        parse(training_request(**changes))
     assert caught.value.code == "ValidationException"
     return caught.value.message
 
@@ -24,11 +23,11 @@ def algorithm(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_plain_request_passes() -> None:
-    plan.check(training_request(InputDataConfig=[channel()]))
+    parse(training_request(InputDataConfig=[channel()]))
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"AlgorithmSpecification": {"AlgorithmName": "a", "TrainingInputMode": "File"}}, "TrainingImage"),
         ({"AlgorithmSpecification": algorithm(ContainerArguments=["a"])}, "ContainerEntrypoint"),
@@ -51,69 +50,48 @@ def test_a_plain_request_passes() -> None:
         ({"InputDataConfig": [{"ChannelName": "a", "DataSource": {"FileSystemDataSource": {}}}]}, "file:///"),
     ],
 )
-def test_rules_between_members_are_held(changes: dict[str, Any], said: str) -> None:
-    assert said in refusal(**changes)
-
-
-def test_hosts_are_numbered_from_one_and_listed_sorted() -> None:
-    request = training_request(ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 11, "VolumeSizeInGB": 1})
-    hosts = plan.hosts(request)
-    assert [host.name for host in hosts][:2] == ["algo-1", "algo-2"]
-    resources = json.loads(plan.config_files(request, hosts[1])["resourceconfig.json"])
-    assert resources["current_host"] == "algo-2"
-    assert resources["hosts"] == sorted(host.name for host in hosts)
-    assert resources["network_interface_name"] == "eth0"
-    assert resources["current_instance_type"] == "ml.m5.large"
-
-
-def test_instance_groups_are_told_with_their_hosts() -> None:
-    groups = [
-        {"InstanceGroupName": "big", "InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
-        {"InstanceGroupName": "small", "InstanceType": "ml.m5.large", "InstanceCount": 2},
-    ]
-    request = training_request(ResourceConfig={"InstanceGroups": groups, "VolumeSizeInGB": 1})
-    resources = json.loads(plan.config_files(request, plan.hosts(request)[2])["resourceconfig.json"])
-    assert resources["current_group_name"] == "small"
-    assert [group["hosts"] for group in resources["instance_groups"]] == [["algo-1"], ["algo-2", "algo-3"]]
-
-
-def test_channels_and_hyperparameters_reach_their_files_as_sagemaker_writes_them() -> None:
-    given = channel() | {"ContentType": "application/x-image", "InputMode": "FastFile"}
-    request = training_request(InputDataConfig=[given], HyperParameters={"epochs": "5", "model": '"resnet50"'})
-    files = plan.config_files(request, plan.hosts(request)[0])
-    assert json.loads(files["hyperparameters.json"]) == {"epochs": "5", "model": '"resnet50"'}
-    assert json.loads(files["inputdataconfig.json"]) == {
-        "train": {
-            "TrainingInputMode": "FastFile",
-            "S3DistributionType": "FullyReplicated",
-            "RecordWrapperType": "None",
-            "ContentType": "application/x-image",
-        }
-    }
-
-
-def test_the_environment_holds_the_job_and_the_requests_own_wins() -> None:
-    request = training_request(Environment={"AWS_REGION": "eu-west-1", "A": "b"})
-    found = plan.environment(request, arn="arn:x", region="us-east-1", container_url="http://gw:1", isolated=False)
-    assert found["TRAINING_JOB_NAME"] == "job-1"
-    assert found["TRAINING_JOB_ARN"] == "arn:x"
-    assert found["AWS_ENDPOINT_URL"] == "http://gw:1"
-    assert (found["AWS_REGION"], found["A"]) == ("eu-west-1", "b")
-
-
-def test_an_isolated_job_is_given_no_way_to_aws() -> None:
-    found = plan.environment(
-        training_request(), arn="arn:x", region="us-east-1", container_url="http://gw:1", isolated=True
-    )
-    assert not [name for name in found if name.startswith("AWS_") and name != "AWS_REGION"]
+def test_rules_between_members_are_held(changes: dict[str, Any], message: str) -> None:
+    assert message in refusal(**changes)
 
 
 def test_the_image_is_run_with_train_unless_the_request_gives_an_entrypoint() -> None:
-    assert plan.command(training_request()) == ((), ("train",))
-    own = training_request(
-        AlgorithmSpecification=algorithm(ContainerEntrypoint=["python3", "x.py"], ContainerArguments=["--a", "1"])
+    usual = parse(training_request())
+    assert (usual.entrypoint, usual.command) == ((), ("train",))
+    own = parse(
+        training_request(
+            AlgorithmSpecification=algorithm(ContainerEntrypoint=["python3", "x.py"], ContainerArguments=["--a", "1"])
+        )
     )
-    assert plan.command(own) == (("python3", "x.py"), ("--a", "1"))
+    assert (own.entrypoint, own.command) == (("python3", "x.py"), ("--a", "1"))
+
+
+def test_what_a_request_leaves_out_has_sagemakers_defaults() -> None:
+    request = parse(training_request(StoppingCondition={}, CheckpointConfig={"S3Uri": "s3://data/ck"}))
+    assert (request.limits.runtime, request.limits.wait) == (86_400, None)
+    assert request.checkpoints is not None
+    assert request.checkpoints.path == "/opt/ml/checkpoints"
+    assert request.output.compress
+    assert request.artifacts == "s3://data/out/job-1/output/model.tar.gz"
+    assert (request.spot, request.isolated) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"OutputDataConfig": {"S3OutputPath": "data/out"}},
+        {"CheckpointConfig": {"S3Uri": "data/ck"}},
+        {"InputDataConfig": [channel(uri="data/in")]},
+    ],
+)
+def test_every_s3_address_must_be_one(changes: dict[str, Any]) -> None:
+    assert "not an S3 address" in refusal(**changes)
+
+
+def test_nothing_that_happens_to_the_callers_mapping_later_changes_the_request() -> None:
+    hyperparameters = {"epochs": "5"}
+    request = parse(training_request(HyperParameters=hyperparameters))
+    hyperparameters["epochs"] = "6"
+    assert request.hyperparameters == {"epochs": "5"}
 
 
 @pytest.mark.parametrize(
@@ -136,16 +114,6 @@ def test_a_key_that_would_leave_the_channel_is_refused(key: str) -> None:
         s3_input.relative("in/", key)
 
 
-def test_shards_share_the_keys_and_replicas_hold_them_all() -> None:
-    found = [S3Object(key=f"in/{n}", size=1, etag="") for n in range(5)]
-    sharded = plan.channels(training_request(InputDataConfig=[channel(S3DataDistributionType="ShardedByS3Key")]))[0]
-    parts = [plan.assign(sharded, found, host, 2) for host in range(2)]
-    assert not set(parts[0]) & set(parts[1])
-    assert set(parts[0]) | set(parts[1]) == {entry.key for entry in found}
-    whole = plan.channels(training_request(InputDataConfig=[channel()]))[0]
-    assert plan.assign(whole, found, 1, 2) == {f"in/{n}": str(n) for n in range(5)}
-
-
 def test_a_manifest_lists_keys_below_its_prefix() -> None:
     assert s3_input.manifest_keys(b'[{"prefix": "s3://b/p/"}, "x", "y/z"]', "c") == (
         Location(bucket="b", key="p/"),
@@ -161,30 +129,3 @@ def test_s3_addresses_are_read_in_both_forms() -> None:
     assert location("s3://b") == Location(bucket="b", key="")
     with pytest.raises(ValueError, match="not an S3 address"):
         location("b/k")
-
-
-def test_the_failure_reason_keeps_the_text_and_the_code_within_1024_characters() -> None:
-    assert plan.failure_reason("", 3) == "AlgorithmError: , exit code: 3"
-    reason = plan.failure_reason("x" * 5000, 1)
-    assert len(reason) == 1024
-    assert reason.endswith("x, exit code: 1")
-    assert "more memory" in plan.failure_reason("", 137, out_of_memory=True)
-
-
-@pytest.mark.parametrize(
-    ("kind", "gpus"),
-    [("ml.m5.large", 0), ("ml.g5.xlarge", 1), ("ml.g5.12xlarge", 4), ("ml.g5.16xlarge", 1), ("ml.g5.48xlarge", 8),
-     ("ml.p3.16xlarge", 8), ("ml.p4d.24xlarge", 8), ("ml.g4dn.16xlarge", 1), ("ml.c5.12xlarge", 0)],
-)  # fmt: skip
-def test_gpus_follow_from_the_instance_type(kind: str, gpus: int) -> None:
-    assert plan.gpu_count(kind) == gpus
-
-
-def test_metrics_keep_the_last_value_of_each_and_ignore_what_is_no_number() -> None:
-    scanner = plan.MetricScanner(
-        [{"Name": "loss", "Regex": "loss=(\\S+)"}, {"Name": "top1", "Regex": "top1=([0-9.]+)"}]
-    )
-    scanner.scan("epoch 1 loss=0.5 top1=0.1")
-    scanner.scan("loss=nothing")
-    assert scanner.scan("loss=0.25") == {"loss": 0.25}
-    assert scanner.last == {"loss": 0.25, "top1": 0.1}

@@ -31,9 +31,10 @@ class Bench:
         self.fakes.objects.buckets.add("data")
         for name, content in objects.items():
             self.fakes.objects.content["data", f"in/{name}"] = content
+        self.waits: list[float] = []
         self.jobs = Transforms(
             cloud=self.fakes.cloud, catalogue=self.fakes.catalogue, host=self.fakes.endpoints.host,
-            spawn=self.fakes.later.spawn,
+            spawn=self.fakes.later.spawn, pause=self.waits.append,
         )  # fmt: skip
 
     def run(self, **changes: Any) -> dict[str, Any]:
@@ -78,8 +79,8 @@ def test_a_bad_object_fails_the_job_and_spares_the_others(content: bytes, whose:
     assert bench.outputs() == {"out/b.out": b"TWO"}
     logs = bench.fakes.cloud.logs
     assert isinstance(logs, FakeLogs)
-    told = [line for name, lines in logs.streams.items() if name.endswith("/data-log") for line in lines]
-    assert told[0].startswith("s3://data/in/a: Bad HTTP status received from algorithm")
+    logged = [line for name, lines in logs.streams.items() if name.endswith("/data-log") for line in lines]
+    assert logged[0].startswith("s3://data/in/a: Bad HTTP status received from algorithm")
 
 
 def test_what_may_pass_is_asked_again() -> None:
@@ -92,11 +93,9 @@ def test_what_may_pass_is_asked_again() -> None:
 
     bench = Bench(later, a=b"one")
     bench.jobs.create(request())
-    run = bench.jobs.runs["t-1"]
-    waits: list[float] = []
-    run.pause = waits.append
     bench.fakes.later.run()
-    assert (run.status, len(waits)) == ("Completed", 2)
+    answer = bench.jobs.describe({"TransformJobName": "t-1"})
+    assert (answer["TransformJobStatus"], bench.waits) == ("Completed", [0.4, 0.8])
 
 
 def test_a_stopped_job_asks_no_more() -> None:
@@ -119,14 +118,14 @@ def test_a_prefix_without_objects_fails_and_starts_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"ModelName": "none"}, "Could not find model"),
         ({"TransformOutput": {"S3OutputPath": "s3://nowhere/out"}}, "The specified bucket does not exist"),
     ],
 )
-def test_what_leads_nowhere_is_refused_at_once(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ApiError, match=said):
+def test_what_leads_nowhere_is_refused_at_once(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ApiError, match=message):
         Bench(a=b"one").run(**changes)
 
 

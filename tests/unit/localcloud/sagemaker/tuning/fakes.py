@@ -1,12 +1,12 @@
 """Tuning requests, and training jobs that end when a test says so."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.errors import ApiError
-from localcloud.sagemaker.training.request import MetricScanner
+from localcloud.sagemaker.training.metrics import MetricScanner
+from localcloud.sagemaker.training.request import TrainingRequest
 from localcloud.sagemaker.training.status import Record
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -46,24 +46,27 @@ def tuning_request(**changes: Any) -> dict[str, Any]:
 
 
 @dataclass
-class FakeRun:
-    """A training job: it says values and ends when told."""
+class FakeJob:
+    """A training job that logs values and ends when the test says so."""
 
-    request: dict[str, Any]
+    request: TrainingRequest
     tuning: str | None
     record: Record = field(default_factory=lambda: Record(created=NOW, modified=NOW))
     stops: int = 0
 
     def __post_init__(self) -> None:
-        self.name, self.arn = self.request["TrainingJobName"], f"arn:{self.request['TrainingJobName']}"
-        self.scanner = MetricScanner(self.request["AlgorithmSpecification"]["MetricDefinitions"])
+        self.name, self.arn = self.request.name, f"arn:{self.request.name}"
+        self._scanner = MetricScanner(self.request.metrics)
 
-    def say(self, *values: float) -> None:
+    def log(self, *values: float) -> None:
         for value in values:
-            self.scanner.scan(f"score={value}")
+            self._scanner.scan(f"score={value}")
+
+    def history(self, metric: str) -> list[float]:
+        return self._scanner.history(metric)
 
     def end(self, status: str = "Completed", *values: float) -> None:
-        self.say(*values)
+        self.log(*values)
         self.record = replace(self.record, status=status, started=NOW, ended=NOW)
 
     def stop(self) -> None:
@@ -73,15 +76,15 @@ class FakeRun:
 
 @dataclass
 class FakeTrainer:
-    """Begins FakeRuns; after `limit` of them it refuses."""
+    """Begins FakeJobs; after `limit` of them it refuses."""
 
-    runs: list[FakeRun] = field(default_factory=list)
+    jobs: list[FakeJob] = field(default_factory=list)
     limit: int = 100
 
-    def check(self, params: Mapping[str, Any]) -> None: ...
+    def check(self, request: TrainingRequest) -> None: ...
 
-    def begin(self, params: dict[str, Any], *, tuning: str | None = None) -> Any:
-        if len(self.runs) == self.limit:
+    def begin(self, request: TrainingRequest, *, tuning: str | None = None) -> FakeJob:
+        if len(self.jobs) == self.limit:
             raise ApiError("ResourceLimitExceeded", "no more instances")
-        self.runs.append(FakeRun(request=params, tuning=tuning))
-        return self.runs[-1]
+        self.jobs.append(FakeJob(request=request, tuning=tuning))
+        return self.jobs[-1]

@@ -8,9 +8,9 @@ import pytest
 
 from localcloud.errors import ApiError
 from localcloud.sagemaker.tuning.api import Tunings
-from localcloud.sagemaker.tuning.job import TuningRun
+from localcloud.sagemaker.tuning.job import TuningJob
 from tests.unit.localcloud.fakes import cloud
-from tests.unit.localcloud.sagemaker.tuning.fakes import FakeRun, FakeTrainer, tuning_request
+from tests.unit.localcloud.sagemaker.tuning.fakes import FakeJob, FakeTrainer, tuning_request
 
 NAME = {"HyperParameterTuningJobName": "tune-1"}
 
@@ -21,17 +21,17 @@ class Bench:
     def __init__(self, *, limit: int = 100) -> None:
         self.trainer = FakeTrainer(limit=limit)
         self.tunings = Tunings(
-            cloud=cloud(Path("/nowhere")), jobs=self.trainer, spawn=lambda _: None, closing=threading.Event()
+            cloud=cloud(Path("/nowhere")), trainer=self.trainer, spawn=lambda _: None, closing=threading.Event()
         )
 
-    def create(self, **changes: Any) -> TuningRun:
+    def create(self, **changes: Any) -> TuningJob:
         request = tuning_request(**changes)
         self.tunings.create(request)
-        return self.tunings.runs[request["HyperParameterTuningJobName"]]
+        return self.tunings.jobs[request["HyperParameterTuningJobName"]]
 
     @property
-    def jobs(self) -> list[FakeRun]:
-        return self.trainer.runs
+    def jobs(self) -> list[FakeJob]:
+        return self.trainer.jobs
 
     def describe(self) -> dict[str, Any]:
         return self.tunings.describe(NAME)
@@ -99,7 +99,7 @@ def test_with_early_stopping_a_job_that_falls_behind_is_stopped() -> None:
     run = bench.create(config={"TrainingJobEarlyStoppingType": "Auto"})
     run.step()
     bench.jobs[0].end("Completed", 0.5, 0.6)
-    bench.jobs[1].say(0.1)
+    bench.jobs[1].log(0.1)
     run.step()
     assert bench.jobs[1].stops == 1
     run.step()
@@ -139,7 +139,7 @@ def test_good_enough_is_enough(criteria: dict[str, Any]) -> None:
             break
         if not bench.jobs[-1].record.ended:
             bench.jobs[-1].end("Completed", value)
-    assert run.status == "Completed"
+    assert run.record.status == "Completed"
     assert len(bench.jobs) == (1 if "TargetObjectiveMetricValue" in criteria else 4)
 
 
@@ -157,8 +157,8 @@ def test_a_later_tuning_learns_from_an_earlier_one_that_has_ended() -> None:
     bench.tunings.stop(NAME)
     while not run.step():
         pass
-    bench.jobs[0].say(0.5)
-    study: Any = bench.create(**child).search
+    bench.jobs[0].log(0.5)
+    study: Any = bench.create(**child)._search
     assert [trial.value for trial in study.study.trials] == [0.5]
     with pytest.raises(ApiError, match="can't find a tuning job"):
         bench.create(**{**child, "WarmStartConfig": {"ParentHyperParameterTuningJobs": [
@@ -187,9 +187,9 @@ def test_training_jobs_are_listed_by_objective() -> None:
     run.step()
     for job, value in zip(bench.jobs[:2], (0.1, 0.9), strict=True):
         job.end("Completed", value)
-    asked = NAME | {"SortBy": "FinalObjectiveMetricValue", "MaxResults": 2}
-    first = bench.tunings.list_trials(asked)
-    second = bench.tunings.list_trials(asked | {"NextToken": first["NextToken"]})
+    query = NAME | {"SortBy": "FinalObjectiveMetricValue", "MaxResults": 2}
+    first = bench.tunings.list_trials(query)
+    second = bench.tunings.list_trials(query | {"NextToken": first["NextToken"]})
     rows = first["TrainingJobSummaries"] + second["TrainingJobSummaries"]
     assert [row["TrainingJobName"] for row in rows] == [bench.jobs[index].name for index in (1, 0, 2)]
     completed = bench.tunings.list_trials(NAME | {"StatusEquals": "Completed"})["TrainingJobSummaries"]

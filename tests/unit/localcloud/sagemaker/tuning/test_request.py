@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from localcloud.errors import ApiError
-from localcloud.sagemaker.tuning import request as plan
+from localcloud.sagemaker.training.request import Limits
 from localcloud.sagemaker.tuning import space
+from localcloud.sagemaker.tuning.request import parse
 from localcloud.sagemaker.tuning.search import search
 from tests.unit.localcloud.sagemaker.tuning.fakes import continuous, tuning_request
 
@@ -27,14 +28,14 @@ def integers(**changes: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"config": numbers(low="1", high="1")}, "must be below MaxValue"),
         ({"config": numbers(low="one")}, "MinValue of rate: 'one' is not a number"),
         ({"config": numbers(high="inf")}, "not a finite number"),
         ({"config": integers(low="1.5")}, "'1.5' is not an integer"),
         ({"config": numbers(low="0", ScalingType="Logarithmic")}, "needs values above 0"),
-        ({"config": numbers(high="1.0", ScalingType="ReverseLogarithmic")}, "up to, but not, 1"),
+        ({"config": numbers(high="1.0", ScalingType="ReverseLogarithmic")}, "up to, but not including, 1"),
         ({"config": integers(ScalingType="ReverseLogarithmic")}, "continuous values"),
         ({"config": {"ParameterRanges": {}}}, "0 ranges; 1 to 30"),
         ({"config": {"ParameterRanges": {"ContinuousParameterRanges": [continuous(), continuous()]}}}, "unique"),
@@ -54,26 +55,27 @@ def integers(**changes: str) -> dict[str, Any]:
         ({"TrainingJobDefinition": None}, "tunes one TrainingJobDefinition"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_searched_is_refused(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ApiError, match=said):
-        plan.check(tuning_request(**changes))
+def test_what_cannot_be_searched_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ApiError, match=message):
+        parse(tuning_request(**changes))
 
 
 def test_a_training_job_gets_its_values_and_the_objectives_name() -> None:
-    made = plan.training_request(tuning_request(Tags=[{"Key": "k", "Value": "v"}]), 7, {"rate": "0.5"})
-    assert made["HyperParameters"] == {"epochs": "3", "rate": "0.5", "_tuning_objective_metric": "score"}
-    assert made["TrainingJobName"].startswith("tune-1-007-")
-    assert made["Tags"] == [{"Key": "k", "Value": "v"}]
-    assert made["StoppingCondition"] == {"MaxRuntimeInSeconds": 600}
+    tuning = parse(tuning_request(Tags=[{"Key": "k", "Value": "v"}]))
+    made = tuning.training_request(7, {"rate": "0.5"})
+    assert made.hyperparameters == {"epochs": "3", "rate": "0.5", "_tuning_objective_metric": "score"}
+    assert made.name.startswith("tune-1-007-")
+    assert made.tags == ({"Key": "k", "Value": "v"},)
+    assert made.limits == Limits(runtime=600, wait=None)
 
 
 def test_a_grid_tries_every_combination_once() -> None:
-    found = plan.check(tuning_request(config=GRID))
-    grid = search("Grid", found, maximise=True, seed=None)
+    request = parse(tuning_request(config=GRID))
+    grid = search("Grid", request.ranges, maximise=True, seed=None)
     tried = []
-    while (asked := grid.ask()) is not None:
-        tried.append(asked[1])
-        grid.tell(asked[0], 1.0)
+    while (trial := grid.ask()) is not None:
+        tried.append(trial[1])
+        grid.tell(trial[0], 1.0)
     assert tried == [{"a": a, "b": b} for a in "12" for b in "xy"]
 
 
@@ -94,10 +96,10 @@ def test_values_lie_within_their_ranges_and_a_seed_repeats_them(strategy: str) -
         chooser = search(strategy, ranges, maximise=False, seed=3)
         found = []
         for _ in range(12):
-            asked = chooser.ask()
-            assert asked is not None
-            found.append(asked[1])
-            chooser.tell(asked[0], float(asked[1]["log"]))
+            trial = chooser.ask()
+            assert trial is not None
+            found.append(trial[1])
+            chooser.tell(trial[0], float(trial[1]["log"]))
         return found
 
     once = tried()
@@ -117,9 +119,9 @@ def test_what_was_learned_earlier_moves_the_search() -> None:
         taught.learn({"x": str(step / 40)}, -abs(step / 40 - 0.9))
     taught.learn({"x": "7"}, 100.0)  # outside
     taught.learn({"y": "0"}, 100.0)  # another search's
-    asked = taught.ask()
-    assert asked is not None
-    assert float(asked[1]["x"]) > 0.6
+    trial = taught.ask()
+    assert trial is not None
+    assert float(trial[1]["x"]) > 0.6
 
 
 @pytest.mark.parametrize(
