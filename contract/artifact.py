@@ -35,12 +35,13 @@ class DamagedError(ArtifactError):
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a model came from. An unknown value is an empty string."""
+    """Where a model came from. An unknown value is an empty string, as `kennel_version` is in older artifacts."""
 
     created: str = ""
     data_sha256: str = ""
     image_digest: str = ""
     git_revision: str = ""
+    kennel_version: str = ""
     job_name: str = ""
     weights_source: str = ""
 

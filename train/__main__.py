@@ -21,9 +21,9 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from contract import cgroup
+from contract.hyperparameters import TABLE, HyperparameterError, Hyperparameters, normalised, unknown
 from train import config as hyper
 from train import run
-from train.config import Config, ConfigError
 from train.host import environment, launch, machine, supervise
 from train.host.environment import Environment, PlaceError
 from train.pictures import index as data
@@ -52,7 +52,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         output = Path(chosen.output) if chosen.data and chosen.output else root
         (output / FAILURE).unlink(missing_ok=True)
         verdict = _train(chosen, environ, root)
-    except (ConfigError, PlaceError, DataError) as error:
+    except (HyperparameterError, PlaceError, DataError) as error:
         verdict = supervise.Verdict(code=2, reason=str(error))
     except Exception as error:  # a bug keeps its traceback
         traceback.print_exc()
@@ -85,7 +85,7 @@ def _train(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -
         return supervise.run(plan, variables, marks, memory_kills=cgroup.memory_kills)
 
 
-def _prepare(place: Environment, config: Config, folder: Path) -> None:
+def _prepare(place: Environment, config: Hyperparameters, folder: Path) -> None:
     """Scans the pictures, so that their faults show before anything starts, and writes what the ranks read."""
     started = time.monotonic()
     index = data.scan(
@@ -107,9 +107,9 @@ def _prepare(place: Environment, config: Config, folder: Path) -> None:
     (folder / "run.json").write_text(what.to_json(), encoding="utf-8")
 
 
-def _read(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> tuple[Environment, Config]:
+def _read(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> tuple[Environment, Hyperparameters]:
     """Place and hyperparameters; flags win over hyperparameters.json."""
-    given = {name: value for name, value in vars(chosen).items() if name in hyper.names()}
+    given = {name: value for name, value in vars(chosen).items() if name in TABLE}
     if chosen.data:
         config = hyper.from_hyperparameters(given)
         return environment.by_hand(Path(chosen.data), Path(chosen.output or root), machine.observe()), config
@@ -122,16 +122,16 @@ def _read(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) ->
     if not isinstance(values, dict):
         raise PlaceError(f"{folder / environment.HYPERPARAMETERS}: must hold an object")
     config = hyper.from_hyperparameters(
-        {key: value for key, value in values.items() if _name(key) not in given} | given
+        {key: value for key, value in values.items() if normalised(key) not in given} | given
     )
     return environment.from_sagemaker(files, environ, machine.observe(), root=root), config
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises ConfigError, so that a wrong flag in ContainerArguments reaches the failure file too."""
+    """Raises HyperparameterError, so that a wrong flag in ContainerArguments reaches the failure file too."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message} (see --help)")
+        raise HyperparameterError(f"{message} (see --help)")
 
 
 def _arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -147,7 +147,9 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     chosen, rest = parser.parse_known_args(argv)
     if rest:
         flag = rest[0].partition("=")[0]
-        raise ConfigError(hyper.unknown(flag) if flag.startswith("-") else f"unexpected argument {flag!r} (see --help)")
+        raise HyperparameterError(
+            unknown(flag) if flag.startswith("-") else f"unexpected argument {flag!r} (see --help)"
+        )
     return chosen
 
 
@@ -158,10 +160,6 @@ def _json(path: Path) -> Any:
         return None
     except (OSError, ValueError) as error:
         raise PlaceError(f"{path}: cannot be read: {error}") from error
-
-
-def _name(key: str) -> str:
-    return key.strip().replace("-", "_")
 
 
 def _say(text: str) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from contract.hyperparameters import Hyperparameters
 from contract.preprocess import Preprocessing
-from train.config import Config
 from train.learning import evaluate, features
 from train.learning.checkpoint import Store
 from train.learning.distributed import Ranks
@@ -53,7 +53,7 @@ class Start:
 class Job:
     """What every part of a rank's work needs to know."""
 
-    config: Config
+    config: Hyperparameters
     run: Run
     index: Index
     ranks: Ranks

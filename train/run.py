@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 from train.host import environment as place
 from train.host.environment import Environment
 
@@ -20,7 +20,7 @@ ERRORS_VARIABLE = "KENNEL_ERROR_DIR"
 class Run:
     """One host's run. `index_path` is the scanned data's index: `train.pictures.index.read_index(run.index_path)`."""
 
-    config: Config
+    config: Hyperparameters
     environment: Environment
     index_path: Path
 
@@ -36,7 +36,7 @@ class Run:
     def from_json(cls, text: str) -> Run:
         values = json.loads(text)
         return cls(
-            config=Config(**values["config"]),
+            config=Hyperparameters(**values["config"]),
             environment=place.from_dict(values["environment"]),
             index_path=Path(values["index_path"]),
         )

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from contract import metrics, models
+from contract.hyperparameters import Hyperparameters
 from contract.preprocess import Preprocessing
-from train.config import Config
 from train.host.environment import WEIGHTS_CHANNEL
 from train.job import Job, Start, StopSignal, assess, say, show
 from train.learning import distributed, features, precision, weights
@@ -96,7 +96,7 @@ def prepare(run: Run, index: Index, ranks: Ranks) -> Start:
     return start
 
 
-def fingerprint(config: Config, index: Index, initial: str) -> dict[str, str]:
+def fingerprint(config: Hyperparameters, index: Index, initial: str) -> dict[str, str]:
     """What a checkpoint must have in common with the run that resumes it."""
     machine = (
         "precision",

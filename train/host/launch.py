@@ -1,4 +1,4 @@
-"""Pure: (Environment, Config) → the ranks' argv (torchrun's, or the only rank's own) and environment variables."""
+"""The command line and environment variables that start a host's ranks: torchrun, or the only rank itself. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from train.config import Config, ConfigError
+from contract.hyperparameters import HyperparameterError, Hyperparameters
 from train.host.environment import LOOPBACK, Environment, PlaceError
 
 WORKER = "train.worker"
@@ -38,12 +38,16 @@ class Launch:
     alone: bool = False
 
 
-def plan(environment: Environment, config: Config, environ: Mapping[str, str], *, worker: str = WORKER) -> Launch:
-    """What starts this host's ranks. Raises ConfigError when ranks and GPUs, or ranks and batch, do not fit."""
+def plan(
+    environment: Environment, config: Hyperparameters, environ: Mapping[str, str], *, worker: str = WORKER
+) -> Launch:
+    """What starts this host's ranks. Raises HyperparameterError when ranks and GPUs, or ranks and batch, do not fit."""
     ranks = ranks_per_host(environment, config)
     world = ranks * environment.nnodes
     if config.batch_size < world:
-        raise ConfigError(f"batch_size={config.batch_size} is the global batch, and {world} ranks share it: raise it")
+        raise HyperparameterError(
+            f"batch_size={config.batch_size} is the global batch, and {world} ranks share it: raise it"
+        )
     variables = _variables(environment, ranks, environ)
     if world == 1:
         return Launch(argv=(sys.executable, "-m", worker), variables=variables, ranks=1, alone=True)
@@ -64,11 +68,13 @@ def plan(environment: Environment, config: Config, environ: Mapping[str, str], *
     return Launch(argv=argv, variables=variables, ranks=ranks)
 
 
-def ranks_per_host(environment: Environment, config: Config) -> int:
+def ranks_per_host(environment: Environment, config: Hyperparameters) -> int:
     """One rank per GPU; without GPUs one per 8 usable CPUs; `ranks` overrides."""
     if config.ranks is not None:
         if 0 < environment.gpus < config.ranks:
-            raise ConfigError(f"ranks={config.ranks}, but this host has {environment.gpus} GPU(s): at most one per GPU")
+            raise HyperparameterError(
+                f"ranks={config.ranks}, but this host has {environment.gpus} GPU(s): at most one per GPU"
+            )
         return config.ranks
     return environment.gpus or max(1, environment.cpus // CPUS_PER_RANK)
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 from train.learning import distributed, schedule
 from train.learning.checkpoint import Store
 from train.learning.distributed import Ranks, Stopped
@@ -80,12 +80,12 @@ class Progressed:
 
 
 class Loop:
-    """Trains a Task by a Config, keeping checkpoints in a Store."""
+    """Trains a Task by a Hyperparameters, keeping checkpoints in a Store."""
 
     def __init__(
         self,
         task: Task,
-        config: Config,
+        config: Hyperparameters,
         ranks: Ranks,
         store: Store,
         *,
@@ -238,7 +238,7 @@ class Loop:
         )
 
 
-def optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
+def optimizer(model: nn.Module, config: Hyperparameters) -> torch.optim.Optimizer:
     """sgd or adamw over what is trainable; biases and norms are not decayed."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 
 GAIN = 1.1  # anything but plain float32 must be so much faster to be chosen
 PICTURES = 4  # in a step
@@ -42,7 +42,7 @@ class Precision:
 PLAIN = Precision()
 
 
-def choose(config: Config, model: nn.Module, device: torch.device) -> Precision:
+def choose(config: Hyperparameters, model: nn.Module, device: torch.device) -> Precision:
     """The configured precision and memory layout; precision=auto on a CPU measures both (see `fastest`).
 
     On a GPU auto is bf16 (fp16 on older ones). A precision that is named comes with channels_last for networks with

@@ -146,6 +146,7 @@ def describe(job: Job, used: Precision, environ: Mapping[str, str]) -> Manifest:
         data_sha256=job.index.sha256,
         image_digest=environ.get("KENNEL_IMAGE_DIGEST", ""),
         git_revision=environ.get("KENNEL_GIT_REVISION", ""),
+        kennel_version=environ.get("KENNEL_VERSION", ""),
         job_name=job.run.environment.job_name,
         weights_source=job.start.source,
     )

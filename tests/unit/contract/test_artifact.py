@@ -33,6 +33,12 @@ def test_a_manifest_survives_json() -> None:
     assert artifact.parse(values()) == MANIFEST
 
 
+def test_an_artifact_written_before_the_version_was_recorded_is_read() -> None:
+    assert artifact.parse(values(provenance={"job_name": "a"})).provenance == Provenance(
+        job_name="a", kennel_version=""
+    )
+
+
 def test_a_manifest_of_the_first_format_is_served_by_the_engine_that_always_can() -> None:
     old = {name: value for name, value in values(format_version=1).items() if name != "serving"}
     assert str(artifact.parse(old).serving.engine) == "onnxruntime-fp32"

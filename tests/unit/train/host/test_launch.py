@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from train.config import Config, ConfigError
+from contract.hyperparameters import HyperparameterError, Hyperparameters
 from train.host.environment import Environment, PlaceError
 from train.host.launch import Launch, plan, wait_for_master
 
@@ -23,7 +23,7 @@ def place(**changes: Any) -> Environment:
 
 
 def launch(environment: Environment, environ: Mapping[str, str] | None = None, **hyper: Any) -> Launch:
-    return plan(environment, Config(**hyper), environ or {})
+    return plan(environment, Hyperparameters(**hyper), environ or {})
 
 
 def test_two_hosts_with_gpus_get_a_rank_per_gpu_and_a_fixed_meeting_point() -> None:
@@ -58,12 +58,12 @@ def test_ranks_may_be_asked_for() -> None:
 
 
 def test_more_ranks_than_gpus_are_refused() -> None:
-    with pytest.raises(ConfigError, match="at most one per GPU"):
+    with pytest.raises(HyperparameterError, match="at most one per GPU"):
         launch(place(gpus=2), ranks=3)
 
 
 def test_a_global_batch_smaller_than_the_world_is_refused() -> None:
-    with pytest.raises(ConfigError, match="batch_size=7 is the global batch, and 8 ranks share it"):
+    with pytest.raises(HyperparameterError, match="batch_size=7 is the global batch, and 8 ranks share it"):
         launch(place(gpus=4), batch_size=7)
 
 

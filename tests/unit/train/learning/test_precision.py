@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 from train.learning import precision
 from train.learning.precision import Precision
 
@@ -22,19 +22,21 @@ def network() -> nn.Module:
 
 @pytest.mark.parametrize(("asked", "name"), [("fp32", "fp32"), ("bf16", "bf16")])
 def test_what_is_asked_for_is_taken(asked: str, name: str) -> None:
-    assert precision.choose(Config(precision=asked, channels_last="false"), network(), CPU) == Precision(name=name)
+    assert precision.choose(Hyperparameters(precision=asked, channels_last="false"), network(), CPU) == Precision(
+        name=name
+    )
 
 
 def test_networks_with_convolutions_get_channels_last_unless_told() -> None:
-    assert precision.choose(Config(precision="fp32"), network(), CPU).channels_last
-    assert not precision.choose(Config(precision="fp32", channels_last="false"), network(), CPU).channels_last
-    assert not precision.choose(Config(precision="fp32"), nn.Linear(3, 2), CPU).channels_last
+    assert precision.choose(Hyperparameters(precision="fp32"), network(), CPU).channels_last
+    assert not precision.choose(Hyperparameters(precision="fp32", channels_last="false"), network(), CPU).channels_last
+    assert not precision.choose(Hyperparameters(precision="fp32"), nn.Linear(3, 2), CPU).channels_last
 
 
 def test_auto_on_a_cpu_is_one_that_the_cpu_has_and_leaves_the_network_as_it_was() -> None:
     model = network().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = precision.choose(Config(crop=32, resize=32), model, CPU)
+    found = precision.choose(Hyperparameters(crop=32, resize=32), model, CPU)
     assert found.name in (("fp32", "bf16") if precision.has_bf16() else ("fp32",))
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -106,7 +108,7 @@ def test_what_is_far_behind_is_not_timed_again_where_a_turn_takes_seconds() -> N
 
 def test_half_precision_on_a_cpu_is_refused_with_what_would_do() -> None:
     with pytest.raises(ValueError, match="use auto, bf16 or fp32"):
-        precision.choose(Config(precision="fp16"), network(), CPU)
+        precision.choose(Hyperparameters(precision="fp16"), network(), CPU)
 
 
 def test_autocast_computes_in_the_chosen_arithmetic() -> None:
