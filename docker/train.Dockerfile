@@ -28,7 +28,8 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
 LABEL kennel.writable="/opt/ml /tmp"
 ARG IMAGE
 ARG REVISION
-ENV KENNEL_IMAGE_DIGEST=${IMAGE} KENNEL_GIT_REVISION=${REVISION}
+ARG VERSION
+ENV KENNEL_IMAGE_DIGEST=${IMAGE} KENNEL_GIT_REVISION=${REVISION} KENNEL_VERSION=${VERSION}
 ENTRYPOINT ["python3", "-m", "train"]
 
 # What the tests add, never shipped: `./inv test` mounts the tests and runs them with the versions above.
