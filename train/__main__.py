@@ -95,8 +95,9 @@ def _prepare(place: Environment, config: Hyperparameters, folder: Path) -> None:
         valid_share=config.valid_share,
         seed=config.seed,
         threads=2 * place.cpus,  # a thread reads while another decodes
-        say=_say,
     )
+    for note in index.notes:
+        _say(note)
     counts = f"{len(index.train)} train, {len(index.valid)} valid, {len(index.test)} test"
     took = time.monotonic() - started
     _say(f"{len(index.labels)} classes; {counts}; {len(index.skipped)} skipped; scanned in {took:.1f} s")

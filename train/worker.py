@@ -25,7 +25,7 @@ from train.learning import distributed, features, precision, weights
 from train.learning.checkpoint import Store
 from train.learning.distributed import Ranks, Stopped
 from train.learning.evaluate import Evaluation
-from train.learning.loop import Loop, Progressed, Step, Task
+from train.learning.loop import Loop, Snapshot, Step, Task, TrainingState
 from train.learning.precision import Precision
 from train.packaging.finish import finish
 from train.pictures import loader
@@ -63,8 +63,8 @@ def work(run: Run, ranks: Ranks, stop: StopSignal, environ: Mapping[str, str]) -
     marks = fingerprint(run.config, index, distributed.from_first(distributed.digest(start.model)))
     store = Store(run.environment.checkpoint_dir, marks)
     job = Job(config=run.config, run=run, index=index, ranks=ranks, start=start, store=store, stop=stop)
-    progressed, used = train(job)
-    finish(job, progressed, used, environ)
+    state, used = train(job)
+    finish(job, state, used, environ)
 
 
 def prepare(run: Run, index: Index, ranks: Ranks) -> Start:
@@ -118,12 +118,13 @@ def fingerprint(config: Hyperparameters, index: Index, initial: str) -> dict[str
     }
 
 
-def train(job: Job) -> tuple[Progressed, Precision]:
-    """Trains head or network; afterwards job.start.model holds the best weights."""
-    resumed = job.store.latest()
+def train(job: Job) -> tuple[TrainingState, Precision]:
+    """Trains the head or the network. Afterwards job.start.model holds the best weights."""
+    kept = job.store.latest()
+    resumed = Snapshot.from_dict(kept) if kept is not None else None
     if resumed is not None:
-        used = Precision(name=resumed["precision"][0], channels_last=resumed["precision"][1])
-        say(job.ranks, f"resuming after step {resumed['step']} (epoch {resumed['epoch']} done)")
+        used = resumed.precision
+        say(job.ranks, f"resuming after step {resumed.at.step} (epoch {len(resumed.at.history)} done)")
     else:
         choose = lambda: precision.choose(job.config, job.start.model, job.ranks.device)  # noqa: E731
         used = distributed.from_first(distributed.together(choose))
@@ -135,7 +136,7 @@ def train(job: Job) -> tuple[Progressed, Precision]:
     return train_network(job, used, resumed), used
 
 
-def train_head(job: Job, used: Precision, resumed: Mapping[str, object] | None) -> Progressed:
+def train_head(job: Job, used: Precision, resumed: Snapshot | None) -> TrainingState:
     """Every picture through the frozen backbone once, then all epochs on what it made of them."""
     model, place = job.start.model, models.head_name(job.start.model)
     head = models.head_of(model)
@@ -158,10 +159,10 @@ def train_head(job: Job, used: Precision, resumed: Mapping[str, object] | None) 
         validate=validate,
         recorded=used,
     )
-    here = replace(job.ranks, device=torch.device("cpu"))  # every rank trains the whole head and gets the same
-    progressed = Loop(task, job.config, here, job.store, stop=job.stop, report=reporter(job.ranks)).fit(resumed)
+    on_cpu = replace(job.ranks, device=torch.device("cpu"))  # every rank trains the whole head, with the same result
+    state = Loop(task, job.config, on_cpu, job.store, stop=job.stop, report=reporter(job.ranks)).fit(resumed)
     models.attach_head(model, small.plain().to(job.ranks.device), place)
-    return progressed
+    return state
 
 
 def extract(job: Job, used: Precision) -> tuple[features.Features, features.Features]:
@@ -190,7 +191,7 @@ def extract(job: Job, used: Precision) -> tuple[features.Features, features.Feat
     return train_split, valid_split
 
 
-def train_network(job: Job, used: Precision, resumed: Mapping[str, object] | None) -> Progressed:
+def train_network(job: Job, used: Precision, resumed: Snapshot | None) -> TrainingState:
     """Full fine-tuning. On several GPUs BatchNorm sees the whole batch; on CPUs each rank its own share of it."""
     config, ranks, index = job.config, job.ranks, job.index
     loader.check_batches(len(index.train), config.batch_size, ranks.world_size)

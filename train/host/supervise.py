@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from train.host.launch import Launch
 
@@ -92,7 +93,7 @@ def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills
     """
     kills_before = memory_kills()
     _prctl(_SET_CHILD_SUBREAPER, 1)  # ranks whose torchrun died become ours, so that we can end them
-    with _Signals() as signals:
+    with _Signals(alone=launch.alone) as signals:
         ours, theirs = os.openpty() if sys.stderr.isatty() else os.pipe()  # ranks show progress on a terminal only
         child = subprocess.Popen(
             launch.argv,
@@ -102,7 +103,7 @@ def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
         )
         os.close(theirs)
-        signals.child, signals.alone = child, launch.alone
+        signals.forward_to(child)
         tail = _Tail(ours)
         _wait(child, signals, marks)
         end_descendants(os.getpid())
@@ -150,35 +151,46 @@ def _wait(child: subprocess.Popen[bytes], signals: _Signals, marks: Path) -> Non
 
 
 class _Signals:
-    """Catches SIGTERM and SIGINT while torchrun runs, and passes them on to each of its ranks as SIGTERM.
+    """Catches SIGTERM and SIGINT while torchrun runs, and forwards them to each of its ranks as SIGTERM.
 
-    Before there are ranks torchrun itself is ended. Later it is left alone: it would forward the signal too, but then
-    end in a traceback, as if an orderly stop were a crash.
+    Before torchrun has started ranks, the signal goes to torchrun itself. Later torchrun gets no signal: it would
+    forward the signal too, but then exit with a traceback, as if an orderly stop were a crash. `alone`: the child is
+    the only rank.
     """
 
-    def __init__(self) -> None:
-        self.child: subprocess.Popen[bytes] | None = None
-        self.alone = False  # the child is the rank itself
+    def __init__(self, *, alone: bool) -> None:
         self.first, self.count, self.since = 0, 0, 0.0
+        self._alone = alone
+        self._child: subprocess.Popen[bytes] | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> _Signals:
-        self._before = {number: signal.signal(number, self._got) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._handlers = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _got(self, number: int, _: FrameType | None) -> None:
+    def forward_to(self, child: subprocess.Popen[bytes]) -> None:
+        """From now on signals go to `child`. A signal that came while it started is forwarded now."""
+        self._child = child
+        if self.count:
+            self._forward(child)
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
         self.count += 1
         if self.count == 1:
             self.first, self.since = number, time.monotonic()
             name = signal.Signals(number).name
-            os.write(2, f"kennel: {name}: every rank saves a checkpoint and leaves\n".encode())
-        if self.child is not None:
-            ranks = [] if self.alone else _children(self.child.pid)
-            for pid in ranks or [self.child.pid]:
-                _kill(pid, signal.SIGTERM)
+            os.write(2, f"kennel: {name}: every rank saves a checkpoint and exits\n".encode())
+        if self._child is not None:
+            self._forward(self._child)
+
+    def _forward(self, child: subprocess.Popen[bytes]) -> None:
+        ranks = [] if self._alone else _children(child.pid)
+        for pid in ranks or [child.pid]:
+            _kill(pid, signal.SIGTERM)
 
 
 class _Tail:

@@ -19,7 +19,7 @@ from train.job import Job, assess, say, show
 from train.learning import distributed, features, schedule
 from train.learning.distributed import Stopped
 from train.learning.evaluate import Evaluation, Tally
-from train.learning.loop import Progressed
+from train.learning.loop import TrainingState
 from train.learning.precision import Precision
 from train.packaging import engine_choice, export, golden
 from train.packaging.engine_choice import Bench, Hooks, Packaged
@@ -35,7 +35,7 @@ CALIBRATION, VALIDATION = 64, 1000  # pictures, at most
 class Closing:
     """What is known of the trained network when only writing is left; `evaluation` is of the split named `split`."""
 
-    progressed: Progressed
+    state: TrainingState
     split: str
     samples: tuple[Sample, ...]
     evaluation: Evaluation
@@ -43,7 +43,7 @@ class Closing:
     @property
     def numbers(self) -> dict[str, float]:
         """The metrics of model.json: those of the epoch that was kept, then the closing ones."""
-        kept = self.progressed.history[self.progressed.best.epoch]
+        kept = self.state.history[self.state.best.epoch]
         epoch = {name: value for name, value in kept.items() if name.startswith(("epoch", "train_", "valid_"))}
         return epoch | self.closing
 
@@ -53,7 +53,7 @@ class Closing:
         return {f"{self.split}_loss": found.loss, f"{self.split}_top1": found.top1, f"{self.split}_top5": found.top5}
 
 
-def finish(job: Job, progressed: Progressed, used: Precision, environ: Mapping[str, str]) -> None:
+def finish(job: Job, state: TrainingState, used: Precision, environ: Mapping[str, str]) -> None:
     """Rank 0 packages; the closing evaluation on what will serve (on a GPU in float32 there, which is far sooner done);
     then rank 0 writes artifact and report."""
     split, samples = ("test", job.index.test) if job.index.test else ("valid", job.index.valid)
@@ -71,7 +71,7 @@ def finish(job: Job, progressed: Progressed, used: Precision, environ: Mapping[s
     if final is None or packaged is None:
         distributed.together(lambda: None)
         return
-    closing = Closing(progressed=progressed, split=split, samples=samples, evaluation=final)
+    closing = Closing(state=state, split=split, samples=samples, evaluation=final)
     if split == "test":
         show(job.ranks, metrics.line(closing.closing))
     whole = replace(manifest, metrics=closing.numbers, serving=packaged.choice)
@@ -123,7 +123,7 @@ def write(job: Job, closing: Closing, manifest: Manifest, packaged: Packaged) ->
     export.complete(manifest, place.model_dir, packaged.golden)
     results = Results(
         labels=job.index.labels,
-        history=tuple(closing.progressed.history),
+        history=closing.state.history,
         confusion=closing.evaluation.confusion,
         split=closing.split,
         metrics=manifest.metrics,

@@ -7,7 +7,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,8 +48,8 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """The scanned data. `test` may be empty. `sha256` covers names, classes, splits and contents: equal data on two
-    hosts have equal sums, wherever they lie."""
+    """The scanned pictures. `test` may be empty. `sha256` covers names, classes, splits and contents but no folders, so
+    it is the same on every host that has the same data. `notes` are remarks for the user."""
 
     labels: tuple[str, ...]
     train: tuple[Sample, ...]
@@ -57,6 +57,7 @@ class Index:
     test: tuple[Sample, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     sha256: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def write_index(index: Index, path: Path) -> None:
@@ -73,6 +74,7 @@ def read_index(path: Path) -> Index:
         labels=tuple(values["labels"]),
         skipped=tuple(Skipped(**row) for row in values["skipped"]),
         sha256=values["sha256"],
+        notes=tuple(values["notes"]),
         **splits,
     )
 
@@ -97,7 +99,6 @@ def scan(
     valid_share: float = 0.15,
     seed: int = 0,
     threads: int = 1,
-    say: Callable[[str], None] = lambda _: None,
 ) -> Index:
     """Finds the splits in the channels `sources`, reads every picture once, and leaves out what cannot be read.
 
@@ -117,12 +118,14 @@ def scan(
     _judge_share(skipped, len(checked) + len(left_out), max_bad_share)
     good = [row for row in checked if not row.problem]
     _judge_counts(good, labels, splits)
-    _warn_of_leaks(good, say)
+    notes = list(_leaks(good))
     samples = {split: _samples(good, split, labels) for split in SPLITS}
     if "valid" not in splits:
-        say(f"no valid split: {valid_share:.0%} of each class's training pictures becomes one (valid_share, seed)")
+        notes.append(
+            f"no valid split: validating on {valid_share:.0%} of each class's training pictures (valid_share, seed)"
+        )
         samples["train"], samples["valid"] = divide(samples["train"], valid_share, seed)
-    return Index(labels=labels, skipped=tuple(skipped), sha256=_digest(good), **samples)
+    return Index(labels=labels, skipped=tuple(skipped), sha256=_digest(good), notes=tuple(notes), **samples)
 
 
 def locate(sources: Mapping[str, Path], extract_to: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
@@ -287,12 +290,13 @@ def _judge_counts(good: Sequence[Checked], labels: Sequence[str], splits: Mappin
         raise DataError(f"{splits['train']}: less than {MIN_TRAIN} pictures of {_some(few)}: too few to learn from")
 
 
-def _warn_of_leaks(good: Sequence[Checked], say: Callable[[str], None]) -> None:
+def _leaks(good: Sequence[Checked]) -> Iterator[str]:
+    """A warning for each split that holds training pictures."""
     known = {row.digest for row in good if row.split == "train"}
     for split in ("valid", "test"):
         twice = sum(row.split == split and row.digest in known for row in good)
         if twice:
-            say(f"warning: {twice} pictures of {split} are in train too, byte for byte: {split} figures flatter")
+            yield f"warning: {twice} pictures of {split} are also in train, byte for byte: {split} results are too good"
 
 
 def _samples(good: Sequence[Checked], split: str, labels: Sequence[str]) -> tuple[Sample, ...]:

@@ -81,12 +81,13 @@ def test_class_folders_alone_are_all_for_training(make: Make, tmp_path: Path) ->
 
 
 def test_a_missing_validation_split_is_dealt_from_training_by_class_and_seed(make: Make, tmp_path: Path) -> None:
-    root, said = make(train=10, test=2), list[str]()
-    first = run(root, tmp_path, seed=1, say=said.append)
+    root = make(train=10, test=2)
+    first = run(root, tmp_path, seed=1)
     assert sizes(first) == (16, 4, 4)
     assert sorted(sample.label for sample in first.valid) == [0, 0, 1, 1]
     assert not {sample.path for sample in first.train} & {sample.path for sample in first.valid}
-    assert "no valid split: 15% of each class" in said[0]
+    [note] = first.notes
+    assert "no valid split: validating on 15% of each class" in note
     assert run(root, tmp_path, seed=1) == first
     assert run(root, tmp_path, seed=2).valid != first.valid
 
@@ -204,10 +205,11 @@ def test_no_channel_a_missing_folder_and_an_unknown_channel_are_clear(make: Make
 
 
 def test_pictures_shared_between_train_and_test_are_warned_of(make: Make, tmp_path: Path) -> None:
-    root, said = make(train=4, valid=2, test=2), list[str]()
+    root = make(train=4, valid=2, test=2)
     write(root / "test" / "cat" / "copy.jpg", (root / "train" / "cat" / "0.jpg").read_bytes())
-    run(root, tmp_path, say=said.append)
-    assert said == ["warning: 1 pictures of test are in train too, byte for byte: test figures flatter"]
+    assert run(root, tmp_path).notes == (
+        "warning: 1 pictures of test are also in train, byte for byte: test results are too good",
+    )
 
 
 def test_the_sum_is_the_same_for_the_same_pictures_anywhere_and_differs_for_others(make: Make, tmp_path: Path) -> None:

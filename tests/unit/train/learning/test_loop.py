@@ -19,7 +19,7 @@ from train.learning import distributed, schedule
 from train.learning.checkpoint import Store
 from train.learning.distributed import Ranks, Stopped
 from train.learning.evaluate import Evaluation, Tally
-from train.learning.loop import DivergedError, Loop, Step, Task
+from train.learning.loop import DivergedError, Loop, Snapshot, Step, Task, TrainingState
 from train.pictures import loader
 
 COUNT, BATCH = 22, 5
@@ -77,12 +77,13 @@ def fit(
     resumed: Mapping[str, Any] | None = None,
     stop: Callable[[], bool] = never,
     lines: list[Mapping[str, float]] | None = None,
-) -> tuple[nn.Module, Any]:
+) -> tuple[nn.Module, TrainingState]:
     model = network()
     if resumed is not None:
         torch.manual_seed(12345)  # what a new process would have drawn must not matter
     out = lines if lines is not None else []
-    done = Loop(task(model, settings), settings, Ranks(), store, stop=stop, report=out.append).fit(resumed)
+    snapshot = Snapshot.from_dict(resumed) if resumed is not None else None
+    done = Loop(task(model, settings), settings, Ranks(), store, stop=stop, report=out.append).fit(snapshot)
     return model, done
 
 
