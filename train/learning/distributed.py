@@ -67,7 +67,7 @@ def group(ranks: Ranks, *, timeout: timedelta = TIMEOUT) -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def any_of(flag: bool) -> bool:
+def any_rank(flag: bool) -> bool:
     """True on every rank when it is true on one."""
     return total([float(flag)])[0] > 0
 
@@ -89,7 +89,7 @@ def sum_array(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def everyone(value: Any) -> list[Any]:
+def all_gather(value: Any) -> list[Any]:
     """`value` of each rank, by rank."""
     if not dist.is_initialized():
         return [value]
@@ -113,7 +113,7 @@ def together(work: Callable[[], Result]) -> Result:
         result = work()
     except Exception as error:
         failure = error
-    reasons = everyone("" if failure is None else f"{type(failure).__name__}: {failure}")
+    reasons = all_gather("" if failure is None else f"{type(failure).__name__}: {failure}")
     if failure is not None:
         raise failure
     failed = [f"rank {rank}: {reason}" for rank, reason in enumerate(reasons) if reason]
@@ -124,7 +124,7 @@ def together(work: Callable[[], Result]) -> Result:
 
 def check_equal(what: str, value: str) -> None:
     """Raises RankError on every rank when `value` differs between ranks."""
-    values = everyone(value)
+    values = all_gather(value)
     if len(set(values)) > 1:
         listing = ", ".join(f"rank {rank}: {text[:12]}" for rank, text in enumerate(values))
         raise RankError(f"{what} differs between ranks ({listing}): give every host the same")

@@ -87,7 +87,7 @@ def evaluate(
     rounds = -(-len(samples) // (batch_size * ranks.world_size))
     with torch.no_grad(), precision.autocast(ranks.device):
         for number in range(rounds):  # a rank may have a batch less than others, but must still listen
-            if distributed.any_of(stop()):
+            if distributed.any_rank(stop()):
                 raise Stopped(f"while evaluating, in round {number + 1} of {rounds}")
             for batch in itertools.islice(batches, 1):
                 pictures = batch.pictures.to(ranks.device, memory_format=precision.memory_format, non_blocking=True)

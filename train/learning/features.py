@@ -93,12 +93,12 @@ class Extractor:
         self, name: str, samples: Sequence[Sample], view: Transform, advance: Callable[[int], None]
     ) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Each chunk of a view with its features, in order, on every rank."""
-        parts, world = chunks(len(samples)), self.ranks.world_size
+        parts, rank_count = chunks(len(samples)), self.ranks.world_size
         paths = [self._path(f"{name}-{number:06d}") for number in range(len(parts))]
-        mine = range(self.ranks.rank, len(parts), world)
+        mine = range(self.ranks.rank, len(parts), rank_count)
         missing = [number for number in mine if not _is_kept(paths[number], len(parts[number]))]
         fresh = self._compute(samples, [parts[number] for number in missing], view)
-        for first in range(0, len(parts), world):  # as many turns for each rank, to agree when to stop
+        for first in range(0, len(parts), rank_count):  # as many turns for each rank, to agree when to stop
             number = first + self.ranks.rank
             own = None
             if number in missing:
@@ -106,10 +106,10 @@ class Extractor:
                 _write(paths[number], own)
             elif number in mine:
                 own = _read(paths[number])
-            turn = parts[first : first + world]
+            turn = parts[first : first + rank_count]
             yield from zip(turn, _exchanged(own), strict=True)
             advance(sum(len(part) for part in turn))
-            if distributed.any_of(self.stop()):
+            if distributed.any_rank(self.stop()):
                 raise Stopped(f"while computing features of {name}; those made so far are kept")
 
     def _path(self, name: str) -> Path | None:
@@ -272,7 +272,7 @@ def evaluate(head: nn.Module, features: Features, *, classes: int) -> Evaluation
 
 def _exchanged(own: torch.Tensor | None) -> list[torch.Tensor]:
     """What each rank made in this turn, by rank; in the last turn the last ranks may have nothing."""
-    rows = distributed.everyone(None if own is None else own.numpy())
+    rows = distributed.all_gather(None if own is None else own.numpy())
     return [torch.from_numpy(values) for values in rows if values is not None]
 
 

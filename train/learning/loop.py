@@ -218,7 +218,7 @@ class Loop:
 
     def _after_step(self) -> None:
         self._at = replace(self._at, step=self._at.step + 1)
-        stopping = distributed.any_of(self._stop())
+        stopping = distributed.any_rank(self._stop())
         interval = self._config.checkpoint_interval_steps
         due = bool(interval) and self._at.step % interval == 0 and self._at.step % self._task.steps_per_epoch != 0
         if stopping or due:  # the end of an epoch saves after validation
@@ -251,7 +251,7 @@ class Loop:
         self._at = replace(self._at, history=(*self._at.history, values), best=best, finished=finished)
         self._save()
         self._report(values)
-        if distributed.any_of(self._stop()) and not self._at.finished:
+        if distributed.any_rank(self._stop()) and not self._at.finished:
             raise Stopped(f"after epoch {epoch + 1}")
 
     def _save(self) -> None:

@@ -34,14 +34,14 @@ def allocate(shape: tuple[int, ...], *, ranks: Ranks, memory: int | None, folder
     """
     size = 4 * math.prod(shape)
     first = ranks.rank - ranks.local_rank  # the first rank of this host, and so the host's own number
-    told = distributed.everyone((first, memory))
+    told = distributed.all_gather((first, memory))
     if fits(size, told):
         return torch.empty(shape)
     if folder:
         folder.mkdir(parents=True, exist_ok=True)  # a rank that had no chunk to keep comes here first
     with distributed.together(lambda: tempfile.NamedTemporaryFile(dir=folder, suffix=PART)) as file:
         distributed.together(lambda: _reserve(file.fileno(), size, Path(file.name)) if ranks.rank == first else None)
-        path = distributed.everyone(file.name)[first]
+        path = distributed.all_gather(file.name)[first]
         mapped = distributed.together(lambda: torch.from_file(path, shared=True, size=size // 4, dtype=torch.float32))
     return mapped.view(shape)
 

@@ -15,7 +15,7 @@ from contract.artifact import Manifest, Provenance
 from contract.engine import Network
 from contract.golden import FILE as GOLDEN
 from contract.machine import this_machine
-from train.job import Job, assess, say, show
+from train.job import Job, assess, log, print_line
 from train.learning import distributed, features, schedule
 from train.learning.distributed import Stopped
 from train.learning.evaluate import Evaluation, Tally
@@ -64,20 +64,20 @@ def finish(job: Job, state: TrainingState, used: Precision, environ: Mapping[str
     on_gpu, final = job.ranks.device.type == "cuda", None
     if on_gpu:
         exact = Precision(name="fp32", channels_last=used.channels_last)
-        final = assess(job, job.start.model, samples, exact, what=split)
+        final = assess(job, job.start.model, samples, exact, title=split)
     first = job.ranks.is_first
     manifest = describe(job, used, environ)
     packaged = distributed.together(lambda: package(job, manifest, samples) if first else None)
     if not on_gpu:
         final = distributed.together(lambda: evaluate_packaged(job, packaged.network, samples) if packaged else None)
-    if distributed.any_of(first and final is None):
+    if distributed.any_rank(first and final is None):
         raise Stopped("while evaluating the packaged model")
     if final is None or packaged is None:
         distributed.together(lambda: None)
         return
     closing = Closing(state=state, split=split, samples=samples, evaluation=final)
     if split == "test":
-        show(job.ranks, metrics.line(closing.closing))
+        print_line(job.ranks, metrics.line(closing.closing))
     whole = replace(manifest, metrics=closing.numbers, serving=packaged.choice)
     distributed.together(lambda: write(job, closing, whole, packaged))
 
@@ -101,7 +101,7 @@ def package(job: Job, manifest: Manifest, held_out: Sequence[Sample]) -> Package
         engine=config.engine,
         precision=config.serve_precision,
     )
-    return engine_choice.package(inputs, Dependencies(log=lambda line: say(job.ranks, line)))
+    return engine_choice.package(inputs, Dependencies(log=lambda line: log(job.ranks, line)))
 
 
 def evaluate_packaged(job: Job, network: Network, samples: Sequence[Sample]) -> Evaluation | None:
@@ -140,7 +140,7 @@ def write(job: Job, closing: Closing, manifest: Manifest, packaged: Packaged) ->
     shutil.copyfile(
         place.model_dir / GOLDEN, place.output_data_dir / GOLDEN
     )  # for deploy: output.tar.gz is smaller than model.tar.gz
-    say(job.ranks, f"model in {place.model_dir}, report in {place.output_data_dir}")
+    log(job.ranks, f"model in {place.model_dir}, report in {place.output_data_dir}")
 
 
 def describe(job: Job, used: Precision, environ: Mapping[str, str]) -> Manifest:

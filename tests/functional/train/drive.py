@@ -20,10 +20,10 @@ def main(folder: Path) -> int:
     place = Environment(master_port=observe().free_port, failure_file=folder / "failure")
     plan = launch.plan(place, Hyperparameters(ranks=2), os.environ, worker="tests.functional.train.tiny_worker")
     variables = {**os.environ, run.ERRORS_VARIABLE: str(marks)}
-    verdict = supervise.run(plan, variables, marks, memory_kills=memory_kills)
-    if verdict.reason:
-        supervise.write_failure(place.failure_file, verdict.reason)
-    return verdict.code
+    outcome = supervise.run(plan, variables, marks, memory_kills=memory_kills)
+    if outcome.reason:
+        supervise.write_failure(place.failure_file, outcome.reason)
+    return outcome.code
 
 
 if __name__ == "__main__":

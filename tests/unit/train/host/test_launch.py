@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contract.hyperparameters import HyperparameterError, Hyperparameters
-from train.host.environment import Environment, PlaceError
+from train.host.environment import Environment, SetupError
 from train.host.launch import Launch, plan, wait_for_master
 
 
@@ -63,7 +63,9 @@ def test_more_ranks_than_gpus_are_refused() -> None:
 
 
 def test_a_global_batch_smaller_than_the_world_is_refused() -> None:
-    with pytest.raises(HyperparameterError, match="batch_size=7 is the global batch, and 8 ranks share it"):
+    with pytest.raises(
+        HyperparameterError, match="batch_size=7 is the global batch, and 8 ranks share it: raise batch_size"
+    ):
         launch(place(gpus=4), batch_size=7)
 
 
@@ -131,7 +133,7 @@ def test_the_master_s_name_is_awaited() -> None:
 def test_a_name_that_never_resolves_ends_with_the_fix() -> None:
     clock = Clock()
     names = Names(clock, float("inf"))
-    with pytest.raises(PlaceError, match=r"'algo-1' did not resolve within 300 s: .* on one network\?"):
+    with pytest.raises(SetupError, match=r"'algo-1' did not resolve within 300 s: .* on one network\?"):
         wait_for_master(place(), names, clock=clock, sleep=clock.sleep)
     assert clock.now <= 300
     assert names.asked < 100
