@@ -66,7 +66,7 @@ def test_another_format_is_refused_with_what_to_do(version: Any) -> None:
         ({"preprocessing": {"crop": "a"}}, "crop <= resize"),
         ({"provenance": {"author": "me"}}, "author"),
         ({"serving": []}, "serving must be dict, not list"),
-        ({"serving": {"engine": {"name": "tensorrt"}, "machine": {"flags": []}}}, "no engine is called tensorrt-fp32"),
+        ({"serving": {"engine": {"name": "tensorrt"}, "machine": {"flags": []}}}, "unknown engine tensorrt-fp32"),
         ({"serving": {"engine": {}, "machine": {"flags": []}, "speed": 1}}, "speed"),
         ({"serving": {"engine": {}, "machine": {"flags": []}, "candidates": [{"engine": {}}]}}, "accepted"),
         ({"serving": {"engine": {}, "machine": {"flags": []}, "candidates": [REFUSED]}}, "none of the accepted"),

@@ -25,7 +25,7 @@ def test_a_file_that_cannot_be_read_says_where(text: str) -> None:
         ((0.9, 0.1), 0.02, ""),
         ((0.885, 0.115), 0.02, ""),
         ((0.1, 0.9), 1.0, ""),
-        ((0.4, 0.6), 0.02, "label 0 has probability 0.400, training computed 0.900 (allowed are 0.02)"),
+        ((0.4, 0.6), 0.02, "label 0 has probability 0.400, training computed 0.900 (tolerance 0.02)"),
         ((0.9, 0.1, 0.0), 1.0, "3 numbers for 2 labels"),
         ((math.nan, 0.1), 1.0, "2 numbers for 2 labels"),
     ],
