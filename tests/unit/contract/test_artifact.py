@@ -39,7 +39,7 @@ def test_an_artifact_written_before_the_version_was_recorded_is_read() -> None:
     )
 
 
-def test_a_manifest_of_the_first_format_is_served_by_the_engine_that_always_can() -> None:
+def test_a_manifest_of_format_1_is_served_by_the_fallback_engine() -> None:
     old = {name: value for name, value in values(format_version=1).items() if name != "serving"}
     assert str(artifact.parse(old).serving.engine) == "onnxruntime-fp32"
 
@@ -73,7 +73,7 @@ def test_another_format_is_refused_with_what_to_do(version: Any) -> None:
         ({"format_version": 1}, r"unknown keys \['serving'\]; known are"),
     ],
 )
-def test_a_manifest_that_is_not_understood_is_refused_saying_which_key(changes: dict[str, Any], message: str) -> None:
+def test_a_wrong_manifest_is_refused_and_the_key_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         artifact.parse(values(**changes), where="model.json")
 
@@ -86,6 +86,6 @@ def test_a_manifest_without_a_needed_key_is_refused(key: str) -> None:
 
 
 @pytest.mark.parametrize("decoded", [[], "text", None, 5])
-def test_what_is_no_object_is_refused(decoded: Any) -> None:
+def test_json_that_is_no_object_is_refused(decoded: Any) -> None:
     with pytest.raises(ArtifactError, match="must hold an object"):
         artifact.parse(decoded)

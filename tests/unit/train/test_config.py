@@ -53,7 +53,7 @@ def test_sagemaker_s_own_entries_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("text", ["auto", "none", "null", "None", ""])
-def test_auto_leaves_the_choice_to_the_program(text: str) -> None:
+def test_auto_leaves_the_choice_to_the_trainer(text: str) -> None:
     assert from_hyperparameters({"learning_rate": text, "workers": text}) == Hyperparameters()
 
 
@@ -76,7 +76,7 @@ def test_auto_leaves_the_choice_to_the_program(text: str) -> None:
         ({"model": ""}, "model='': must not be empty"),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_would_do(values: dict[str, str], message: str) -> None:
+def test_a_wrong_value_is_refused_with_what_is_valid(values: dict[str, str], message: str) -> None:
     with pytest.raises(HyperparameterError) as caught:
         from_hyperparameters(values)
     assert message in str(caught.value)

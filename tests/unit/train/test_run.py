@@ -15,7 +15,7 @@ def test_a_run_survives_its_file() -> None:
     assert run.Run.from_json(one.to_json()) == one
 
 
-def test_without_a_supervisor_nothing_is_marked() -> None:
+def test_without_a_supervisor_no_outcome_is_written() -> None:
     run.write_error(ValueError("x"), rank=0, environ={})
     run.write_done(rank=0, environ={})
     assert run.write_stopped(rank=0, environ={}) is False

@@ -40,7 +40,7 @@ def test_without_resourceconfig_there_is_one_host() -> None:
     assert (place.hosts, place.node_rank) == (("localhost",), 0)
 
 
-def test_channels_and_outputs_lie_where_the_contract_says() -> None:
+def test_channels_and_outputs_have_sagemakers_paths() -> None:
     place = read(RESOURCES, training=CHANNEL, weights=CHANNEL)
     assert place.channels == {
         "training": Path("/opt/ml/input/data/training"),
@@ -72,7 +72,7 @@ def test_heterogeneous_clusters_and_newer_keys_are_accepted() -> None:
         ({environment.CHANNELS: {"training": {"TrainingInputMode": "Pipe"}}}, "use TrainingInputMode File or FastFile"),
     ],
 )
-def test_a_broken_place_is_told_apart(files: dict[str, Any], message: str) -> None:
+def test_a_broken_environment_is_refused(files: dict[str, Any], message: str) -> None:
     if not message:
         assert from_sagemaker(files, {}, MACHINE).nnodes == 1
         return

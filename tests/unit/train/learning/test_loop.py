@@ -1,4 +1,4 @@
-"""The loop, on a tiny network in memory: resuming, stopping, stopping early, failing."""
+"""The training loop with a tiny network in memory: resuming, stop signals, early stopping, failures."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def fit(
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_resumed_after_any_step_the_weights_are_those_of_an_unbroken_run_bit_for_bit(optimizer: str) -> None:
+def test_a_run_resumed_after_any_step_ends_with_the_same_weights_bit_for_bit(optimizer: str) -> None:
     settings, store = config(optimizer=optimizer, warmup_epochs=1), MemoryStore()
     unbroken, _ = fit(settings, store)
     assert len(store.states) == 4 * PER_EPOCH
@@ -104,7 +104,7 @@ def test_training_twice_gives_the_same_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize("after", [1, 3, PER_EPOCH, PER_EPOCH + 1])
-def test_told_to_stop_it_saves_after_the_step_and_a_resumed_run_ends_the_same(after: int) -> None:
+def test_a_stop_signal_saves_after_the_step_and_the_resumed_run_ends_the_same(after: int) -> None:
     settings, store = config(checkpoint_interval_steps=0), MemoryStore()
     unbroken, _ = fit(settings, MemoryStore())
     calls = iter(range(1000))

@@ -153,14 +153,14 @@ def test_where_the_fastest_is_refused_the_next_one_is_checked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lost", "said"),
+    ("lost", "message"),
     [(0, ""), (3, ""), (4, "top-1 drops 0.4 pt (4 of 1000 validation pictures)")],
 )
-def test_an_engine_may_lose_three_pictures_in_a_thousand_and_no_more(lost: int, said: str) -> None:
+def test_an_engine_may_lose_three_pictures_in_a_thousand_and_no_more(lost: int, message: str) -> None:
     found = engine_choice.check_candidate(
         inputs(), Candidate(engine=INT8, accepted=False), network(INT8, wrong_for(lost)), right(held_out())
     )
-    assert (found.accepted, found.reason) == (not said, said)
+    assert (found.accepted, found.reason) == (not message, message)
     assert found.drop == pytest.approx(lost / COUNT)
 
 
@@ -271,7 +271,7 @@ def test_where_only_one_engine_is_allowed_nothing_is_measured() -> None:
     assert fakes.now == 0.0
 
 
-def test_the_log_tells_times_accuracy_and_verdict() -> None:
+def test_the_log_line_has_times_accuracy_and_outcome() -> None:
     found = Candidate(engine=INT8, accepted=True, milliseconds={"1": 12.34, "8": 10.0}, top1=0.97314, drop=0.001)
     expected = "onnxruntime-int8: 12.3 ms at 1, 10.0 ms at 8, validation top-1 0.9731; accepted"
     assert engine_choice.log_line(found) == expected
