@@ -35,7 +35,10 @@ NO_DATA = (
     "nothing to train on: {config} does not exist and --data is not given. SageMaker mounts {config}; by hand run:\n"
     "docker run -v /my/pictures:/data -v /my/out:/out IMAGE --data /data --output /out (see --help)"
 )
-EPILOG = "DIR must hold train/CLASS/*.jpg, valid/CLASS/*.jpg and test/CLASS/*.jpg, or a zip or tar of them."
+EPILOG = (
+    "--data DIR holds train/CLASS/*.jpg, and valid/CLASS/*.jpg and test/CLASS/*.jpg if you have them; or a zip or tar "
+    "of these folders. The command `weights MODEL FILE.safetensors` downloads torchvision's ImageNet weights instead."
+)
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:

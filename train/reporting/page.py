@@ -84,7 +84,7 @@ def _cards(results: Results) -> str:
         f"{results.split} top-5": percent(results.metrics.get(f"{results.split}_top5", math.nan)),
         "best validation top-1": percent(max((row.get("valid_top1", math.nan) for row in results.history), default=0)),
         f"{results.split} pictures": f"{int(results.confusion.sum()):,}",
-        "chance": percent(1 / len(results.labels)),
+        "random guess": percent(1 / len(results.labels)),
         "epochs": str(len(results.history)),
         "skipped files": f"{len(results.skipped):,}",
     }
