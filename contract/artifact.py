@@ -26,29 +26,33 @@ INPUT_NAME, OUTPUT_NAME = engine.INPUT_NAME, engine.OUTPUT_NAME
 
 
 class ArtifactError(ValueError):
-    """An artifact that this version does not understand or that is damaged; says where, what and the fix."""
+    """The artifact is damaged or of an unknown format. The message says where, what and the fix."""
 
 
 class DamagedError(ArtifactError):
-    """A file is not the one that was written."""
+    """A file's checksum differs from the one in model.json."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a model came from. An unknown value is an empty string."""
+    """Where a model came from. An unknown value is an empty string, as `kennel_version` is in older artifacts."""
 
     created: str = ""
     data_sha256: str = ""
     image_digest: str = ""
     git_revision: str = ""
+    kennel_version: str = ""
     job_name: str = ""
     weights_source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """model.json. `metrics` are numbers by name, `files` maps a file's name to its sha256, `serving` is the engine that
-    packaging chose."""
+    """The content of model.json.
+
+    `metrics` are numbers by name, `files` maps a file's name to its sha256, `serving` is the engine that packaging
+    chose.
+    """
 
     architecture: str
     labels: tuple[str, ...]
@@ -62,14 +66,14 @@ class Manifest:
 
 
 def write(folder: Path, manifest: Manifest) -> Manifest:
-    """Writes model.json beside the files already in `folder`, with their checksums; returns what was written.
+    """Writes model.json with the checksums of the files in `folder`. Returns the manifest with `files`.
 
-    Raises ArtifactError when a file of the format is missing.
+    Raises ArtifactError when a required file is missing.
     """
     sums = {}
     for name in (WEIGHTS, NETWORK):
         if not (folder / name).is_file():
-            raise ArtifactError(f"{folder / name} is missing: the artifact is not complete")
+            raise ArtifactError(f"{folder / name} is missing: the artifact is incomplete")
         sums[name] = sha256(folder / name)
     for name in (INT8_NETWORK, golden.FILE):
         if (folder / name).is_file():
@@ -80,27 +84,29 @@ def write(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def read(folder: Path, *, whole: bool = True) -> Manifest:
-    """Reads and checks an artifact. With `whole`, the checksum of every file too. Raises ArtifactError."""
+    """Reads and checks an artifact; with `whole` also the checksum of every file. Raises ArtifactError."""
     manifest = parse(_load(folder / MANIFEST), where=str(folder / MANIFEST))
     for name in manifest.files:
         path = folder / name
         if Path(name).name != name or not path.is_file():
-            raise ArtifactError(f"{path}: named in {MANIFEST} but not there; train again or copy the whole artifact")
+            raise ArtifactError(
+                f"{path}: {MANIFEST} names this file but it is missing; train again or copy the whole artifact"
+            )
         if whole:
             verify(folder, manifest, name)
     for name in {NETWORK, manifest.serving.engine.network} - set(manifest.files):
-        raise ArtifactError(f"{folder / MANIFEST}: lists no {name}; there is nothing to serve")
+        raise ArtifactError(f"{folder / MANIFEST}: lists no {name}, which is needed to serve; train again")
     return manifest
 
 
 def verify(folder: Path, manifest: Manifest, name: str) -> None:
-    """Holds a file of the artifact against its checksum. Raises DamagedError."""
+    """Compares a file of the artifact with its checksum. Raises DamagedError."""
     if sha256(folder / name) != manifest.files[name]:
         raise DamagedError(f"{folder / name}: checksum differs from {MANIFEST}; the file is damaged or was changed")
 
 
 def parse(values: Any, *, where: str = MANIFEST) -> Manifest:
-    """A Manifest from decoded JSON. Raises ArtifactError, saying which key is wrong."""
+    """A Manifest from decoded JSON. Raises ArtifactError, which names the wrong key."""
     if not isinstance(values, dict):
         raise ArtifactError(f"{where}: must hold an object, not {type(values).__name__}")
     version = values.get("format_version")
@@ -164,6 +170,6 @@ def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing: point at the folder that training wrote") from None
+        raise ArtifactError(f"{path} is missing: give the folder that training wrote") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ArtifactError(f"{path}: cannot be read: {error}") from error

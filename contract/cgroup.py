@@ -1,4 +1,4 @@
-"""What the container may use: CPUs (CPU affinity, cgroup v1 and v2) and memory. Pure but for `read_text`."""
+"""The limits of the container: CPUs (CPU affinity, cgroup v1 and v2) and memory. Only `read_text` does I/O."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def read_text(path: str) -> str | None:
 
 
 def usable_cpus(read: Reader = read_text, affinity: int | None = None) -> int:
-    """Threads that compute at once without being throttled: at least 1.
+    """The number of threads that can compute without throttling, at least 1.
 
-    A limit of 1.5 CPUs gives 1: a second busy thread would make the kernel pause both for part of each period.
+    A limit of 1.5 CPUs gives 1, because with a second busy thread the kernel would pause both in each period.
     """
     count = affinity if affinity is not None else len(os.sched_getaffinity(0))
     limits = [count, *(int(quota) for quota in _cpu_quotas(read))]
@@ -42,10 +42,10 @@ def memory_limit(read: Reader = read_text) -> int | None:
 
 
 def memory_kills(read: Reader = read_text) -> int:
-    """How many processes of this container the kernel has ended for memory so far; 0 where nothing tells."""
+    """The number of processes of this container that the kernel killed for memory; 0 where it is unknown."""
     texts = (read(f"{ROOT}/memory.events"), read(f"{ROOT}/memory/memory.oom_control"))
-    found = re.search(r"^oom_kill (\d+)", next(filter(None, texts), ""), re.MULTILINE)
-    return int(found.group(1)) if found else 0
+    count = re.search(r"^oom_kill (\d+)", next(filter(None, texts), ""), re.MULTILINE)
+    return int(count.group(1)) if count else 0
 
 
 def _cpu_quotas(read: Reader) -> Iterator[float]:
@@ -67,7 +67,7 @@ def _ratio(quota: str | None, period: str | None) -> Iterator[float]:
 
 
 def _folders(read: Reader, controller: str) -> Iterator[str]:
-    """The controller's root (a container sees its own limits there) and, outside a container, our group below it."""
+    """The controller's root, where a container sees its own limits, and outside a container this process's group."""
     base = f"{ROOT}/{controller}" if controller else ROOT
     yield base
     for line in (read("/proc/self/cgroup") or "").splitlines():

@@ -1,4 +1,4 @@
-"""Which engine serves a model, and why: the candidates that packaging measured, written into model.json."""
+"""The choice of the inference engine and its reasons: the candidates that packaging measured, kept in model.json."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from contract.engine import FALLBACK, Engine
 from contract.machine import Machine
 
-ONE, FULL = 1, 8  # pictures at once that candidates are timed with
+ONE, FULL = 1, 8  # batch sizes to time candidates with
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One engine, as measured on the machine that packaged. What was not measured is None.
+    """One engine as measured on the machine that packaged the model. None means not measured.
 
-    `milliseconds` are a picture's, by the number of pictures at once: "1", and "8" unless it was far behind at one.
-    `top1` is of the validation split, `drop` how much less that is than the fp32 reference's (both shares, 0 to 1).
-    `reason` says why it is not accepted.
+    `milliseconds` are per picture, by batch size: "1", and "8" unless the engine was far slower at one. `top1` is the
+    accuracy on the validation split, `drop` how much lower that is than with ONNX Runtime in fp32 (both shares, 0 to
+    1). `reason` says why the engine is not accepted.
     """
 
     engine: Engine
@@ -32,16 +32,16 @@ class Candidate:
 
     @property
     def cost(self) -> float:
-        """Milliseconds a picture, the mean of those measured: servers see single pictures and full batches."""
+        """Milliseconds per picture, averaged over the batch sizes, because servers get single pictures and batches."""
         return statistics.fmean(self.milliseconds.values()) if self.milliseconds else math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The engine to serve with, and how it was found. An artifact of format 1 has the default: ONNX Runtime, fp32.
+    """The engine to serve with, and the measurements behind it. An artifact of format 1 has the default engine.
 
-    `reference_top1` is that of ONNX Runtime in fp32, which export held to torch's logits, on the `pictures` pictures of
-    the validation split.
+    `reference_top1` is the accuracy of ONNX Runtime in fp32 on `pictures` pictures of the validation split. Export has
+    checked its logits against torch's.
     """
 
     engine: Engine = FALLBACK
@@ -53,7 +53,7 @@ class Choice:
     pictures: int = 0
 
     def accepted(self) -> tuple[Candidate, ...]:
-        """Those that may serve, the fastest first."""
+        """The candidates that may serve, the fastest first."""
         return tuple(sorted((each for each in self.candidates if each.accepted), key=lambda each: each.cost))
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Choice:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Choice:
-        """Raises KeyError, TypeError or ValueError for what is no choice."""
+        """A Choice from decoded JSON. Raises KeyError, TypeError or ValueError."""
         candidates = tuple(
             Candidate(**{**each, "engine": Engine(**each["engine"])}) for each in values.get("candidates", ())
         )

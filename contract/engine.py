@@ -1,5 +1,5 @@
-"""The one door to an inference engine: training measures and accepts through it, serving runs through it, so that what
-was measured is what serves. Engines are imported when they are opened.
+"""The one interface to inference engines. Training measures with it and serving runs with it, so that the measured
+network is the one that serves. Imports an engine's library when it opens a network.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contract.preprocess import FloatArray
 INPUT_NAME, OUTPUT_NAME = "pictures", "logits"
 NETWORK, INT8_NETWORK = "model.onnx", "model.int8.onnx"
 KNOWN = ("onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-bf16", "openvino-int8")
-# Any one of these makes an arithmetic both fast and exact. Without them products of 8-bit integers saturate.
+# The CPU flags, one of which makes a precision fast and exact. Without them products of 8-bit integers saturate.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "fp32": (),
     "bf16": ("avx512_bf16", "amx_bf16"),
@@ -27,19 +27,19 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 
 
 class EngineError(ValueError):
-    """A network that an engine refuses, or that is not what it should be; says which and why."""
+    """The engine refuses the network, or the network has other shapes than its model.json. Says which and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """What runs a network: the engine's name, its arithmetic, and the file of the artifact that it opens."""
+    """An inference engine: its name and precision. `network` is the file of the artifact that it opens."""
 
     name: str = "onnxruntime"
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
         if str(self) not in KNOWN:
-            raise EngineError(f"no engine is called {self}: choose from {', '.join(KNOWN)}")
+            raise EngineError(f"unknown engine {self}: choose from {', '.join(KNOWN)}")
 
     def __str__(self) -> str:
         return f"{self.name}-{self.precision}"
@@ -49,16 +49,16 @@ class Engine:
         return INT8_NETWORK if self.precision == "int8" else NETWORK
 
     def lacks(self, machine: Machine) -> str:
-        """What this machine lacks for it, in words; "" when it has all."""
+        """What the machine lacks for this engine, in words; "" if it lacks nothing."""
         needs = NEEDS[self.precision]
         return "" if machine.has_any(needs) else f"not supported by this CPU, which has none of {', '.join(needs)}"
 
 
-FALLBACK = Engine()  # what every artifact can be served with
+FALLBACK = Engine()  # serves every artifact
 
 
 def named(text: str) -> Engine:
-    """The engine of a name such as openvino-int8. Raises EngineError."""
+    """The engine with a name like openvino-int8. Raises EngineError."""
     name, _, precision = text.partition("-")
     return Engine(name=name, precision=precision)
 
@@ -68,7 +68,7 @@ ENGINES = tuple(named(text) for text in KNOWN)
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """An input or output as the network declares it; a size that is not an int is free."""
+    """An input or output of a network. A size that is not an int is free."""
 
     name: str
     kind: str
@@ -77,10 +77,10 @@ class Port:
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """An opened network. `logits` may be called from several threads, and releases the GIL while it computes.
+    """An opened network. Several threads may call `logits`, which releases the GIL while it computes.
 
-    `streams` opens it once more, for so many callers at a time on one thread each; more than those take turns, or wait
-    in the engine's own queue where it `queues`. Raises EngineError.
+    `streams(callers)` opens the network again for that many concurrent callers, with one thread each. Further callers
+    take turns, or wait in the engine's own queue if `queues`. Raises EngineError.
     """
 
     engine: Engine
@@ -95,42 +95,42 @@ class Network:
         return np.asarray(self.run(pictures), dtype=np.float32)
 
     def check_shapes(self, *, crop: int, labels: int) -> None:
-        """Holds input and output against what the artifact says. Raises EngineError."""
+        """Compares input and output with the artifact's preprocessing and labels. Raises EngineError."""
         _check(self.inputs, INPUT_NAME, (3, crop, crop), "preprocessing's crop")
         _check(self.outputs, OUTPUT_NAME, (labels,), "the number of labels")
 
 
 def _check(ports: tuple[Port, ...], name: str, shape: tuple[int, ...], source: str) -> None:
-    wanted = f"{name} float32 (N, {', '.join(map(str, shape))}) by {source}"
-    told = ", ".join(f"{port.name} {port.kind} {port.shape}" for port in ports)
-    where = f"the network has {told or 'nothing'}, but model.json needs {wanted}; train or export again"
+    expected = f"{name} float32 (N, {', '.join(map(str, shape))}) by {source}"
+    actual = ", ".join(f"{port.name} {port.kind} {port.shape}" for port in ports)
+    message = f"the network has {actual or 'nothing'}, but model.json needs {expected}; train or export again"
     if len(ports) != 1 or (ports[0].name, ports[0].kind) != (name, "float32"):
-        raise EngineError(where)
+        raise EngineError(message)
     first, *rest = ports[0].shape
     if isinstance(first, int):
-        raise EngineError(f"the network takes exactly {first} pictures; export it with a free batch size")
+        raise EngineError(f"the network takes batches of exactly {first} pictures; export it with a free batch size")
     if len(rest) != len(shape) or any(
         isinstance(have, int) and have != need for have, need in zip(rest, shape, strict=True)
     ):
-        raise EngineError(where)
+        raise EngineError(message)
 
 
 def open_network(source: Path | bytes, engine: Engine, *, threads: int) -> Network:
-    """The network in an ONNX file, or in its bytes, for one caller with so many CPU threads; more callers take turns.
+    """Opens an ONNX file, or its bytes, for one caller with `threads` CPU threads. Further callers take turns.
 
     Raises EngineError.
     """
     where = source.name if isinstance(source, Path) else engine.network
     opened = _openvino if engine.name == "openvino" else _onnxruntime
     file = str(source) if isinstance(source, Path) else source
-    found = _refusing(where, engine, lambda: opened(file, engine, threads))
-    return replace(found, streams=lambda callers: _refusing(where, engine, lambda: found.streams(callers)))
+    network = _checked(where, engine, lambda: opened(file, engine, threads))
+    return replace(network, streams=lambda callers: _checked(where, engine, lambda: network.streams(callers)))
 
 
-def _refusing(where: str, engine: Engine, opened: Callable[[], Network]) -> Network:
+def _checked(where: str, engine: Engine, opened: Callable[[], Network]) -> Network:
     try:
         return opened()
-    except Exception as error:  # each engine has a dozen unrelated exception types, all meaning that it refuses
+    except Exception as error:  # engines raise many unrelated types, all of which mean a refusal
         raise EngineError(f"{where}: {engine} refuses it: {_one_line(error)}") from error
 
 
@@ -141,7 +141,7 @@ def _onnxruntime(source: str | bytes, engine: Engine, threads: int) -> Network:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Waiting threads sleep: decoders want the CPUs they would spin on (ResNet-18 beside other work: 75, not 105 ms).
+    # Waiting threads sleep instead of spinning: decoders need the CPUs (ResNet-18 beside other work: 75, not 105 ms).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
@@ -156,7 +156,7 @@ def _onnxruntime(source: str | bytes, engine: Engine, threads: int) -> Network:
         inputs=ports(session.get_inputs()),
         outputs=ports(session.get_outputs()),
         run=lambda pictures: session.run([OUTPUT_NAME], {INPUT_NAME: pictures})[0],
-        # with one thread a session computes in its caller's own, whoever and how many they are
+        # With one thread a session computes in the thread of its caller, for any number of callers.
         streams=lambda _: _onnxruntime(source, engine, 1),
     )
 
@@ -167,8 +167,8 @@ _TABLES = threading.Lock()
 def _openvino(source: str | bytes, engine: Engine, threads: int) -> Network:
     import openvino
 
-    # Its tables of types are made at first use, and two first uses at once wait for each other for ever: one makes the
-    # table and wants the interpreter's lock, the other has that lock and wants the table.
+    # OpenVINO creates its tables of types at first use. Two first uses at once deadlock: one creates the table and
+    # waits for the GIL, the other has the GIL and waits for the table.
     with _TABLES:
         tensor = openvino.Tensor(np.zeros(1, dtype=np.float32))
         tensor.get_element_type().to_dtype()
@@ -181,13 +181,13 @@ def _openvino(source: str | bytes, engine: Engine, threads: int) -> Network:
             "PERFORMANCE_HINT": "LATENCY" if callers == 1 else "THROUGHPUT",
             "NUM_STREAMS": callers,
             "INFERENCE_NUM_THREADS": threads * callers,
-            # A container's quota is not a set of cores: threads that are pinned to some fight over them with others.
+            # A container's quota is not a set of cores: pinned threads would compete with other processes for theirs.
             "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": "bf16" if engine.precision == "bf16" else "f32",
         }
 
     def network(compiled: Any) -> Network:
-        requests = threading.local()  # one computes for one caller at a time
+        requests = threading.local()  # a request serves one caller at a time
 
         def run(pictures: FloatArray) -> Any:
             if not hasattr(requests, "own"):
@@ -195,7 +195,7 @@ def _openvino(source: str | bytes, engine: Engine, threads: int) -> Network:
             return requests.own.infer({INPUT_NAME: np.ascontiguousarray(pictures)}, share_inputs=True)[OUTPUT_NAME]
 
         def streams(callers: int) -> Network:
-            # What was compiled, not the file: 0.1 s instead of 0.5, and a fifth less memory.
+            # Imports the compiled network instead of the file: 0.1 s instead of 0.5, and a fifth less memory.
             return network(core.import_model(compiled.export_model(), "CPU", options(callers, 1)))
 
         inputs, outputs = _ports(compiled.inputs), _ports(compiled.outputs)

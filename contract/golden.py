@@ -1,6 +1,6 @@
-"""Golden pictures: a few held-out ones with the answers that training computed, which serving must repeat.
+"""Golden pictures: a few held-out pictures with the probabilities that training computed. Serving must repeat them.
 
-golden.json lies in the artifact, and beside the report. Standard library only: deployment reads it too.
+golden.json is in the artifact and beside the report. Standard library only, because deployment reads it too.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 FILE = "golden.json"
-TOLERANCE = 0.02  # of a probability, when nothing else is said
-LARGEST = 0.25  # no picture may allow more: an answer that far off is no longer an answer to the same question
+TOLERANCE = 0.02  # of a probability, by default
+LARGEST = 0.25  # the highest tolerance of a picture: an answer further off means another network
 
 
 class GoldenError(ValueError):
-    """A golden.json that cannot be read; says where and what."""
+    """golden.json cannot be read. The message says where and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Golden:
     """An encoded picture of the class `label`, and the float32 network's probability of each label of the model.
 
-    `tolerance` is how far a probability may be from that: more than TOLERANCE where int8 needs it, by measurement.
+    `tolerance` is how far a served probability may differ: more than TOLERANCE if packaging measured that int8 or
+    bf16 needs it.
     """
 
     label: str
@@ -35,11 +36,11 @@ class Golden:
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance <= LARGEST:
-            raise ValueError(f"a tolerance of {self.tolerance:g}: must be above 0 and at most {LARGEST:g}")
+            raise ValueError(f"tolerance {self.tolerance:g}: must be above 0 and at most {LARGEST:g}")
 
 
 def dumps(pictures: Sequence[Golden]) -> str:
-    """The file's text."""
+    """The text of golden.json."""
     entries = [
         {
             "label": each.label,
@@ -53,7 +54,7 @@ def dumps(pictures: Sequence[Golden]) -> str:
 
 
 def loads(text: str | bytes, *, where: str = FILE) -> tuple[Golden, ...]:
-    """Raises GoldenError."""
+    """The golden pictures in the text of golden.json. Raises GoldenError."""
     try:
         return tuple(_golden(entry) for entry in json.loads(text)["pictures"])
     except (ValueError, KeyError, TypeError) as error:
@@ -61,24 +62,23 @@ def loads(text: str | bytes, *, where: str = FILE) -> tuple[Golden, ...]:
 
 
 def difference(golden: Golden, answer: Sequence[float]) -> float:
-    """The largest difference of a probability; infinite when `answer` is not one number for each label."""
+    """The largest difference of a probability; infinite if `answer` is not one finite number for each label."""
     if len(answer) != len(golden.probabilities) or not all(math.isfinite(value) for value in answer):
         return math.inf
-    return max(abs(got - wanted) for got, wanted in zip(answer, golden.probabilities, strict=True))
+    return max(abs(got - expected) for got, expected in zip(answer, golden.probabilities, strict=True))
 
 
 def disagreement(golden: Golden, answer: Sequence[float], tolerance: float | None = None) -> str:
-    """What is wrong with an answer, in words; "" when it repeats what training computed within the tolerance, which is
-    the picture's own unless another is given."""
-    found, tolerance = difference(golden, answer), golden.tolerance if tolerance is None else tolerance
-    if found <= tolerance:
+    """What is wrong with an answer, in words; "" if it is within the tolerance (by default the picture's own)."""
+    off, tolerance = difference(golden, answer), golden.tolerance if tolerance is None else tolerance
+    if off <= tolerance:
         return ""
-    if math.isinf(found):
+    if math.isinf(off):
         return f"the golden picture of {golden.label}: {len(answer)} numbers for {len(golden.probabilities)} labels"
     at = max(range(len(answer)), key=lambda index: abs(answer[index] - golden.probabilities[index]))
     return (
         f"the golden picture of {golden.label}: label {at} has probability {answer[at]:.3f}, "
-        f"training computed {golden.probabilities[at]:.3f} (allowed are {tolerance:g})"
+        f"training computed {golden.probabilities[at]:.3f} (tolerance {tolerance:g})"
     )
 
 

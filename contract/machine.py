@@ -1,4 +1,4 @@
-"""The processor that computes: its name, what of it decides which arithmetic is fast, and the threads to use."""
+"""The CPU: its name, the flags that decide which precision is fast, and the threads to use."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from contract.cgroup import Reader, read_text
 
-# As /proc/cpuinfo spells them: vector width, products of 8-bit integers, products of bfloat16.
+# In the spelling of /proc/cpuinfo: vector width, products of 8-bit integers, products of bfloat16.
 FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """`cpu` is the model's name, "" where the kernel does not tell; `flags` those of FLAGS that it has."""
+    """`cpu` is the CPU's model name, "" if unknown. `flags` are those of FLAGS that it has."""
 
     cpu: str = ""
     flags: tuple[str, ...] = ()
@@ -22,20 +22,20 @@ class Machine:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Machine:
-        """Raises KeyError, TypeError or ValueError for what is no machine."""
+        """A Machine from decoded JSON. Raises KeyError, TypeError or ValueError."""
         return Machine(**{**values, "flags": tuple(str(flag) for flag in values["flags"])})
 
     def has_any(self, flags: tuple[str, ...]) -> bool:
-        """True when it has one of `flags`, or none is asked for."""
+        """Whether the CPU has one of `flags`; true if `flags` is empty."""
         return not flags or bool(set(flags) & set(self.flags))
 
 
 def this_machine(threads: int, read: Reader = read_text) -> Machine:
-    """The machine that this runs on."""
+    """The machine that this process runs on."""
     text = read("/proc/cpuinfo") or ""
     name = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
-    told = re.search(r"^flags\s*:\s*(.*)$", text, re.MULTILINE)
-    have = set(told[1].split()) if told else set()
+    line = re.search(r"^flags\s*:\s*(.*)$", text, re.MULTILINE)
+    flags = set(line[1].split()) if line else set()
     return Machine(
-        cpu=name[1].strip() if name else "", flags=tuple(flag for flag in FLAGS if flag in have), threads=threads
+        cpu=name[1].strip() if name else "", flags=tuple(flag for flag in FLAGS if flag in flags), threads=threads
     )

@@ -1,4 +1,4 @@
-"""How long a network takes: the same measurement where training packages and where serving chooses."""
+"""Measures how long a network takes. Training and serving use the same measurement to choose an engine."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ import numpy as np
 from contract.engine import Network
 from contract.preprocess import FloatArray
 
-LEAST, MOST = 3, 50
+LEAST, MOST = 3, 50  # rounds
 
 
 def milliseconds(
     network: Network, pictures: FloatArray, *, seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> float:
-    """A picture's median time in milliseconds when `pictures`, float32 (N, 3, crop, crop), are asked together, after
-    one round to warm up. Takes about `seconds`, or LEAST rounds where those take longer."""
+    """The median time per picture in milliseconds for the batch `pictures`, float32 (N, 3, crop, crop).
+
+    Warms up with one round, then measures for about `seconds`, at least LEAST and at most MOST rounds.
+    """
     network.logits(pictures)
-    taken: list[float] = []
-    while len(taken) < LEAST or (sum(taken) < seconds and len(taken) < MOST):
+    durations: list[float] = []
+    while len(durations) < LEAST or (sum(durations) < seconds and len(durations) < MOST):
         began = clock()
         network.logits(pictures)
-        taken.append(clock() - began)
-    return 1000 * statistics.median(taken) / len(pictures)
+        durations.append(clock() - began)
+    return 1000 * statistics.median(durations) / len(pictures)
 
 
 def blank(count: int, crop: int) -> FloatArray:
-    """Pictures float32 (count, 3, crop, crop) to time with: small random numbers, for zeros may be quicker."""
+    """Pictures float32 (count, 3, crop, crop) for timing: small random numbers, because zeros may be faster."""
     return np.random.default_rng(0).standard_normal((count, 3, crop, crop), dtype=np.float32)

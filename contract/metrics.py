@@ -1,6 +1,6 @@
-"""How training prints its numbers and how SageMaker's MetricDefinitions find them, in one place (rule 18).
+"""The metric lines that training prints, and the MetricDefinitions with which SageMaker finds their numbers (rule 18).
 
-One line an epoch, on stdout:
+Training prints one line per epoch on stdout:
 
     kennel epoch=3 train_loss=0.41230 valid_loss=0.50210 valid_top1=0.82456 …
 """
@@ -28,10 +28,10 @@ _NUMBER = r"([-+]?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?|[-+]?(?:nan|inf))"
 
 
 def line(values: Mapping[str, float]) -> str:
-    """The line for one epoch (or the closing test). Raises ValueError for a name that no definition would find."""
+    """The line for one epoch, or for the closing test. Raises ValueError for a name without a definition."""
     unknown = sorted(set(values) - set(NAMES))
     if unknown:
-        raise ValueError(f"metrics {unknown} have no definition; known are {list(NAMES)}")
+        raise ValueError(f"metrics {unknown} have no definition; add them to NAMES: {list(NAMES)}")
     return f"{PREFIX} " + " ".join(f"{name}={_text(values[name])}" for name in NAMES if name in values)
 
 
@@ -41,15 +41,15 @@ def definitions() -> list[dict[str, str]]:
 
 
 def parse(text: str) -> list[dict[str, float]]:
-    """The numbers of every metric line in `text`, in order, found by the same regexes that SageMaker is given."""
-    found = []
-    for row in text.splitlines():
-        if f"{PREFIX} " in row:
-            hits = {name: re.search(rf"{PREFIX} .*\b{name}={_NUMBER}", row) for name in NAMES}
+    """The numbers of every metric line in `text`, in order, found by the same regexes that SageMaker uses."""
+    rows = []
+    for printed in text.splitlines():
+        if f"{PREFIX} " in printed:
+            hits = {name: re.search(rf"{PREFIX} .*\b{name}={_NUMBER}", printed) for name in NAMES}
             values = {name: float(hit.group(1)) for name, hit in hits.items() if hit}
             if values:
-                found.append(values)
-    return found
+                rows.append(values)
+    return rows
 
 
 def _text(value: float) -> str:

@@ -1,7 +1,7 @@
-"""Networks by their torchvision name: building them, splitting off the head, and reading and writing their weights.
+"""Networks by their torchvision name: builds them, splits off the head, reads and writes their weights.
 
 Weights are safetensors with torchvision's state-dict names and this metadata: `architecture`, `variant`, `mean`, `std`
-(JSON lists, values scaled to 0..1), `source`, and, when the head is worth keeping, `labels` (a JSON list).
+(JSON lists, values scaled to 0..1), `source`, and `labels` (a JSON list) if the file has a trained head.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from contract.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 VARIANTS = ("", "v1")
 V1_EPSILON = 1e-3
-_WITHOUT = ("inception", "googlenet", "squeezenet")  # two outputs while training, or no linear head
+_WITHOUT = ("inception", "googlenet", "squeezenet")  # these have two outputs in training, or no linear head
 
 
 class ModelError(ValueError):
-    """A network or weights that cannot be used; says which, why and what would do."""
+    """The network or the weights cannot be used. The message says which, why and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Tensors of a network by name, and what must be known to use them."""
+    """The tensors of a network by name, and the facts needed to use them (see the module's docstring)."""
 
     state: Mapping[str, torch.Tensor]
     architecture: str
@@ -44,19 +44,19 @@ class Weights:
 
 def names() -> tuple[str, ...]:
     """Every network that `build` knows."""
-    found = torchvision.models.list_models(module=torchvision.models)
-    return tuple(name for name in found if not name.startswith(_WITHOUT))
+    listed = torchvision.models.list_models(module=torchvision.models)
+    return tuple(name for name in listed if not name.startswith(_WITHOUT))
 
 
 def build(architecture: str, num_classes: int, variant: str = "") -> nn.Module:
-    """A network with random weights (torch's generator decides them) and a head for `num_classes`.
+    """A network with random weights from torch's generator and a head for `num_classes`.
 
-    variant "v1" is the original ResNet: the stride in the 1×1 convolution, BatchNorm epsilon 1e-3. Raises ModelError.
+    Variant "v1" is the original ResNet: stride in the 1×1 convolution, BatchNorm epsilon 1e-3. Raises ModelError.
     """
     if architecture not in names():
-        raise ModelError(f"unknown model {architecture!r}; known are {', '.join(names())}")
+        raise ModelError(f"unknown model {architecture!r}; choose one of {', '.join(names())}")
     if variant not in VARIANTS:
-        raise ModelError(f"unknown variant {variant!r} of {architecture}; known are {list(VARIANTS)}")
+        raise ModelError(f"unknown variant {variant!r} of {architecture}; choose one of {list(VARIANTS)}")
     model = torchvision.models.get_model(architecture, weights=None, num_classes=num_classes)
     if variant == "v1":
         _make_v1(model, architecture)
@@ -64,14 +64,14 @@ def build(architecture: str, num_classes: int, variant: str = "") -> nn.Module:
 
 
 def check_side(model: nn.Module, architecture: str, crop: int) -> None:
-    """Raises ModelError when `model` takes pictures of another side than `crop`, as vision transformers do."""
+    """Raises ModelError if `model` has a fixed input size other than `crop`, as vision transformers may."""
     side = getattr(model, "image_size", crop)
     if side != crop:
         raise ModelError(f"{architecture} takes pictures of {side} pixels, not {crop}: use --crop {side}")
 
 
 def head_name(model: nn.Module) -> str:
-    """The dotted name of the last linear layer, which every family of `names` ends in."""
+    """The dotted name of the last linear layer. Every network of `names` ends with one."""
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise ModelError(f"{type(model).__name__} has no linear head")
@@ -79,27 +79,27 @@ def head_name(model: nn.Module) -> str:
 
 
 def head_of(model: nn.Module) -> nn.Linear:
-    """The last linear layer: what goes into it are the features (N, head.in_features)."""
+    """The last linear layer. Its inputs are the features (N, head.in_features)."""
     head: nn.Linear = model.get_submodule(head_name(model))
     return head
 
 
 def attach_head(model: nn.Module, head: nn.Module, name: str) -> None:
-    """Puts `head` at the place `name` of `model`: the head itself, or nn.Identity() to see the features."""
+    """Sets the submodule `name` of `model` to `head`; with nn.Identity() the model then computes features."""
     parent, _, leaf = name.rpartition(".")
     setattr(model.get_submodule(parent), leaf, head)
 
 
 def load(model: nn.Module, weights: Weights, *, labels: tuple[str, ...] = ()) -> bool:
-    """Copies `weights` into `model`; True when the head came along, which needs the same `labels` in both.
+    """Copies `weights` into `model`. Copies the head only if the weights have the same `labels`; returns if it did.
 
-    Every other tensor must be there with its shape. Raises ModelError.
+    All other tensors must have the same names and shapes. Raises ModelError.
     """
     head = head_name(model)
-    wanted = model.state_dict()
+    own = model.state_dict()
     keep_head = bool(labels) and weights.labels == labels
     offered = {key: value for key, value in weights.state.items() if keep_head or not _below(key, head)}
-    needed = {key: value.shape for key, value in wanted.items() if keep_head or not _below(key, head)}
+    needed = {key: value.shape for key, value in own.items() if keep_head or not _below(key, head)}
     missing = sorted(key for key in needed if key not in offered and not key.endswith("num_batches_tracked"))
     extra = sorted(set(offered) - set(needed))
     shapes = sorted(key for key in offered if key in needed and offered[key].shape != needed[key])
@@ -111,7 +111,7 @@ def load(model: nn.Module, weights: Weights, *, labels: tuple[str, ...] = ()) ->
 
 
 def read_weights(path: Path, *, architecture: str) -> Weights:
-    """Weights for `architecture` from a safetensors file, a model.safetensors of Kennel too. Raises ModelError."""
+    """Weights for `architecture` from a safetensors file, also a model.safetensors of Kennel. Raises ModelError."""
     try:
         with safetensors.safe_open(path, framework="pt") as stream:
             about: dict[str, str] = stream.metadata() or {}
@@ -128,7 +128,7 @@ def read_weights(path: Path, *, architecture: str) -> Weights:
 
 
 def write_weights(path: Path, weights: Weights) -> None:
-    """A safetensors file that `read_weights` reads."""
+    """Writes a safetensors file that `read_weights` reads."""
     about = {
         "architecture": weights.architecture,
         "variant": weights.variant,
@@ -139,11 +139,11 @@ def write_weights(path: Path, weights: Weights) -> None:
     }
     state = {key: value.detach().cpu().contiguous() for key, value in weights.state.items()}
     safetensors.torch.save_file(state, path, metadata=about)
-    path.chmod(0o644)  # it is made for its owner alone; serving may run as another user
+    path.chmod(0o644)  # safetensors makes it readable for its owner only; serving may run as another user
 
 
 def architecture_of(path: Path) -> str:
-    """What a weights file says it is for; empty when it does not say or is no safetensors file."""
+    """The architecture in a weights file's metadata; empty if it has none or is no safetensors file."""
     try:
         with safetensors.safe_open(path, framework="pt") as stream:
             return str((stream.metadata() or {}).get("architecture", ""))

@@ -1,6 +1,6 @@
-"""From the bytes of a picture to the array that the network sees: one path for training's evaluation and serving.
+"""Turns the bytes of a picture into the network's input array, in the same way for training and serving.
 
-Only Pillow and numpy are used, so that the serving image needs no torch and both sides compute the same bits.
+Uses only Pillow and numpy, so that the serving image needs no torch and both sides compute the same bits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class PictureError(ValueError):
-    """A picture that cannot be used. `kind` is one of not-a-picture, truncated, too-many-pixels, empty."""
+    """The picture cannot be used. `kind` is not-a-picture, truncated, too-many-pixels or empty."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class PictureError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How a picture becomes an input. `mean` and `std` are per RGB channel, on values scaled to 0..1."""
+    """The parameters of preprocessing. `mean` and `std` are per RGB channel, for values scaled to 0..1."""
 
     resize: int = 256
     crop: int = 224
@@ -67,8 +67,8 @@ class Preprocessing:
 def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Decodes a picture (the first frame of an animation) to RGB, upright by its EXIF orientation.
 
-    The pixel count is read from the header and checked before anything is decoded (rule 30). A JPEG is decoded
-    at the smallest DCT scale whose shorter side still reaches `shorter_side` pixels.
+    Checks the pixel count in the header before decoding (rule 30). Decodes a JPEG at the smallest DCT scale whose
+    shorter side has at least `shorter_side` pixels.
 
     Raises PictureError.
     """
@@ -76,10 +76,10 @@ def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixel
     head = stream.read(16)
     stream.seek(0)
     if not head:
-        raise PictureError("empty", "no bytes at all")
+        raise PictureError("empty", "no bytes")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of bombs; our own limit stands below
+            warnings.simplefilter("ignore")  # Pillow warns about odd EXIF and large pictures; _check_size has the limit
             image = Image.open(stream, formats=FORMATS)
             _check_size(image, max_pixels)
             image.draft("RGB", _draft_size(image, shorter_side))
@@ -91,8 +91,8 @@ def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixel
         raise PictureError("too-many-pixels", str(error)) from error
     except UnidentifiedImageError as error:
         if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-            raise PictureError("truncated", "broken picture: its header cannot be read to the end") from error
-        raise PictureError("not-a-picture", f"not a picture that can be read ({', '.join(FORMATS)})") from error
+            raise PictureError("truncated", "broken picture: its header is incomplete") from error
+        raise PictureError("not-a-picture", f"not a readable picture; the formats are {', '.join(FORMATS)}") from error
     except Exception as error:  # decoders raise nearly anything on broken input: OSError, SyntaxError, struct.error …
         raise PictureError("truncated", f"broken picture: {error}") from error
 
@@ -102,15 +102,15 @@ def to_array(image: Image.Image, preprocessing: Preprocessing) -> FloatArray:
     array = np.asarray(center_crop(image, preprocessing)).transpose(2, 0, 1).astype(np.float32, order="C")
     offset = np.asarray(preprocessing.mean, dtype=np.float32) * np.float32(255.0)
     scale = np.asarray(preprocessing.std, dtype=np.float32) * np.float32(255.0)
-    array -= offset[:, None, None]  # plane by plane: over a last axis of 3 the same bits take eight times as long
+    array -= offset[:, None, None]  # by planes: with a last axis of 3 this takes eight times as long
     array /= scale[:, None, None]
     return array
 
 
 def center_crop(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """The upright RGB picture, shorter side resized and centre cut out: size (crop, crop).
+    """Resizes the shorter side of an upright RGB picture and cuts out the centre: size (crop, crop).
 
-    Only what the crop shows is resized: a picture of 100,000×2 pixels must not become one of millions.
+    Resizes only the part inside the crop, so that a picture of 100,000×2 pixels does not become one of millions.
     """
     width, height = image.size
     crop, ratio = preprocessing.crop, preprocessing.resize / min(width, height)
@@ -126,7 +126,7 @@ def center_crop(image: Image.Image, preprocessing: Preprocessing) -> Image.Image
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as EXIF says; a picture with broken EXIF is still a picture."""
+    """Turns the picture as its EXIF says. Ignores broken EXIF."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:
@@ -136,13 +136,13 @@ def _upright(image: Image.Image) -> Image.Image:
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        raise PictureError("too-many-pixels", f"picture of {width}×{height} pixels; at most {max_pixels:,} are decoded")
+        raise PictureError("too-many-pixels", f"picture of {width}×{height} pixels; at most {max_pixels:,} are allowed")
     if width * height == 0:
         raise PictureError("empty", "picture without pixels")
 
 
 def _draft_size(image: Image.Image, shorter_side: int) -> tuple[int, int]:
-    """The size to ask of the JPEG decoder: it picks the smallest DCT scale that is not below it on either side."""
+    """The size for the JPEG decoder, which picks the smallest DCT scale that is not below it on either side."""
     width, height = image.size
     shorter = min(width, height)
     return (max(1, width * shorter_side // shorter), max(1, height * shorter_side // shorter))
@@ -153,7 +153,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = _to_eight_bits(image)
     if image.mode in ("P", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
-    if image.mode == "RGBA":  # what is transparent becomes white paper, not the black that hides beneath
+    if image.mode == "RGBA":  # transparent parts become white; the colour below them is often black
         paper = Image.new("RGBA", image.size, "white")
         paper.alpha_composite(image)
         image = paper
@@ -161,7 +161,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit and float grey: Pillow's own conversion clips at 255, so scale by the depth instead."""
+    """Scales 16-bit and float grey by the depth, because Pillow's own conversion clips at 255."""
     values = np.asarray(image)
     if values.dtype.itemsize == 2:  # the high byte, as Pillow does for 16-bit colour
         return Image.fromarray((values >> 8).astype(np.uint8))

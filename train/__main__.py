@@ -1,7 +1,7 @@
-"""The training container's entry: `docker run IMAGE train` on SageMaker, or by hand with flags (rule 1).
+"""The entry point of the training container: `docker run IMAGE train` on SageMaker, or by hand with flags (rule 1).
 
-Exit codes: 0 done · 1 failed · 2 wrong flags, hyperparameters, place or pictures · 3 weights unreachable ·
-143 (130) told to stop. Whatever fails leaves its reason in the failure file (rules 12, 13).
+Exit codes: 0 done · 1 failed · 2 wrong flags, hyperparameters, environment or pictures · 3 weights unreachable ·
+143 stopped by SIGTERM · 130 stopped by Ctrl-C. A failure writes its reason to the failure file (rules 12, 13).
 """
 
 from __future__ import annotations
@@ -21,57 +21,59 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from contract import cgroup
+from contract.hyperparameters import TABLE, HyperparameterError, Hyperparameters, normalised, unknown
 from train import config as hyper
 from train import run
-from train.config import Config, ConfigError
 from train.host import environment, launch, machine, supervise
-from train.host.environment import Environment, PlaceError
+from train.host.environment import Environment, SetupError
 from train.pictures import index as data
 from train.pictures.index import DataError
 
-ROOT_VARIABLE = "KENNEL_OPT_ML"  # another place than /opt/ml, for tests outside a container
+ROOT_VARIABLE = "KENNEL_OPT_ML"  # replaces /opt/ml, for tests outside a container
 FAILURE = Path("output", "failure")
-NOWHERE = (
-    "nothing to train on: {config} does not exist and --data is not given.\n"
-    "On SageMaker the platform mounts it; by hand: docker run -v /my/pictures:/data -v /my/out:/out IMAGE "
-    "--data /data --output /out (see --help)"
+NO_DATA = (
+    "nothing to train on: {config} does not exist and --data is not given. SageMaker mounts {config}; by hand run:\n"
+    "docker run -v /my/pictures:/data -v /my/out:/out IMAGE --data /data --output /out (see --help)"
 )
-EPILOG = "DIR holds train/CLASS/*.jpg, valid/CLASS/*.jpg, test/CLASS/*.jpg, or a zip or tar of them."
+EPILOG = (
+    "--data DIR holds train/CLASS/*.jpg, and valid/CLASS/*.jpg and test/CLASS/*.jpg if you have them; or a zip or tar "
+    "of these folders. The command `weights MODEL FILE.safetensors` downloads torchvision's ImageNet weights instead."
+)
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    words = list(argv)
-    if words[:1] == ["weights"]:
+    arguments = list(argv)
+    if arguments[:1] == ["weights"]:
         from train.learning import download
 
-        return download.main(words[1:])
+        return download.main(arguments[1:])
     root = Path(environ.get(ROOT_VARIABLE) or environment.OPT_ML)
     output = root
     try:
-        chosen = _arguments(words[1:] if words[:1] == ["train"] else words)
+        chosen = _parse(arguments[1:] if arguments[:1] == ["train"] else arguments)
         output = Path(chosen.output) if chosen.data and chosen.output else root
         (output / FAILURE).unlink(missing_ok=True)
-        verdict = _train(chosen, environ, root)
-    except (ConfigError, PlaceError, DataError) as error:
-        verdict = supervise.Verdict(code=2, reason=str(error))
+        outcome = _train(chosen, environ, root)
+    except (HyperparameterError, SetupError, DataError) as error:
+        outcome = supervise.Outcome(code=2, reason=str(error))
     except Exception as error:  # a bug keeps its traceback
         traceback.print_exc()
-        verdict = supervise.Verdict(code=supervise.FAILED, reason=f"{type(error).__name__}: {error}")
-    if verdict.reason:
-        _say(f"training failed: {verdict.reason}")
-        if output != root or root.is_dir():  # a mistyped command by hand must not make /opt/ml
-            supervise.write_failure(output / FAILURE, verdict.reason)
-    return verdict.code
+        outcome = supervise.Outcome(code=supervise.FAILED, reason=f"{type(error).__name__}: {error}")
+    if outcome.reason:
+        _log(f"training failed: {outcome.reason}")
+        if output != root or root.is_dir():  # a mistyped command must not create /opt/ml
+            supervise.write_failure(output / FAILURE, outcome.reason)
+    return outcome.code
 
 
-def _train(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> supervise.Verdict:
+def _train(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> supervise.Outcome:
     place, config = _read(chosen, environ, root)
     with tempfile.TemporaryDirectory(prefix="kennel-") as scratch:  # /tmp: rule 22
         folder = Path(scratch)
         marks = folder / "marks"
         marks.mkdir()
         variables = {
-            "MPLCONFIGDIR": str(folder / "matplotlib"),  # the root may be read-only
+            "MPLCONFIGDIR": str(folder / "matplotlib"),  # the root file system may be read-only
             **environ,
             run.RUN_VARIABLE: str(folder / "run.json"),
             run.ERRORS_VARIABLE: str(marks),
@@ -81,12 +83,12 @@ def _train(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -
         launch.wait_for_master(
             place, lambda host: socket.getaddrinfo(host, None), clock=time.monotonic, sleep=time.sleep
         )
-        _say(f"{plan.ranks} rank(s) here, {place.nnodes} host(s), {place.gpus} GPU(s), {place.cpus} CPU(s)")
+        _log(f"{plan.ranks} rank(s) on this host, {place.nnodes} host(s), {place.gpus} GPU(s), {place.cpus} CPU(s)")
         return supervise.run(plan, variables, marks, memory_kills=cgroup.memory_kills)
 
 
-def _prepare(place: Environment, config: Config, folder: Path) -> None:
-    """Scans the pictures, so that their faults show before anything starts, and writes what the ranks read."""
+def _prepare(place: Environment, config: Hyperparameters, folder: Path) -> None:
+    """Scans the pictures, so that their faults show before the ranks start, and writes the files that ranks read."""
     started = time.monotonic()
     index = data.scan(
         place.data_channels,
@@ -95,59 +97,62 @@ def _prepare(place: Environment, config: Config, folder: Path) -> None:
         valid_share=config.valid_share,
         seed=config.seed,
         threads=2 * place.cpus,  # a thread reads while another decodes
-        say=_say,
     )
+    for note in index.notes:
+        _log(note)
     counts = f"{len(index.train)} train, {len(index.valid)} valid, {len(index.test)} test"
-    took = time.monotonic() - started
-    _say(f"{len(index.labels)} classes; {counts}; {len(index.skipped)} skipped; scanned in {took:.1f} s")
+    seconds = time.monotonic() - started
+    _log(f"{len(index.labels)} classes; {counts}; {len(index.skipped)} skipped; scanned in {seconds:.1f} s")
     data.write_index(index, folder / "index.json")
     for path in (place.model_dir, place.output_data_dir, place.checkpoint_dir):
         path.mkdir(parents=True, exist_ok=True)
-    what = run.Run(config=config, environment=place, index_path=folder / "index.json")
-    (folder / "run.json").write_text(what.to_json(), encoding="utf-8")
+    described = run.Run(config=config, environment=place, index_path=folder / "index.json")
+    (folder / "run.json").write_text(described.to_json(), encoding="utf-8")
 
 
-def _read(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> tuple[Environment, Config]:
-    """Place and hyperparameters; flags win over hyperparameters.json."""
-    given = {name: value for name, value in vars(chosen).items() if name in hyper.names()}
+def _read(chosen: argparse.Namespace, environ: Mapping[str, str], root: Path) -> tuple[Environment, Hyperparameters]:
+    """The environment and the hyperparameters. Flags override hyperparameters.json."""
+    given = {name: value for name, value in vars(chosen).items() if name in TABLE}
     if chosen.data:
         config = hyper.from_hyperparameters(given)
-        return environment.by_hand(Path(chosen.data), Path(chosen.output or root), machine.observe()), config
+        return environment.from_command_line(Path(chosen.data), Path(chosen.output or root), machine.observe()), config
     folder = root / "input" / "config"
     if not folder.is_dir():
-        raise PlaceError(NOWHERE.format(config=folder))
+        raise SetupError(NO_DATA.format(config=folder))
     names = (environment.HYPERPARAMETERS, environment.CHANNELS, environment.RESOURCES)
     files = {name: _json(folder / name) for name in names}
     values = files[environment.HYPERPARAMETERS] or {}
     if not isinstance(values, dict):
-        raise PlaceError(f"{folder / environment.HYPERPARAMETERS}: must hold an object")
+        raise SetupError(f"{folder / environment.HYPERPARAMETERS}: must hold an object")
     config = hyper.from_hyperparameters(
-        {key: value for key, value in values.items() if _name(key) not in given} | given
+        {key: value for key, value in values.items() if normalised(key) not in given} | given
     )
     return environment.from_sagemaker(files, environ, machine.observe(), root=root), config
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises ConfigError, so that a wrong flag in ContainerArguments reaches the failure file too."""
+    """Raises HyperparameterError instead of exiting, so that the failure file gets a wrong flag's message too."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message} (see --help)")
+        raise HyperparameterError(f"{message} (see --help)")
 
 
-def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="kennel-train",
-        description="Trains a picture classifier. Flags are the hyperparameters that SageMaker passes by file.",
+        description="Train a picture classifier. The flags are the hyperparameters that SageMaker passes in a file.",
         epilog=EPILOG,
         allow_abbrev=False,
     )
     parser.add_argument("--data", metavar="DIR", help="pictures in class folders, or an archive of them")
-    parser.add_argument("--output", metavar="DIR", help="where model, checkpoints and output go (default /opt/ml)")
+    parser.add_argument("--output", metavar="DIR", help="folder for model, checkpoints and output (default /opt/ml)")
     hyper.add_arguments(parser)
     chosen, rest = parser.parse_known_args(argv)
     if rest:
         flag = rest[0].partition("=")[0]
-        raise ConfigError(hyper.unknown(flag) if flag.startswith("-") else f"unexpected argument {flag!r} (see --help)")
+        raise HyperparameterError(
+            unknown(flag) if flag.startswith("-") else f"unexpected argument {flag!r} (see --help)"
+        )
     return chosen
 
 
@@ -157,14 +162,10 @@ def _json(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise PlaceError(f"{path}: cannot be read: {error}") from error
+        raise SetupError(f"{path}: cannot be read: {error}") from error
 
 
-def _name(key: str) -> str:
-    return key.strip().replace("-", "_")
-
-
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(f"kennel: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -173,5 +174,5 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)  # process 1 of a container has no default: it would not hear a stop
+    signal.signal(signal.SIGTERM, _stop)  # process 1 of a container ignores SIGTERM by default
     sys.exit(main(sys.argv[1:], dict(os.environ)))

@@ -1,4 +1,4 @@
-"""What every part of a rank's work needs to know: the job as a value, and how it speaks."""
+"""The job of a rank as a value, and the functions that many parts of the work share: evaluate, print, log."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from contract.hyperparameters import Hyperparameters
 from contract.preprocess import Preprocessing
-from train.config import Config
 from train.learning import evaluate, features
 from train.learning.checkpoint import Store
 from train.learning.distributed import Ranks
@@ -24,7 +24,7 @@ from train.run import Run
 
 
 class StopSignal:
-    """Remembers SIGTERM until the step in progress is done (rule 16)."""
+    """Remembers SIGTERM until the current step is done (rule 16)."""
 
     def __init__(self) -> None:
         self.received = False
@@ -41,7 +41,7 @@ class StopSignal:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A network ready to be trained, the same on every rank."""
+    """The network to train, with the same weights on every rank, and where they come from (`source`)."""
 
     model: nn.Module
     preprocessing: Preprocessing
@@ -51,9 +51,9 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What every part of a rank's work needs to know."""
+    """The job of one rank."""
 
-    config: Config
+    config: Hyperparameters
     run: Run
     index: Index
     ranks: Ranks
@@ -67,18 +67,18 @@ class Job:
 
     @property
     def workers(self) -> int:
-        """Decoding threads of this rank. One more than cores would only take turns with the network's own."""
+        """Decoding threads of this rank. More threads than cores would only compete with the network's own."""
         if self.config.workers is not None:
             return max(1, self.config.workers)
         return max(1, min(16, int(torch.get_num_threads())))
 
-    def progress(self, what: str, pictures: int) -> Progress:
-        return Progress(what, pictures, shown=self.ranks.is_first)
+    def progress(self, title: str, pictures: int) -> Progress:
+        return Progress(title, pictures, shown=self.ranks.is_first)
 
 
-def assess(job: Job, model: nn.Module, samples: Sequence[Sample], used: Precision, *, what: str) -> Evaluation:
-    """The network on a split as serving would see it, each picture once over all ranks."""
-    bar = job.progress(what, len(samples))
+def assess(job: Job, model: nn.Module, samples: Sequence[Sample], used: Precision, *, title: str) -> Evaluation:
+    """Evaluates the network on a split, with pictures prepared as in serving, each once over all ranks."""
+    bar = job.progress(title, len(samples))
     result = evaluate.evaluate(
         model,
         samples,
@@ -95,11 +95,13 @@ def assess(job: Job, model: nn.Module, samples: Sequence[Sample], used: Precisio
     return result
 
 
-def show(ranks: Ranks, text: str) -> None:
+def print_line(ranks: Ranks, text: str) -> None:
+    """Prints on rank 0, to stdout."""
     if ranks.is_first:
         print(text, flush=True)  # noqa: T201
 
 
-def say(ranks: Ranks, text: str) -> None:
+def log(ranks: Ranks, text: str) -> None:
+    """Logs on rank 0, to stderr."""
     if ranks.is_first:
         print(f"kennel: {text}", file=sys.stderr, flush=True)  # noqa: T201

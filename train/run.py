@@ -1,4 +1,4 @@
-"""What the supervisor hands to every rank: one JSON file, its path in the environment variable KENNEL_RUN."""
+"""The files between the supervisor and its ranks: run.json, whose path is in KENNEL_RUN, and the outcome of a rank."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 from train.host import environment as place
 from train.host.environment import Environment
 
@@ -18,9 +18,9 @@ ERRORS_VARIABLE = "KENNEL_ERROR_DIR"
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One host's run. `index_path` is the scanned data's index: `train.pictures.index.read_index(run.index_path)`."""
+    """One host's run. `train.pictures.index.read_index` reads the scanned pictures from `index_path`."""
 
-    config: Config
+    config: Hyperparameters
     environment: Environment
     index_path: Path
 
@@ -36,36 +36,36 @@ class Run:
     def from_json(cls, text: str) -> Run:
         values = json.loads(text)
         return cls(
-            config=Config(**values["config"]),
+            config=Hyperparameters(**values["config"]),
             environment=place.from_dict(values["environment"]),
             index_path=Path(values["index_path"]),
         )
 
 
 def read_run(environ: Mapping[str, str] = os.environ) -> Run:
-    """The Run that the supervisor wrote. Raises KeyError without KENNEL_RUN: ranks are started by `python -m train`."""
+    """The Run that the supervisor wrote. Raises KeyError without KENNEL_RUN: `python -m train` starts the ranks."""
     return Run.from_json(Path(environ[RUN_VARIABLE]).read_text(encoding="utf-8"))
 
 
 def write_error(error: BaseException, *, rank: int, environ: Mapping[str, str] = os.environ) -> None:
-    """Called by a rank that fails: the reason, in one or two lines, for /opt/ml/output/failure (rule 13).
+    """A failing rank writes its reason here, in one or two lines, for /opt/ml/output/failure (rule 13).
 
-    The supervisor takes the earliest one. Does nothing where no supervisor asks for it.
+    The supervisor takes the earliest reason. Does nothing without a supervisor.
     """
     _mark(f"rank-{rank}.error", f"{type(error).__name__}: {str(error).strip() or 'no message'}", environ)
 
 
 def write_stopped(*, rank: int, environ: Mapping[str, str] = os.environ) -> bool:
-    """Called by a rank that leaves early because it, or another rank anywhere, was told to stop (SIGTERM).
+    """A rank calls this before it exits early because a rank on any host got SIGTERM.
 
-    The host's supervisor then exits as stopped, even if only another host got the signal. True when a supervisor
-    reads it: the rank may then exit with 0, which keeps torchrun from printing a traceback over an orderly stop.
+    The host's supervisor then exits as stopped, even if only another host got the signal. Returns True when there is a
+    supervisor. The rank may then exit with 0, so that torchrun prints no traceback for an orderly stop.
     """
     return _mark(f"rank-{rank}.stopped", "", environ)
 
 
 def write_done(*, rank: int, environ: Mapping[str, str] = os.environ) -> None:
-    """Called by a rank after the final barrier: a signal that comes later no longer makes the run a stopped one."""
+    """A rank calls this after the final barrier. From now on a signal does not make the run a stopped one."""
     _mark(f"rank-{rank}.done", "", environ)
 
 

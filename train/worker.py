@@ -1,7 +1,8 @@
-"""One rank: joins the others, builds, trains, evaluates; rank 0 exports. Started by torchrun, or alone without it.
+"""One rank: joins the other ranks, builds the network, trains and evaluates it; rank 0 packages it.
 
-Exit codes: 0 done, 1 failed (the reason is left for the supervisor); told to stop, after writing a checkpoint, 143, or
-0 where a supervisor reads it from the mark, since torchrun would call any other code a failure.
+torchrun starts it, or the supervisor itself if there is only one rank. Exit codes: 0 done; 1 failed, with the reason
+in a file for the supervisor; 143 stopped after writing a checkpoint, or 0 if a supervisor learns of the stop from a
+file, because torchrun reports any other code as a failure.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ import torch
 from torch import nn
 
 from contract import metrics, models
+from contract.hyperparameters import Hyperparameters
 from contract.preprocess import Preprocessing
-from train.config import Config
 from train.host.environment import WEIGHTS_CHANNEL
-from train.job import Job, Start, StopSignal, assess, say, show
+from train.job import Job, Start, StopSignal, assess, log, print_line
 from train.learning import distributed, features, precision, weights
 from train.learning.checkpoint import Store
 from train.learning.distributed import Ranks, Stopped
 from train.learning.evaluate import Evaluation
-from train.learning.loop import Loop, Progressed, Step, Task
+from train.learning.loop import Loop, Snapshot, Step, Task, TrainingState
 from train.learning.precision import Precision
 from train.packaging.finish import finish
 from train.pictures import loader
@@ -36,16 +37,16 @@ STOPPED, FAILED = 143, 1
 
 
 def main(environ: Mapping[str, str]) -> int:
-    torch.backends.cudnn.benchmark = True  # sizes never change but for the last batch
+    torch.backends.cudnn.benchmark = True  # the sizes are the same for all batches but the last
     stop = StopSignal()
     stop.install()
     ranks = distributed.from_environment(environ)
     try:
         with distributed.group(ranks):
             work(read_run(environ), ranks, stop, environ)
-            distributed.barrier()  # the first to leave ends the others (SDK's local mode): leave together
+            distributed.barrier()  # in the SDK's local mode the first exit ends all ranks: exit together
     except Stopped as reason:
-        say(ranks, f"stopped {reason}; the same command goes on from the checkpoint")
+        log(ranks, f"stopped {reason}; run the same command again to resume from the checkpoint")
         return 0 if write_stopped(rank=ranks.rank, environ=environ) else STOPPED
     except Exception as error:
         traceback.print_exc()
@@ -56,48 +57,48 @@ def main(environ: Mapping[str, str]) -> int:
 
 
 def work(run: Run, ranks: Ranks, stop: StopSignal, environ: Mapping[str, str]) -> None:
-    """Everything between the first barrier and the last."""
+    """The whole training of one rank, inside the process group."""
     index = distributed.together(lambda: read_index(run.index_path))
     distributed.check_equal("the pictures' sha256", index.sha256)
     start = prepare(run, index, ranks)
     marks = fingerprint(run.config, index, distributed.from_first(distributed.digest(start.model)))
     store = Store(run.environment.checkpoint_dir, marks)
     job = Job(config=run.config, run=run, index=index, ranks=ranks, start=start, store=store, stop=stop)
-    progressed, used = train(job)
-    finish(job, progressed, used, environ)
+    state, used = train(job)
+    finish(job, state, used, environ)
 
 
 def prepare(run: Run, index: Index, ranks: Ranks) -> Start:
-    """Builds the network; rank 0's initial weights go to all."""
+    """Builds the network. Every rank gets rank 0's initial weights."""
     config = run.config
     channel = run.environment.channels.get(WEIGHTS_CHANNEL)
 
     def load() -> Start:
-        found = weights.resolve(config.weights, config.model, channel)
+        initial = weights.resolve(config.weights, config.model, channel)
         torch.manual_seed(config.seed)
-        variant = found.variant if found else ""
+        variant = initial.variant if initial else ""
         model = models.build(config.model, len(index.labels), variant)
         models.check_side(model, config.model, config.crop)
-        normal = {"mean": found.mean, "std": found.std} if found else {}
-        source = found.source if found else f"chance, seed {config.seed}"
-        if found:
-            models.load(model, found, labels=index.labels)
+        normal = {"mean": initial.mean, "std": initial.std} if initial else {}
+        source = initial.source if initial else f"random weights, seed {config.seed}"
+        if initial:
+            models.load(model, initial, labels=index.labels)
         scale = Preprocessing(resize=config.resize, crop=config.crop, **normal)
         return Start(model=model, preprocessing=scale, variant=variant, source=source)
 
-    if ranks.local_rank == 0:  # one download per host; the others then find it
+    if ranks.local_rank == 0:  # one download per host; the other ranks then find the file
         start = distributed.together(load)
         distributed.together(lambda: None)
     else:
         distributed.together(lambda: None)
         start = distributed.together(load)
     distributed.broadcast_module(start.model)
-    say(ranks, f"{config.model} from {start.source}, {len(index.labels)} classes")
+    log(ranks, f"{config.model} from {start.source}, {len(index.labels)} classes")
     return start
 
 
-def fingerprint(config: Config, index: Index, initial: str) -> dict[str, str]:
-    """What a checkpoint must have in common with the run that resumes it."""
+def fingerprint(config: Hyperparameters, index: Index, initial: str) -> dict[str, str]:
+    """The facts that a checkpoint and the training that resumes it must have in common."""
     machine = (
         "precision",
         "channels_last",
@@ -118,25 +119,26 @@ def fingerprint(config: Config, index: Index, initial: str) -> dict[str, str]:
     }
 
 
-def train(job: Job) -> tuple[Progressed, Precision]:
-    """Trains head or network; afterwards job.start.model holds the best weights."""
-    resumed = job.store.latest()
+def train(job: Job) -> tuple[TrainingState, Precision]:
+    """Trains the head or the network. Afterwards job.start.model holds the best weights."""
+    kept = job.store.latest()
+    resumed = Snapshot.from_dict(kept) if kept is not None else None
     if resumed is not None:
-        used = Precision(name=resumed["precision"][0], channels_last=resumed["precision"][1])
-        say(job.ranks, f"resuming after step {resumed['step']} (epoch {resumed['epoch']} done)")
+        used = resumed.precision
+        log(job.ranks, f"resuming after step {resumed.at.step} (epoch {len(resumed.at.history)} done)")
     else:
         choose = lambda: precision.choose(job.config, job.start.model, job.ranks.device)  # noqa: E731
         used = distributed.from_first(distributed.together(choose))
     layout = "channels_last" if used.channels_last else "contiguous"
-    say(job.ranks, f"{job.ranks.world_size} rank(s) on {job.ranks.device.type}, {used.name}, {layout}")
+    log(job.ranks, f"{job.ranks.world_size} rank(s) on {job.ranks.device.type}, {used.name}, {layout}")
     job.start.model.to(job.ranks.device, memory_format=used.memory_format)
     if job.config.freeze_backbone:
         return train_head(job, used, resumed), used
     return train_network(job, used, resumed), used
 
 
-def train_head(job: Job, used: Precision, resumed: Mapping[str, object] | None) -> Progressed:
-    """Every picture through the frozen backbone once, then all epochs on what it made of them."""
+def train_head(job: Job, used: Precision, resumed: Snapshot | None) -> TrainingState:
+    """Computes the features of every picture once with the frozen backbone, then trains the head on them."""
     model, place = job.start.model, models.head_name(job.start.model)
     head = models.head_of(model)
     models.attach_head(model, nn.Identity(), place)
@@ -158,10 +160,10 @@ def train_head(job: Job, used: Precision, resumed: Mapping[str, object] | None) 
         validate=validate,
         recorded=used,
     )
-    here = replace(job.ranks, device=torch.device("cpu"))  # every rank trains the whole head and gets the same
-    progressed = Loop(task, job.config, here, job.store, stop=job.stop, report=reporter(job.ranks)).fit(resumed)
+    on_cpu = replace(job.ranks, device=torch.device("cpu"))  # every rank trains the whole head, with the same result
+    state = Loop(task, job.config, on_cpu, job.store, stop=job.stop, report=reporter(job.ranks)).fit(resumed)
     models.attach_head(model, small.plain().to(job.ranks.device), place)
-    return progressed
+    return state
 
 
 def extract(job: Job, used: Precision) -> tuple[features.Features, features.Features]:
@@ -186,12 +188,12 @@ def extract(job: Job, used: Precision) -> tuple[features.Features, features.Feat
     valid_split = extractor.split("valid", job.index.valid, views[:1], bar.advance)
     bar.close()
     if train_split.are_mapped:
-        say(job.ranks, f"features are on disk: {train_split.values.nbytes / 1e9:.1f} GB is much for this memory")
+        log(job.ranks, f"features are on disk: {train_split.values.nbytes / 1e9:.1f} GB is too much for memory")
     return train_split, valid_split
 
 
-def train_network(job: Job, used: Precision, resumed: Mapping[str, object] | None) -> Progressed:
-    """Full fine-tuning. On several GPUs BatchNorm sees the whole batch; on CPUs each rank its own share of it."""
+def train_network(job: Job, used: Precision, resumed: Snapshot | None) -> TrainingState:
+    """Trains the whole network. BatchNorm sees the global batch on several GPUs, a rank's share of it on CPUs."""
     config, ranks, index = job.config, job.ranks, job.index
     loader.check_batches(len(index.train), config.batch_size, ranks.world_size)
     model: nn.Module = job.start.model
@@ -203,7 +205,7 @@ def train_network(job: Job, used: Precision, resumed: Mapping[str, object] | Non
         forward=forward,
         steps=lambda epoch, first: picture_steps(job, used, epoch, first),
         steps_per_epoch=len(loader.epoch_batches(len(index.train), config.batch_size, seed=0, epoch=0)),
-        validate=lambda: assess(job, model, index.valid, used, what="validation"),
+        validate=lambda: assess(job, model, index.valid, used, title="validation"),
         shares=ranks.world_size,
         precision=used,
         recorded=used,
@@ -212,7 +214,7 @@ def train_network(job: Job, used: Precision, resumed: Mapping[str, object] | Non
 
 
 def picture_steps(job: Job, used: Precision, epoch: int, first: int) -> Iterator[Step]:
-    """This rank's share of each global batch of an epoch, from step `first` on."""
+    """This rank's share of each global batch of an epoch, starting at step `first`."""
     config, ranks, samples = job.config, job.ranks, job.index.train
     scale = job.start.preprocessing
     if config.augment:
@@ -234,11 +236,11 @@ def picture_steps(job: Job, used: Precision, epoch: int, first: int) -> Iterator
 
 def reporter(ranks: Ranks) -> Callable[[Mapping[str, float]], None]:
     """Prints an epoch's line, on rank 0 (rule 18)."""
-    return lambda values: show(ranks, metrics.line(values))
+    return lambda values: print_line(ranks, metrics.line(values))
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process at once: all is written, and taking torch down again takes a second and a half."""
+    """Ends the process at once: everything is written, and shutting torch down takes a second and a half."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -26,9 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.throughput import jobs
 from benchmarks.throughput.models import VALIDATION
 from contract import models
+from contract.hyperparameters import Hyperparameters
 from contract.preprocess import Preprocessing
 from train import worker
-from train.config import Config
 from train.job import Job
 from train.learning.distributed import Ranks
 from train.learning.loop import Loop, Step, Task
@@ -58,8 +58,8 @@ class Asked:
     pictures: Path
 
     @property
-    def config(self) -> Config:
-        return Config(
+    def config(self) -> Hyperparameters:
+        return Hyperparameters(
             model=self.model, freeze_backbone=False, crop=self.side, resize=max(256, self.side),
             batch_size=self.batch, epochs=1, learning_rate=1e-3, schedule="constant",
         )  # fmt: skip

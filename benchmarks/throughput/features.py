@@ -25,8 +25,8 @@ from torch import nn
 
 from benchmarks.throughput import jobs
 from benchmarks.throughput.models import headless
+from contract.hyperparameters import Hyperparameters
 from contract.preprocess import Preprocessing
-from train.config import Config
 from train.learning import features, precision
 from train.learning.distributed import Ranks
 from train.learning.features import Extractor
@@ -51,7 +51,7 @@ class Bench:
 
 def bench(name: str, samples: Sequence[Sample]) -> Bench:
     """A network by chance, in the precision that the product chooses here for it."""
-    asked = Config(model=name, freeze_backbone=True)
+    asked = Hyperparameters(model=name, freeze_backbone=True)
     made = jobs.job(asked, jobs.index(samples, name=name), Ranks(), Path())
     used = precision.choose(asked, made.start.model, made.ranks.device)
     decoded = torch.from_numpy(np.stack([VIEW(sample.path, 0) for sample in samples]))

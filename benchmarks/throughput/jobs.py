@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from contract import models
+from contract.hyperparameters import Hyperparameters
 from contract.preprocess import Preprocessing
-from train.config import Config
 from train.host.environment import Environment
 from train.job import Job, Start, StopSignal
 from train.learning import precision
@@ -47,7 +47,7 @@ def index(samples: Sequence[Sample], *, name: str, valid: Sequence[Sample] = ())
     return Index(labels=labels, train=tuple(samples), valid=tuple(valid), test=(), skipped=(), sha256=name)
 
 
-def job(config: Config, found: Index, ranks: Ranks, folder: Path) -> Job:
+def job(config: Hyperparameters, found: Index, ranks: Ranks, folder: Path) -> Job:
     """A network by chance, the same on every rank. `folder` is where features are kept."""
     torch.manual_seed(config.seed)
     scale = Preprocessing(resize=config.resize, crop=config.crop)
@@ -56,7 +56,7 @@ def job(config: Config, found: Index, ranks: Ranks, folder: Path) -> Job:
     return Job(config=config, run=run, index=found, ranks=ranks, start=start, store=Forgetful(), stop=StopSignal())
 
 
-def steady(config: Config, device: torch.device) -> Config:
+def steady(config: Hyperparameters, device: torch.device) -> Hyperparameters:
     """The precision that `auto` would take by the CPU's abilities alone: a measurement may come out either way."""
     if device.type != "cpu" or config.precision != "auto":
         return config

@@ -26,7 +26,7 @@ from torch import nn
 
 from benchmarks.throughput import jobs
 from contract import models
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 from train.job import Job
 from train.learning import precision
 from train.learning.distributed import Ranks
@@ -55,7 +55,7 @@ class Bench:
 
 
 def bench(name: str, side: int, batch: int) -> Bench:
-    asked = Config(
+    asked = Hyperparameters(
         model=name, freeze_backbone=False, crop=side, resize=max(256, side), batch_size=batch, epochs=1,
         learning_rate=RATE, schedule="constant", momentum=0.9, weight_decay=1e-4,
     )  # fmt: skip

@@ -16,9 +16,9 @@ from torch import nn
 from benchmarks.throughput import cases, jobs
 from benchmarks.throughput.cases import Case
 from contract import models
+from contract.hyperparameters import Hyperparameters
 from train import worker
 from train.__main__ import ROOT_VARIABLE
-from train.config import Config
 from train.host.environment import OPT_ML
 from train.learning import distributed
 from train.learning.distributed import Ranks
@@ -71,7 +71,7 @@ def steps(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, floa
     return found
 
 
-def pace(case: Case, samples: Sequence[Sample], asked: Config, ranks: Ranks) -> float:
+def pace(case: Case, samples: Sequence[Sample], asked: Hyperparameters, ranks: Ranks) -> float:
     """The product's own figure of an epoch, after one of a single step: pictures a second over its steps."""
     with tempfile.TemporaryDirectory() as folder:
         whole = jobs.index(samples, name=case.name, valid=samples[:2])
@@ -82,8 +82,8 @@ def pace(case: Case, samples: Sequence[Sample], asked: Config, ranks: Ranks) -> 
         return worker.train_network(made, used, None).history[-1]["pictures_per_second"]
 
 
-def config(case: Case, ranks: Ranks) -> Config:
-    asked = Config(
+def config(case: Case, ranks: Ranks) -> Hyperparameters:
+    asked = Hyperparameters(
         model=case.model,
         freeze_backbone=case.frozen,
         crop=case.crop,

@@ -6,18 +6,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from contract import hyperparameters
+from contract.hyperparameters import HyperparameterError
 from deploy.config.section import InstanceType, JobName, Scalar, Section, unknown
 
 Backend = Literal["sagemaker", "ec2", "local"]
-# The names of train/config.py's table; a test holds the two equal, for deploy does not import train.
-HYPERPARAMETERS = (
-    "model", "weights", "freeze_backbone", "epochs", "batch_size", "learning_rate", "optimizer", "momentum",
-    "weight_decay", "schedule", "warmup_epochs", "label_smoothing", "patience", "seed", "resize", "crop", "augment",
-    "views", "max_bad_share", "valid_share", "precision", "channels_last", "workers", "ranks",
-    "engine", "serve_precision", "checkpoint_interval_steps",
-)  # fmt: skip
+HYPERPARAMETERS = tuple(hyperparameters.TABLE)
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=512)]
 LONGEST_RUN = 28 * 24 * 60  # minutes (rule 17)
+
+
+def _check_hyperparameter(key: str, value: Scalar) -> None:
+    """Raises ValueError for an unknown name, and in the trainer's words for a value that the trainer would refuse."""
+    name = hyperparameters.normalised(key)
+    if name not in HYPERPARAMETERS:
+        raise ValueError(f"hyperparameters.{key}: {unknown(key, HYPERPARAMETERS)}")
+    try:
+        hyperparameters.TABLE[name].parse(value)
+    except HyperparameterError as error:
+        raise ValueError(f"hyperparameters.{error}") from error
 
 
 class Ec2(Section):
@@ -64,9 +71,8 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Training:
-        for key in self.hyperparameters:
-            if key.replace("-", "_") not in HYPERPARAMETERS:
-                raise ValueError(f"hyperparameters.{key}: {unknown(key, HYPERPARAMETERS)}")
+        for key, value in self.hyperparameters.items():
+            _check_hyperparameter(key, value)
         if self.spot and self.max_wait_minutes < self.max_run_minutes:
             raise ValueError("max_wait_minutes: must be at least max_run_minutes")  # rule 17
         if self.spot and self.keep_alive_minutes:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contract.hyperparameters import TABLE
 from deploy.config.section import Scalar
 from deploy.config.training import Range, Tuning
 from deploy.errors import SettingsError
-from deploy.jobs.hyperparameters import KINDS
 from deploy.jobs.request import text
 from deploy.jobs.tuning import Trial
 
@@ -144,7 +144,7 @@ def _distribution(key: str, given: Range) -> Any:
     if given.values:
         return CategoricalDistribution(given.values)
     low, high, log = given.min or 0.0, given.max or 0.0, given.scale == "log"
-    if KINDS[key] == "whole number":
+    if TABLE[key].kind == "whole number":
         return IntDistribution(int(low), int(high), log=log)
     return FloatDistribution(low, high, log=log)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from contract.hyperparameters import normalised
 from deploy.config.section import Scalar
 from deploy.config.settings import Settings
 from deploy.errors import SettingsError
@@ -74,7 +75,7 @@ def request(
     training = settings.training
     hosts, count = instance_type or training.instance_type, instance_count or training.instance_count
     values = {**training.hyperparameters, **(overrides or {})}
-    hyperparameters = {key.replace("-", "_"): text(value) for key, value in sorted(values.items())}
+    hyperparameters = {normalised(key): text(value) for key, value in sorted(values.items())}
     decisive = [image_tag or image, data_hash, hyperparameters, weights, hosts, count]
     hashed = content_hash(*decisive, *([training.environment] if training.environment else []))
     name = f"{settings.prefix}-{purpose}-{hashed}"

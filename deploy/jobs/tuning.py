@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from contract import metrics
+from contract.hyperparameters import TABLE, HyperparameterError, ValueKind, normalised
 from deploy.aws import requests
 from deploy.aws.client import lookup, pages
 from deploy.aws.tags import tag_list
-from deploy.config.section import unknown
+from deploy.config.section import Scalar, unknown
 from deploy.config.settings import Settings
 from deploy.config.training import Range, Tuning
 from deploy.errors import SettingsError
 from deploy.jobs import sagemaker
-from deploy.jobs.hyperparameters import KINDS, fits
 from deploy.jobs.request import JobRequest, text
 from deploy.values import Call, Request, content_hash
 
@@ -74,17 +74,16 @@ def check(settings: Settings) -> None:
         raise SettingsError(
             f"training.environment: {variables} variables; a tuning job takes {MOST_VARIABLES} (rule 11)"
         )
-    keys = len({key.replace("-", "_") for key in settings.training.hyperparameters} | set(tuning.ranges)) + 1
+    keys = len({normalised(key) for key in settings.training.hyperparameters} | set(tuning.ranges)) + 1
     if keys > MOST_KEYS:
         raise SettingsError(f"training.hyperparameters: {keys} with the objective; {MOST_KEYS} are allowed")
 
 
 def _check_range(name: str, given: Range, tuning: Tuning) -> None:
-    where, kind = f"tuning.ranges.{name}", KINDS[name]
+    where, kind = f"tuning.ranges.{name}", TABLE[name].kind
     if given.values:
-        wrong = [value for value in given.values if not fits(kind, value)]
-        if wrong:
-            raise SettingsError(f"{where}: {wrong[0]!r} is no {kind}")
+        for value in given.values:
+            _check_value(name, value)
         if len(given.values) > MOST_VALUES or len(set(map(text, given.values))) != len(given.values):
             raise SettingsError(f"{where}: at most {MOST_VALUES} values, each once")
         return
@@ -93,8 +92,28 @@ def _check_range(name: str, given: Range, tuning: Tuning) -> None:
     if kind not in ("whole number", "number"):
         raise SettingsError(f"{where}: is {kind}, so it takes values, not min and max")
     for bound in (given.min, given.max):
-        if bound is None or not math.isfinite(bound) or not fits(kind, bound):
+        if bound is None or not math.isfinite(bound):
             raise SettingsError(f"{where}: {bound} is no {kind}")
+        _check_value(name, bound)
+
+
+def _check_value(name: str, value: Scalar) -> None:
+    """Raises SettingsError for a value of another type, and in the trainer's words for one outside the limits."""
+    if not _is_of_kind(value, TABLE[name].kind):
+        raise SettingsError(f"tuning.ranges.{name}: {value!r} is no {TABLE[name].kind}")
+    try:
+        TABLE[name].check(value)
+    except HyperparameterError as error:
+        raise SettingsError(f"tuning.ranges.{error}") from error
+
+
+def _is_of_kind(value: Scalar, kind: ValueKind) -> bool:
+    """Whether a value of deploy.toml has the type; true is no number."""
+    if kind == "text":
+        return isinstance(value, str)
+    if isinstance(value, bool) or kind == "true or false":
+        return isinstance(value, bool) and kind == "true or false"
+    return isinstance(value, int) or (isinstance(value, float) and (kind == "number" or value.is_integer()))
 
 
 def name_of(settings: Settings, job: JobRequest) -> str:
@@ -158,7 +177,7 @@ def parameter_ranges(ranges: Mapping[str, Range]) -> dict[str, Any]:
             values = [text(value) for value in given.values]
             found.setdefault("CategoricalParameterRanges", []).append({"Name": name, "Values": values})
             continue
-        whole = KINDS[name] == "whole number"
+        whole = TABLE[name].kind == "whole number"
         key = "IntegerParameterRanges" if whole else "ContinuousParameterRanges"
         low, high = (_number(bound, whole=whole) for bound in (given.min, given.max))
         found.setdefault(key, []).append(

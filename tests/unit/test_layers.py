@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "serve": {"contract"},
     "lambda_container": set(),
     "localcloud": set(),
-    "deploy": {"contract.golden", "contract.metrics", "starter"},
+    "deploy": {"contract.golden", "contract.hyperparameters", "contract.metrics", "starter"},
     "starter": set(),
 }
 TORCH = {"torch", "torchvision"}
@@ -99,14 +100,14 @@ INSIDE: dict[str, dict[str, str]] = {
     "train": {
         "config": "",
         "pictures": "",
-        "host": "config",
-        "learning": "config pictures",
+        "host": "",
+        "learning": "pictures",
         "reporting": "pictures",
-        "run": "config host",
+        "run": "host",
         "__main__": "config host learning pictures run",
-        "job": "config learning pictures reporting run",
+        "job": "learning pictures reporting run",
         "packaging": "job learning pictures reporting",
-        "worker": "config host job learning packaging pictures run",
+        "worker": "host job learning packaging pictures run",
     },
 }
 
@@ -165,6 +166,13 @@ def test_in_the_contract_only_models_imports_torch() -> None:
         path.name for path in modules("contract") for name in imported(path.read_text()) if name.split(".")[0] in TORCH
     }
     assert users <= {"models.py"}
+
+
+@pytest.mark.parametrize("module", sorted(name for name in ALLOWED["deploy"] if name.startswith("contract.")))
+def test_what_deploy_takes_of_the_contract_needs_the_standard_library_only(module: str) -> None:
+    path = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")
+    names = {name.split(".")[0] for name in imported(path.read_text(encoding="utf-8"))}
+    assert names - sys.stdlib_module_names == set()
 
 
 @pytest.mark.parametrize("module", PURE)

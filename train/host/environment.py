@@ -1,7 +1,7 @@
-"""Where training runs: hosts, devices and paths, from SageMaker's /opt/ml or from the command line.
+"""The environment of a training: hosts, devices and paths, from SageMaker's /opt/ml or from the command line.
 
-`from_sagemaker` and `by_hand` are pure: the files of /opt/ml come as decoded JSON, the machine as a `Machine`.
-`train/host/machine.py` looks at the real one.
+`from_sagemaker` and `from_command_line` are pure: they get the files of /opt/ml as decoded JSON and the machine as a
+`Machine`, which `train/host/machine.py` observes.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 
 OPT_ML = Path("/opt/ml")
 HYPERPARAMETERS, CHANNELS, RESOURCES = "hyperparameters.json", "inputdataconfig.json", "resourceconfig.json"
-MASTER_PORT = 29500  # on several hosts all must know it beforehand
+MASTER_PORT = 29500  # several hosts must agree on it beforehand
 LOOPBACK = "127.0.0.1"
 DATA_CHANNELS = ("training", "train", "data", "valid", "val", "validation", "test")
 WEIGHTS_CHANNEL = "weights"
 
 
-class PlaceError(ValueError):
-    """The place where training was started is not as it must be; says what and the fix."""
+class SetupError(ValueError):
+    """The environment does not allow a training. The message says what is wrong and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What this host offers: GPUs that torch can use, CPUs within quota and affinity, a free TCP port, interfaces.
+    """This host: GPUs that torch can use, CPUs within quota and affinity, a free TCP port, network interfaces.
 
-    `memory` is what it may take in bytes; None is not known.
+    `memory` is the limit in bytes; None is unknown.
     """
 
     gpus: int = 0
@@ -39,7 +39,7 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """The place of one host's run. Rank of a host is its index in `hosts`, the master is the first (rule 9)."""
+    """The environment of one host. A host's rank is its index in `hosts`; the first host is the master (rule 9)."""
 
     hosts: tuple[str, ...] = ("localhost",)
     current_host: str = "localhost"
@@ -75,30 +75,29 @@ class Environment:
 def from_sagemaker(
     files: Mapping[str, Any], environ: Mapping[str, str], machine: Machine, *, root: Path = OPT_ML
 ) -> Environment:
-    """The Environment that SageMaker describes: `files` are the decoded files of `root`/input/config (rules 6-11).
+    """The Environment on SageMaker. `files` are the decoded files of `root`/input/config (rules 6-11).
 
-    A missing resourceconfig.json means one host. Raises PlaceError.
+    A missing resourceconfig.json means one host. Raises SetupError.
     """
     resources = _mapping(files.get(RESOURCES) or {}, RESOURCES)
     current = str(resources.get("current_host") or "localhost")
     hosts = tuple(str(host) for host in resources.get("hosts") or (current,))
     if current not in hosts:
-        raise PlaceError(f"{RESOURCES}: current_host {current!r} is not among hosts {list(hosts)}")
+        raise SetupError(f"{RESOURCES}: current_host {current!r} is not among hosts {list(hosts)}")
     if len(set(hosts)) != len(hosts):
-        raise PlaceError(f"{RESOURCES}: hosts {list(hosts)} name one host twice")
+        raise SetupError(f"{RESOURCES}: hosts {list(hosts)} name one host twice")
     channels = _mapping(files.get(CHANNELS) or {}, CHANNELS)
     interface = str(resources.get("network_interface_name") or "")
     piped = [name for name, about in channels.items() if _mapping(about, CHANNELS).get("TrainingInputMode") == "Pipe"]
     if piped:
-        raise PlaceError(f"channel {piped[0]!r} comes as Pipe: use TrainingInputMode File or FastFile (rule 7)")
+        raise SetupError(f"channel {piped[0]!r} has TrainingInputMode Pipe: use TrainingInputMode File or FastFile")
     alone = len(hosts) == 1
     port = environ.get("MASTER_PORT", "")
     return Environment(
         hosts=hosts,
         current_host=current,
-        network_interface=interface
-        if interface in machine.interfaces
-        else "",  # the SDK's local mode names one in vain
+        # The SDK's local mode names an interface that does not exist.
+        network_interface=interface if interface in machine.interfaces else "",
         instance_type=str(resources.get("current_instance_type") or ""),
         job_name=environ.get("TRAINING_JOB_NAME", ""),
         is_sagemaker=True,
@@ -112,8 +111,8 @@ def from_sagemaker(
     )
 
 
-def by_hand(data: Path, output: Path, machine: Machine) -> Environment:
-    """The Environment of `docker run … --data DIR [--output DIR]`: one host, everything written under `output`."""
+def from_command_line(data: Path, output: Path, machine: Machine) -> Environment:
+    """The Environment of `docker run … --data DIR [--output DIR]`: one host, all results below `output`."""
     return Environment(
         gpus=machine.gpus,
         cpus=machine.cpus,
@@ -132,6 +131,7 @@ def to_dict(environment: Environment) -> dict[str, Any]:
 
 
 def from_dict(values: Mapping[str, Any]) -> Environment:
+    """The Environment that `to_dict` wrote."""
     fields = dict(values)
     fields["hosts"] = tuple(fields["hosts"])
     fields["channels"] = {name: Path(path) for name, path in fields["channels"].items()}
@@ -151,5 +151,5 @@ def _outputs(root: Path) -> dict[str, Any]:
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise PlaceError(f"{where}: must hold an object, not {type(value).__name__}")
+        raise SetupError(f"{where}: must hold an object, not {type(value).__name__}")
     return value

@@ -1,4 +1,4 @@
-"""What the real machine offers. The only place of `train` that looks at devices and interfaces."""
+"""Observes the real machine. No other module of `train` looks at devices and network interfaces."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 from contract import cgroup
-from train.host.environment import LOOPBACK, Machine, PlaceError
+from train.host.environment import LOOPBACK, Machine, SetupError
 
 _COUNT = "import torch; print(torch.cuda.device_count(), torch.version.cuda)"
 
 
 def observe() -> Machine:
-    """Raises PlaceError when a GPU is there that torch cannot use."""
+    """The machine that this runs on. Raises SetupError when it has a GPU that torch cannot use."""
     return Machine(
         gpus=_gpus(),
         cpus=cgroup.usable_cpus(),
@@ -27,13 +27,13 @@ def observe() -> Machine:
 
 
 def _memory() -> int:
-    """What the container may take, at most what there is."""
+    """Bytes that the container may use: its limit, or all physical memory."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(physical, cgroup.memory_limit() or physical)
 
 
 def _gpus() -> int:
-    """Asks torch in a child process, and only where a device node exists: importing torch takes seconds."""
+    """Counts GPUs with torch in a child process, only if a device file exists: importing torch takes seconds."""
     nodes = [path.name for path in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", path.name)]
     if not nodes or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return 0
@@ -42,9 +42,9 @@ def _gpus() -> int:
     if answer.returncode or not words or words[0] == "0":
         cuda = words[1] if len(words) > 1 else "this image's version"
         tail = (answer.stderr.strip().splitlines() or ["no message"])[-1]
-        raise PlaceError(
-            f"{len(nodes)} GPU(s) are here but torch (CUDA {cuda}) cannot use them: {tail}. Is the host's driver older "
-            "than this CUDA (13 needs driver 580)? Renew it, or set CUDA_VISIBLE_DEVICES= to train on CPUs"
+        raise SetupError(
+            f"torch (CUDA {cuda}) cannot use the {len(nodes)} GPU(s) of this host: {tail}. The host's driver may be "
+            "too old for this CUDA (13 needs driver 580): renew it, or set CUDA_VISIBLE_DEVICES= to train on CPUs"
         )
     return int(words[0])
 

@@ -1,6 +1,6 @@
-"""Runs torchrun, or the only rank itself, as a child.
+"""Runs torchrun, or the only rank, as a child process.
 
-Signals reach every rank, the reason of a failure is found, nobody is left behind.
+Forwards signals to every rank, finds the reason of a failure, and leaves no process behind.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from train.host.launch import Launch
 
 REASON_CHARACTERS = 1024  # rule 13
-GRACE_SECONDS = 108.0  # from the first signal to SIGKILL for all; SageMaker's own comes at 120 s (rule 16)
-FAILED_SECONDS = 20.0  # how long ranks may linger after one of them failed
+GRACE_SECONDS = 108.0  # from the first signal to SIGKILL for all; SageMaker kills at 120 s (rule 16)
+FAILED_SECONDS = 20.0  # how long the other ranks may run after one has failed
 DONE, FAILED, STOPPED = 0, 1, 143
 
 _SET_PDEATHSIG, _SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
-_FALLOUT = re.compile(  # what a rank says when another one has gone
+_CONSEQUENCE = re.compile(  # the error of a rank when another rank is gone
     r"connection (closed|reset|refused)|broken pipe|DistBackendError|DistNetworkError|timed out (initializing|waiting)"
     r"|socket timeout|SIGTERM",
     re.IGNORECASE,
 )
-_DEATH = re.compile(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", re.DOTALL)  # torchrun's summary
+_ROOT_CAUSE = re.compile(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", re.DOTALL)  # torchrun's summary
 _SUMMARY = re.compile(r"torch/distributed/elastic/multiprocessing/api\.py")  # torchrun's log line of a failed rank
 _EXCEPTION = re.compile(r"(\[rank\d+\]: *)?[\w.]*(Error|Exception|Exit|Interrupt)(:|$)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """How the run ended. `reason` is empty unless it failed."""
+class Outcome:
+    """How the run ended: its exit code, and the reason if it failed."""
 
     code: int
     reason: str = ""
@@ -48,8 +49,12 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """What is known when torchrun has ended: its exit code, the signal that we got (0 for none), what ranks wrote
-    (file name → text, in order of time), the last lines of stderr, and whether the kernel killed for memory."""
+    """The facts after the child has ended.
+
+    `code` is its exit code, `signal` the first signal that the supervisor got (0 for none). `marks` are the files that
+    ranks wrote (name → text, oldest first), `tail` the last lines of stderr. `out_of_memory`: the kernel killed a
+    process of this container.
+    """
 
     code: int
     signal: int = 0
@@ -57,22 +62,23 @@ class Ending:
     tail: tuple[str, ...] = ()
     out_of_memory: bool = False
     ranks: int = 1
-    alone: bool = False  # no torchrun: the exit code is the rank's own
+    alone: bool = False  # no torchrun: the exit code is that of the rank
 
 
-def verdict(ending: Ending) -> Verdict:
-    """Exit code 0 only when every rank is done, 143 (130 for Ctrl-C) when told to stop, else 1 with the real reason.
+def outcome(ending: Ending) -> Outcome:
+    """0 if every rank is done, 143 (130 for Ctrl-C) after a stop signal, else 1 with the root cause.
 
-    A Stop is a stop whatever the exit code is (rule 16), so 143, what a shell says of SIGTERM, is the honest one.
+    SageMaker reports a stopped job as Stopped whatever its exit code (rule 16), so the code can be a shell's code for
+    SIGTERM.
     """
     done = sum(name.endswith(".done") for name in ending.marks)
     stopped = any(name.endswith(".stopped") for name in ending.marks)
     if done == ending.ranks or (ending.code == 0 and not stopped):
-        return Verdict(code=DONE)
+        return Outcome(code=DONE)
     errors = {name: text for name, text in ending.marks.items() if name.endswith(".error")}
     if stopped or (ending.signal and not errors):
-        return Verdict(code=128 + (ending.signal or signal.SIGTERM))
-    return Verdict(code=FAILED, reason=shorten(_reason(ending, errors)))
+        return Outcome(code=128 + (ending.signal or signal.SIGTERM))
+    return Outcome(code=FAILED, reason=shorten(_reason(ending, errors)))
 
 
 def shorten(text: str) -> str:
@@ -85,29 +91,29 @@ def write_failure(path: Path, reason: str) -> None:
     path.write_text(shorten(reason), encoding="utf-8")
 
 
-def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills: Callable[[], int]) -> Verdict:
-    """Starts torchrun, forwards SIGTERM and SIGINT, waits, ends whoever is left, and says how it went.
+def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills: Callable[[], int]) -> Outcome:
+    """Starts the child, forwards SIGTERM and SIGINT, waits, and ends every process that is left.
 
-    `marks` is the folder where ranks leave their outcome. A second signal ends everything at once.
+    `marks` is the folder where ranks write their outcome. A second signal ends everything at once.
     """
     kills_before = memory_kills()
-    _prctl(_SET_CHILD_SUBREAPER, 1)  # ranks whose torchrun died become ours, so that we can end them
-    with _Signals() as signals:
-        ours, theirs = os.openpty() if sys.stderr.isatty() else os.pipe()  # ranks show progress on a terminal only
+    _prctl(_SET_CHILD_SUBREAPER, 1)  # ranks become our children when torchrun dies, so that we can end them
+    with _Signals(alone=launch.alone) as signals:
+        ours, theirs = os.openpty() if sys.stderr.isatty() else os.pipe()  # ranks show progress only on a terminal
         child = subprocess.Popen(
             launch.argv,
             env={**environ, **launch.variables},
             stderr=theirs,
-            start_new_session=True,  # a terminal's Ctrl-C comes through us, once, as SIGTERM
+            start_new_session=True,  # Ctrl-C reaches ranks only through us, as SIGTERM
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads yet
         )
         os.close(theirs)
-        signals.child, signals.alone = child, launch.alone
+        signals.forward_to(child)
         tail = _Tail(ours)
         _wait(child, signals, marks)
         end_descendants(os.getpid())
         tail.join()
-    return verdict(
+    return outcome(
         Ending(
             code=child.returncode,
             signal=signals.first,
@@ -121,7 +127,7 @@ def run(launch: Launch, environ: Mapping[str, str], marks: Path, *, memory_kills
 
 
 def end_descendants(root: int, *, grace: float = 2.0) -> None:
-    """SIGTERM, then SIGKILL, to every process below `root`; returns when none is left (or none can be ended)."""
+    """Sends SIGTERM, then SIGKILL, to every process below `root`. Returns when none is left or 5 s after SIGKILL."""
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         deadline = time.monotonic() + seconds
         for pid in _descendants(root):
@@ -133,7 +139,7 @@ def end_descendants(root: int, *, grace: float = 2.0) -> None:
 
 
 def _wait(child: subprocess.Popen[bytes], signals: _Signals, marks: Path) -> None:
-    """Until torchrun has ended, or must be ended: too long after a signal, or after a rank's failure."""
+    """Waits for the child to end. Kills it too long after a signal or after a rank's failure."""
     failed_at: float | None = None
     while True:
         try:
@@ -150,39 +156,50 @@ def _wait(child: subprocess.Popen[bytes], signals: _Signals, marks: Path) -> Non
 
 
 class _Signals:
-    """Catches SIGTERM and SIGINT while torchrun runs, and passes them on to each of its ranks as SIGTERM.
+    """Catches SIGTERM and SIGINT while torchrun runs, and forwards them to each of its ranks as SIGTERM.
 
-    Before there are ranks torchrun itself is ended. Later it is left alone: it would forward the signal too, but then
-    end in a traceback, as if an orderly stop were a crash.
+    Before torchrun has started ranks, the signal goes to torchrun itself. Later torchrun gets no signal: it would
+    forward the signal too, but then exit with a traceback, as if an orderly stop were a crash. `alone`: the child is
+    the only rank.
     """
 
-    def __init__(self) -> None:
-        self.child: subprocess.Popen[bytes] | None = None
-        self.alone = False  # the child is the rank itself
+    def __init__(self, *, alone: bool) -> None:
         self.first, self.count, self.since = 0, 0, 0.0
+        self._alone = alone
+        self._child: subprocess.Popen[bytes] | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> _Signals:
-        self._before = {number: signal.signal(number, self._got) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._handlers = {number: signal.signal(number, self._receive) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _got(self, number: int, _: FrameType | None) -> None:
+    def forward_to(self, child: subprocess.Popen[bytes]) -> None:
+        """From now on signals go to `child`. A signal that came while it started is forwarded now."""
+        self._child = child
+        if self.count:
+            self._forward(child)
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
         self.count += 1
         if self.count == 1:
             self.first, self.since = number, time.monotonic()
             name = signal.Signals(number).name
-            os.write(2, f"kennel: {name}: every rank saves a checkpoint and leaves\n".encode())
-        if self.child is not None:
-            ranks = [] if self.alone else _children(self.child.pid)
-            for pid in ranks or [self.child.pid]:
-                _kill(pid, signal.SIGTERM)
+            os.write(2, f"kennel: {name}: every rank saves a checkpoint and exits\n".encode())
+        if self._child is not None:
+            self._forward(self._child)
+
+    def _forward(self, child: subprocess.Popen[bytes]) -> None:
+        ranks = [] if self._alone else _children(child.pid)
+        for pid in ranks or [child.pid]:
+            _kill(pid, signal.SIGTERM)
 
 
 class _Tail:
-    """Passes a child's stderr through as it comes (progress bars too) and keeps the last lines."""
+    """Passes the child's stderr through at once (progress bars too) and keeps the last lines."""
 
     def __init__(self, source: int, keep: int = 32768) -> None:
         self._bytes: deque[bytes] = deque(maxlen=64)
@@ -198,7 +215,7 @@ class _Tail:
         self._thread.join(timeout=5.0)
 
     def _pump(self, source: int) -> None:
-        with suppress(OSError):  # how a terminal's end of file looks
+        with suppress(OSError):  # a terminal reports its end of file as an error
             while block := os.read(source, 65536):
                 self._bytes.append(block)
                 sys.stderr.buffer.write(block)
@@ -207,43 +224,43 @@ class _Tail:
 
 
 def _reason(ending: Ending, errors: Mapping[str, str]) -> str:
-    """The root cause: a rank that the kernel killed, else the earliest error that is not the echo of another's end."""
-    rank, number = _killed(ending)
+    """The root cause: a killed rank, else the earliest error that is not the consequence of another rank's end."""
+    rank, number = _killed_rank(ending)
     if ending.out_of_memory or number:
-        return _death(rank if number else "a rank", number or signal.SIGKILL, ending.out_of_memory)
-    causes = [text for text in errors.values() if not _FALLOUT.search(text)]
-    if causes:  # a rank's own words go before what another rank tells of it
+        return _signal_reason(rank if number else "a rank", number or signal.SIGKILL, ending.out_of_memory)
+    causes = [text for text in errors.values() if not _CONSEQUENCE.search(text)]
+    if causes:  # a rank's own error is better than another rank's report of it
         return min(causes, key=lambda text: text.startswith("RankError: rank "))
     if errors:
         return f"{next(iter(errors.values()))} (probably another host or rank ended first: see its log)"
-    return f"training ended with exit code {ending.code}: {_last_words(ending.tail)}"
+    return f"training ended with exit code {ending.code}: {_last_error(ending.tail)}"
 
 
-def _killed(ending: Ending) -> tuple[str, int]:
-    """The rank that a signal ended, by torchrun's summary or, without torchrun, its own exit code; ("", 0) for none."""
+def _killed_rank(ending: Ending) -> tuple[str, int]:
+    """(rank, signal) of a killed rank, from torchrun's summary or from the only rank's exit code; ("", 0) for none."""
     if ending.alone:
-        said = any(name.endswith(".error") for name in ending.marks)  # then it was we who ended it, later
-        return ("rank 0", -ending.code) if ending.code < 0 and not said else ("", 0)
-    found = _DEATH.search("\n".join(ending.tail))
-    number = -int(found.group(2)) if found else 0
-    return (f"rank {found.group(1)}", number) if found and number > 0 else ("", 0)
+        failed_before = any(name.endswith(".error") for name in ending.marks)  # then the supervisor ended it
+        return ("rank 0", -ending.code) if ending.code < 0 and not failed_before else ("", 0)
+    cause = _ROOT_CAUSE.search("\n".join(ending.tail))
+    number = -int(cause.group(2)) if cause else 0
+    return (f"rank {cause.group(1)}", number) if cause and number > 0 else ("", 0)
 
 
-def _last_words(tail: Sequence[str]) -> str:
-    """What a rank said last, before torchrun's own summary begins: its exception, else a few lines."""
+def _last_error(tail: Sequence[str]) -> str:
+    """The last exception that a rank printed before torchrun's summary, else the last three lines."""
     start = next((at for at, line in enumerate(tail) if _SUMMARY.search(line)), len(tail))
     own = tail[:start] or tail
     exceptions = [line.strip() for line in own if _EXCEPTION.match(line)]
-    return exceptions[-1] if exceptions else " | ".join(line.strip() for line in own[-3:]) or "nothing on stderr"
+    return exceptions[-1] if exceptions else " | ".join(line.strip() for line in own[-3:]) or "no output on stderr"
 
 
-def _death(who: str, number: int, out_of_memory: bool) -> str:
+def _signal_reason(who: str, number: int, out_of_memory: bool) -> str:
     name = signal.Signals(number).name
     if out_of_memory or number == signal.SIGKILL:
         sure = "out of memory" if out_of_memory else "most likely out of memory"
         return (
             f"{who} was killed ({name}, exit code 137): {sure}. "
-            "Lower batch_size or workers, or take an instance with more memory"
+            "Lower batch_size or workers, or use an instance with more memory"
         )
     hint = ": /dev/shm is too small; set workers=0, or run docker with --shm-size" if number == signal.SIGBUS else ""
     return f"{who} died of {name}{hint}"
@@ -257,11 +274,11 @@ def _read_marks(folder: Path) -> dict[str, str]:
 def _descendants(root: int) -> list[int]:
     """Living processes below `root`."""
     parents = _parents()
-    found, frontier = [], {root}
+    pids, frontier = [], {root}
     while frontier:
-        frontier = {pid for pid, parent in parents.items() if parent in frontier and pid not in found}
-        found += sorted(frontier)
-    return found
+        frontier = {pid for pid, parent in parents.items() if parent in frontier and pid not in pids}
+        pids += sorted(frontier)
+    return pids
 
 
 def _children(root: int) -> list[int]:
@@ -292,5 +309,5 @@ def _die_with_parent() -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    """Best effort: without it only a SIGKILL of the supervisor itself, outside a container, leaves anybody."""
+    """Best effort. Without it, processes are left only when the supervisor gets SIGKILL outside a container."""
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

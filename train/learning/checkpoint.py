@@ -1,6 +1,6 @@
-"""Checkpoints that survive being killed at any moment: written aside, flushed, renamed, and checked when read.
+"""Checkpoints that survive a kill at any moment: written to another file, flushed, renamed, and checked when read.
 
-A file is a mark, the sha256 of what follows, and torch's own format, which is only ever read with weights_only.
+A file holds a mark, the sha256 of the rest, and the rest in torch's format, which is only read with weights_only.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ SUFFIX, PART = ".ckpt", ".part"
 
 
 class CheckpointError(ValueError):
-    """Checkpoints of another training; says what differs and the fix."""
+    """The checkpoints belong to another training. The message says what differs and the fix."""
 
 
 class Store:
-    """The checkpoints of one run in `folder`, newest last. Only rank 0 writes."""
+    """The checkpoints of one training in `folder`, newest last. Only rank 0 writes.
+
+    `fingerprint` are the facts that the training to resume must share (train.worker.fingerprint).
+    """
 
     def __init__(
         self, folder: Path, fingerprint: Mapping[str, str], *, warn: Callable[[str], None] | None = None
@@ -40,7 +43,7 @@ class Store:
         return sorted(self._folder.glob(f"step-*{SUFFIX}"))
 
     def save(self, step: int, state: Mapping[str, Any]) -> Path:
-        """Writes the state after `step` steps, then drops all but the newest KEPT."""
+        """Writes the state after `step` steps, then deletes all checkpoints but the newest KEPT."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step-{step:09d}{SUFFIX}"
         write(path, {"fingerprint": self._fingerprint, "state": dict(state)})
@@ -49,9 +52,10 @@ class Store:
         return path
 
     def latest(self) -> dict[str, Any] | None:
-        """The newest readable state, the same on every rank; None when there is none. Damaged ones are passed over.
+        """The newest readable state, the same on every rank; None without one. Skips damaged checkpoints.
 
-        A finished training with other settings makes room for this one. Raises CheckpointError for an unfinished one.
+        Deletes the checkpoints of a finished training with other settings. Raises CheckpointError for those of an
+        unfinished one.
         """
         payload = distributed.together(self._newest)
         payload = distributed.from_first(payload)
@@ -64,13 +68,13 @@ class Store:
         if not distributed.is_first():
             return None
         for path in self._folder.glob(f"*{PART}"):
-            path.unlink()  # the rest of a write that was killed
+            path.unlink()  # left by a killed write
         for path in reversed(self.files()):
             try:
                 payload = read(path)
                 held = decode(payload)
             except (OSError, ValueError) as error:
-                self._warn(f"checkpoint {path} is damaged ({error}); taking the one before")
+                self._warn(f"checkpoint {path} is damaged ({error}); using the one before it")
                 continue
             return payload if self._fits(held, path) else None
         return None
@@ -81,7 +85,9 @@ class Store:
         if not changed:
             return True
         if held["state"].get("finished"):
-            self._warn(f"{path.parent} holds a finished training with other {', '.join(changed)}: starting anew")
+            self._warn(
+                f"{path.parent} holds a finished training with other {', '.join(changed)}: starting from the beginning"
+            )
             for old in self.files():
                 old.unlink()
             return False
@@ -93,7 +99,7 @@ class Store:
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes `values` to `path` so that after a crash there is either nothing new there or the whole."""
+    """Writes `values` to `path`. After a crash the file is either complete or not there."""
     buffer = io.BytesIO()
     torch.save(dict(values), buffer)
     payload = buffer.getbuffer()
@@ -124,7 +130,7 @@ def read(path: Path) -> bytes:
 
 
 def decode(payload: bytes) -> dict[str, Any]:
-    """The values of a payload. Raises ValueError for what is no checkpoint, code among it."""
+    """The values of a payload. Raises ValueError for anything else, also for pickled code."""
     try:
         values: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:

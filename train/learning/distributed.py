@@ -1,4 +1,4 @@
-"""What ranks say to each other: flags, sums, rows, and agreeing on an error. All of it works without a group too."""
+"""Communication between ranks: flags, sums, rows and errors. Everything works for one rank without a group too."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Result = TypeVar("Result")
 TIMEOUT = timedelta(minutes=30)
 
 
-class Stopped(Exception):  # noqa: N818  not an error: somebody asked for it
-    """A rank was told to stop, all know it, and what was done is kept in checkpoints."""
+class Stopped(Exception):  # noqa: N818  not an error: the user or SageMaker asked for it
+    """Raised on every rank after one rank got a stop signal. Checkpoints keep the work so far."""
 
 
 class RankError(RuntimeError):
-    """Another rank could not go on; carries its reason."""
+    """Another rank failed. The message is its reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This rank's place among all."""
+    """The number of this rank, overall and on its host, the number of all ranks, and the device to compute on."""
 
     rank: int = 0
     world_size: int = 1
@@ -40,7 +40,7 @@ class Ranks:
 
 
 def from_environment(environ: Mapping[str, str]) -> Ranks:
-    """The place that torchrun gave this process; one rank alone without torchrun. A GPU each where there are any."""
+    """The Ranks that torchrun set for this process; a single rank without torchrun. One GPU per rank, if any."""
     local_rank = int(environ.get("LOCAL_RANK", "0"))
     has_gpu = torch.cuda.is_available() and local_rank < torch.cuda.device_count()
     return Ranks(
@@ -53,7 +53,7 @@ def from_environment(environ: Mapping[str, str]) -> Ranks:
 
 @contextmanager
 def group(ranks: Ranks, *, timeout: timedelta = TIMEOUT) -> Iterator[Ranks]:
-    """Joins the process group: tensors on CPUs travel by gloo, on GPUs by NCCL. One rank alone needs none."""
+    """Joins the process group: gloo for tensors on CPUs, NCCL on GPUs. A single rank needs no group."""
     if ranks.world_size == 1:
         yield ranks
         return
@@ -67,8 +67,8 @@ def group(ranks: Ranks, *, timeout: timedelta = TIMEOUT) -> Iterator[Ranks]:
         dist.destroy_process_group()
 
 
-def any_of(flag: bool) -> bool:
-    """True on every rank when it is true on one."""
+def any_rank(flag: bool) -> bool:
+    """True on every rank if `flag` is true on any rank."""
     return total([float(flag)])[0] > 0
 
 
@@ -89,8 +89,8 @@ def sum_array(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def everyone(value: Any) -> list[Any]:
-    """`value` of each rank, by rank."""
+def all_gather(value: Any) -> list[Any]:
+    """The `value` of each rank, in order of the ranks."""
     if not dist.is_initialized():
         return [value]
     values: list[Any] = [None] * dist.get_world_size()
@@ -99,13 +99,13 @@ def everyone(value: Any) -> list[Any]:
 
 
 def barrier() -> None:
-    total([0.0])  # a sum over gloo, so that it also holds where NCCL is the default
+    total([0.0])  # a sum over gloo: it works where NCCL is the default too
 
 
 def together(work: Callable[[], Result]) -> Result:
-    """Runs `work` on every rank; when it fails on one, all fail: that one with its own error, the rest with RankError.
+    """Runs `work` on every rank. If it fails on one, that rank raises its own error and the others RankError.
 
-    Without this the rest would wait until the group's timeout, and report that instead of the reason.
+    Without this the others would wait for the group's timeout and report that instead of the reason.
     """
     failure: Exception | None = None
     result: Any = None
@@ -113,32 +113,32 @@ def together(work: Callable[[], Result]) -> Result:
         result = work()
     except Exception as error:
         failure = error
-    reasons = everyone("" if failure is None else f"{type(failure).__name__}: {failure}")
+    messages = all_gather("" if failure is None else f"{type(failure).__name__}: {failure}")
     if failure is not None:
         raise failure
-    failed = [f"rank {rank}: {reason}" for rank, reason in enumerate(reasons) if reason]
+    failed = [f"rank {rank}: {reason}" for rank, reason in enumerate(messages) if reason]
     if failed:
         raise RankError(failed[0])
     return result  # type: ignore[no-any-return]
 
 
-def check_equal(what: str, value: str) -> None:
+def check_equal(name: str, value: str) -> None:
     """Raises RankError on every rank when `value` differs between ranks."""
-    values = everyone(value)
+    values = all_gather(value)
     if len(set(values)) > 1:
         listing = ", ".join(f"rank {rank}: {text[:12]}" for rank, text in enumerate(values))
-        raise RankError(f"{what} differs between ranks ({listing}): give every host the same")
+        raise RankError(f"{name} differs between ranks ({listing}): give every host the same")
 
 
 def broadcast_module(module: nn.Module) -> None:
-    """Rank 0's parameters and buffers to all."""
+    """Copies rank 0's parameters and buffers to all ranks."""
     if dist.is_initialized():
         for tensor in [*module.parameters(), *module.buffers()]:
             dist.broadcast(tensor.data, src=0)
 
 
 def broadcast_buffers(module: nn.Module) -> None:
-    """Rank 0's buffers to all: BatchNorm's statistics drift apart between ranks until DDP's next forward."""
+    """Copies rank 0's buffers to all ranks: BatchNorm's statistics differ between ranks until DDP's next forward."""
     if dist.is_initialized():
         for tensor in module.buffers():
             dist.broadcast(tensor, src=0)
@@ -165,6 +165,6 @@ def from_first(value: Any) -> Any:
     """Rank 0's `value`, on every rank."""
     if not dist.is_initialized():
         return value
-    box = [value]
-    dist.broadcast_object_list(box, src=0)
-    return box[0]
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]

@@ -23,7 +23,7 @@ TOP = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Means over all pictures of a split; `confusion` (C, C) counts, rows the truth."""
+    """Means over all pictures of a split. `confusion` int (C, C) counts pictures: rows truth, columns prediction."""
 
     loss: float
     top1: float
@@ -49,7 +49,7 @@ class Tally:
         self._confusion.index_put_((labels, ranked[:, 0]), torch.ones_like(labels), accumulate=True)
 
     def result(self, *, over_ranks: bool = True) -> Evaluation:
-        """The means; with `over_ranks` of what all ranks have added, each another part."""
+        """The means; with `over_ranks` over the pictures of all ranks, which must be disjoint."""
         sums = [self._loss, float(self._hits), float(self._near), float(self._count)]
         confusion = self._confusion
         if over_ranks:
@@ -61,7 +61,7 @@ class Tally:
 
 
 def plan(count: int, batch_size: int, ranks: Ranks) -> list[list[int]]:
-    """This rank's batches of a split of `count`: disjoint between ranks, none padded, together the whole."""
+    """This rank's batches of a split of `count` pictures. Together the ranks have each picture exactly once."""
     whole = [list(range(start, min(count, start + batch_size))) for start in range(0, count, batch_size)]
     return whole[ranks.rank :: ranks.world_size]
 
@@ -79,15 +79,15 @@ def evaluate(
     stop: Callable[[], bool] = lambda: False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
-    """Runs `model` in eval mode over `samples`, shared out among the ranks. Raises Stopped on all when one is told."""
+    """Runs `model` in eval mode over `samples`, divided among ranks. Raises Stopped on all after a stop signal."""
     tally = Tally(classes)
     model.eval()
     distributed.broadcast_buffers(model)
     batches = loader.batches(samples, plan(len(samples), batch_size, ranks), transform, workers=workers)
     rounds = -(-len(samples) // (batch_size * ranks.world_size))
     with torch.no_grad(), precision.autocast(ranks.device):
-        for number in range(rounds):  # a rank may have a batch less than others, but must still listen
-            if distributed.any_of(stop()):
+        for number in range(rounds):  # a rank without a batch in the last round must still take part
+            if distributed.any_rank(stop()):
                 raise Stopped(f"while evaluating, in round {number + 1} of {rounds}")
             for batch in itertools.islice(batches, 1):
                 pictures = batch.pictures.to(ranks.device, memory_format=precision.memory_format, non_blocking=True)

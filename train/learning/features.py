@@ -1,7 +1,8 @@
-"""A frozen backbone sees each picture once (per view); what it makes of them is kept, and only the head is trained.
+"""Computes the features of a frozen backbone, once for each picture and view. Only the head then trains on them.
 
-The pictures are cut into chunks, the same however many ranks there are; ranks take turns, and after each turn all have
-what each made. Chunks are kept beside the checkpoints, so that a resumed run computes only what is missing.
+The pictures are divided into chunks, which do not depend on the number of ranks. In each turn every rank computes one
+chunk, then all ranks exchange them. Chunk files lie beside the checkpoints, so that a resumed training computes only
+missing ones.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ from train.pictures import loader
 from train.pictures.index import Sample
 from train.pictures.loader import Batch, Transform
 
-BATCH = 16  # pictures in one forward pass on a CPU: larger ones fault in new memory, smaller ones fill no core
-CHUNK = 64  # pictures in one file, the least that is computed twice after a kill
+BATCH = 16  # pictures in a forward pass on a CPU: more fault in new memory, fewer do not use all cores
+CHUNK = 64  # pictures in a file; a kill loses at most this much work of a rank
 LARGE, LARGE_CHUNK = 20_000, 256
-BLOCK = 4096  # rows of features that are looked at together, 32 MB at a width of 2048
+BLOCK = 4096  # rows of features in one computation, 32 MB at a width of 2048
 
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """What the backbone made of a split: `values` float32 (views, N, D), in memory or mapped; `labels` int64 (N,)."""
+    """The features of a split: `values` float32 (views, N, D), in memory or mapped from a file; `labels` int64 (N,)."""
 
     values: torch.Tensor
     labels: torch.Tensor
@@ -56,9 +57,9 @@ class Features:
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:
-    """Computes features. `key` names everything they depend on; `folder` keeps chunks (None keeps nothing).
+    """Computes features. `key` identifies everything they depend on; `folder` keeps the chunks (None keeps nothing).
 
-    `memory` is the host's, in bytes: features that would take too much of it lie on disk. None is no limit.
+    `memory` is the host's limit in bytes (None is no limit). Features that would use too much of it are on disk.
     """
 
     backbone: nn.Module
@@ -73,9 +74,10 @@ class Extractor:
     def split(
         self, name: str, samples: Sequence[Sample], views: Sequence[Transform], advance: Callable[[int], None]
     ) -> Features:
-        """The features of `samples`, on every rank; `views` is at least one.
+        """The features of `samples`, on every rank, for at least one of `views`.
 
-        Raises Stopped when a rank was told to stop (chunks stay), ValueError without samples, and StorageError.
+        Raises Stopped on every rank if one gets a stop signal (finished chunks stay), ValueError without samples, and
+        StorageError.
         """
         labels = torch.tensor([sample.label for sample in samples], dtype=torch.int64)
         values: torch.Tensor | None = None
@@ -92,13 +94,13 @@ class Extractor:
     def _view(
         self, name: str, samples: Sequence[Sample], view: Transform, advance: Callable[[int], None]
     ) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Each chunk of a view with its features, in order, on every rank."""
-        parts, world = chunks(len(samples)), self.ranks.world_size
+        """Each chunk of a view (its sample numbers) with its features, in order, on every rank."""
+        parts, rank_count = chunks(len(samples)), self.ranks.world_size
         paths = [self._path(f"{name}-{number:06d}") for number in range(len(parts))]
-        mine = range(self.ranks.rank, len(parts), world)
+        mine = range(self.ranks.rank, len(parts), rank_count)
         missing = [number for number in mine if not _is_kept(paths[number], len(parts[number]))]
         fresh = self._compute(samples, [parts[number] for number in missing], view)
-        for first in range(0, len(parts), world):  # as many turns for each rank, to agree when to stop
+        for first in range(0, len(parts), rank_count):  # all ranks take part in each turn, to agree on a stop
             number = first + self.ranks.rank
             own = None
             if number in missing:
@@ -106,11 +108,11 @@ class Extractor:
                 _write(paths[number], own)
             elif number in mine:
                 own = _read(paths[number])
-            turn = parts[first : first + world]
+            turn = parts[first : first + rank_count]
             yield from zip(turn, _exchanged(own), strict=True)
             advance(sum(len(part) for part in turn))
-            if distributed.any_of(self.stop()):
-                raise Stopped(f"while computing features of {name}; those made so far are kept")
+            if distributed.any_rank(self.stop()):
+                raise Stopped(f"while computing features of {name}; finished features are kept")
 
     def _path(self, name: str) -> Path | None:
         return self.folder / f"features-{self.key[:16]}-{name}.safetensors" if self.folder else None
@@ -118,7 +120,7 @@ class Extractor:
     def _compute(
         self, samples: Sequence[Sample], parts: Sequence[Sequence[int]], view: Transform
     ) -> Iterator[torch.Tensor]:
-        """The features of each of `parts`; pictures of the next are decoded while the backbone sees these."""
+        """The features of each of `parts`. Threads decode the next pictures while the backbone computes."""
         on_cpu = self.ranks.device.type == "cpu"
         streams = torch.get_num_threads() if on_cpu else 1
         cut = pieces(parts, BATCH if on_cpu else CHUNK, streams=streams)
@@ -135,22 +137,24 @@ class Extractor:
 
     @cached_property
     def _network(self) -> tuple[nn.Module, torch.dtype]:
-        """What computes the features, and of which numbers. All weights are bfloat16 where that was chosen: nothing is
-        learnt here, so autocast would only cast them again for each batch. float16 overflows, and stays with autocast.
+        """The network that computes the features, and its type.
+
+        For bf16 all weights are bfloat16: they do not change here, and autocast would cast them again for each batch.
+        fp16 uses autocast, because float16 overflows.
         """
         kind = torch.bfloat16 if self.precision.name == "bf16" else torch.float32
         return inference(self.backbone).to(dtype=kind, memory_format=self.precision.memory_format), kind
 
 
 def inference(backbone: nn.Module) -> nn.Module:
-    """A copy of `backbone` in eval mode that computes the same with fewer passes over memory.
+    """A copy of `backbone` in eval mode that computes the same faster, with each BatchNorm folded into its convolution.
 
-    Each BatchNorm is folded into the convolution before it. A network that torch.fx cannot trace is only copied.
+    A network that torch.fx cannot trace is only copied.
     """
     backbone.eval()
     try:
         folded: nn.Module = optimization.fuse(backbone)
-    except Exception:  # whatever the network's own code raises when called with proxies
+    except Exception:  # a network's code may raise anything when torch.fx calls it
         return copy.deepcopy(backbone)
     return folded.eval()
 
@@ -158,10 +162,10 @@ def inference(backbone: nn.Module) -> nn.Module:
 def side_by_side(
     forward: Callable[[Batch], torch.Tensor], batches: Iterator[Batch], *, streams: int
 ) -> Iterator[torch.Tensor]:
-    """`forward` of each batch, in order: `streams` batches at a time, on one thread each.
+    """Runs `forward` on `streams` batches at a time, each on one thread. Gives the results in order.
 
-    Threads that share a batch wait for each other at each layer, and longest for the one whose CPU a decoder took
-    (ResNet-50 in bfloat16 on two CPUs: 23.6 ms a picture so, 22.0 side by side, 21.9 without decoding).
+    Threads that share a batch wait for each other at each layer, longest for one whose CPU a decoder uses (ResNet-50
+    in bfloat16 on two CPUs: 23.6 ms per picture with shared batches, 22.0 with this, 21.9 without decoding).
     """
     if streams == 1:
         yield from map(forward, batches)
@@ -171,23 +175,23 @@ def side_by_side(
     try:
         for batch in batches:
             waiting.append(pool.submit(forward, batch))
-            if len(waiting) > streams:  # one to take up at once
+            if len(waiting) > streams:  # one batch more than streams, so that no stream waits for its next batch
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        torch.set_num_threads(threads)  # threads yet to come would take over what was said last, by whomever
+        torch.set_num_threads(threads)  # new threads would otherwise use the last number that any thread set
 
 
 def chunks(count: int) -> list[list[int]]:
-    """The chunks of a split of `count` pictures, whatever the number of ranks."""
+    """The chunks of a split of `count` pictures. They do not depend on the number of ranks."""
     size = CHUNK if count < LARGE else LARGE_CHUNK
     return [list(range(start, min(count, start + size))) for start in range(0, count, size)]
 
 
 def pieces(parts: Sequence[Sequence[int]], size: int, *, streams: int) -> list[list[Sequence[int]]]:
-    """Each of `parts` cut into batches of at most `size`; smaller ones where a stream would be left without work."""
+    """Divides each of `parts` into batches of at most `size`, or fewer so that every stream has work."""
     pictures = sum(map(len, parts))
     if pictures and streams > 1:
         turns = math.ceil(pictures / (size * streams))
@@ -196,7 +200,7 @@ def pieces(parts: Sequence[Sequence[int]], size: int, *, streams: int) -> list[l
 
 
 def views(preprocessing: Preprocessing, count: int, *, augment: bool, seed: int) -> list[Transform]:
-    """How a training picture is seen: as in serving, then mirrored, then by random crops."""
+    """The views of a training picture: as in serving, then mirrored, then random crops."""
     fixed = [loader.evaluation(preprocessing), loader.evaluation(preprocessing, mirrored=True)]
     extra = [loader.augmentation(preprocessing, seed=seed, epoch=number) for number in range(2, count)]
     return [*fixed, *extra][:count] if augment else fixed[:1]
@@ -207,15 +211,15 @@ def key(*parts: str) -> str:
 
 
 class Standard(nn.Module):
-    """A linear head on centred features of size 1: the same function as a plain linear layer, but a learning rate means
-    the same whatever the backbone's scale.
+    """A linear head on centred and scaled features. It can compute what a plain linear layer can, but the right
+    learning rate does not depend on the backbone's scale.
 
-    One scale for all: each feature by its own would make those large that hardly vary, and tell least (ResNet-50 on
-    groceries: test top-1 77.5 % so, 80.2 % with one).
+    All features share one scale. With a scale of its own, a feature that hardly varies, and tells least, would become
+    large (ResNet-50 on groceries: test top-1 77.5 % with own scales, 80.2 % with one).
     """
 
     def __init__(self, head: nn.Linear, features: torch.Tensor) -> None:
-        """`features` (…, D) set the scale; the head starts as what `head` computes."""
+        """`features` (…, D) decide the scale. The new head computes the same as `head`."""
         super().__init__()
         mean, deviation = scale(features.reshape(-1, features.shape[-1]))
         self.register_buffer("mean", mean.float())
@@ -231,7 +235,7 @@ class Standard(nn.Module):
         return result
 
     def plain(self) -> nn.Linear:
-        """The same function as one linear layer on the features as they come."""
+        """A linear layer that computes the same from unscaled features."""
         linear = nn.Linear(self.head.in_features, self.head.out_features)
         with torch.no_grad():
             weight = self.head.weight.double() / self.deviation.double()
@@ -241,9 +245,9 @@ class Standard(nn.Module):
 
 
 def scale(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and deviation of each column of (N, D), in float64, a block of rows at a time wherever the rows lie.
+    """Mean and standard deviation of each column of (N, D), in float64, block by block (the rows may be on disk).
 
-    Twice over the rows, so that nothing cancels: within 1e-11, relative, of both taken over all rows at once.
+    Two passes over the rows avoid cancellation: the relative error is below 1e-11.
     """
     mean = torch.stack([block.double().sum(dim=0) for block in rows.split(BLOCK)]).sum(dim=0) / len(rows)
     squares = [(block.double() - mean).square().sum(dim=0) for block in rows.split(BLOCK)]
@@ -251,7 +255,7 @@ def scale(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def steps(features: Features, batch_size: int, *, seed: int, epoch: int, first: int) -> Iterator[Step]:
-    """The steps of an epoch from `first` on, each read when asked for; of a picture's views each epoch takes one."""
+    """The steps of an epoch, starting at step `first`. Each epoch uses one random view of each picture."""
     count = len(features.labels)
     turn = np.random.default_rng((seed, epoch, 1)).integers(features.values.shape[0], size=count)
     plan = loader.epoch_batches(count, batch_size, seed=seed, epoch=epoch)[first:]
@@ -261,7 +265,7 @@ def steps(features: Features, batch_size: int, *, seed: int, epoch: int, first: 
 
 
 def evaluate(head: nn.Module, features: Features, *, classes: int) -> Evaluation:
-    """The head on the first view of a split; every rank has it all and computes the same."""
+    """Evaluates the head on the first view of a split. Every rank evaluates the whole split, with the same result."""
     tally = Tally(classes)
     head.eval()
     with torch.no_grad():
@@ -271,8 +275,8 @@ def evaluate(head: nn.Module, features: Features, *, classes: int) -> Evaluation
 
 
 def _exchanged(own: torch.Tensor | None) -> list[torch.Tensor]:
-    """What each rank made in this turn, by rank; in the last turn the last ranks may have nothing."""
-    rows = distributed.everyone(None if own is None else own.numpy())
+    """The chunks of this turn, in order of the ranks. In the last turn the last ranks may have none."""
+    rows = distributed.all_gather(None if own is None else own.numpy())
     return [torch.from_numpy(values) for values in rows if values is not None]
 
 
@@ -281,7 +285,7 @@ def _evenly(part: Sequence[int], count: int) -> list[Sequence[int]]:
 
 
 def _is_kept(path: Path | None, rows: int) -> bool:
-    """Whether the chunk is there and whole; only its head is read."""
+    """Whether the chunk's file exists and is complete. Reads only the file's header."""
     if path is None:
         return False
     try:

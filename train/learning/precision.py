@@ -1,4 +1,4 @@
-"""Which arithmetic and memory layout to train in, by the device's abilities and, on a CPU, a short measurement."""
+"""Chooses arithmetic and memory layout by the device's abilities and, on a CPU, by a short measurement."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 
-GAIN = 1.1  # anything but plain float32 must be so much faster to be chosen
-PICTURES = 4  # in a step
-TURNS = 3  # after the first: one sample alone took a layout 19 % slower in two of five runs
-SECONDS, LIMIT = 0.5, 6.0  # of the first turn: then only those NEAR the fastest stay; of all: then no third begins
-NEAR = 1.5  # times the fastest; what is slower has lost even where it was not warm yet
+GAIN = 1.1  # how much faster than plain float32 a candidate must be
+PICTURES = 4  # in a timed step
+TURNS = 3  # after the first; a single one chose a layout 19 % too slow in two of five runs
+SECONDS = 0.5  # if the first turn takes longer, only candidates NEAR the fastest stay
+LIMIT = 6.0  # seconds; no third turn starts later
+NEAR = 1.5  # a candidate this many times slower than the fastest cannot win, even if it was not warm yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """`name` is fp32, bf16 or fp16. Kept in the checkpoint, so that a resumed run computes as it began."""
+    """`name` is fp32, bf16 or fp16. The checkpoint keeps it, so that a resumed training computes the same."""
 
     name: str = "fp32"
     channels_last: bool = False
@@ -42,11 +43,12 @@ class Precision:
 PLAIN = Precision()
 
 
-def choose(config: Config, model: nn.Module, device: torch.device) -> Precision:
-    """The configured precision and memory layout; precision=auto on a CPU measures both (see `fastest`).
+def choose(config: Hyperparameters, model: nn.Module, device: torch.device) -> Precision:
+    """The precision and memory layout to train with.
 
-    On a GPU auto is bf16 (fp16 on older ones). A precision that is named comes with channels_last for networks with
-    full convolutions: nothing is measured, so each run on one machine computes the same.
+    precision=auto measures on a CPU (see `fastest`) and is bf16 on a GPU (fp16 on older ones). A named precision is
+    not measured, so that every training on one machine computes the same; channels_last=auto is then true for
+    networks with full convolutions.
 
     Raises ValueError for fp16 on a CPU, where it is slower than fp32 and loses gradients.
     """
@@ -66,7 +68,7 @@ def choose(config: Config, model: nn.Module, device: torch.device) -> Precision:
 
 
 def has_bf16() -> bool:
-    """True when this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX)."""
+    """Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX)."""
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
@@ -78,27 +80,27 @@ def fastest(
     training: bool,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Precision:
-    """The candidate whose step is the shortest on this CPU; the first, the plainest, unless another gains by GAIN.
+    """The candidate with the shortest step on this CPU. The first candidate wins unless another is GAIN times faster.
 
-    A step is forward and backward when the whole network is trained, forward alone when only features are computed:
-    depthwise convolutions may be slow backwards in what is fast forwards. Candidates take turns, so that another's
-    work on the machine meets all, and the best of each counts. A network so slow that the first turn takes SECONDS is
-    timed on with those that are NEAR. `model` stays as it was.
+    With `training` a step is forward and backward, else only forward: depthwise convolutions may be slow backward in
+    a layout that is fast forward. Candidates take turns, so that other work on the machine slows all of them, and the
+    shortest time of each counts. If the first turn takes SECONDS, only candidates NEAR the fastest continue. Does not
+    change `model`.
     """
     if len(candidates) == 1:
         return candidates[0]
     copied = copy.deepcopy(model)
     copied.train(training)
-    best, left = dict.fromkeys(candidates, math.inf), list(candidates)
+    best, remaining = dict.fromkeys(candidates, math.inf), list(candidates)
     began = clock()
     for turn in range(1 + TURNS):
         if turn > 1 and clock() - began > LIMIT:
             break
-        for precision in left:
-            took = seconds(copied, precision, pictures, training=training, clock=clock)
-            best[precision] = min(best[precision], took)
+        for precision in remaining:
+            duration = seconds(copied, precision, pictures, training=training, clock=clock)
+            best[precision] = min(best[precision], duration)
         if turn == 0 and clock() - began > SECONDS:
-            left = [precision for precision in left if best[precision] <= NEAR * min(best.values())]
+            remaining = [precision for precision in remaining if best[precision] <= NEAR * min(best.values())]
     quickest = min(candidates, key=lambda precision: best[precision])
     return quickest if best[candidates[0]] >= GAIN * best[quickest] else candidates[0]
 
@@ -106,7 +108,7 @@ def fastest(
 def seconds(
     model: nn.Module, precision: Precision, pictures: torch.Tensor, *, training: bool, clock: Callable[[], float]
 ) -> float:
-    """The time of one step of `model`, whose layout and gradients change."""
+    """The time of one step of `model`. Changes its layout and gradients."""
     model.to(memory_format=precision.memory_format)
     pictures = pictures.contiguous(memory_format=precision.memory_format)
     start = clock()
@@ -115,6 +117,6 @@ def seconds(
             logits = model(pictures)
         if training:
             logits.float().sum().backward()
-    took = clock() - start
+    duration = clock() - start
     model.zero_grad(set_to_none=True)
-    return took
+    return duration

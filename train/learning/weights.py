@@ -1,4 +1,4 @@
-"""Where the starting weights come from: the channel, torchvision's official source, a file, or chance."""
+"""Finds the initial weights: in the weights channel, at torchvision's official source, or in a file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import torchvision
 from contract import models
 from contract.models import ModelError, Weights
 
-SECONDS = 20.0  # without a byte from the download's source
+SECONDS = 20.0  # timeout of the download when no byte arrives
 Download = Callable[[str, Path], Path]
 
 
 def resolve(choice: str, architecture: str, channel: Path | None, *, cache: Path | None = None) -> Weights | None:
-    """The weights that `choice` (imagenet, none or a path) means; None starts from chance. Raises ModelError.
+    """The weights for `choice` (imagenet, none or a path); None means random weights. Raises ModelError.
 
-    For imagenet a file in the `weights` channel that says it is for `architecture` goes before a download.
+    For imagenet, a file in the `weights` channel whose metadata names `architecture` is used instead of a download.
     """
     if choice == "none":
         return None
@@ -34,8 +34,8 @@ def resolve(choice: str, architecture: str, channel: Path | None, *, cache: Path
     fitting = [path for path in files if models.architecture_of(path) == architecture]
     if fitting:
         return models.read_weights(fitting[0], architecture=architecture)
-    seen = f"; the weights channel holds {', '.join(path.name for path in files)} for other models" if files else ""
-    return official(architecture, cache or Path(torch.hub.get_dir()) / "checkpoints", seen=seen)
+    others = f"; the weights channel holds {', '.join(path.name for path in files)} for other models" if files else ""
+    return official(architecture, cache or Path(torch.hub.get_dir()) / "checkpoints", note=others)
 
 
 def candidates(channel: Path | None) -> list[Path]:
@@ -45,20 +45,21 @@ def candidates(channel: Path | None) -> list[Path]:
     return [channel] if channel.is_file() else sorted(channel.rglob("*.safetensors"))
 
 
-def official(architecture: str, cache: Path, *, seen: str = "", download: Download | None = None) -> Weights:
-    """torchvision's ImageNet weights, downloaded once into `cache`.
+def official(architecture: str, cache: Path, *, note: str = "", download: Download | None = None) -> Weights:
+    """torchvision's ImageNet weights, downloaded once into `cache`. `note` is added to the error's message.
 
-    The first release (IMAGENET1K_V1) where there is one: its features suit a new head better than the later recipe's.
+    Uses the first release (IMAGENET1K_V1) if there is one: a new head learns better on its features than on those of
+    the later recipe. Raises ModelError.
     """
     if architecture not in models.names():
-        raise ModelError(f"unknown model {architecture!r}; known are {', '.join(models.names())}")
+        raise ModelError(f"unknown model {architecture!r}; choose one of {', '.join(models.names())}")
     releases = torchvision.models.get_model_weights(architecture)
     release = getattr(releases, "IMAGENET1K_V1", None) or releases.DEFAULT
     try:
         path = (download or fetch)(release.url, cache)
     except (OSError, urllib.error.URLError) as error:
         raise ModelError(
-            f"weights imagenet: {release.url} cannot be reached ({error}){seen}; offline, give a channel `weights` "
+            f"weights imagenet: {release.url} cannot be reached ({error}){note}. Offline, add a channel `weights` "
             f"(by hand: --weights FILE) with a .safetensors file for {architecture}, or train with --weights none"
         ) from error
     normal = release.transforms()
@@ -72,7 +73,7 @@ def official(architecture: str, cache: Path, *, seen: str = "", download: Downlo
 
 
 def fetch(url: str, cache: Path) -> Path:
-    """The file of `url` in `cache`, checked against the checksum in its name (name-<sha256's start>.pth)."""
+    """Downloads `url` into `cache`, unless it is there. Checks the checksum in its name (name-<sha256 start>.pth)."""
     path = cache / url.rsplit("/", 1)[1]
     if path.is_file():
         return path
@@ -85,9 +86,9 @@ def fetch(url: str, cache: Path) -> Path:
         while block := answer.read(1 << 20):
             hasher.update(block)
             part.write(block)
-    wanted = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
-    if wanted and not hasher.hexdigest().startswith(wanted.group(1)):
+    checksum = re.search(r"-([0-9a-f]{8,})\.pth$", path.name)
+    if checksum and not hasher.hexdigest().startswith(checksum.group(1)):
         Path(part.name).unlink()
-        raise OSError("the download is damaged: its checksum is not the one in its name")
+        raise OSError("the download is damaged: its checksum differs from the one in its name")
     os.replace(part.name, path)  # noqa: PTH105
     return path

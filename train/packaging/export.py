@@ -1,4 +1,4 @@
-"""The artifact of a trained network: weights, ONNX and model.json, checked against each other before serving."""
+"""Writes the artifact of a trained network: weights, ONNX and model.json; checks that ONNX and torch agree."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from contract.models import Weights
 from train.packaging import golden, strides
 from train.pictures.index import Sample
 
-TOLERANCE = 1e-3  # of the largest logit, at least of 1
-EXAMPLES = 2  # any number but 1, which the exporter would take for a constant
-CHECKED = 3  # another number than EXAMPLES, so that the check sees the batch vary
+TOLERANCE = 1e-3  # as a share of the largest logit, or of 1 where that is larger
+EXAMPLES = 2  # not 1: the exporter would make the batch size a constant
+CHECKED = 3  # differs from EXAMPLES, so that the check covers another batch size
 
 
 class ExportError(RuntimeError):
-    """The network could not be written so that serving computes what training computed."""
+    """The exported network does not compute the same as the trained one."""
 
 
 def export(
@@ -38,24 +38,26 @@ def export(
     variant: str = "",
     held_out: Sequence[Sample] = (),
 ) -> Manifest:
-    """Writes the artifact into `folder`. A few of the samples `held_out` become its golden pictures.
+    """Writes the artifact into `folder`, with golden pictures from the samples `held_out`.
 
-    `pictures` as for `files`. Raises ExportError.
+    `pictures` as for `write_networks`. Raises ExportError.
     """
-    files(model, manifest, pictures, folder, variant=variant)
+    write_networks(model, manifest, pictures, folder, variant=variant)
     normal = manifest.preprocessing
-    answers = golden.answered(model, golden.chosen(held_out, manifest.labels, normal), normal)
+    answers = golden.compute(model, golden.choose(held_out, manifest.labels, normal), normal)
     return complete(manifest, folder, answers)
 
 
-def files(model: nn.Module, manifest: Manifest, pictures: torch.Tensor, folder: Path, *, variant: str = "") -> None:
-    """Writes the weights and the network into `folder`, which is no artifact until `complete`.
+def write_networks(
+    model: nn.Module, manifest: Manifest, pictures: torch.Tensor, folder: Path, *, variant: str = ""
+) -> None:
+    """Writes the weights and the ONNX network into `folder`. `complete` then makes an artifact of it.
 
-    `pictures` float32 (N, 3, crop, crop) are real ones, N at least 1, on which torch and ONNX must agree. The network
-    is left in eval mode, float32, on the CPU. Raises ExportError.
+    `pictures` float32 (N, 3, crop, crop) are at least one real picture, on which torch and ONNX must agree. Leaves
+    `model` in eval mode, float32, on the CPU. Raises ExportError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / artifact.MANIFEST).unlink(missing_ok=True)  # while the rest changes there is no artifact
+    (folder / artifact.MANIFEST).unlink(missing_ok=True)  # no artifact while its files change
     (folder / artifact.INT8_NETWORK).unlink(missing_ok=True)
     model.cpu().float().eval().to(memory_format=torch.contiguous_format)
     normal = manifest.preprocessing
@@ -74,7 +76,7 @@ def files(model: nn.Module, manifest: Manifest, pictures: torch.Tensor, folder: 
 
 
 def complete(manifest: Manifest, folder: Path, answers: Sequence[Golden]) -> Manifest:
-    """Writes the golden pictures and model.json beside the other files: from here on it is an artifact."""
+    """Writes the golden pictures and model.json. The folder is an artifact from now on."""
     (folder / contract_golden.FILE).unlink(missing_ok=True)
     if answers:
         (folder / contract_golden.FILE).write_text(contract_golden.dumps(answers), encoding="utf-8")
@@ -82,7 +84,7 @@ def complete(manifest: Manifest, folder: Path, answers: Sequence[Golden]) -> Man
 
 
 def write_onnx(model: nn.Module, path: Path, *, crop: int) -> None:
-    """The network in one ONNX file: any batch size, logits out."""
+    """Writes the network as one ONNX file: pictures in, logits out, with a free batch size."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     torch.onnx.export(
         model,
@@ -100,17 +102,17 @@ def write_onnx(model: nn.Module, path: Path, *, crop: int) -> None:
 
 
 def check(model: nn.Module, path: Path, pictures: torch.Tensor) -> float:
-    """The largest difference between torch's logits and those of the ONNX file in the engine that always can serve it.
+    """The largest difference between torch's logits and those of the ONNX file in the FALLBACK engine.
 
-    Raises ExportError when it is above TOLERANCE.
+    Raises ExportError when the difference is above TOLERANCE.
     """
     pictures = pictures[torch.arange(CHECKED) % len(pictures)]
     with torch.no_grad():
-        wanted = model(pictures).numpy()
+        expected = model(pictures).numpy()
     got = open_network(path, FALLBACK, threads=max(1, torch.get_num_threads())).logits(pictures.numpy())
-    if got.shape != wanted.shape:
-        raise ExportError(f"{path}: logits of shape {got.shape}, torch gives {wanted.shape}")
-    difference = float(np.abs(got - wanted).max())
-    if not difference <= TOLERANCE * max(1.0, float(np.abs(wanted).max())):
+    if got.shape != expected.shape:
+        raise ExportError(f"{path}: logits of shape {got.shape}, torch gives {expected.shape}")
+    difference = float(np.abs(got - expected).max())
+    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise ExportError(f"{path}: logits differ from torch's by {difference:g}; please report this model")
     return difference

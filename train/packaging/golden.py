@@ -1,4 +1,4 @@
-"""Golden pictures are made here: held-out ones, encoded small, with what the exported network says of them."""
+"""Makes the golden pictures: held-out pictures, encoded small, with the probabilities that training computes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ COUNT = 4
 QUALITY = 90
 
 
-def chosen(
+def choose(
     samples: Sequence[Sample], labels: Sequence[str], preprocessing: Preprocessing
 ) -> tuple[tuple[str, bytes], ...]:
-    """A few of the samples, each as its label and the encoded picture."""
-    kept = examples.choose(samples, COUNT)
-    return tuple((labels[sample.label], encoded(sample, preprocessing)) for sample in kept)
+    """(label, encoded picture) of COUNT samples."""
+    chosen = examples.choose(samples, COUNT)
+    return tuple((labels[sample.label], encode(sample, preprocessing)) for sample in chosen)
 
 
-def encoded(sample: Sample, preprocessing: Preprocessing) -> bytes:
-    """A JPEG of just the size that the network's preprocessing begins with."""
+def encode(sample: Sample, preprocessing: Preprocessing) -> bytes:
+    """A JPEG whose shorter side is the preprocessing's `resize`."""
     image = open_picture(sample.path.read_bytes(), shorter_side=preprocessing.resize)
     scale = preprocessing.resize / min(image.size)
     if scale < 1:
@@ -37,10 +37,10 @@ def encoded(sample: Sample, preprocessing: Preprocessing) -> bytes:
     return stream.getvalue()
 
 
-def answered(
+def compute(
     model: nn.Module, pictures: Sequence[tuple[str, bytes]], preprocessing: Preprocessing
 ) -> tuple[Golden, ...]:
-    """(label, encoded picture) each, with the probabilities of `model`, which is on the CPU, float32 and in eval."""
+    """The golden pictures from (label, encoded picture). `model` must be on the CPU, float32, in eval mode."""
     if not pictures:
         return ()
     arrays = [

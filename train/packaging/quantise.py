@@ -1,4 +1,4 @@
-"""The network in 8-bit integers: ONNX Runtime's own static quantisation, in a file that both engines open."""
+"""Quantises a network to 8-bit integers with ONNX Runtime, into a file that both engines open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = 8
 
 
 class Calibration:
-    """Pictures float32 (N, 3, crop, crop) as the quantiser asks for them."""
+    """Gives pictures float32 (N, 3, crop, crop) to the quantiser, in batches."""
 
     def __init__(self, pictures: FloatArray) -> None:
         self._batches = iter(np.array_split(pictures, max(1, len(pictures) // BATCH)))
@@ -29,9 +29,9 @@ class Calibration:
 
 
 def quantise(source: Path, target: Path, pictures: FloatArray) -> None:
-    """Writes `source` as 8-bit integers to `target`: weights by channel, activations by the range that `pictures` give.
+    """Writes `source` to `target` in 8-bit integers. `pictures` decide the range of the activations.
 
-    Raises whatever the quantiser raises for a network that it cannot do.
+    Raises what the quantiser raises for a network that it does not support; the types vary.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -52,7 +52,7 @@ def quantise(source: Path, target: Path, pictures: FloatArray) -> None:
 
 @contextmanager
 def _only_errors() -> Iterator[None]:
-    """The quantiser tells by the root logger each tensor that it leaves alone, and warns of each vector of weights."""
+    """Silences the root logger, to which the quantiser writes a line for nearly each tensor."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(max(level, logging.ERROR))

@@ -1,9 +1,9 @@
-"""Strides of 1×1 convolutions, moved to where the values that they skip are not computed at all. Exact.
+"""Moves the strides of 1×1 convolutions to earlier nodes, so that no values are computed and then skipped. Exact.
 
-A 1×1 convolution with stride 2 reads a quarter of its input. In a ResNet of the first kind nothing else reads it, and
-what comes before computes three quarters for nothing: a tenth of all products in a ResNet-50. Where others do read it,
-the rows and columns are picked first, by a MaxPool of 1×1: OpenVINO computes a 1×1 convolution that has a stride in
-float32, even in a network of 8-bit integers.
+A 1×1 convolution with stride 2 reads a quarter of its input. In an original ResNet (variant v1) no other node reads
+that input, so the nodes before compute three quarters in vain: a tenth of all products of a ResNet-50. Where another
+node reads the input too, a 1×1 MaxPool picks the rows and columns first, because OpenVINO computes a strided 1×1
+convolution in float32 even in a network of 8-bit integers.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ NONE: Stride = (1, 1)
 
 
 def move(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same network (in place): what it answers is what it answered, shapes between its nodes change."""
+    """Changes the network in place and returns it. Its outputs stay the same; shapes between nodes change."""
     graph = _Graph(model.graph)
-    for node in reversed(list(model.graph.node)):  # from the end on, for a stride that moves may meet the next one
+    for node in reversed(list(model.graph.node)):  # from the end: a moved stride may reach the next one
         stride = _stride(node)
         if _pointwise(node) and stride != NONE:
             graph.thin(node.input[0], stride)
-    del model.graph.value_info[:]  # shapes that may be others now
+    del model.graph.value_info[:]  # these shapes may have changed
     return model
 
 
 @dataclass(frozen=True)
 class _Graph:
-    """The nodes of a network, which has an order: what a node reads comes before it."""
+    """The nodes of a network, in an order where each node comes after the nodes whose outputs it reads."""
 
     proto: onnx.GraphProto
 
     def thin(self, tensor: str, stride: Stride) -> None:
-        """Takes this stride from the 1×1 convolutions that read `tensor`, and gives them fewer rows and columns."""
+        """Removes this stride from the 1×1 convolutions that read `tensor` and gives them fewer rows and columns."""
         readers = [node for node in self._readers(tensor) if _pointwise(node) and _stride(node) == stride]
         source = tensor
         if len(readers) < len(self._readers(tensor)) or not self._thinned(tensor, stride):
@@ -46,7 +46,7 @@ class _Graph:
             _set_stride(node, NONE)
 
     def _thinned(self, tensor: str, stride: Stride) -> bool:
-        """Has `tensor`, of which no more is needed, computed with that stride. False where that cannot be."""
+        """Makes the node that computes `tensor` apply the stride. False where that is impossible."""
         node = self._maker(tensor)
         if node is None or tensor in {output.name for output in self.proto.output}:
             return False
@@ -64,12 +64,12 @@ class _Graph:
         return True
 
     def _fewer(self, tensor: str, stride: Stride) -> str:
-        """The name of `tensor` with that stride, for its reader."""
+        """The name of the tensor that a reader of `tensor` must read to get it with the stride."""
         alone = len(self._readers(tensor)) == 1
         return tensor if alone and self._thinned(tensor, stride) else self._picked(tensor, stride)
 
     def _picked(self, tensor: str, stride: Stride) -> str:
-        """The name of the rows and columns of `tensor` that this stride meets."""
+        """The name of a tensor with only the rows and columns of `tensor` that the stride keeps."""
         name = f"{tensor}_every_{'_'.join(map(str, stride))}"
         nodes = self.proto.node
         if self._maker(name) is None:
@@ -79,14 +79,14 @@ class _Graph:
         return name
 
     def _adds_alike(self, node: onnx.NodeProto) -> bool:
-        """Whether it adds two tensors of one known height and width, so that nothing is repeated."""
+        """Whether the node adds two tensors of the same known height and width, without broadcasting."""
         if node.op_type != "Add":
             return False
         first, second = (self._side(name) for name in node.input)
         return first is not None and first == second
 
     def _side(self, tensor: str) -> tuple[int, int] | None:
-        """Height and width of a tensor (N, C, H, W) as the file tells them; None where it does not."""
+        """Height and width of a tensor (N, C, H, W); None where the file does not state them."""
         for value in self.proto.value_info:
             if value.name == tensor:
                 sizes = [size.dim_value for size in value.type.tensor_type.shape.dim]
@@ -105,13 +105,13 @@ def _values(node: onnx.NodeProto, name: str) -> Stride:
 
 
 def _plain(node: onnx.NodeProto) -> bool:
-    """A convolution in two dimensions whose padding, if any, is told in pixels and not by a rule."""
-    ruled = any(each.name == "auto_pad" and each.s != b"NOTSET" for each in node.attribute)
-    return node.op_type == "Conv" and len(_values(node, "kernel_shape")) == 2 and not ruled
+    """A two-dimensional convolution with explicit padding or none (no auto_pad)."""
+    automatic = any(each.name == "auto_pad" and each.s != b"NOTSET" for each in node.attribute)
+    return node.op_type == "Conv" and len(_values(node, "kernel_shape")) == 2 and not automatic
 
 
 def _pointwise(node: onnx.NodeProto) -> bool:
-    """A convolution of 1×1 without padding."""
+    """A 1×1 convolution without padding."""
     return _plain(node) and _values(node, "kernel_shape") == (1, 1) and not any(_values(node, "pads"))
 
 

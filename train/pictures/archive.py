@@ -1,4 +1,4 @@
-"""Unpacks an archive of pictures without trusting it: no path out of the folder, no links, no bombs."""
+"""Unpacks an archive of pictures safely: no path out of the folder, no links, no archive bombs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", "
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 MAX_ENTRIES = 5_000_000
 FILE_BYTES = 256 * 2**20
-GROWTH = 20  # pictures hardly compress: what grows more than this is no archive of pictures
-SMALL_BYTES = 2**30  # below this any growth is harmless
+GROWTH = 20  # pictures hardly compress: an archive that grows more holds something else
+SMALL_BYTES = 2**30  # any growth is harmless below this size
 
 
 class ArchiveError(ValueError):
-    """An archive that is broken or dangerous; says which and why."""
+    """The archive is broken or dangerous. The message says which archive and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A member as its archive names it. `kind` is file, link or special file."""
+    """A member of an archive. `name` is the name in the archive, `kind` is file, link or special file."""
 
     name: str
     kind: str
@@ -38,7 +38,7 @@ def is_archive(path: Path) -> bool:
 
 
 def stem(path: Path) -> str:
-    """train.tar.gz → train."""
+    """The name without the archive suffix: train.tar.gz → train."""
     return next((path.name[: -len(end)] for end in SUFFIXES[::-1] if path.name.lower().endswith(end)), path.name)
 
 
@@ -47,31 +47,31 @@ def hidden(name: str) -> bool:
 
 
 def extract(path: Path, folder: Path) -> list[tuple[str, str]]:
-    """Unpacks the pictures of `path` below `folder`. Returns (name, reason) of what was left out, junk apart.
+    """Unpacks the pictures of `path` below `folder`. Returns (name, reason) of each skipped file, without system junk.
 
-    Raises ArchiveError for a broken archive, a path that leads out of it, or more data than pictures can be.
+    Raises ArchiveError for a broken archive, a path that leads out of the folder, or an archive bomb.
     """
     budget = max(SMALL_BYTES, GROWTH * path.stat().st_size)
     folder.mkdir(parents=True, exist_ok=True)
-    left_out: list[tuple[str, str]] = []
+    skipped: list[tuple[str, str]] = []
     try:
         with _open(path) as entries:
             for number, entry in enumerate(entries):
                 if number >= MAX_ENTRIES:
-                    raise ArchiveError(f"{path}: more than {MAX_ENTRIES:,} entries: split it")
+                    raise ArchiveError(f"{path}: more than {MAX_ENTRIES:,} entries: split the archive")
                 parts = _parts(entry.name, path)
                 if not parts or any(hidden(part) for part in parts):
                     continue
                 reason = _refusal(entry)
                 if reason or entry.stream is None:
-                    left_out.append(("/".join(parts), reason))
+                    skipped.append(("/".join(parts), reason))
                 else:
                     budget -= _write(entry.stream, folder.joinpath(*parts), budget, path)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise ArchiveError(f"{path}: a broken or unreadable archive: {error}; make it again") from error
+        raise ArchiveError(f"{path}: broken or unreadable archive: {error}; create it again") from error
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be unpacked: {error}") from error
-    return left_out
+    return skipped
 
 
 @contextmanager
@@ -106,18 +106,18 @@ def _tar_entries(tar: tarfile.TarFile) -> Iterator[Entry]:
 def _parts(name: str, archive: Path) -> tuple[str, ...]:
     pure = PurePosixPath(name.replace("\\", "/"))
     if pure.is_absolute() or ".." in pure.parts or any(":" in part for part in pure.parts[:1]):
-        raise ArchiveError(f"{archive}: {name!r} leads out of the archive: refused; make it with relative paths")
+        raise ArchiveError(f"{archive}: {name!r} leads out of the archive: create it again with relative paths")
     return pure.parts
 
 
 def _refusal(entry: Entry) -> str:
     if entry.kind != "file":
-        return f"no plain file but a {entry.kind}"
-    return "" if entry.name.lower().endswith(PICTURES) else "not a picture by its name"
+        return f"not a plain file but a {entry.kind}"
+    return "" if entry.name.lower().endswith(PICTURES) else "no picture suffix in its name"
 
 
 def _write(source: IO[bytes], target: Path, budget: int, archive: Path) -> int:
-    """Copies in blocks, counting what really comes: headers can lie."""
+    """Copies in blocks and counts the bytes, because an archive's headers may be wrong. Returns the count."""
     target.parent.mkdir(parents=True, exist_ok=True)
     limit, written = min(budget, FILE_BYTES), 0
     with target.open("wb") as stream:
@@ -125,7 +125,7 @@ def _write(source: IO[bytes], target: Path, budget: int, archive: Path) -> int:
             written += len(block)
             if written > limit:
                 raise ArchiveError(
-                    f"{archive}: unpacks to more than pictures can be ({target.name}): refused as a bomb"
+                    f"{archive}: refused as an archive bomb: {target.name} unpacks to far more data than pictures hold"
                 )
             stream.write(block)
     return written

@@ -1,4 +1,4 @@
-"""Pictures in class folders → an Index: which file is which class in which split, and what had to be left out."""
+"""Scans pictures in class folders into an Index: the class and split of each file, and the skipped files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,16 +23,16 @@ ALIASES = {
 }
 SPLITS = tuple(ALIASES)
 MIN_TRAIN = 2  # pictures of each class
-CHECK_SIDE = 32  # a JPEG is read to its end at 1/8 scale, which finds what is broken at a quarter of the cost
+CHECK_SIDE = 32  # decodes a JPEG to its end at 1/8 scale: finds broken files at a quarter of the cost
 
 
 class DataError(ValueError):
-    """Pictures that cannot be trained on; says where, what and the fix."""
+    """The pictures do not allow a training. The message says where, what and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A picture's file and the index of its class in Index.labels."""
+    """A picture's file and the number of its class in Index.labels."""
 
     path: Path
     label: int
@@ -40,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """A file that was left out, by its name below the data's root, and why."""
+    """A file that is not used: its name below the data's root, and the reason."""
 
     name: str
     reason: str
@@ -48,8 +48,8 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """The scanned data. `test` may be empty. `sha256` covers names, classes, splits and contents: equal data on two
-    hosts have equal sums, wherever they lie."""
+    """The scanned pictures. `test` may be empty. `sha256` covers names, classes, splits and contents but no folders, so
+    it is the same on every host that has the same data. `notes` are remarks for the user."""
 
     labels: tuple[str, ...]
     train: tuple[Sample, ...]
@@ -57,6 +57,7 @@ class Index:
     test: tuple[Sample, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     sha256: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def write_index(index: Index, path: Path) -> None:
@@ -73,13 +74,14 @@ def read_index(path: Path) -> Index:
         labels=tuple(values["labels"]),
         skipped=tuple(Skipped(**row) for row in values["skipped"]),
         sha256=values["sha256"],
+        notes=tuple(values["notes"]),
         **splits,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A file of a class folder after the check: `problem` is empty for a picture that can be read."""
+    """A checked file of a class folder. `problem` is empty for a readable picture."""
 
     split: str
     label: str
@@ -97,15 +99,14 @@ def scan(
     valid_share: float = 0.15,
     seed: int = 0,
     threads: int = 1,
-    say: Callable[[str], None] = lambda _: None,
 ) -> Index:
-    """Finds the splits in the channels `sources`, reads every picture once, and leaves out what cannot be read.
+    """Finds the splits in the channels `sources`, reads every picture once, and skips unreadable ones.
 
-    Without a validation split, `valid_share` of each class's training pictures becomes one, by `seed`. Everything is
+    Without a validation split, uses `valid_share` of each class's training pictures, chosen by `seed`. Everything is
     sorted, so the same pictures give the same Index on each host. Raises DataError.
     """
     try:
-        splits, left_out = locate(sources, extract_to)
+        splits, skipped_in_archives = locate(sources, extract_to)
     except ArchiveError as error:
         raise DataError(str(error)) from error
     labels = _labels(splits)
@@ -113,46 +114,48 @@ def scan(
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         checked = list(pool.map(lambda row: _check(*row), files, chunksize=1))
     skipped = [Skipped(name=f"{row.split}/{row.name}", reason=row.problem) for row in checked if row.problem]
-    skipped += [Skipped(name=name, reason=reason) for name, reason in left_out]
-    _judge_share(skipped, len(checked) + len(left_out), max_bad_share)
+    skipped += [Skipped(name=name, reason=reason) for name, reason in skipped_in_archives]
+    _judge_share(skipped, len(checked) + len(skipped_in_archives), max_bad_share)
     good = [row for row in checked if not row.problem]
     _judge_counts(good, labels, splits)
-    _warn_of_leaks(good, say)
+    notes = list(_leaks(good))
     samples = {split: _samples(good, split, labels) for split in SPLITS}
     if "valid" not in splits:
-        say(f"no valid split: {valid_share:.0%} of each class's training pictures becomes one (valid_share, seed)")
+        notes.append(
+            f"no valid split: validating on {valid_share:.0%} of each class's training pictures (valid_share, seed)"
+        )
         samples["train"], samples["valid"] = divide(samples["train"], valid_share, seed)
-    return Index(labels=labels, skipped=tuple(skipped), sha256=_digest(good), **samples)
+    return Index(labels=labels, skipped=tuple(skipped), sha256=_digest(good), notes=tuple(notes), **samples)
 
 
 def locate(sources: Mapping[str, Path], extract_to: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
-    """The folder of each split, archives unpacked first; and what archives held that is no picture.
+    """Unpacks archives and finds the folder of each split. Also returns (name, reason) of files skipped in archives.
 
-    One channel holds train/, valid/ and test/, or class folders that are all for training; several channels are one
-    split each. Raises DataError.
+    A single channel holds train/, valid/ and test/, or class folders for training only. Of several channels each is
+    one split. Raises DataError.
     """
     if not sources:
-        raise DataError("no channel holds pictures: give one named training (or train, valid and test)")
-    found: dict[str, Path] = {}
-    left_out: list[tuple[str, str]] = []
+        raise DataError("no channel holds pictures: add one named training (or train, valid and test)")
+    folders: dict[str, Path] = {}
+    skipped_in_archives: list[tuple[str, str]] = []
     for channel, source in sorted(sources.items()):
         folder, more = _unpacked(channel, source, extract_to)
-        left_out += more
+        skipped_in_archives += more
         parts = _split_folders(folder)
         if not parts:
             parts = {"train" if len(sources) == 1 else _split_of(channel): folder}
-        double = sorted(set(parts) & set(found))
+        double = sorted(set(parts) & set(folders))
         if double:
-            raise DataError(f"channel {channel!r}: the {double[0]} split is already in {found[double[0]]}: keep one")
-        found |= parts
-    if "train" not in found:
-        where = ", ".join(map(str, found.values()))
-        raise DataError(f"no training pictures: only {', '.join(sorted(found))} in {where}; a train folder is needed")
-    return {split: _unwrap(found[split], in_split=True) for split in SPLITS if split in found}, left_out
+            raise DataError(f"channel {channel!r}: the {double[0]} split is already in {folders[double[0]]}: keep one")
+        folders |= parts
+    if "train" not in folders:
+        where = ", ".join(map(str, folders.values()))
+        raise DataError(f"no training pictures: only {', '.join(sorted(folders))} in {where}; add a train folder")
+    return {split: _unwrap(folders[split], in_split=True) for split in SPLITS if split in folders}, skipped_in_archives
 
 
 def divide(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Splits each class by `share`, at least one picture on either side; the same seed gives the same split."""
+    """Splits each class by `share`, with at least one picture on either side. The same seed gives the same split."""
     dealer = random.Random(seed)  # noqa: S311 - no secret
     kept: list[Sample] = []
     taken: list[Sample] = []
@@ -166,9 +169,9 @@ def divide(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sa
 
 
 def _unpacked(channel: str, source: Path, extract_to: Path) -> tuple[Path, list[tuple[str, str]]]:
-    """A channel's folder; where it is an archive, or a folder of nothing but archives, the folder it unpacks to."""
+    """A channel's folder. If it is an archive or a folder of archives only: the folder they are unpacked to."""
     if not source.exists():
-        raise DataError(f"channel {channel!r}: {source} does not exist; was the folder mounted?")
+        raise DataError(f"channel {channel!r}: {source} does not exist; is the folder mounted?")
     archives = (
         [source] if archive.is_archive(source) else [path for path in _visible(source) if archive.is_archive(path)]
     )
@@ -179,24 +182,24 @@ def _unpacked(channel: str, source: Path, extract_to: Path) -> tuple[Path, list[
             )
         return _unwrap(source), []
     target = extract_to / channel
-    left_out = []
-    for path in archives:  # train.zip beside test.zip: each is a split of its own
+    skipped_in_archives = []
+    for path in archives:  # train.zip and test.zip: each is a split
         split = next((name for name, names in ALIASES.items() if archive.stem(path).lower() in names), "")
         alone = len(archives) == 1
-        left_out += archive.extract(path, target if alone else target / (split or archive.stem(path)))
-    return _unwrap(target), left_out
+        skipped_in_archives += archive.extract(path, target if alone else target / (split or archive.stem(path)))
+    return _unwrap(target), skipped_in_archives
 
 
 def _split_folders(folder: Path) -> dict[str, Path]:
-    """train/, valid/ and test/ right below `folder`, under any of their names; nothing unless train is there."""
-    found: dict[str, Path] = {}
+    """The folders train, valid and test (or an alias) in `folder`. Empty without train, unless valid and test exist."""
+    splits: dict[str, Path] = {}
     for path in _visible(folder):
         split = next((name for name, names in ALIASES.items() if path.name.lower() in names), "")
         if split and path.is_dir():
-            if split in found:
-                raise DataError(f"{folder}: both {found[split].name} and {path.name} are a {split} split: keep one")
-            found[split] = path
-    return found if "train" in found or ("valid" in found and "test" in found) else {}
+            if split in splits:
+                raise DataError(f"{folder}: both {splits[split].name} and {path.name} are a {split} split: keep one")
+            splits[split] = path
+    return splits if "train" in splits or ("valid" in splits and "test" in splits) else {}
 
 
 def _split_of(channel: str) -> str:
@@ -204,11 +207,11 @@ def _split_of(channel: str) -> str:
         if channel in names or (channel == "data" and split == "train"):
             return split
     valid = ", ".join(["data", *(name for names in ALIASES.values() for name in names)])
-    raise DataError(f"channel {channel!r} is none that is known: {valid}, weights")
+    raise DataError(f"unknown channel {channel!r}: choose one of {valid}, weights")
 
 
 def _unwrap(folder: Path, *, in_split: bool = False) -> Path:
-    """Goes down through folders that hold nothing but one folder of folders, as archives like to have."""
+    """Skips outer folders that hold only one folder of folders, as archives often have."""
     while True:
         inside = _visible(folder)
         if len(inside) != 1 or not inside[0].is_dir() or not any(path.is_dir() for path in _visible(inside[0])):
@@ -219,12 +222,12 @@ def _unwrap(folder: Path, *, in_split: bool = False) -> Path:
 
 
 def _labels(splits: Mapping[str, Path]) -> tuple[str, ...]:
-    """The class folders of train, sorted. Raises DataError when another split's differ or there are less than two."""
+    """The class folders of train, sorted. Raises DataError if another split has others or there are fewer than two."""
     classes = {split: {path.name for path in _visible(folder) if path.is_dir()} for split, folder in splits.items()}
     labels = tuple(sorted(classes["train"]))
     if len(labels) < 2:
         raise DataError(
-            f"{splits['train']}: {len(labels)} class folder(s); two or more are needed, each with its own pictures"
+            f"{splits['train']}: {len(labels)} class folder(s); at least two are needed, each with its own pictures"
         )
     for split, names in classes.items():
         missing, extra = sorted(set(labels) - names), sorted(names - set(labels))
@@ -232,12 +235,12 @@ def _labels(splits: Mapping[str, Path]) -> tuple[str, ...]:
             parts = [f"lacks {_some(missing)}"] * bool(missing) + [f"has {_some(extra)} which train lacks"] * bool(
                 extra
             )
-            raise DataError(f"{splits[split]}: the classes are not those of train: {' and '.join(parts)}")
+            raise DataError(f"{splits[split]}: its classes differ from those of train: {' and '.join(parts)}")
     return labels
 
 
 def _files(split: str, folder: Path, labels: Sequence[str]) -> Iterator[tuple[str, str, Path, Path]]:
-    """(split, label, the split's folder, file) of every visible file below the class folders, sorted."""
+    """(split, label, folder of the split, file) of every visible file below the class folders, sorted."""
     for label in labels:
         for base, folders, names in os.walk(folder / label):
             folders[:] = sorted(name for name in folders if not archive.hidden(name))
@@ -272,7 +275,7 @@ def _judge_share(skipped: Sequence[Skipped], total: int, max_bad_share: float) -
         more = " …" if len(skipped) > 5 else ""
         raise DataError(
             f"{len(skipped)} of {total} files cannot be used ({len(skipped) / total:.1%}, more than "
-            f"max_bad_share={max_bad_share:g}): {examples}{more}. Mend them or raise max_bad_share"
+            f"max_bad_share={max_bad_share:g}): {examples}{more}. Fix them or raise max_bad_share"
         )
 
 
@@ -281,18 +284,21 @@ def _judge_counts(good: Sequence[Checked], labels: Sequence[str], splits: Mappin
     for split, folder in splits.items():
         empty = [label for label in labels if counts[split, label] == 0]
         if empty:
-            raise DataError(f"{folder}: no readable picture of {_some(empty)}; add some or remove the class everywhere")
+            raise DataError(
+                f"{folder}: no readable picture of {_some(empty)}; add some, or remove the class from every split"
+            )
     few = [label for label in labels if counts["train", label] < MIN_TRAIN]
     if few:
-        raise DataError(f"{splits['train']}: less than {MIN_TRAIN} pictures of {_some(few)}: too few to learn from")
+        raise DataError(f"{splits['train']}: fewer than {MIN_TRAIN} pictures of {_some(few)}: add some")
 
 
-def _warn_of_leaks(good: Sequence[Checked], say: Callable[[str], None]) -> None:
+def _leaks(good: Sequence[Checked]) -> Iterator[str]:
+    """A warning for each split that holds training pictures."""
     known = {row.digest for row in good if row.split == "train"}
     for split in ("valid", "test"):
         twice = sum(row.split == split and row.digest in known for row in good)
         if twice:
-            say(f"warning: {twice} pictures of {split} are in train too, byte for byte: {split} figures flatter")
+            yield f"warning: {twice} pictures of {split} are also in train, byte for byte: {split} results are too good"
 
 
 def _samples(good: Sequence[Checked], split: str, labels: Sequence[str]) -> tuple[Sample, ...]:

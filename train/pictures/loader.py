@@ -1,8 +1,8 @@
-"""From samples to batches: decoding in threads, augmentation and the division of an epoch's pictures among ranks.
+"""Makes batches of samples: decodes in threads, augments, and divides an epoch's pictures among ranks.
 
-Threads, not processes: Pillow decodes without the GIL, nothing goes through /dev/shm (64 MB on SageMaker,
-rule 22), and nothing is pickled. What a picture becomes depends on (seed, epoch, index) alone, never on the
-number of ranks or workers.
+Uses threads instead of processes because Pillow decodes without the GIL. Threads need no /dev/shm (64 MB on SageMaker,
+rule 22) and no pickling. A picture's augmentation depends only on (seed, epoch, index), not on the number of ranks or
+workers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from train.pictures.index import DataError, Sample
 
 SCALE = (0.35, 1.0)  # share of the picture's area that a random crop keeps
 ASPECT = (3 / 4, 4 / 3)
-AHEAD = 2  # batches decoded before they are asked for
+AHEAD = 2  # batches that are decoded in advance
 
 Transform = Callable[[Path, int], FloatArray]
 
@@ -39,7 +39,7 @@ class Batch:
 
 
 def evaluation(preprocessing: Preprocessing, *, mirrored: bool = False) -> Transform:
-    """What serving does to a picture, to the bit; `mirrored` flips the result."""
+    """The same transform as in serving, bit for bit. `mirrored` flips the result."""
 
     def transform(path: Path, _index: int) -> FloatArray:
         array = to_array(_open(path, preprocessing.resize), preprocessing)
@@ -49,7 +49,7 @@ def evaluation(preprocessing: Preprocessing, *, mirrored: bool = False) -> Trans
 
 
 def augmentation(preprocessing: Preprocessing, *, seed: int, epoch: int) -> Transform:
-    """A random crop, resized, and a coin toss whether to mirror it."""
+    """A random crop, resized, and mirrored with probability 1/2."""
     exact = Preprocessing(
         resize=preprocessing.crop, crop=preprocessing.crop, mean=preprocessing.mean, std=preprocessing.std
     )
@@ -58,7 +58,7 @@ def augmentation(preprocessing: Preprocessing, *, seed: int, epoch: int) -> Tran
         random = np.random.default_rng((seed, epoch, index))
         share = float(random.uniform(*SCALE))
         aspect = math.exp(random.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
-        image = _open(path, needed(preprocessing.crop, share, aspect))
+        image = _open(path, side_for_crop(preprocessing.crop, share, aspect))
         box = random_box(image.size, share, aspect, random)
         side = (preprocessing.crop, preprocessing.crop)
         image = image.resize(side, Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
@@ -69,15 +69,15 @@ def augmentation(preprocessing: Preprocessing, *, seed: int, epoch: int) -> Tran
     return transform
 
 
-def needed(crop: int, share: float, aspect: float) -> int:
-    """The shorter side of a picture of which a box of this share and aspect is `crop` pixels or more on either side."""
+def side_for_crop(crop: int, share: float, aspect: float) -> int:
+    """The least shorter side of a picture so that a box of this share and aspect has at least `crop` pixels a side."""
     return math.ceil(crop / math.sqrt(share * min(aspect, 1 / aspect)))
 
 
 def random_box(
     size: tuple[int, int], share: float, aspect: float, random: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) within `size`, of about `share` of its area and `aspect`, width over height."""
+    """(left, top, right, bottom) of a random box in `size`: about `share` of its area, `aspect` is width/height."""
     width, height = size
     wide = min(width, math.sqrt(width * height * share * aspect))
     high = min(height, math.sqrt(width * height * share / aspect))
@@ -86,21 +86,21 @@ def random_box(
 
 
 def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
-    """The global batches of an epoch: every one of `count` samples once, shuffled by (seed, epoch).
+    """The global batches of an epoch: each of `count` samples once, shuffled by (seed, epoch).
 
-    Batches differ in size by one at most, so that no step sees only a remainder of one or two pictures.
+    Batch sizes differ by at most one, so that no step has only a remainder of one or two pictures.
     """
     order = np.random.default_rng((seed, epoch)).permutation(count)
     return [part.tolist() for part in np.array_split(order, max(1, math.ceil(count / batch_size)))]
 
 
 def share_of(batch: Sequence[int], rank: int, world_size: int) -> list[int]:
-    """This rank's part of a global batch; the parts are disjoint and together the whole."""
+    """This rank's part of a global batch. The parts are disjoint and together the whole batch."""
     return list(batch[rank::world_size])
 
 
 def check_batches(count: int, batch_size: int, world_size: int) -> None:
-    """Raises DataError when a step would leave a rank with fewer than two pictures, too few for BatchNorm."""
+    """Raises DataError if a rank would get fewer than two pictures in a step: BatchNorm needs two."""
     smallest = count // max(1, math.ceil(count / batch_size))
     if smallest < 2 * world_size:
         raise DataError(
@@ -112,9 +112,9 @@ def check_batches(count: int, batch_size: int, world_size: int) -> None:
 def batches(
     samples: Sequence[Sample], plan: Sequence[Sequence[int]], transform: Transform, *, workers: int
 ) -> Iterator[Batch]:
-    """The batches of `plan` (indices into `samples`), in its order, decoded by `workers` threads ahead of their use.
+    """The batches of `plan` (indices into `samples`), in order. `workers` threads decode them in advance.
 
-    Raises DataError, naming the file, for a picture that cannot be read any more.
+    Raises DataError, naming the file, for a picture that has become unreadable.
     """
     with ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="decode") as pool:
         waiting: deque[tuple[Sequence[int], list[Future[FloatArray]]]] = deque()
@@ -125,7 +125,7 @@ def batches(
                     yield _collect(samples, *waiting.popleft())
             while waiting:
                 yield _collect(samples, *waiting.popleft())
-        finally:  # left early: what has not started need not
+        finally:  # the caller may stop early
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -142,4 +142,4 @@ def _open(path: Path, shorter_side: int) -> Image.Image:
     try:
         return open_picture(path.read_bytes(), shorter_side=shorter_side)
     except (PictureError, OSError) as error:
-        raise DataError(f"{path}: readable when the data was scanned, not any more: {error}") from error
+        raise DataError(f"{path}: was readable when the data was scanned, but is not any more: {error}") from error

@@ -1,4 +1,4 @@
-"""A handful of held-out pictures with what the network says of them, for the report and for the export's check."""
+"""A few held-out pictures with the network's predictions, for the report and for the check of the export."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ COUNT, SIDE = 12, 160
 
 
 def choose(samples: Sequence[Sample], count: int = COUNT) -> list[Sample]:
-    """`count` samples (fewer where there are fewer), evenly spread, so that they come from many classes."""
+    """`count` samples, or all if there are fewer, evenly spread so that they come from many classes."""
     count = min(count, len(samples))
     return [samples[(2 * number + 1) * len(samples) // (2 * count)] for number in range(count)]
 
 
 def pictures(samples: Sequence[Sample], preprocessing: Preprocessing, *, workers: int) -> torch.Tensor:
-    """float32 (N, 3, crop, crop), as serving would make them."""
+    """float32 (N, 3, crop, crop), prepared as in serving."""
     plan = [list(range(len(samples)))]
     return next(loader.batches(samples, plan, loader.evaluation(preprocessing), workers=workers)).pictures
 
@@ -31,7 +31,7 @@ def pictures(samples: Sequence[Sample], preprocessing: Preprocessing, *, workers
 def answers(
     model: nn.Module, samples: Sequence[Sample], inputs: torch.Tensor, labels: Sequence[str]
 ) -> tuple[Example, ...]:
-    """What `model` (on the CPU) says of `inputs`, with a thumbnail of each sample."""
+    """The predictions of `model` (on the CPU) for `inputs`, with a thumbnail of each sample."""
     model.eval()
     with torch.no_grad():
         shares, guesses = model(inputs).softmax(dim=1).max(dim=1)

@@ -1,4 +1,4 @@
-"""report.html: one file without scripts or outside assets, light or dark by the reader's choice."""
+"""report.html: one file without scripts or external assets, light or dark as the reader's system is set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from train.reporting import plots
 from train.reporting.results import Example, Results
 
-OPEN_ROWS = 20  # a longer table folds away what follows
+OPEN_ROWS = 20  # a longer table folds the remaining rows
 STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--ink:#1f2328;--soft:#57606a;--line:#d8dee4;--card:#f6f8fa;--good:#116329;
 --bad:#a40e26;--bar:#0a5bb5}
@@ -43,22 +43,23 @@ details{margin:.5rem 0}summary{cursor:pointer;padding:.35rem 0}
 
 
 def render(results: Results, rows: Sequence[tuple[str, int, float, float]]) -> str:
-    """The page; `rows` are (label, pictures, recall, precision) of each class."""
+    """The page. `rows` are (label, pictures, recall, precision) of each class."""
     title = f"{results.config.get('model', 'model')} on {len(results.labels)} classes"
     parts = [
         f"<h1>{escape(title)}</h1><p>{escape(_subtitle(results))}</p>",
         _cards(results),
         _section(
-            "Learning", _drawing(results, "curves", "Loss and top-1 accuracy of training and validation by epoch")
+            "Learning curves",
+            _drawing(results, "curves", "Loss and top-1 accuracy of training and validation by epoch"),
         ),
         _section(f"Pictures of the {results.split} split", _examples(results.examples)) if results.examples else "",
-        _section("Most often mistaken", _mistakes(results)),
-        _section("Each class, the weakest first", _classes(rows)),
+        _section("Most frequent mistakes", _mistakes(results)),
+        _section("Classes, the weakest first", _classes(rows)),
         _section("Confusion matrix", _drawing(results, "confusion", "Share of each true class by predicted class")),
-        _section("Files left out", _skipped(results)),
+        _section("Skipped files", _skipped(results)),
         '<div class="two">'
         + _section("Hyperparameters", _pairs(results.config))
-        + _section("Where it comes from", _pairs(results.provenance))
+        + _section("Provenance", _pairs(results.provenance))
         + "</div>",
     ]
     return (
@@ -83,9 +84,9 @@ def _cards(results: Results) -> str:
         f"{results.split} top-5": percent(results.metrics.get(f"{results.split}_top5", math.nan)),
         "best validation top-1": percent(max((row.get("valid_top1", math.nan) for row in results.history), default=0)),
         f"{results.split} pictures": f"{int(results.confusion.sum()):,}",
-        "chance": percent(1 / len(results.labels)),
+        "random guess": percent(1 / len(results.labels)),
         "epochs": str(len(results.history)),
-        "files left out": f"{len(results.skipped):,}",
+        "skipped files": f"{len(results.skipped):,}",
     }
     shown = {name: text for name, text in numbers.items() if text != "–"}
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>" for name, text in shown.items())
@@ -93,7 +94,7 @@ def _cards(results: Results) -> str:
 
 
 def _drawing(results: Results, name: str, alternative: str) -> str:
-    """The light drawing, and the dark one for who prefers that."""
+    """The drawing for a light page and for a dark one."""
 
     def draw(theme: plots.Theme) -> str:
         if name == "curves":
@@ -114,11 +115,13 @@ def _examples(examples: Sequence[Example]) -> str:
 def _example(example: Example) -> str:
     right = example.truth == example.predicted
     kind = "png" if example.picture.startswith(b"\x89PNG") else "jpeg"
-    said = f'<span class="{"good" if right else "bad"}">{"✓" if right else "✗"} {escape(example.predicted)}</span>'
-    truth = "" if right else f"<br>is {escape(example.truth)}"
+    prediction = (
+        f'<span class="{"good" if right else "bad"}">{"✓" if right else "✗"} {escape(example.predicted)}</span>'
+    )
+    truth = "" if right else f"<br>truth: {escape(example.truth)}"
     return (
         f'<li><img src="{_data_url(example.picture, kind)}" alt="a picture of {escape(example.truth)}">'
-        f"<div><b>{said}</b> {percent(example.probability)}{truth}</div></li>"
+        f"<div><b>{prediction}</b> {percent(example.probability)}{truth}</div></li>"
     )
 
 
@@ -137,7 +140,7 @@ def _mistakes(results: Results, most: int = 10) -> str:
         (results.labels[truth], results.labels[guess], f"{count} of {int(counts[truth].sum())}")
         for count, truth, guess in pairs[:most]
     ]
-    return _table(("truth", "taken for", "pictures"), rows)
+    return _table(("truth", "predicted as", "pictures"), rows)
 
 
 def _classes(rows: Sequence[tuple[str, int, float, float]]) -> str:
@@ -145,20 +148,20 @@ def _classes(rows: Sequence[tuple[str, int, float, float]]) -> str:
     cells = [
         (label, str(count), percent(recall), percent(precision), recall) for label, count, recall, precision in weakest
     ]
-    header = ("class", "pictures", "found (recall)", "right (precision)")
+    header = ("class", "pictures", "recall", "precision")
     return _folded(header, cells, "classes")
 
 
 def _skipped(results: Results) -> str:
     if not results.skipped:
-        return "<p>None: every picture could be read.</p>"
+        return "<p>None: all pictures are readable.</p>"
     return _folded(("file", "reason"), [(row.name, row.reason) for row in results.skipped], "files")
 
 
-def _folded(header: Sequence[str], rows: Sequence[Sequence[str | float]], what: str) -> str:
+def _folded(header: Sequence[str], rows: Sequence[Sequence[str | float]], noun: str) -> str:
     shown = _table(header, rows[:OPEN_ROWS])
     rest = rows[OPEN_ROWS:]
-    more = f"<details><summary>{len(rest)} more {what}</summary>{_table(header, rest)}</details>" if rest else ""
+    more = f"<details><summary>{len(rest)} more {noun}</summary>{_table(header, rest)}</details>" if rest else ""
     return shown + more
 
 
@@ -171,7 +174,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str | float]]) -> str:
 
 
 def _cell(value: str | float) -> str:
-    """Text, or a share as a bar."""
+    """A cell with text, or with a bar for a share."""
     if isinstance(value, str):
         return f"<td>{escape(value)}</td>"
     return f'<td class="share"><i style="width:{0 if math.isnan(value) else 100 * value:.0f}%"></i></td>'

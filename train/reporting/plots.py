@@ -1,4 +1,4 @@
-"""The report's pictures: learning curves and the confusion matrix as PNG bytes, for a light and a dark page."""
+"""The drawings of the report: learning curves and confusion matrix as PNG bytes, for a light and a dark page."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-WRITTEN_COUNTS = 20  # up to so many classes the counts stand in the cells
+WRITTEN_COUNTS = 20  # up to this many classes the cells show their counts
 LABEL_CHARACTERS = 26
 
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """Colours that hold 4.5:1 against the paper; the two lines also differ in dash and marker."""
+    """Colours with a contrast of at least 4.5:1 to the paper. The two lines also differ in dash and marker."""
 
     paper: str
     ink: str
     grid: str
     train: str
     valid: str
-    cells: tuple[str, ...]  # from nothing to everything
+    cells: tuple[str, ...]  # from a share of 0 to 1
 
 
 LIGHT = Theme(
@@ -50,7 +50,7 @@ DARK = Theme(
 
 
 def curves(history: Sequence[dict[str, float]], theme: Theme = LIGHT) -> bytes:
-    """Loss and top-1 accuracy by epoch, of training and validation; the best epoch is marked."""
+    """Loss and top-1 accuracy of training and validation by epoch, with a mark at the best epoch."""
     figure = Figure(figsize=(10, 3.8), dpi=110, facecolor=theme.paper, layout="constrained")
     panels: Any = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
@@ -75,7 +75,7 @@ def curves(history: Sequence[dict[str, float]], theme: Theme = LIGHT) -> bytes:
 
 
 def confusion(counts: npt.NDArray[np.int64], labels: Sequence[str], theme: Theme = LIGHT) -> bytes:
-    """Shares of each true class (rows) by prediction (columns); few classes show their counts too."""
+    """The share of each true class (rows) by prediction (columns); with counts if there are few classes."""
     size = len(labels)
     side = max(4.6, min(16.0, 1.6 + (0.42 if size <= WRITTEN_COUNTS else 0.11) * size))
     figure = Figure(figsize=(side + 0.9, side), dpi=110, facecolor=theme.paper, layout="constrained")
@@ -132,12 +132,12 @@ def _dress(panel: Any, theme: Theme) -> None:
 
 def _short(label: str) -> str:
     text = label if len(label) <= LABEL_CHARACTERS else label[: LABEL_CHARACTERS - 1] + "…"
-    return text.replace("$", r"\$")  # else it starts a formula
+    return text.replace("$", r"\$")  # a plain $ starts a formula
 
 
 def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a label in a script that the font lacks
+        warnings.filterwarnings("ignore", message="Glyph")  # a label's script may be missing in the font
         FigureCanvasAgg(figure).print_png(stream)
     return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Pictures seen and seconds left on a terminal; nothing at all where the output is piped."""
+"""Shows the number of pictures and the remaining seconds on a terminal. Shows nothing where stderr is piped."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ INTERVAL = 0.2  # seconds between redraws
 
 
 class Progress:
-    """One line, redrawn in place. `total` counts pictures."""
+    """One line, redrawn in place. `total` is the number of pictures."""
 
     def __init__(
         self,
-        what: str,
+        title: str,
         total: int,
         *,
         shown: bool,
         stream: TextIO = sys.stderr,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._what, self._total, self._stream, self._clock = what, total, stream, clock
-        self._shown = shown and stream.isatty()  # the supervisor gives its ranks a terminal when it has one itself
-        self._seen, self._start, self._drawn = 0, clock(), 0.0
+        self._title, self._total, self._stream, self._clock = title, total, stream, clock
+        self._shown = shown and stream.isatty()  # ranks have a terminal if the supervisor has one
+        self._done, self._start, self._drawn = 0, clock(), 0.0
 
     def advance(self, pictures: int) -> None:
-        self._seen += pictures
+        self._done += pictures
         now = self._clock()
-        if self._shown and (now - self._drawn > INTERVAL or self._seen >= self._total):
+        if self._shown and (now - self._drawn > INTERVAL or self._done >= self._total):
             self._drawn = now
             self._stream.write(f"\r\x1b[K{self.text(now - self._start)}")
             self._stream.flush()
 
     def text(self, elapsed: float) -> str:
-        """What is drawn `elapsed` seconds after the start."""
-        pace = self._seen / elapsed if elapsed > 0 else 0.0
-        left = f", {max(0, self._total - self._seen) / pace:.0f} s left" if pace > 0 else ""
-        return f"{self._what}: {self._seen}/{self._total} pictures, {pace:.0f}/s{left}"
+        """The line `elapsed` seconds after the start."""
+        speed = self._done / elapsed if elapsed > 0 else 0.0
+        left = f", {max(0, self._total - self._done) / speed:.0f} s left" if speed > 0 else ""
+        return f"{self._title}: {self._done}/{self._total} pictures, {speed:.0f}/s{left}"
 
     def close(self) -> None:
         if self._shown:

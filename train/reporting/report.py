@@ -1,4 +1,4 @@
-"""What a person reads after training: metrics.json, curves and confusion matrix, per-class accuracy, report.html."""
+"""The report of a training: metrics.json, learning curves, confusion matrix, per-class accuracy, report.html."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write(results: Results, folder: Path) -> None:
 
 
 def summary(results: Results) -> dict[str, Any]:
-    """metrics.json."""
+    """The content of metrics.json."""
     return {
         "metrics": results.metrics,
         "history": list(results.history),
@@ -42,13 +42,13 @@ def summary(results: Results) -> dict[str, Any]:
 
 
 def per_class(results: Results) -> list[tuple[str, int, float, float]]:
-    """(label, pictures, recall, precision) of each class; a share of nothing is nan."""
+    """(label, pictures, recall, precision) of each class. A share of zero pictures is nan."""
     hits = np.diag(results.confusion).astype(float)
     truths, guesses = results.confusion.sum(axis=1), results.confusion.sum(axis=0)
     recall = np.divide(hits, truths, out=np.full(hits.shape, np.nan), where=truths > 0)
     precision = np.divide(hits, guesses, out=np.full(hits.shape, np.nan), where=guesses > 0)
     rows = zip(results.labels, truths, recall, precision, strict=True)
-    return [(label, int(count), float(found), float(right)) for label, count, found, right in rows]
+    return [(label, int(count), float(share), float(right)) for label, count, share, right in rows]
 
 
 def _table(path: Path, header: tuple[str, ...], rows: list[Any]) -> None:
@@ -59,7 +59,7 @@ def _table(path: Path, header: tuple[str, ...], rows: list[Any]) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no nan or infinity: null stands for them."""
+    """Replaces nan and infinity by None, because JSON has neither."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

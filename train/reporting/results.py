@@ -1,4 +1,4 @@
-"""What a run knows at its end: the report is made from this."""
+"""The results of a training, from which the report is made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from train.pictures.index import Skipped
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A held-out picture (encoded JPEG or PNG bytes, a thumbnail of about 160 px will do) and what the model says."""
+    """A held-out picture (JPEG or PNG bytes, a thumbnail of about 160 px) and the model's prediction."""
 
     picture: bytes
     truth: str
@@ -23,11 +23,11 @@ class Example:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """What rank 0 knows at the end; it calls `report.write`.
+    """The results that rank 0 gives to `report.write`.
 
     history: one dict per epoch with the names of contract.metrics (epoch, train_loss, valid_top1, …).
     confusion: counts, shape (C, C), rows the truth and columns the prediction, on the split named `split`.
-    metrics: the closing numbers (test_top1 …); config: hyperparameters as used; provenance: text by name.
+    metrics: the closing numbers (test_top1 …). config: the hyperparameters. provenance: text by name.
     """
 
     labels: tuple[str, ...]

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from contract.cgroup import memory_kills
+from contract.hyperparameters import Hyperparameters
 from train import run
-from train.config import Config
 from train.host import launch, supervise
 from train.host.environment import Environment
 from train.host.machine import observe
@@ -18,12 +18,12 @@ def main(folder: Path) -> int:
     marks = folder / "marks"
     marks.mkdir()
     place = Environment(master_port=observe().free_port, failure_file=folder / "failure")
-    plan = launch.plan(place, Config(ranks=2), os.environ, worker="tests.functional.train.tiny_worker")
+    plan = launch.plan(place, Hyperparameters(ranks=2), os.environ, worker="tests.functional.train.tiny_worker")
     variables = {**os.environ, run.ERRORS_VARIABLE: str(marks)}
-    verdict = supervise.run(plan, variables, marks, memory_kills=memory_kills)
-    if verdict.reason:
-        supervise.write_failure(place.failure_file, verdict.reason)
-    return verdict.code
+    outcome = supervise.run(plan, variables, marks, memory_kills=memory_kills)
+    if outcome.reason:
+        supervise.write_failure(place.failure_file, outcome.reason)
+    return outcome.code
 
 
 if __name__ == "__main__":

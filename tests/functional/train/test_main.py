@@ -84,7 +84,7 @@ def test_help_lists_every_flag(tmp_path: Path, words: list[str]) -> None:
     ("hyperparameters", "words", "reason"),
     [
         ({"epoch": "3"}, (), "unknown hyperparameter 'epoch' (did you mean epochs?)"),
-        ({"epochs": '"many"'}, (), "epochs='many': a whole number is needed"),
+        ({"epochs": '"many"'}, (), "epochs='many': must be a whole number"),
         ({}, ("train", "--epoch", "3"), "unknown hyperparameter '--epoch' (did you mean epochs?)"),
         ({}, ("--epochs", "0"), "epochs=0: must be at least 1"),
         ({}, ("elsewhere",), "unexpected argument 'elsewhere'"),

@@ -20,7 +20,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two ranks, frozen backbone, twice as many epochs as needed."""
     root = tmp_path_factory.mktemp("trained")
     variables = ranks.make_run(root, ranks.pictures(root / "data"), epochs=4, views=3)
-    codes = ranks.train({**variables, "KENNEL_GIT_REVISION": "abc123", "KENNEL_IMAGE_DIGEST": "sha256:1"}, 2, root)
+    built = {"KENNEL_VERSION": "1.2.3", "KENNEL_GIT_REVISION": "abc123", "KENNEL_IMAGE_DIGEST": "sha256:1"}
+    codes = ranks.train({**variables, **built}, 2, root)
     assert codes == [0, 0], (root / "rank-0.log").read_text()
     return root
 
@@ -32,6 +33,7 @@ def test_the_model_folder_holds_exactly_the_artifact_and_no_pickle(trained: Path
     assert manifest.labels == ("blue", "green", "red")
     assert manifest.architecture == "mobilenet_v3_small"
     assert {"test_top1", "valid_top1", "train_loss"} <= set(manifest.metrics)
+    assert manifest.provenance.kennel_version == "1.2.3"
     assert manifest.provenance.git_revision == "abc123"
     assert manifest.provenance.image_digest == "sha256:1"
     assert manifest.provenance.job_name == "trial"

@@ -33,7 +33,13 @@ def test_a_manifest_survives_json() -> None:
     assert artifact.parse(values()) == MANIFEST
 
 
-def test_a_manifest_of_the_first_format_is_served_by_the_engine_that_always_can() -> None:
+def test_an_artifact_written_before_the_version_was_recorded_is_read() -> None:
+    assert artifact.parse(values(provenance={"job_name": "a"})).provenance == Provenance(
+        job_name="a", kennel_version=""
+    )
+
+
+def test_a_manifest_of_format_1_is_served_by_the_fallback_engine() -> None:
     old = {name: value for name, value in values(format_version=1).items() if name != "serving"}
     assert str(artifact.parse(old).serving.engine) == "onnxruntime-fp32"
 
@@ -60,14 +66,14 @@ def test_another_format_is_refused_with_what_to_do(version: Any) -> None:
         ({"preprocessing": {"crop": "a"}}, "crop <= resize"),
         ({"provenance": {"author": "me"}}, "author"),
         ({"serving": []}, "serving must be dict, not list"),
-        ({"serving": {"engine": {"name": "tensorrt"}, "machine": {"flags": []}}}, "no engine is called tensorrt-fp32"),
+        ({"serving": {"engine": {"name": "tensorrt"}, "machine": {"flags": []}}}, "unknown engine tensorrt-fp32"),
         ({"serving": {"engine": {}, "machine": {"flags": []}, "speed": 1}}, "speed"),
         ({"serving": {"engine": {}, "machine": {"flags": []}, "candidates": [{"engine": {}}]}}, "accepted"),
         ({"serving": {"engine": {}, "machine": {"flags": []}, "candidates": [REFUSED]}}, "none of the accepted"),
         ({"format_version": 1}, r"unknown keys \['serving'\]; known are"),
     ],
 )
-def test_a_manifest_that_is_not_understood_is_refused_saying_which_key(changes: dict[str, Any], message: str) -> None:
+def test_a_wrong_manifest_is_refused_and_the_key_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         artifact.parse(values(**changes), where="model.json")
 
@@ -80,6 +86,6 @@ def test_a_manifest_without_a_needed_key_is_refused(key: str) -> None:
 
 
 @pytest.mark.parametrize("decoded", [[], "text", None, 5])
-def test_what_is_no_object_is_refused(decoded: Any) -> None:
+def test_json_that_is_no_object_is_refused(decoded: Any) -> None:
     with pytest.raises(ArtifactError, match="must hold an object"):
         artifact.parse(decoded)

@@ -1,4 +1,4 @@
-"""Threads and memory come from what the container may use, whichever cgroup version tells it."""
+"""CPU and memory limits of a container, from both cgroup versions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The record of which engine serves, as it stands in model.json."""
+"""The choice of the engine as model.json records it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_record_survives_json() -> None:
     assert Choice.from_dict(json.loads(json.dumps(CHOICE.to_dict()))) == CHOICE
 
 
-def test_those_accepted_come_fastest_first_by_single_pictures_and_full_batches_alike() -> None:
+def test_accepted_candidates_are_ordered_by_the_mean_over_single_pictures_and_full_batches() -> None:
     assert [each.engine for each in CHOICE.accepted()] == [INT8, FALLBACK]
     assert CHOICE.accepted()[0].cost == 11
     assert Candidate(engine=BF16, accepted=False, milliseconds={"1": 5.0}).cost == 5.0
@@ -57,12 +57,12 @@ def test_those_accepted_come_fastest_first_by_single_pictures_and_full_batches_a
     ],
     ids=["not accepted", "unknown engine", "flags", "machine", "unknown key"],
 )
-def test_what_is_no_choice_is_refused(changes: dict[str, Any]) -> None:
+def test_values_that_are_no_choice_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         Choice.from_dict(CHOICE.to_dict() | changes)
 
 
 @pytest.mark.parametrize("text", ["", "int8", "openvino", "onnxruntime-bf16", "openvino-int8-fast"])
-def test_a_name_of_no_engine_is_refused_with_those_that_there_are(text: str) -> None:
+def test_an_unknown_engine_is_refused_and_all_engines_are_listed(text: str) -> None:
     with pytest.raises(EngineError, match="choose from onnxruntime-fp32, onnxruntime-int8, openvino-fp32"):
         named(text)

@@ -1,4 +1,4 @@
-"""Golden pictures survive the file, and an answer that differs is told in words."""
+"""Golden pictures: their file, and the message for an answer that differs."""
 
 import math
 
@@ -9,7 +9,7 @@ from contract.golden import Golden, GoldenError, difference, disagreement, dumps
 ORANGE = Golden(label="Orange", picture=b"\xff\xd8jpeg", probabilities=(0.9, 0.1))
 
 
-def test_what_is_written_is_read_back() -> None:
+def test_written_pictures_are_read_back() -> None:
     assert loads(dumps([ORANGE])) == (ORANGE,)
 
 
@@ -20,19 +20,21 @@ def test_a_file_that_cannot_be_read_says_where(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "tolerance", "told"),
+    ("answer", "tolerance", "message"),
     [
         ((0.9, 0.1), 0.02, ""),
         ((0.885, 0.115), 0.02, ""),
         ((0.1, 0.9), 1.0, ""),
-        ((0.4, 0.6), 0.02, "label 0 has probability 0.400, training computed 0.900 (allowed are 0.02)"),
+        ((0.4, 0.6), 0.02, "label 0 has probability 0.400, training computed 0.900 (tolerance 0.02)"),
         ((0.9, 0.1, 0.0), 1.0, "3 numbers for 2 labels"),
         ((math.nan, 0.1), 1.0, "2 numbers for 2 labels"),
     ],
 )
-def test_an_answer_is_held_against_training(answer: tuple[float, ...], tolerance: float, told: str) -> None:
+def test_an_answer_is_compared_with_the_one_of_training(
+    answer: tuple[float, ...], tolerance: float, message: str
+) -> None:
     said = disagreement(ORANGE, answer, tolerance)
-    assert (told in said) if told else said == ""
+    assert (message in said) if message else said == ""
 
 
 def test_the_largest_difference_counts() -> None:

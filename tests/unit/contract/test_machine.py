@@ -1,4 +1,4 @@
-"""What the kernel tells of the processor, and what follows for the engines."""
+"""The CPU as the kernel describes it, and the engines that it supports."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ flags\t\t: fpu avx2 avx512f avx512_bf16 avx512_vnni
 """
 
 
-def test_the_cpus_name_and_those_flags_that_decide_are_read() -> None:
+def test_the_cpus_name_and_the_flags_that_matter_are_read() -> None:
     found = this_machine(3, lambda path: CPUINFO if str(path) == "/proc/cpuinfo" else None)
     assert found == Machine(cpu="AMD EPYC 9R14", flags=("avx2", "avx512f", "avx512_vnni", "avx512_bf16"), threads=3)
 
 
 @pytest.mark.parametrize("text", [None, "", "processor\t: 0\nFeatures\t: fp asimd bf16\n"])
-def test_a_kernel_that_does_not_tell_leaves_the_engine_that_always_can(text: str | None) -> None:
+def test_without_cpu_information_the_fallback_engine_remains(text: str | None) -> None:
     found = this_machine(1, lambda _: text)
     assert found == Machine()
     assert [str(each) for each in ENGINES if not each.lacks(found)] == ["onnxruntime-fp32", "openvino-fp32"]
@@ -37,7 +37,7 @@ def test_a_kernel_that_does_not_tell_leaves_the_engine_that_always_can(text: str
         ("amx_bf16", {"fp32", "bf16"}),
     ],
 )
-def test_an_arithmetic_is_offered_where_the_cpu_is_fast_and_exact_in_it(flag: str, precisions: set[str]) -> None:
+def test_a_precision_is_available_where_the_cpu_is_fast_and_exact_in_it(flag: str, precisions: set[str]) -> None:
     assert flag in FLAGS
     machine = Machine(flags=(flag,))
     assert {each.precision for each in ENGINES if not each.lacks(machine)} == precisions

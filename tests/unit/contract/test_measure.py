@@ -1,4 +1,4 @@
-"""How long a network takes: a median over a bounded number of rounds."""
+"""The time of a network: a median over a bounded number of rounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contract.preprocess import FloatArray
 
 
 class Timed:
-    """A network that takes the next of `rounds` milliseconds at each call, then the last one on and on."""
+    """A network whose calls take `rounds` milliseconds, one after the other; further calls take the last."""
 
     def __init__(self, *rounds: float) -> None:
         self.now, self.calls = 0.0, 0
@@ -32,18 +32,18 @@ class Timed:
         return measure.milliseconds(network, measure.blank(count, 8), seconds=seconds, clock=lambda: self.now)
 
 
-def test_the_first_round_warms_up_and_one_that_was_disturbed_does_not_count() -> None:
+def test_the_first_round_and_a_slow_outlier_do_not_count() -> None:
     assert Timed(900, 80, 700, 80, 80).milliseconds(8, seconds=1) == pytest.approx(10)
 
 
 @pytest.mark.parametrize(("each", "rounds"), [(500, measure.LEAST), (20, 5), (0.01, measure.MOST)])
-def test_rounds_fill_the_time_but_are_never_too_few_nor_too_many(each: float, rounds: int) -> None:
+def test_rounds_fill_the_time_within_their_limits(each: float, rounds: int) -> None:
     timed = Timed(each)
     assert timed.milliseconds(1, seconds=0.1) == pytest.approx(each)
     assert timed.calls == 1 + rounds
 
 
-def test_the_pictures_to_time_with_are_no_zeros_and_always_the_same() -> None:
+def test_timing_pictures_are_not_zero_and_always_the_same() -> None:
     made = measure.blank(2, 8)
     assert (made.shape, made.dtype.name) == ((2, 3, 8, 8), "float32")
     assert np.array_equal(made, measure.blank(2, 8))

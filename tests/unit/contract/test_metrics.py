@@ -25,7 +25,7 @@ def test_definitions_keep_sagemaker_s_limits() -> None:
 
 
 @pytest.mark.parametrize("value", [3, 0, 0.0, -1.5, 1e-9, 123456789.0, 1.5e30, math.inf, -math.inf])
-def test_what_is_printed_is_read_back(value: float) -> None:
+def test_printed_numbers_are_read_back(value: float) -> None:
     (row,) = metrics.parse(metrics.line({"train_loss": value}))
     assert row["train_loss"] == pytest.approx(value, rel=1e-5)
 
@@ -34,13 +34,13 @@ def test_nan_is_read_back_as_nan() -> None:
     assert math.isnan(metrics.parse(metrics.line({"valid_loss": math.nan}))[0]["valid_loss"])
 
 
-def test_lines_are_found_in_order_among_others_and_behind_a_prefix() -> None:
+def test_metric_lines_are_found_in_order_among_other_lines_and_after_a_prefix() -> None:
     first, second = metrics.line({"epoch": 1}), metrics.line({"epoch": 2, "valid_top1": 0.9})
     log = f"noise epoch=9\n[rank0]: {first}\nkennel: saved\n{second}"
     assert metrics.parse(log) == [{"epoch": 1.0}, {"epoch": 2.0, "valid_top1": 0.9}]
 
 
-def test_a_line_that_lacks_a_metric_gives_none_for_it() -> None:
+def test_a_metric_that_is_not_in_the_line_is_not_in_the_result() -> None:
     assert metrics.parse(metrics.line({"test_top1": 0.7})) == [{"test_top1": 0.7}]
 
 

@@ -1,4 +1,4 @@
-"""Networks by name: heads, variants, and weights that fit or do not."""
+"""Networks by name: heads, variants, and matching and other weights."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_unknown_networks_and_variants_are_refused_by_name(name: str, variant: s
         models.build(name, 3, variant)
 
 
-def test_weights_come_without_their_head_when_the_classes_differ() -> None:
+def test_the_head_is_not_loaded_when_the_classes_differ() -> None:
     source, target = models.build("mobilenet_v3_small", 9), models.build("mobilenet_v3_small", 4)
     head = models.head_of(target).weight.clone()
     assert not models.load(target, Weights(state=source.state_dict(), architecture="mobilenet_v3_small"))
@@ -72,7 +72,7 @@ def test_weights_come_without_their_head_when_the_classes_differ() -> None:
     assert torch.equal(target.features[0][0].weight, source.features[0][0].weight)
 
 
-def test_weights_bring_their_head_only_for_the_same_labels() -> None:
+def test_the_head_is_loaded_only_for_the_same_labels() -> None:
     source, target = models.build("mobilenet_v3_small", 2), models.build("mobilenet_v3_small", 2)
     weights = Weights(state=source.state_dict(), architecture="mobilenet_v3_small", labels=("cat", "dog"))
     assert not models.load(target, weights, labels=("dog", "cat"))
@@ -81,7 +81,7 @@ def test_weights_bring_their_head_only_for_the_same_labels() -> None:
     assert torch.equal(models.head_of(target).weight, models.head_of(source).weight)
 
 
-def test_weights_of_another_network_say_what_is_missing_unknown_or_misshapen() -> None:
+def test_weights_of_another_network_are_refused_with_missing_unknown_and_misshapen_tensors() -> None:
     model = models.build("mobilenet_v3_small", 2)
     state = dict(model.state_dict())
     first = state.pop("features.0.0.weight")
@@ -93,7 +93,7 @@ def test_weights_of_another_network_say_what_is_missing_unknown_or_misshapen() -
         models.load(model, Weights(state={**state, "features.0.0.weight": first[:2]}, architecture=""))
 
 
-def test_a_transformer_says_which_side_it_needs() -> None:
+def test_a_transformer_names_the_input_size_that_it_needs() -> None:
     with torch.device("meta"):
         transformer, network = models.build("vit_b_16", 3), models.build("resnet18", 3)
     models.check_side(transformer, "vit_b_16", 224)

@@ -52,7 +52,7 @@ def test_every_format_opens_as_rgb(kind: str) -> None:
     ("orientation", "corner"),
     [(1, (0, 0)), (2, (1, 0)), (3, (1, 1)), (4, (0, 1)), (5, (0, 0)), (6, (1, 0)), (7, (1, 1)), (8, (0, 1))],
 )
-def test_exif_orientation_brings_the_marked_corner_where_it_belongs(orientation: int, corner: tuple[int, int]) -> None:
+def test_exif_orientation_is_applied(orientation: int, corner: tuple[int, int]) -> None:
     image = Image.new("RGB", (120, 80), "black")
     image.paste("white", (0, 0, 40, 30))
     exif = Image.Exif()
@@ -64,7 +64,7 @@ def test_exif_orientation_brings_the_marked_corner_where_it_belongs(orientation:
     assert max(pixel(upright, (upright.width - 1 - at[0], upright.height - 1 - at[1]))) < 15
 
 
-def test_broken_exif_does_not_spoil_a_picture() -> None:
+def test_a_picture_with_broken_exif_is_used() -> None:
     content = encode(smooth(60, 40), "JPEG", exif=b"Exif\x00\x00" + b"II*\x00\x08\x00\x00\x00" + b"\xff" * 40)
     assert open_picture(content).size == (60, 40)
 
@@ -84,7 +84,7 @@ def test_palette_and_its_transparency_become_colours_on_white() -> None:
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
-def test_what_is_transparent_is_white_paper(mode: str) -> None:
+def test_transparent_parts_become_white(mode: str) -> None:
     image = Image.new("RGBA", (10, 10), (0, 0, 0, 0))
     assert pixel(open_picture(encode(image.convert(mode))), (5, 5)) == (255, 255, 255)
 
@@ -116,7 +116,7 @@ def test_black_and_white_and_grey_are_opened(mode: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_the_first_frame_counts(kind: str) -> None:
+def test_the_first_frame_of_an_animation_is_used(kind: str) -> None:
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue", "green")]
     content = encode(frames[0], kind, save_all=True, append_images=frames[1:], duration=50)
     red, green, blue = pixel(open_picture(content), (10, 10))
@@ -132,7 +132,7 @@ def test_a_phone_s_multi_picture_file_is_a_jpeg() -> None:
 
 @pytest.mark.parametrize("width", [256, 257, 300, 511, 512, 513, 1023, 1024, 2040, 2047, 2048, 2049, 3000])
 @pytest.mark.parametrize("shorter", [224, 232, 255, 256, 342])
-def test_decoding_at_a_smaller_scale_never_falls_below_the_side_asked_for(width: int, shorter: int) -> None:
+def test_decoding_at_a_smaller_scale_keeps_the_requested_shorter_side(width: int, shorter: int) -> None:
     for height in (width, width + 100):
         image = open_picture(encode(Image.new("RGB", (width, height)), "JPEG"), shorter_side=shorter)
         assert min(image.size) >= min(shorter, width)
@@ -148,7 +148,7 @@ def test_a_large_jpeg_decoded_small_gives_nearly_the_same_input() -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_picture_that_was_cut_short_is_truncated(kind: str, share: float) -> None:
+def test_an_incomplete_picture_is_truncated(kind: str, share: float) -> None:
     content = encode(Image.fromarray(noise(200, 150)), kind)
     assert kind_of(content[: int(len(content) * share)]) == "truncated"
 
@@ -162,11 +162,11 @@ def test_a_truncated_jpeg_is_found_at_every_decoding_scale() -> None:
 @pytest.mark.parametrize(
     "content", [b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"\x00" * 500]
 )
-def test_what_is_no_picture_is_said_to_be_none(content: bytes) -> None:
+def test_bytes_that_are_no_picture_are_not_a_picture(content: bytes) -> None:
     assert kind_of(content) == "not-a-picture"
 
 
-def test_nothing_is_empty() -> None:
+def test_no_bytes_are_empty() -> None:
     assert kind_of(b"") == "empty"
 
 
@@ -200,13 +200,13 @@ def test_a_bomb_is_refused_by_its_header(content: bytes) -> None:
     assert kind_of(content) == "too-many-pixels"
 
 
-def test_the_limit_of_pixels_is_the_caller_s() -> None:
+def test_the_caller_sets_the_limit_of_pixels() -> None:
     content = encode(Image.new("RGB", (100, 100)))
     assert open_picture(content, max_pixels=10_000).size == (100, 100)
     assert kind_of(content, max_pixels=9_999) == "too-many-pixels"
 
 
-def test_a_stream_reads_as_its_bytes_do() -> None:
+def test_a_stream_and_its_bytes_give_the_same_picture() -> None:
     content = encode(smooth(70, 50), "JPEG")
     assert open_picture(io.BytesIO(content)).tobytes() == open_picture(content).tobytes()
 
@@ -214,12 +214,12 @@ def test_a_stream_reads_as_its_bytes_do() -> None:
 @pytest.mark.parametrize(
     "size", [(256, 256), (341, 256), (256, 999), (8, 8), (1, 1), (1, 5000), (100_000, 2), (4000, 3000)]
 )
-def test_the_crop_always_has_the_asked_size(size: tuple[int, int]) -> None:
+def test_the_crop_always_has_the_requested_size(size: tuple[int, int]) -> None:
     assert center_crop(Image.new("RGB", size), PREPROCESSING).size == (224, 224)
 
 
 @pytest.mark.parametrize("size", [(348, 348), (341, 256), (256, 400), (501, 333), (1000, 777), (64, 48)])
-def test_the_crop_is_what_resizing_the_whole_and_cutting_gives(size: tuple[int, int]) -> None:
+def test_the_crop_equals_resizing_the_whole_picture_and_cutting(size: tuple[int, int]) -> None:
     image = smooth(*size)
     ratio = PREPROCESSING.resize / min(size)
     whole = image.resize((round(size[0] * ratio), round(size[1] * ratio)), Image.Resampling.BILINEAR, reducing_gap=3.0)

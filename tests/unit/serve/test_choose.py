@@ -150,7 +150,7 @@ def test_one_that_packaging_did_not_accept_serves_when_asked_for_with_a_warning(
     [
         ("openvino-int8", HERE, r"KENNEL_ENGINE=openvino-int8: this artifact has no model\.int8\.onnx; leave it out"),
         ("openvino-bf16", OLD, "KENNEL_ENGINE=openvino-bf16: not supported by this CPU, .* or choose onnxruntime-fp32"),
-        ("tensorrt-fp16", HERE, "KENNEL_ENGINE: no engine is called tensorrt-fp16: choose from onnxruntime-fp32, "),
+        ("tensorrt-fp16", HERE, "KENNEL_ENGINE: unknown engine tensorrt-fp16: choose from onnxruntime-fp32, "),
     ],
 )
 def test_an_engine_that_cannot_serve_is_refused_with_the_fix(wanted: str, machine: Machine, said: str) -> None:

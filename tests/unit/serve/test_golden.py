@@ -66,7 +66,7 @@ def test_at_int8s_widest_tolerance_a_rounded_network_is_taken() -> None:
     ids=["another model's weights", "red and blue swapped", "not normalised", "0 to 255"],
 )
 def test_at_int8s_widest_tolerance_a_wrong_network_is_refused_nonetheless(rows: Rows, mean: Mean, std: Mean) -> None:
-    with pytest.raises(ArtifactError, match=r"\(allowed are 0.25\): this network, or how its pictures are prepared"):
+    with pytest.raises(ArtifactError, match=r"\(tolerance 0.25\): this network, or how its pictures are prepared"):
         golden.check(widely(rows, mean, std))
 
 

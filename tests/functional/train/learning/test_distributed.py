@@ -19,8 +19,8 @@ import pytest
 import torch
 from torch import nn
 
+from contract.hyperparameters import Hyperparameters
 from tests.functional.train import ranks
-from train.config import Config
 from train.learning import checkpoint, distributed
 from train.learning.checkpoint import Store
 from train.learning.evaluate import Evaluation, Tally, plan
@@ -40,7 +40,7 @@ def rank(environ: Mapping[str, str], folder: Path) -> None:
         model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.GELU(), nn.GroupNorm(2, 6), nn.Flatten(), nn.Linear(6 * 36, 3))
         inputs = torch.randn(COUNT, 3, 8, 8, generator=torch.Generator().manual_seed(1))
         labels = torch.arange(COUNT) % 3
-        config = Config(epochs=3, learning_rate=0.05, label_smoothing=0.1, batch_size=BATCH, warmup_epochs=1)
+        config = Hyperparameters(epochs=3, learning_rate=0.05, label_smoothing=0.1, batch_size=BATCH, warmup_epochs=1)
 
         def steps(epoch: int, first: int) -> list[Step]:
             whole = loader.epoch_batches(COUNT, BATCH, seed=0, epoch=epoch)[first:]

@@ -35,7 +35,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_written(tmp_path: P
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # stands for a full disk
     try:
-        with pytest.raises(storage.StorageError, match=rf"GB in {tmp_path}.*larger volume, or lower views"):
+        with pytest.raises(storage.StorageError, match=rf"GB in {tmp_path}.*use a larger volume or lower views"):
             storage.allocate((2, 1 << 20, 4), ranks=Ranks(), memory=1000, folder=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -24,7 +24,7 @@ from contract.machine import this_machine
 from contract.preprocess import FloatArray, Preprocessing, open_picture, to_array
 from train.packaging import engine_choice, export, quantise
 from train.packaging import golden as making
-from train.packaging.engine_choice import Bench, Hooks, Packaged
+from train.packaging.engine_choice import Dependencies, Inputs, Packaged
 
 SIDE = 32
 SCALE = Preprocessing(resize=SIDE, crop=SIDE)
@@ -71,20 +71,20 @@ def trained(labels: torch.Tensor) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     """The exported network, with what it is held against."""
     folder = tmp_path_factory.mktemp("model")
     model = trained(torch.from_numpy(truth(48)))
-    export.files(model, MANIFEST, torch.from_numpy(pictures(3, seed=2000)), folder)
+    export.write_networks(model, MANIFEST, torch.from_numpy(pictures(3, seed=2000)), folder)
     shown = [(label, encoded(colour, 3000 + index)) for index, (label, colour) in enumerate(COLOURS.items())]
-    return Bench(
+    return Inputs(
         folder=folder,
         preprocessing=SCALE,
         labels=len(LABELS),
         calibration=pictures(16, seed=4000),
         held_out=pictures(30, seed=5000),
         truth=truth(30),
-        golden=making.answered(model, shown, SCALE),
+        golden=making.compute(model, shown, SCALE),
         machine=this_machine(1),
     )
 
@@ -95,23 +95,23 @@ def lines() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def found(bench: Bench, lines: list[str]) -> Packaged:
-    return engine_choice.package(bench, Hooks(say=lines.append))
+def found(inputs: Inputs, lines: list[str]) -> Packaged:
+    return engine_choice.package(inputs, Dependencies(log=lines.append))
 
 
 @pytest.fixture(scope="module")
-def int8(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def int8(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The quantised network, also where this CPU is not offered it."""
     path = tmp_path_factory.mktemp("int8") / INT8_NETWORK
-    quantise.quantise(bench.folder / NETWORK, path, bench.calibration)
+    quantise.quantise(inputs.folder / NETWORK, path, inputs.calibration)
     return path
 
 
-def test_every_engine_is_measured_or_refused_with_a_reason(bench: Bench, found: Packaged, lines: list[str]) -> None:
+def test_every_engine_is_measured_or_refused_with_a_reason(inputs: Inputs, found: Packaged, lines: list[str]) -> None:
     judged = found.choice.candidates
     assert {each.engine for each in judged} == set(ENGINES)
     for each in judged:
-        lacking = bool(each.engine.lacks(bench.machine))
+        lacking = bool(each.engine.lacks(inputs.machine))
         timed = set(each.milliseconds)
         assert timed == set() if lacking else {str(ONE)} <= timed <= {str(ONE), str(FULL)}, each
         assert each.accepted is not bool(each.reason), each
@@ -123,46 +123,50 @@ def test_every_engine_is_measured_or_refused_with_a_reason(bench: Bench, found: 
 
 
 def test_the_network_that_was_chosen_answers_and_its_record_survives_the_artifact(
-    bench: Bench, found: Packaged
+    inputs: Inputs, found: Packaged
 ) -> None:
     assert found.network.engine == found.choice.engine
-    assert (engine_choice.logits(found.network, bench.held_out).argmax(axis=1) == bench.truth).all()
-    written = export.complete(replace(MANIFEST, serving=found.choice), bench.folder, found.golden)
-    assert artifact.read(bench.folder).serving == written.serving == found.choice
+    assert (engine_choice.logits(found.network, inputs.held_out).argmax(axis=1) == inputs.truth).all()
+    written = export.complete(replace(MANIFEST, serving=found.choice), inputs.folder, found.golden)
+    assert artifact.read(inputs.folder).serving == written.serving == found.choice
     accepted = {each.engine.network for each in found.choice.accepted()}
-    assert (bench.folder / INT8_NETWORK).is_file() is (INT8_NETWORK in accepted) is (INT8_NETWORK in written.files)
+    assert (inputs.folder / INT8_NETWORK).is_file() is (INT8_NETWORK in accepted) is (INT8_NETWORK in written.files)
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine.network == INT8_NETWORK], ids=str)
-def test_both_engines_open_the_quantised_network_which_answers_alike(bench: Bench, int8: Path, engine: Engine) -> None:
+def test_both_engines_open_the_quantised_network_which_answers_alike(
+    inputs: Inputs, int8: Path, engine: Engine
+) -> None:
     network = open_network(int8, engine, threads=1)
     network.check_shapes(crop=SIDE, labels=len(LABELS))
     for count in (1, 3):
-        assert (network.logits(bench.held_out[:count]).argmax(axis=1) == bench.truth[:count]).all()
+        assert (network.logits(inputs.held_out[:count]).argmax(axis=1) == inputs.truth[:count]).all()
 
 
-def test_a_quantiser_that_fails_leaves_logging_as_it_was(bench: Bench, tmp_path: Path) -> None:
+def test_a_quantiser_that_fails_leaves_logging_as_it_was(inputs: Inputs, tmp_path: Path) -> None:
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.INFO)
     try:
         with pytest.raises(Exception, match="pictures"):
-            quantise.quantise(bench.folder / NETWORK, tmp_path / INT8_NETWORK, np.zeros((8, 4, SIDE, SIDE), np.float32))
+            quantise.quantise(
+                inputs.folder / NETWORK, tmp_path / INT8_NETWORK, np.zeros((8, 4, SIDE, SIDE), np.float32)
+            )
         assert root.level == logging.INFO
     finally:
         root.setLevel(before)
 
 
-def asks_int8(bench: Bench, folder: Path) -> Bench:
+def asks_int8(inputs: Inputs, folder: Path) -> Inputs:
     """On a copy of the network, and a CPU that has what int8 needs."""
-    shutil.copyfile(bench.folder / NETWORK, folder / NETWORK)
-    return replace(bench, folder=folder, machine=replace(bench.machine, flags=("avx512_vnni",)), precision="int8")
+    shutil.copyfile(inputs.folder / NETWORK, folder / NETWORK)
+    return replace(inputs, folder=folder, machine=replace(inputs.machine, flags=("avx512_vnni",)), precision="int8")
 
 
-def test_a_quantiser_that_fails_leaves_fp32_and_says_why(bench: Bench, tmp_path: Path) -> None:
+def test_a_quantiser_that_fails_leaves_fp32_and_says_why(inputs: Inputs, tmp_path: Path) -> None:
     (tmp_path / INT8_NETWORK).write_bytes(b"of an earlier run")
-    wrong = replace(asks_int8(bench, tmp_path), calibration=bench.calibration[:, :2])
-    choice = engine_choice.package(wrong, Hooks()).choice
+    wrong = replace(asks_int8(inputs, tmp_path), calibration=inputs.calibration[:, :2])
+    choice = engine_choice.package(wrong, Dependencies(log=print)).choice
     assert choice.engine == FALLBACK
     refused = [each.reason for each in choice.candidates if each.engine != FALLBACK]
     assert len(refused) == 2
@@ -170,22 +174,22 @@ def test_a_quantiser_that_fails_leaves_fp32_and_says_why(bench: Bench, tmp_path:
     assert not (tmp_path / INT8_NETWORK).exists()
 
 
-def test_a_quantised_file_that_no_engine_opens_leaves_fp32(bench: Bench, tmp_path: Path) -> None:
-    def torn(asked: Bench, engine: Engine) -> Network:
+def test_a_quantised_file_that_no_engine_opens_leaves_fp32(inputs: Inputs, tmp_path: Path) -> None:
+    def torn(chosen: Inputs, engine: Engine) -> Network:
         if engine.network == INT8_NETWORK:
-            (asked.folder / INT8_NETWORK).write_bytes(b"torn")
-        return engine_choice.opened(asked, engine)
+            (chosen.folder / INT8_NETWORK).write_bytes(b"torn")
+        return engine_choice.open_engine(chosen, engine)
 
-    choice = engine_choice.package(asks_int8(bench, tmp_path), Hooks(opened=torn)).choice
+    choice = engine_choice.package(asks_int8(inputs, tmp_path), Dependencies(open_engine=torn, log=print)).choice
     assert choice.engine == FALLBACK
     assert all("refuses it" in each.reason for each in choice.candidates if not each.accepted)
     assert not (tmp_path / INT8_NETWORK).exists()
 
 
-def test_a_network_that_cannot_be_opened_at_all_is_an_error(bench: Bench, tmp_path: Path) -> None:
+def test_a_network_that_cannot_be_opened_at_all_is_an_error(inputs: Inputs, tmp_path: Path) -> None:
     (tmp_path / NETWORK).write_bytes(b"torn")
     with pytest.raises(EngineError, match=r"model\.onnx: onnxruntime-fp32 refuses it"):
-        engine_choice.package(replace(bench, folder=tmp_path), Hooks())
+        engine_choice.package(replace(inputs, folder=tmp_path), Dependencies(log=print))
 
 
 def wrongs(answers: Sequence[Golden], network: Network, scale: Preprocessing = SCALE, *, flip: bool = False) -> int:
@@ -198,9 +202,11 @@ def wrongs(answers: Sequence[Golden], network: Network, scale: Preprocessing = S
     return count
 
 
-def test_under_int8s_tolerance_the_quantised_network_is_taken_and_a_wrong_one_is_not(bench: Bench, int8: Path) -> None:
+def test_under_int8s_tolerance_the_quantised_network_is_taken_and_a_wrong_one_is_not(
+    inputs: Inputs, int8: Path
+) -> None:
     network = open_network(int8, INT8, threads=1)
-    answers = [engine_choice.tolerant(each, [network], SCALE) for each in bench.golden]
+    answers = [engine_choice.with_tolerance(each, [network], SCALE) for each in inputs.golden]
     assert all(each.tolerance < LARGEST for each in answers)
     assert wrongs(answers, network) == 0
     assert wrongs(answers, network, flip=True) > 0, "red and blue swapped"

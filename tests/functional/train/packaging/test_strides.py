@@ -44,9 +44,9 @@ def products(model: onnx.ModelProto) -> int:
 
 def strided(model: onnx.ModelProto) -> list[str]:
     """The 1×1 convolutions that have a stride."""
-    told = [({each.name: list(each.ints) for each in node.attribute}, node.name) for node in model.graph.node]
-    return [name for told_of, name in told if told_of.get("kernel_shape") == [1, 1] and "Conv" in name
-            and told_of.get("strides", [1, 1]) != [1, 1]]  # fmt: skip
+    nodes = [({each.name: list(each.ints) for each in node.attribute}, node.name) for node in model.graph.node]
+    return [name for attributes, name in nodes if attributes.get("kernel_shape") == [1, 1] and "Conv" in name
+            and attributes.get("strides", [1, 1]) != [1, 1]]  # fmt: skip
 
 
 def same(before: onnx.ModelProto, after: onnx.ModelProto, shape: tuple[int, ...]) -> None:

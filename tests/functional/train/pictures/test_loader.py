@@ -90,7 +90,7 @@ def test_a_crop_is_made_of_the_smallest_scale_of_the_decoder_that_has_all_its_pi
     for number in range(24):
         random = np.random.default_rng((0, 0, number))
         share, aspect = random.uniform(*loader.SCALE), np.exp(random.uniform(*np.log(loader.ASPECT)))
-        wholes.append(loader.needed(224, share, aspect) > 300)
+        wholes.append(loader.side_for_crop(224, share, aspect) > 300)
         assert np.array_equal(transform(jpeg, number), transform(png, number)) == wholes[-1]
     assert {True, False} == set(wholes)
 

@@ -78,7 +78,7 @@ def test_the_page_needs_nothing_from_outside_and_is_well_formed(tmp_path: Path) 
     assert page.sources
     assert all(source.startswith("data:image/") for source in page.sources)
     assert (page.mute, page.open) == (0, [])
-    for text in ("resnet18 on 3 classes", "92.0%", "✗ 001.label", "is 000.label", "61.0%", "job-1", "auto"):
+    for text in ("resnet18 on 3 classes", "92.0%", "✗ 001.label", "truth: 000.label", "61.0%", "job-1", "auto"):
         assert text in page.text
 
 
@@ -123,4 +123,4 @@ def test_metrics_json_is_strict_json_even_with_nan(tmp_path: Path) -> None:
 def test_a_run_without_mistakes_epochs_or_skipped_files_is_reported_too(tmp_path: Path) -> None:
     page = write(results(confusion=np.eye(3, dtype=np.int64), history=()), tmp_path)
     assert "No mistakes." in page.text
-    assert "every picture could be read" in page.text
+    assert "all pictures are readable" in page.text

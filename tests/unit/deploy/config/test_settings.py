@@ -12,7 +12,6 @@ import pytest
 from deploy.config.general import Stage
 from deploy.config.section import Section
 from deploy.config.settings import File, Settings, choose, parse
-from deploy.config.training import HYPERPARAMETERS
 from deploy.errors import SettingsError
 from tests.unit.deploy.conftest import TOML
 from train.config import Config
@@ -33,6 +32,19 @@ STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.
         ('[project]\nname = "Dogs!"', r"project.name: .*not 'Dogs!'"),
         ('[training]\ninstance_type = "m5.xlarge"', r"training.instance_type: .*not 'm5.xlarge'"),
         ("[training.hyperparameters]\nepoch = 3", r"training.hyperparameters.epoch: unknown \(did you mean epochs\?\)"),
+        (
+            '[training.hyperparameters]\nepochs = "two"',
+            r"training.hyperparameters.epochs='two': must be a whole number",
+        ),
+        (
+            "[training.hyperparameters]\nepochs = -3",
+            r"training.hyperparameters.epochs=-3: must be at least 1 and at most",
+        ),
+        ("[training.hyperparameters]\nbatch-size = true", r"hyperparameters.batch_size='true': must be a whole number"),
+        (
+            '[training.hyperparameters]\noptimizer = "adam"',
+            r"training.hyperparameters.optimizer='adam': must be one of sgd, adamw",
+        ),
         ("[training]\nspot = true\nmax_run_minutes = 600", r"training.max_wait_minutes: must be at least"),
         ("[stages.x]\nregio = 1", r"stages.x.regio: unknown \(did you mean region\?\); choose one of account"),
         ('[stages.x]\ncredentials = "dummy"', r"stages.x.credentials: dummy needs an endpoint_url"),
@@ -65,12 +77,6 @@ def test_an_unknown_stage_lists_the_known_ones() -> None:
 def test_a_stage_without_an_account_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(SettingsError, match=r"stages.prod.account: empty"):
         choose(parse(TOML.read_text()), "prod")
-
-
-def test_the_hyperparameters_are_those_of_training() -> None:
-    from train import config
-
-    assert config.names() == HYPERPARAMETERS
 
 
 def test_settings_cannot_be_changed(settings: Settings) -> None:

@@ -11,11 +11,10 @@ import pytest
 
 from deploy.commands import tune as command
 from deploy.config.settings import Settings
-from deploy.config.training import HYPERPARAMETERS, Tuning
+from deploy.config.training import Tuning
 from deploy.console import Screen
 from deploy.errors import DeployError, JobError, SettingsError
 from deploy.jobs import tuning
-from deploy.jobs.hyperparameters import KINDS
 from deploy.jobs.request import JobRequest
 from deploy.jobs.tuning import Search, Trial
 from deploy.session import Session
@@ -91,6 +90,9 @@ def test_a_range_goes_before_a_fixed_value_and_trials_keep_no_warm_pool(settings
         ({"ranges": {"learning_rate": {"values": ["fast"]}}}, "'fast' is no number"),
         ({"ranges": {"epochs": {"min": 1.5, "max": 9}}}, "1.5 is no whole number"),
         ({"ranges": {"learning_rate": {"min": 0.1, "max": float("inf")}}}, "inf is no number"),
+        ({"ranges": {"batch_size": {"values": [32, 0]}}}, "tuning.ranges.batch_size=0: must be at least 1"),
+        ({"ranges": {"optimizer": {"values": ["adam"]}}}, "optimizer='adam': must be one of sgd, adamw"),
+        ({"ranges": {"momentum": {"min": 0.5, "max": 1}}}, "momentum=1: must be at least 0 and at most 0.9999"),
         ({"ranges": {"optimizer": {"min": 0, "max": 1}}}, "is text, so it takes values"),
         ({"ranges": {"batch_size": {"values": [32, 32]}}}, "each once"),
         ({"ranges": {"seed": {"values": list(range(31))}}}, "at most 30 values"),
@@ -128,18 +130,6 @@ def test_the_name_follows_from_what_is_searched_and_fits(settings: Settings) -> 
     long = settings.model_copy(update={"stage_name": "a-stage-of-some-size"})
     with pytest.raises(SettingsError, match="may have 18"):
         tuning.name_of(long, job(settings))
-
-
-def test_every_hyperparameter_has_the_kind_that_training_gives_it() -> None:
-    from typing import get_args, get_type_hints
-
-    from train.config import Config
-
-    assert set(KINDS) == set(HYPERPARAMETERS)
-    kinds = {bool: "true or false", int: "whole number", float: "number", str: "text"}
-    hints = get_type_hints(Config)
-    expected = {name: kinds[(get_args(hints[name]) or (hints[name],))[0]] for name in HYPERPARAMETERS}
-    assert expected == KINDS
 
 
 def test_trials_are_ranked_and_those_without_an_objective_come_last() -> None:

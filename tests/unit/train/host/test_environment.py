@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from train.host import environment
-from train.host.environment import Machine, PlaceError, by_hand, from_sagemaker
+from train.host.environment import Machine, SetupError, from_command_line, from_sagemaker
 
 MACHINE = Machine(gpus=4, cpus=16, memory=64 << 30, free_port=41234, interfaces=("lo", "eth0"))
 RESOURCES = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"], "network_interface_name": "eth0"}
@@ -40,7 +40,7 @@ def test_without_resourceconfig_there_is_one_host() -> None:
     assert (place.hosts, place.node_rank) == (("localhost",), 0)
 
 
-def test_channels_and_outputs_lie_where_the_contract_says() -> None:
+def test_channels_and_outputs_have_sagemakers_paths() -> None:
     place = read(RESOURCES, training=CHANNEL, weights=CHANNEL)
     assert place.channels == {
         "training": Path("/opt/ml/input/data/training"),
@@ -72,17 +72,17 @@ def test_heterogeneous_clusters_and_newer_keys_are_accepted() -> None:
         ({environment.CHANNELS: {"training": {"TrainingInputMode": "Pipe"}}}, "use TrainingInputMode File or FastFile"),
     ],
 )
-def test_a_broken_place_is_told_apart(files: dict[str, Any], message: str) -> None:
+def test_a_broken_environment_is_refused(files: dict[str, Any], message: str) -> None:
     if not message:
         assert from_sagemaker(files, {}, MACHINE).nnodes == 1
         return
-    with pytest.raises(PlaceError) as caught:
+    with pytest.raises(SetupError) as caught:
         from_sagemaker(files, {}, MACHINE)
     assert message in str(caught.value)
 
 
 def test_by_hand_everything_is_written_below_the_output() -> None:
-    place = by_hand(Path("/data"), Path("/out"), MACHINE)
+    place = from_command_line(Path("/data"), Path("/out"), MACHINE)
     assert place.data_channels == {"training": Path("/data")}
     assert (place.model_dir, place.checkpoint_dir) == (Path("/out/model"), Path("/out/checkpoints"))
     assert not place.is_sagemaker

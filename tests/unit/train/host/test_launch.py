@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from train.config import Config, ConfigError
-from train.host.environment import Environment, PlaceError
+from contract.hyperparameters import HyperparameterError, Hyperparameters
+from train.host.environment import Environment, SetupError
 from train.host.launch import Launch, plan, wait_for_master
 
 
@@ -23,7 +23,7 @@ def place(**changes: Any) -> Environment:
 
 
 def launch(environment: Environment, environ: Mapping[str, str] | None = None, **hyper: Any) -> Launch:
-    return plan(environment, Config(**hyper), environ or {})
+    return plan(environment, Hyperparameters(**hyper), environ or {})
 
 
 def test_two_hosts_with_gpus_get_a_rank_per_gpu_and_a_fixed_meeting_point() -> None:
@@ -52,18 +52,20 @@ def test_without_gpus_a_rank_serves_up_to_eight_cpus_and_threads_share_them(
     assert (found.ranks, found.variables["OMP_NUM_THREADS"]) == (ranks, str(threads))
 
 
-def test_ranks_may_be_asked_for() -> None:
+def test_the_hyperparameter_ranks_is_used() -> None:
     assert launch(place(), ranks=2).argv[4] == "--nproc-per-node=2"
     assert launch(place(gpus=4), ranks=2).ranks == 2
 
 
 def test_more_ranks_than_gpus_are_refused() -> None:
-    with pytest.raises(ConfigError, match="at most one per GPU"):
+    with pytest.raises(HyperparameterError, match="at most one per GPU"):
         launch(place(gpus=2), ranks=3)
 
 
-def test_a_global_batch_smaller_than_the_world_is_refused() -> None:
-    with pytest.raises(ConfigError, match="batch_size=7 is the global batch, and 8 ranks share it"):
+def test_a_global_batch_smaller_than_the_number_of_ranks_is_refused() -> None:
+    with pytest.raises(
+        HyperparameterError, match="batch_size=7 is the global batch, and 8 ranks share it: raise batch_size"
+    ):
         launch(place(gpus=4), batch_size=7)
 
 
@@ -94,7 +96,7 @@ def test_efa_is_asked_for_on_the_types_that_have_it(kind: str, expected: dict[st
     assert {name: value for name, value in variables.items() if name.startswith("FI_")} == expected
 
 
-def test_what_the_user_set_stands() -> None:
+def test_variables_that_the_user_set_are_kept() -> None:
     assert "OMP_NUM_THREADS" not in launch(place(), {"OMP_NUM_THREADS": "3"}).variables
 
 
@@ -110,19 +112,19 @@ class Clock:
 
 
 class Names:
-    """A resolver that knows a host from a certain time on."""
+    """A resolver that knows every host after a certain time."""
 
     def __init__(self, clock: Clock, known_from: float) -> None:
-        self.clock, self.known_from, self.asked = clock, known_from, 0
+        self.clock, self.known_from, self.lookups = clock, known_from, 0
 
     def __call__(self, host: str) -> object:
-        self.asked += 1
+        self.lookups += 1
         if self.clock.now < self.known_from:
             raise OSError(f"{host}: Name or service not known")
         return "10.0.0.1"
 
 
-def test_the_master_s_name_is_awaited() -> None:
+def test_the_master_s_name_is_resolved_with_retries() -> None:
     clock = Clock()
     wait_for_master(place(), Names(clock, 42.0), clock=clock, sleep=clock.sleep)
     assert 42.0 <= clock.now <= 48.0
@@ -131,7 +133,7 @@ def test_the_master_s_name_is_awaited() -> None:
 def test_a_name_that_never_resolves_ends_with_the_fix() -> None:
     clock = Clock()
     names = Names(clock, float("inf"))
-    with pytest.raises(PlaceError, match=r"'algo-1' did not resolve within 300 s: .* on one network\?"):
+    with pytest.raises(SetupError, match=r"'algo-1' did not resolve within 300 s: .* on one network\?"):
         wait_for_master(place(), names, clock=clock, sleep=clock.sleep)
     assert clock.now <= 300
-    assert names.asked < 100
+    assert names.lookups < 100

@@ -1,4 +1,4 @@
-"""The head on features: scaling, and the steps that it sees."""
+"""The head on features: scaling, and its steps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_standardised_head_starts_and_ends_as_the_same_function_as_a_plain_one
     torch.testing.assert_close(small.plain()(split.values[0]), small(split.values[0]), rtol=1e-4, atol=1e-4)
 
 
-def test_features_come_to_the_head_centred_and_of_size_one_but_none_is_made_larger_than_another() -> None:
+def test_features_are_centred_and_share_one_scale() -> None:
     split = _features(count=3000)
     small = Standard(nn.Linear(6, 6), split.values)
     with torch.no_grad():
@@ -87,7 +87,7 @@ def test_an_epoch_takes_one_view_of_each_picture_and_every_view_in_the_end() -> 
     assert seen == {0, 1, 2}
 
 
-def test_an_epoch_taken_up_in_the_middle_goes_on_with_the_same_steps() -> None:
+def test_an_epoch_resumed_in_the_middle_has_the_same_remaining_steps() -> None:
     split = _features()
     whole = list(features.steps(split, 8, seed=5, epoch=2, first=0))
     rest = list(features.steps(split, 8, seed=5, epoch=2, first=2))
@@ -124,7 +124,7 @@ def test_no_stream_is_left_without_work_while_others_have_much(pictures: int, st
     assert [[index for piece in part for index in piece] for part in cut] == parts
 
 
-def test_nothing_is_cut_into_nothing() -> None:
+def test_no_pictures_give_no_batches() -> None:
     assert features.pieces([], 16, streams=2) == []
 
 
@@ -159,13 +159,13 @@ def test_batches_are_not_taken_long_before_they_can_be_computed() -> None:
     assert taken == [0, 1, 2]
 
 
-def test_one_stream_computes_where_it_is_asked_with_all_threads() -> None:
+def test_a_single_stream_computes_in_the_caller_with_all_threads() -> None:
     asked = features.side_by_side(lambda _: torch.tensor(threading.get_ident()), _batches(3), streams=1)
     assert {int(one) for one in asked} == {threading.get_ident()}
 
 
 @pytest.mark.parametrize("left", ["by an error", "by the caller"])
-def test_streams_that_are_left_early_leave_no_thread_and_all_threads_to_others(left: str) -> None:
+def test_after_an_early_exit_no_stream_thread_is_left_and_torch_has_all_threads_again(left: str) -> None:
     def forward(batch: Batch) -> torch.Tensor:
         if left == "by an error" and batch.index == (1,):
             raise MemoryError("no room for a picture")

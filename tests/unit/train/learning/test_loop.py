@@ -1,4 +1,4 @@
-"""The loop, on a tiny network in memory: resuming, stopping, stopping early, failing."""
+"""The training loop with a tiny network in memory: resuming, stop signals, early stopping, failures."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from contract import metrics
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 from train.learning import distributed, schedule
 from train.learning.checkpoint import Store
 from train.learning.distributed import Ranks, Stopped
 from train.learning.evaluate import Evaluation, Tally
-from train.learning.loop import DivergedError, Loop, Step, Task
+from train.learning.loop import DivergedError, Loop, Snapshot, Step, Task, TrainingState
 from train.pictures import loader
 
 COUNT, BATCH = 22, 5
@@ -47,7 +47,7 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
 
 
-def task(model: nn.Module, config: Config) -> Task:
+def task(model: nn.Module, config: Hyperparameters) -> Task:
     generator = torch.Generator().manual_seed(9)
     inputs = torch.randn(COUNT, 4, generator=generator)
     labels = (inputs[:, 0] > 0).long() + (inputs[:, 1] > 0).long()
@@ -66,28 +66,29 @@ def task(model: nn.Module, config: Config) -> Task:
     return Task(model=model, forward=model, steps=steps, steps_per_epoch=PER_EPOCH, validate=validate)
 
 
-def config(**values: Any) -> Config:
-    return Config(**{"epochs": 4, "learning_rate": 0.05, "checkpoint_interval_steps": 1, **values})
+def config(**values: Any) -> Hyperparameters:
+    return Hyperparameters(**{"epochs": 4, "learning_rate": 0.05, "checkpoint_interval_steps": 1, **values})
 
 
 def fit(
-    settings: Config,
+    settings: Hyperparameters,
     store: Store,
     *,
     resumed: Mapping[str, Any] | None = None,
     stop: Callable[[], bool] = never,
     lines: list[Mapping[str, float]] | None = None,
-) -> tuple[nn.Module, Any]:
+) -> tuple[nn.Module, TrainingState]:
     model = network()
     if resumed is not None:
         torch.manual_seed(12345)  # what a new process would have drawn must not matter
     out = lines if lines is not None else []
-    done = Loop(task(model, settings), settings, Ranks(), store, stop=stop, report=out.append).fit(resumed)
+    snapshot = Snapshot.from_dict(resumed) if resumed is not None else None
+    done = Loop(task(model, settings), settings, Ranks(), store, stop=stop, report=out.append).fit(snapshot)
     return model, done
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_resumed_after_any_step_the_weights_are_those_of_an_unbroken_run_bit_for_bit(optimizer: str) -> None:
+def test_a_run_resumed_after_any_step_ends_with_the_same_weights_bit_for_bit(optimizer: str) -> None:
     settings, store = config(optimizer=optimizer, warmup_epochs=1), MemoryStore()
     unbroken, _ = fit(settings, store)
     assert len(store.states) == 4 * PER_EPOCH
@@ -103,7 +104,7 @@ def test_training_twice_gives_the_same_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize("after", [1, 3, PER_EPOCH, PER_EPOCH + 1])
-def test_told_to_stop_it_saves_after_the_step_and_a_resumed_run_ends_the_same(after: int) -> None:
+def test_a_stop_signal_saves_after_the_step_and_the_resumed_run_ends_the_same(after: int) -> None:
     settings, store = config(checkpoint_interval_steps=0), MemoryStore()
     unbroken, _ = fit(settings, MemoryStore())
     calls = iter(range(1000))
@@ -160,24 +161,24 @@ def test_a_loss_weighted_by_ranks_has_the_gradient_of_the_whole_batch() -> None:
 
 
 def test_the_rate_rises_over_the_warm_up_and_falls_by_the_schedule() -> None:
-    settings = Config(epochs=10, warmup_epochs=2, learning_rate=1.0, schedule="cosine")
+    settings = Hyperparameters(epochs=10, warmup_epochs=2, learning_rate=1.0, schedule="cosine")
     rates = [schedule.rate(settings, step, steps_per_epoch=10) for step in range(100)]
     assert rates[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
     assert rates[20] == 1.0
     assert all(before >= after for before, after in itertools.pairwise(rates[20:]))
     assert 0 < rates[-1] < 0.01
-    flat = Config(epochs=10, learning_rate=0.5, schedule="constant")
+    flat = Hyperparameters(epochs=10, learning_rate=0.5, schedule="constant")
     assert {schedule.rate(flat, step, steps_per_epoch=10) for step in range(100)} == {0.5}
-    stairs = Config(epochs=9, learning_rate=1.0, schedule="step")
+    stairs = Hyperparameters(epochs=9, learning_rate=1.0, schedule="step")
     assert [round(schedule.rate(stairs, step, steps_per_epoch=1), 6) for step in (0, 3, 6, 8)] == [1, 0.1, 0.01, 0.01]
 
 
 def test_every_mode_has_a_rate_of_its_own_when_none_is_given() -> None:
     for optimizer in ("sgd", "adamw"):
         for frozen in (True, False):
-            rate = schedule.peak(Config(optimizer=optimizer, freeze_backbone=frozen))
+            rate = schedule.peak(Hyperparameters(optimizer=optimizer, freeze_backbone=frozen))
             assert 0 < rate < 1
-    assert schedule.peak(Config(learning_rate=0.2)) == 0.2
+    assert schedule.peak(Hyperparameters(learning_rate=0.2)) == 0.2
 
 
 def test_a_tally_counts_loss_hits_and_confusion() -> None:

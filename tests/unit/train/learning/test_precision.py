@@ -1,4 +1,4 @@
-"""Which arithmetic is chosen."""
+"""The choice of precision and memory layout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.config import Config
+from contract.hyperparameters import Hyperparameters
 from train.learning import precision
 from train.learning.precision import Precision
 
@@ -20,21 +20,23 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
 
 
-@pytest.mark.parametrize(("asked", "name"), [("fp32", "fp32"), ("bf16", "bf16")])
-def test_what_is_asked_for_is_taken(asked: str, name: str) -> None:
-    assert precision.choose(Config(precision=asked, channels_last="false"), network(), CPU) == Precision(name=name)
+@pytest.mark.parametrize(("requested", "name"), [("fp32", "fp32"), ("bf16", "bf16")])
+def test_a_named_precision_is_used(requested: str, name: str) -> None:
+    assert precision.choose(Hyperparameters(precision=requested, channels_last="false"), network(), CPU) == Precision(
+        name=name
+    )
 
 
-def test_networks_with_convolutions_get_channels_last_unless_told() -> None:
-    assert precision.choose(Config(precision="fp32"), network(), CPU).channels_last
-    assert not precision.choose(Config(precision="fp32", channels_last="false"), network(), CPU).channels_last
-    assert not precision.choose(Config(precision="fp32"), nn.Linear(3, 2), CPU).channels_last
+def test_networks_with_convolutions_get_channels_last_by_default() -> None:
+    assert precision.choose(Hyperparameters(precision="fp32"), network(), CPU).channels_last
+    assert not precision.choose(Hyperparameters(precision="fp32", channels_last="false"), network(), CPU).channels_last
+    assert not precision.choose(Hyperparameters(precision="fp32"), nn.Linear(3, 2), CPU).channels_last
 
 
-def test_auto_on_a_cpu_is_one_that_the_cpu_has_and_leaves_the_network_as_it_was() -> None:
+def test_auto_on_a_cpu_is_supported_by_it_and_does_not_change_the_network() -> None:
     model = network().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = precision.choose(Config(crop=32, resize=32), model, CPU)
+    found = precision.choose(Hyperparameters(crop=32, resize=32), model, CPU)
     assert found.name in (("fp32", "bf16") if precision.has_bf16() else ("fp32",))
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -76,7 +78,7 @@ EVERY = [Precision(name=name, channels_last=last) for name in ("fp32", "bf16") f
     ("seconds", "best"), [((4, 3, 2, 1), 3), ((4, 1, 2, 3), 1), ((1, 2, 3, 4), 0), ((1.0, 0.95, 0.93, 2), 0)]
 )
 @pytest.mark.parametrize("training", [False, True])
-def test_what_is_measured_fastest_is_taken_and_the_plain_one_unless_another_gains(
+def test_the_fastest_candidate_is_used_if_it_is_faster_than_the_first_by_the_gain(
     training: bool, seconds: tuple[float, ...], best: int
 ) -> None:
     clock = Clock(dict(zip(EVERY, seconds, strict=True)))
@@ -98,18 +100,18 @@ def test_a_disturbed_step_does_not_decide(scale: float) -> None:
     assert precision.fastest(clock.network(), EVERY, torch.zeros(2, 3, 8, 8), training=True, clock=clock) == EVERY[3]
 
 
-def test_what_is_far_behind_is_not_timed_again_where_a_turn_takes_seconds() -> None:
+def test_a_slow_candidate_is_not_timed_again_when_a_turn_takes_long() -> None:
     clock = Clock(dict(zip(EVERY, (0.9, 0.7, 0.4, 0.35), strict=True)))
     precision.fastest(clock.network(), EVERY, torch.zeros(2, 3, 8, 8), training=True, clock=clock)
     assert Counter(clock.passes) == dict(zip(EVERY, (1, 1, 4, 4), strict=True))
 
 
-def test_half_precision_on_a_cpu_is_refused_with_what_would_do() -> None:
+def test_fp16_on_a_cpu_is_refused_with_the_fix() -> None:
     with pytest.raises(ValueError, match="use auto, bf16 or fp32"):
-        precision.choose(Config(precision="fp16"), network(), CPU)
+        precision.choose(Hyperparameters(precision="fp16"), network(), CPU)
 
 
-def test_autocast_computes_in_the_chosen_arithmetic() -> None:
+def test_autocast_computes_in_the_chosen_precision() -> None:
     for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         with Precision(name=name).autocast(CPU):
             assert nn.Linear(3, 2)(torch.zeros(1, 3)).dtype == kind

@@ -1,4 +1,4 @@
-"""When features are few enough for memory."""
+"""The limit up to which features stay in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GB = 1 << 30
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "told", "fits"),
+    ("gigabytes", "hosts", "fits"),
     [
         (4, [(0, 16 * GB)], True),
         (4.01, [(0, 16 * GB)], False),
@@ -21,7 +21,7 @@ GB = 1 << 30
         (4, [(0, None), (0, None)], True),
     ],
 )
-def test_features_stay_in_memory_while_the_copies_of_a_host_are_a_quarter_of_it(
-    gigabytes: float, told: list[tuple[int, int | None]], fits: bool
+def test_features_stay_in_memory_while_all_copies_of_a_host_use_at_most_a_quarter_of_it(
+    gigabytes: float, hosts: list[tuple[int, int | None]], fits: bool
 ) -> None:
-    assert storage.fits(int(gigabytes * GB), told) is fits
+    assert storage.fits(int(gigabytes * GB), hosts) is fits

@@ -1,4 +1,4 @@
-"""Which engine is to serve: the fastest that answers as well, and nothing that fails costs a training."""
+"""The choice of the inference engine: the fastest of equal accuracy, and no failing engine fails a training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contract.golden import Golden
 from contract.machine import Machine
 from contract.preprocess import FloatArray, Preprocessing
 from train.packaging import engine_choice
-from train.packaging.engine_choice import Bench, Hooks
+from train.packaging.engine_choice import Dependencies, Inputs
 
 SIDE, COUNT, LABELS = 8, 1000, 3
 INT8, BF16, OTHER = named("onnxruntime-int8"), named("openvino-bf16"), named("openvino-fp32")
@@ -65,8 +65,8 @@ def golden(*probabilities: float) -> Golden:
     return Golden(label="cat", picture=stream.getvalue(), probabilities=probabilities)
 
 
-def bench(**changes: Any) -> Bench:
-    plain = Bench(
+def inputs(**changes: Any) -> Inputs:
+    plain = Inputs(
         folder=Path("nowhere"),
         preprocessing=SCALE,
         labels=LABELS,
@@ -85,18 +85,18 @@ def network(engine: Engine, answer: Answer) -> Network:
 
 @dataclass
 class Fakes:
-    """Engines that take as many milliseconds a picture as is said, of a clock that nothing else moves."""
+    """Engines that take `costs` milliseconds a picture on a fake clock."""
 
     costs: dict[Engine, float]
     answers: dict[Engine, Answer] = field(default_factory=dict)
     refused: tuple[Engine, ...] = ()
     full: dict[Engine, float] = field(default_factory=dict)
     now: float = 0.0
-    asked: list[Engine] = field(default_factory=list)
+    opened: list[Engine] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
-    def opened(self, _: Bench, engine: Engine) -> Network:
-        self.asked.append(engine)
+    def open_engine(self, _: Inputs, engine: Engine) -> Network:
+        self.opened.append(engine)
         if engine in self.refused or engine not in self.costs:
             raise EngineError(f"{engine.network}: {engine} refuses it")
 
@@ -109,7 +109,7 @@ class Fakes:
 
     def package(self, **changes: Any) -> engine_choice.Packaged:
         return engine_choice.package(
-            bench(**changes), Hooks(opened=self.opened, clock=lambda: self.now, say=self.lines.append)
+            inputs(**changes), Dependencies(open_engine=self.open_engine, clock=lambda: self.now, log=self.lines.append)
         )
 
     def choice(self, **changes: Any) -> Choice:
@@ -122,22 +122,22 @@ def reason(choice: Choice, engine: Engine) -> str:
     return found.reason
 
 
-def test_the_fastest_that_answers_as_well_serves_and_what_was_measured_is_recorded() -> None:
+def test_the_fastest_engine_of_equal_accuracy_serves_and_the_measurements_are_recorded() -> None:
     fakes = Fakes({FALLBACK: 40, INT8: 10, BF16: 20, OTHER: 30})
     found = fakes.package()
     assert found.choice.engine == found.network.engine == INT8
-    assert found.choice.reason == "10.0 ms a picture, 4.0 times as fast as onnxruntime-fp32"
+    assert found.choice.reason == "10.0 ms per picture, 4.0 times as fast as onnxruntime-fp32"
     assert [each.engine for each in found.choice.accepted()] == [INT8, OTHER, FALLBACK]
     assert found.choice.accepted()[0] == Candidate(
         engine=INT8, accepted=True, milliseconds={"1": 10.0, "8": 10.0}, top1=1.0, drop=0.0
     )
     assert (found.choice.machine, found.choice.pictures, found.choice.reference_top1) == (ABLE, COUNT, 1.0)
-    assert "slower than one that is accepted" in reason(found.choice, BF16)
+    assert "slower than an accepted engine" in reason(found.choice, BF16)
     assert fakes.lines[-1].startswith("serving with onnxruntime-int8: 10.0 ms")
     assert Choice.from_dict(found.choice.to_dict()) == found.choice
 
 
-def test_full_batches_are_timed_of_those_near_the_fastest_only_and_may_turn_the_order() -> None:
+def test_only_engines_near_the_fastest_are_timed_with_full_batches_which_may_change_the_order() -> None:
     full = {INT8: 2.0}  # times slower a picture in a full batch
     fakes = Fakes({FALLBACK: 40, INT8: 10, BF16: 14, OTHER: 16}, full=full)
     found = {each.engine: each for each in fakes.choice().candidates}
@@ -147,24 +147,24 @@ def test_full_batches_are_timed_of_those_near_the_fastest_only_and_may_turn_the_
     assert (found[INT8].cost, found[BF16].cost, fakes.choice().engine) == (15.0, 14.0, BF16)
 
 
-def test_where_the_fastest_is_refused_the_next_one_is_looked_at() -> None:
+def test_where_the_fastest_is_refused_the_next_one_is_checked() -> None:
     choice = Fakes({FALLBACK: 40, INT8: 10, BF16: 20}, {INT8: wrong_for(100)}).choice()
     assert (choice.engine, reason(choice, INT8)[:18]) == (BF16, "top-1 drops 10.0 p")
 
 
 @pytest.mark.parametrize(
-    ("lost", "said"),
+    ("lost", "message"),
     [(0, ""), (3, ""), (4, "top-1 drops 0.4 pt (4 of 1000 validation pictures)")],
 )
-def test_an_engine_may_lose_three_pictures_in_a_thousand_and_no_more(lost: int, said: str) -> None:
-    found = engine_choice.accepted(
-        bench(), Candidate(engine=INT8, accepted=False), network(INT8, wrong_for(lost)), right(held_out())
+def test_an_engine_may_lose_three_pictures_in_a_thousand_and_no_more(lost: int, message: str) -> None:
+    found = engine_choice.check_candidate(
+        inputs(), Candidate(engine=INT8, accepted=False), network(INT8, wrong_for(lost)), right(held_out())
     )
-    assert (found.accepted, found.reason) == (not said, said)
+    assert (found.accepted, found.reason) == (not message, message)
     assert found.drop == pytest.approx(lost / COUNT)
 
 
-def test_what_was_wrong_in_fp32_already_is_no_loss() -> None:
+def test_pictures_that_fp32_already_gets_wrong_are_no_loss() -> None:
     choice = Fakes({FALLBACK: 40, INT8: 10}, {FALLBACK: wrong_for(100), INT8: wrong_for(100)}).choice()
     assert (choice.engine, choice.reference_top1) == (INT8, 0.9)
 
@@ -173,7 +173,7 @@ def test_what_was_wrong_in_fp32_already_is_no_loss() -> None:
 @pytest.mark.parametrize("engine", [INT8, BF16, OTHER], ids=str)
 def test_numbers_that_are_not_finite_are_refused(engine: Engine, number: float) -> None:
     choice = Fakes({FALLBACK: 40, engine: 10}, {engine: always(1.0, number, 0.0)}).choice()
-    assert (choice.engine, reason(choice, engine)) == (FALLBACK, "gives numbers that are not finite")
+    assert (choice.engine, reason(choice, engine)) == (FALLBACK, "its logits are not finite")
 
 
 @pytest.mark.parametrize(("off", "taken"), [(0.005, True), (0.02, False)])
@@ -185,7 +185,7 @@ def test_another_fp32_engine_must_give_the_same_logits_within_a_thousandth_of_th
     assert taken or "logits differ from onnxruntime-fp32's by 0.02" in reason(choice, OTHER)
 
 
-@pytest.mark.parametrize("answer", [fails, fails_beyond_noise], ids=["when timed", "when it is asked pictures"])
+@pytest.mark.parametrize("answer", [fails, fails_beyond_noise], ids=["when timed", "when checked"])
 @pytest.mark.parametrize("engine", [INT8, OTHER], ids=str)
 def test_an_engine_that_raises_is_recorded_with_its_reason_and_the_others_go_on(engine: Engine, answer: Answer) -> None:
     choice = Fakes({FALLBACK: 40, BF16: 30, engine: 10}, {engine: answer}).choice()
@@ -197,12 +197,12 @@ def test_an_engine_that_cannot_be_opened_is_recorded_and_the_others_go_on() -> N
     assert (choice.engine, reason(choice, INT8)) == (BF16, "model.int8.onnx: onnxruntime-int8 refuses it")
 
 
-def test_an_engine_that_this_cpu_is_no_use_for_is_recorded_and_not_opened() -> None:
+def test_an_engine_that_this_cpu_does_not_support_is_recorded_and_not_opened() -> None:
     fakes = Fakes(dict.fromkeys(ENGINES, 10.0))
     choice = fakes.choice(machine=Machine(cpu="old", flags=("avx2",)))
     assert "not supported by this CPU, which has none of avx512_vnni" in reason(choice, INT8)
     assert "none of avx512_bf16, amx_bf16" in reason(choice, BF16)
-    assert set(fakes.asked) == {FALLBACK, OTHER}
+    assert set(fakes.opened) == {FALLBACK, OTHER}
 
 
 def test_onnx_runtime_in_fp32_is_accepted_when_it_is_slowest_and_when_all_others_fail() -> None:
@@ -210,10 +210,10 @@ def test_onnx_runtime_in_fp32_is_accepted_when_it_is_slowest_and_when_all_others
     assert FALLBACK in [each.engine for each in everything.choice().accepted()]
     alone = Fakes({FALLBACK: 40}).choice()
     assert (alone.engine, len(alone.candidates)) == (FALLBACK, len(KNOWN))
-    assert alone.reason == "40.0 ms a picture, and no faster one is accepted"
+    assert alone.reason == "40.0 ms per picture; no faster engine is accepted"
 
 
-def test_a_measurement_that_cannot_be_made_at_all_costs_no_training() -> None:
+def test_a_failing_measurement_does_not_fail_the_training() -> None:
     fakes = Fakes({FALLBACK: 40}, {FALLBACK: fails})
     found = fakes.package(golden=(golden(1.0, 0.0, 0.0),))
     assert (found.choice.engine, found.network.engine, found.choice.candidates) == (FALLBACK, FALLBACK, ())
@@ -233,14 +233,14 @@ def test_int8_that_moves_a_golden_picture_too_far_is_refused_though_it_loses_no_
 
 
 @pytest.mark.parametrize(("off", "tolerance"), [(0.0, 0.02), (0.009, 0.02), (0.05, 0.1), (0.2, 0.25), (0.5, 0.25)])
-def test_the_tolerance_is_twice_what_was_seen_but_never_small_nor_large(off: float, tolerance: float) -> None:
+def test_the_tolerance_is_twice_the_measured_difference_within_limits(off: float, tolerance: float) -> None:
     picture = golden(0.8, 0.1 + off, 0.1)
     networks = [network(engine, always(math.log(0.8), math.log(0.1), math.log(0.1))) for engine in (INT8, BF16)]
-    assert engine_choice.tolerant(picture, networks, SCALE).tolerance == tolerance
+    assert engine_choice.with_tolerance(picture, networks, SCALE).tolerance == tolerance
 
 
 def test_without_a_rounded_engine_golden_pictures_stay_strict() -> None:
-    assert engine_choice.tolerant(golden(0.8, 0.1, 0.1), [], SCALE).tolerance == 0.02
+    assert engine_choice.with_tolerance(golden(0.8, 0.1, 0.1), [], SCALE).tolerance == 0.02
 
 
 @pytest.mark.parametrize(
@@ -253,23 +253,27 @@ def test_without_a_rounded_engine_golden_pictures_stay_strict() -> None:
         ("onnxruntime", "bf16", {"onnxruntime-fp32"}),
     ],
 )
-def test_the_hyperparameters_leave_those_named_and_the_one_that_always_can(
+def test_the_hyperparameters_restrict_the_candidates_but_never_the_fallback(
     engine: str, precision: str, names: set[str]
 ) -> None:
-    found = engine_choice.asked(engine, precision)
+    found = engine_choice.candidate_engines(engine, precision)
     assert (found[0], {str(each) for each in found}, len(found)) == (FALLBACK, names, len(names))
 
 
-def test_where_only_one_engine_is_asked_for_nothing_is_measured() -> None:
+def test_where_only_one_engine_is_allowed_nothing_is_measured() -> None:
     fakes = Fakes({FALLBACK: 40})
     choice = fakes.choice(engine="onnxruntime", precision="fp32")
-    assert (choice.engine, choice.reason, choice.candidates) == (FALLBACK, "the only one asked for", ())
+    assert (choice.engine, choice.reason, choice.candidates) == (
+        FALLBACK,
+        "the only engine that the hyperparameters allow",
+        (),
+    )
     assert fakes.now == 0.0
 
 
-def test_the_log_tells_times_accuracy_and_verdict() -> None:
+def test_the_log_line_has_times_accuracy_and_outcome() -> None:
     found = Candidate(engine=INT8, accepted=True, milliseconds={"1": 12.34, "8": 10.0}, top1=0.97314, drop=0.001)
     expected = "onnxruntime-int8: 12.3 ms at 1, 10.0 ms at 8, validation top-1 0.9731; accepted"
-    assert engine_choice.told(found) == expected
+    assert engine_choice.log_line(found) == expected
     refused = Candidate(engine=BF16, accepted=False, reason="not supported by this CPU")
-    assert engine_choice.told(refused) == "openvino-bf16: not taken: not supported by this CPU"
+    assert engine_choice.log_line(refused) == "openvino-bf16: refused: not supported by this CPU"

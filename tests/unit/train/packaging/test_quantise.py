@@ -1,4 +1,4 @@
-"""What the quantiser is given."""
+"""The input of the quantiser."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which rank sees which picture when."""
+"""The order of pictures, and their division among ranks."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def test_random_crops_lie_within_the_picture(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5, 0.4])
-def test_a_crop_of_the_smallest_picture_that_is_asked_for_has_as_many_pixels_as_the_network_sees(ratio: float) -> None:
+def test_a_crop_of_the_smallest_decoded_picture_has_at_least_the_pixels_of_the_input(ratio: float) -> None:
     random = np.random.default_rng(0)
     for share, aspect in itertools.product(loader.SCALE, (loader.ASPECT[0], 1.0, loader.ASPECT[1])):
-        side = loader.needed(224, share, aspect)
+        side = loader.side_for_crop(224, share, aspect)
         size = (round(side * max(1, ratio)), round(side / min(1, ratio)))
         left, top, right, bottom = loader.random_box(size, share, aspect, random)
         assert min(right - left, bottom - top) > 223.999

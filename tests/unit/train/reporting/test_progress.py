@@ -1,4 +1,4 @@
-"""The progress line: what it says, and that it stays silent where nobody watches."""
+"""The progress line: its text, and silence where stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_it_counts_pictures_and_seconds_left() -> None:
     assert "features: 100/400 pictures, 10/s, 30 s left" in stream.getvalue()
 
 
-def test_the_line_is_wiped_at_the_end() -> None:
+def test_the_line_is_cleared_at_the_end() -> None:
     stream = Terminal()
     bar = Progress("features", 1, shown=True, stream=stream)
     bar.advance(1)
