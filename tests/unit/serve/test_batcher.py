@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve.batcher import Batcher, BatchRecord, ClosedError, Streams, UnwantedError
+from serve.batcher import Batcher, BatchRecord, ClosedError, Streams
+from serve.caller import Caller, CallerGoneError
 
 WAIT = 5.0
 
@@ -111,11 +112,11 @@ def test_a_picture_whose_caller_waits_no_longer_is_not_computed() -> None:
     found = batcher(network)
     found.submit([picture(1)])
     assert network.entered.acquire(timeout=WAIT)
-    (left,) = found.submit([picture(2)], wanted=lambda: False)
+    (left,) = found.submit([picture(2)], caller=Caller(deadline=0.0))
     (stayed,) = found.submit([picture(3)])
     network.go.set()
     assert float(stayed.result(WAIT)[0]) == 3
-    with pytest.raises(UnwantedError):
+    with pytest.raises(CallerGoneError):
         left.result(WAIT)
     assert network.sizes == [1, 1]
     found.close()

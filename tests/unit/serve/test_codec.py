@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from contract.preprocess import Preprocessing
-from serve.answers import CSV, JSON, NPY, Wanted
-from serve.codec import BadRequestError, decode, encode, pictures, softmax
+from serve.codec import decode, encode, pictures, softmax
+from serve.errors import BadRequestError
+from serve.negotiation import CSV, JSON, NPY, AnswerFormat
 from tests.unit.serve.pictures import encoded, png_header
 
 PREPROCESSING = Preprocessing(resize=32, crop=32)
@@ -109,8 +110,8 @@ def test_a_picture_of_any_shape_becomes_the_networks_input_without_a_giant_resiz
 
 
 def answer(media_type: str, form: str, top_k: int = 2) -> bytes:
-    wanted = Wanted(media_type=media_type, form=form, top_k=top_k)
-    return encode(LOGITS, ("a", 'b,"', "ç"), wanted, {"architecture": "x"})
+    answer_format = AnswerFormat(media_type=media_type, form=form, top_k=top_k)
+    return encode(LOGITS, ("a", 'b,"', "ç"), answer_format, {"architecture": "x"})
 
 
 def test_labels_come_with_probabilities_the_likeliest_first() -> None:

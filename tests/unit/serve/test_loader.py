@@ -40,7 +40,7 @@ def test_a_refused_artifact_is_told_with_its_reason() -> None:
     reasons: list[str] = []
     loader = Loader(failing(ArtifactError("format 9")), batcher, on_refused=reasons.append).start().wait(5)
     assert loader.loaded is None
-    assert reasons == ["the model is refused: format 9"]
+    assert reasons == ["the model cannot be served: format 9"]
 
 
 def test_any_other_failure_ends_the_same_way_with_its_type() -> None:

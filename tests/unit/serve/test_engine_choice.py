@@ -15,7 +15,7 @@ from contract.choice import Candidate, Choice
 from contract.engine import FALLBACK, Engine, EngineError, Network, named
 from contract.machine import Machine
 from contract.preprocess import FloatArray
-from serve import choose
+from serve import engine_choice
 from tests.unit.serve.artifacts import manifest
 
 INT8, BF16, OTHER = named("onnxruntime-int8"), named("openvino-bf16"), named("openvino-fp32")
@@ -63,9 +63,9 @@ class Fakes:
             engine=engine, inputs=(), outputs=(), run=run, streams=lambda _: self.open(source, engine, threads=1)
         )
 
-    def choose(self, found: Manifest, machine: Machine = HERE, wanted: str = choose.AUTO) -> tuple[Engine, str]:
-        network, reason = choose.network(
-            Path("model"), found, machine, wanted, opening=self.open, clock=lambda: self.now
+    def choose(self, manifest: Manifest, machine: Machine = HERE, name: str = engine_choice.AUTO) -> tuple[Engine, str]:
+        network, reason = engine_choice.choose_network(
+            Path("model"), manifest, machine, name, open_network=self.open, clock=lambda: self.now
         )
         return network.engine, reason
 
@@ -112,7 +112,7 @@ def test_an_artifact_of_format_1_is_served_as_it_always_was() -> None:
 
 
 @pytest.mark.parametrize("fault", ["refused", "failing"])
-def test_what_does_not_open_or_compute_on_another_machine_is_passed_over_and_said(fault: str) -> None:
+def test_what_does_not_open_or_compute_on_another_machine_is_skipped_and_reported(fault: str) -> None:
     fakes = Fakes({OTHER: 7, FALLBACK: 11})
     setattr(fakes, fault, (INT8,))
     engine, reason = fakes.choose(packaged(ELSEWHERE))
@@ -120,10 +120,10 @@ def test_what_does_not_open_or_compute_on_another_machine_is_passed_over_and_sai
     assert "onnxruntime-int8 fails: " in reason
 
 
-def test_a_recorded_engine_that_does_not_open_leaves_the_one_that_always_can() -> None:
+def test_a_recorded_engine_that_does_not_open_falls_back_to_the_one_that_always_opens() -> None:
     engine, reason = Fakes(refused=(INT8,)).choose(packaged())
     assert engine == FALLBACK
-    assert reason.endswith("model.int8.onnx: onnxruntime-int8 refuses it; so the one that always can")
+    assert reason.endswith("model.int8.onnx: onnxruntime-int8 refuses it; fell back to onnxruntime-fp32")
 
 
 def test_an_artifact_that_no_engine_opens_is_refused() -> None:
@@ -131,38 +131,46 @@ def test_an_artifact_that_no_engine_opens_is_refused() -> None:
         Fakes(refused=(INT8, OTHER, FALLBACK)).choose(packaged(ELSEWHERE))
 
 
-def test_the_engine_that_is_asked_for_serves_wherever_it_was_packaged() -> None:
+def test_the_named_engine_serves_wherever_the_artifact_was_packaged() -> None:
     fakes = Fakes({INT8: 1})
-    assert fakes.choose(packaged(ELSEWHERE), wanted="openvino-fp32") == (OTHER, "asked for by KENNEL_ENGINE")
+    assert fakes.choose(packaged(ELSEWHERE), name="openvino-fp32") == (OTHER, "chosen by KENNEL_ENGINE")
     assert (fakes.now, len(fakes.opened)) == (0.0, 1)
 
 
-def test_one_that_packaging_did_not_accept_serves_when_asked_for_with_a_warning(
+def test_an_engine_that_packaging_did_not_accept_serves_when_named_but_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, "kennel.serve")
-    assert Fakes().choose(packaged(), wanted="openvino-bf16")[0] == BF16
-    assert "KENNEL_ENGINE=openvino-bf16: packaging did not accept it: top-1 drops 2.0 pt" in caplog.text
+    assert Fakes().choose(packaged(), name="openvino-bf16")[0] == BF16
+    assert "KENNEL_ENGINE=openvino-bf16: packaging did not accept this engine: top-1 drops 2.0 pt" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("wanted", "machine", "said"),
+    ("name", "machine", "message"),
     [
-        ("openvino-int8", HERE, r"KENNEL_ENGINE=openvino-int8: this artifact has no model\.int8\.onnx; leave it out"),
-        ("openvino-bf16", OLD, "KENNEL_ENGINE=openvino-bf16: not supported by this CPU, .* or choose onnxruntime-fp32"),
+        (
+            "openvino-int8",
+            HERE,
+            r"KENNEL_ENGINE=openvino-int8: the artifact has no model\.int8\.onnx; unset it or train again",
+        ),
+        (
+            "openvino-bf16",
+            OLD,
+            "KENNEL_ENGINE=openvino-bf16: not supported by this CPU, .* or set it to onnxruntime-fp32",
+        ),
         ("tensorrt-fp16", HERE, "KENNEL_ENGINE: no engine is called tensorrt-fp16: choose from onnxruntime-fp32, "),
     ],
 )
-def test_an_engine_that_cannot_serve_is_refused_with_the_fix(wanted: str, machine: Machine, said: str) -> None:
+def test_an_engine_that_cannot_serve_is_refused_with_the_fix(name: str, machine: Machine, message: str) -> None:
     fakes = Fakes()
-    with pytest.raises(ArtifactError, match=said):
-        fakes.choose(packaged(files=("model.onnx",)), machine, wanted)
+    with pytest.raises(ArtifactError, match=message):
+        fakes.choose(packaged(files=("model.onnx",)), machine, name)
     assert fakes.opened == []
 
 
 def test_one_that_is_asked_for_and_does_not_open_is_refused_and_not_replaced() -> None:
     with pytest.raises(ArtifactError, match="openvino-fp32 refuses it"):
-        Fakes(refused=(OTHER,)).choose(packaged(), wanted="openvino-fp32")
+        Fakes(refused=(OTHER,)).choose(packaged(), name="openvino-fp32")
 
 
 @pytest.mark.parametrize("on", [HERE, ELSEWHERE])
