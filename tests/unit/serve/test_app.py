@@ -106,9 +106,9 @@ def test_csv_and_npy_come_by_accept(web: Any) -> None:
 
 
 def test_top_k_comes_from_the_environment_or_the_query() -> None:
-    found = client(Settings(top_k=2))
-    assert len(post(found, RED).json()["predictions"][0]["top"]) == 2
-    assert len(post(found, RED, path="/invocations?top_k=1").json()["predictions"][0]["top"]) == 1
+    web = client(Settings(top_k=2))
+    assert len(post(web, RED).json()["predictions"][0]["top"]) == 2
+    assert len(post(web, RED, path="/invocations?top_k=1").json()["predictions"][0]["top"]) == 1
 
 
 MULTIPART = "multipart/form-data; boundary=x"
@@ -170,16 +170,16 @@ def test_custom_attributes_return_and_other_headers_are_ignored(web: Any) -> Non
 
 
 def test_execution_parameters_have_the_platforms_names() -> None:
-    found = client(Settings(max_body_bytes=20 << 20, transform_concurrency=4)).get("/execution-parameters")
-    assert found.json() == {"MaxConcurrentTransforms": 4, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 20}
+    response = client(Settings(max_body_bytes=20 << 20, transform_concurrency=4)).get("/execution-parameters")
+    assert response.json() == {"MaxConcurrentTransforms": 4, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 20}
 
 
 def test_metrics_count_requests_refusals_pictures_and_batches() -> None:
-    found = client()
-    post(found, RED)
-    post(found, b"x")
-    found.get("/made/up")
-    text = found.get("/metrics").body.decode()
+    web = client()
+    post(web, RED)
+    post(web, b"x")
+    web.get("/made/up")
+    text = web.get("/metrics").body.decode()
     for line in (
         'kennel_requests_total{code="200",path="/invocations"} 1.0',
         'kennel_requests_total{code="422",path="/invocations"} 1.0',
@@ -196,7 +196,7 @@ def test_metrics_count_requests_refusals_pictures_and_batches() -> None:
 
 
 def test_a_failing_network_is_a_500_that_hides_its_insides_and_the_server_lives_on() -> None:
-    found = predictor()
+    model = predictor()
 
     failing: list[bool] = []  # not while it warms up
 
@@ -204,9 +204,9 @@ def test_a_failing_network_is_a_500_that_hides_its_insides_and_the_server_lives_
         if failing:
             failing.clear()
             raise RuntimeError("secret inside")
-        return found.network.run(pictures)
+        return model.network.run(pictures)
 
-    web = client(model=replace(found, network=replace(found.network, run=run)))
+    web = client(model=replace(model, network=replace(model.network, run=run)))
     failing.append(True)
     response = post(web, RED)
     assert refusal(response) == (500, "internal")

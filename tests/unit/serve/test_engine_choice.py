@@ -94,10 +94,10 @@ def test_where_the_cpu_lacks_what_the_recorded_engine_needs_the_next_ones_are_me
 
 
 def test_where_one_alone_is_left_it_is_not_measured() -> None:
-    found = packaged()
-    alone = tuple(each for each in found.serving.candidates if each.engine in (INT8, FALLBACK))
+    artifact = packaged()
+    alone = tuple(each for each in artifact.serving.candidates if each.engine in (INT8, FALLBACK))
     fakes = Fakes()
-    engine, _ = fakes.choose(replace(found, serving=replace(found.serving, candidates=alone)), OLD)
+    engine, _ = fakes.choose(replace(artifact, serving=replace(artifact.serving, candidates=alone)), OLD)
     assert (engine, fakes.now, len(fakes.opened)) == (FALLBACK, 0.0, 1)
 
 
