@@ -44,7 +44,7 @@ class Policy(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A parsed URL. `host` is a lower-case ASCII name without final dot; if `literal`, an IP address without brackets."""
+    """A parsed URL. `host` is a lower-case ASCII name without final dot or, if `literal`, an unbracketed IP address."""
 
     scheme: str
     host: str
