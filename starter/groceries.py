@@ -1,7 +1,7 @@
 """The starter pictures: 1393 smartphone photos of fruit in 14 classes, as train|valid|test/<class>/*.jpg.
 
-The package holds every picture once or several times, and its validation split lacks three of the classes. So pictures
-are told apart by content, the test split is kept as it is, and train and validation are drawn anew from the rest.
+The package holds some pictures several times, and its validation split lacks three classes. So pictures are
+deduplicated by content, the test split is kept, and the rest is split anew into train and valid.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Row = tuple[str, str, bytes]
 
 
 def fetch(cache: Path, *, run: Run = run) -> Path:
-    """Returns the folder with train, valid and test, fetching it when it is not in `cache` yet. Raises FetchError."""
+    """The folder with train, valid and test. Fetches it unless `cache` has it already. Raises FetchError."""
     folder = cache / "groceries"
     if (folder / COMPLETE).is_file():
         return folder
@@ -48,9 +48,9 @@ def fetch(cache: Path, *, run: Run = run) -> Path:
 
 
 def layout(rows: Iterable[Row]) -> Mapping[str, bytes]:
-    """Places (split, class, picture) rows: `split/class/<md5>.jpg` to its bytes, each picture once.
+    """Maps (split, class, picture) rows to files: `split/class/<md5>.jpg` to its bytes, each picture once.
 
-    The pictures with the lowest digests of each class become validation, so the split is even and never changes.
+    In each class the pictures with the lowest digests become validation, so every run gets the same split.
     """
     placed: dict[str, bytes] = {}
     pool: dict[str, dict[str, bytes]] = defaultdict(dict)
@@ -72,5 +72,5 @@ def _rows(table: Path) -> Iterable[Row]:
     try:
         values = pyarrow.parquet.read_table(table, columns=columns).to_pydict()
     except OSError as error:
-        raise FetchError(f"{TABLE}: cannot be read: {error}; remove the cache folder and try again") from error
+        raise FetchError(f"cannot read {TABLE}: {error}; delete the cache folder and try again") from error
     return zip(*(values[column] for column in columns), strict=True)

