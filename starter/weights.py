@@ -1,7 +1,7 @@
 """ResNet-50's ImageNet weights as safetensors: torchvision's own if they can be downloaded, else from a package.
 
 The package holds the original ResNet of 2015 as ported to Keras. Its tensors are converted to torchvision's names and
-layouts: kernels from (h, w, in, out) to (out, in, h, w), and the first kernel's input from BGR to RGB. The bias of every
+layouts: kernels from (h, w, in, out) to (out, in, h, w), the first kernel's input from BGR to RGB. The bias of every
 convolution is folded into the running mean of the normalisation after it. The first block of each stage has its stride
 in the 1×1 convolution (metadata `variant: v1`). The network's inputs are 0–255 minus a mean; `mean` and `std` in the
 metadata express that for inputs in 0–1.
