@@ -58,6 +58,7 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 with self._lock:
                     self.lost.append(repr(error))
+                connection.close()  # else every further request on it fails at once, without end
             if not self.keep:
                 connection.close()
 
