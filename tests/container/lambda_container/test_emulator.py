@@ -1,4 +1,4 @@
-"""The Lambda image under the real Runtime Interface Emulator, with an endpoint of real sockets on the bridge."""
+"""The Lambda image under the real Runtime Interface Emulator, with an endpoint on the host."""
 
 from __future__ import annotations
 

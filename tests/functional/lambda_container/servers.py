@@ -92,11 +92,11 @@ class _Quiet(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up in the middle is a part of the tests."""
+        """Stays silent, because some tests hang up in the middle."""
 
 
 class Certificate(NamedTuple):
-    """Its own authority; `server` presents it, `client` trusts it and nothing else."""
+    """A self-signed certificate: `server` presents it, `client` trusts only it."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext

@@ -31,7 +31,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 def loopback(host: str, port: int) -> Sequence[tuple[Any, ...]]:
-    """Every name is this machine."""
+    """Resolves every name to this machine."""
     return socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)
 
 
@@ -141,7 +141,7 @@ def test_a_picture_over_the_limit_is_left_unread() -> None:
 
 @contextlib.contextmanager
 def dripping(first: bytes, drop: bytes) -> Iterator[int]:
-    """A server that sends `first`, then `drop` ten times a second, for ever."""
+    """A server that sends `first`, then `drop` ten times a second without end."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""The connection to the endpoint over real sockets: kept, noticed when stale, opened again."""
+"""The connection to the endpoint over real sockets: it is kept, and opened again when stale."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_connection_idle_for_too_long_is_not_tried() -> None:
 
 
 class Scripted:
-    """A server that treats its first connection as told and answers on every later one."""
+    """A server that hands its first connection to `first` and answers on every later one."""
 
     def __init__(self, first: Callable[[socket.socket], None]) -> None:
         self.requests = 0

@@ -1,4 +1,4 @@
-"""Which URLs are read how, and which addresses count as public."""
+"""How URLs are parsed, and which addresses count as public."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error code of the function stands in one table with its status and meaning, and none stands there in vain."""
+"""One table has every error code of the function, and no other, with its status and meaning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.error_codes import raised_codes
 FOLDER = Path(str(lambda_container.__file__)).parent
 
 
-def test_no_code_is_raised_that_is_not_in_the_table_and_none_in_the_table_is_never_raised() -> None:
+def test_the_codes_that_are_raised_are_those_of_the_table() -> None:
     raised = raised_codes(FOLDER, {"RequestError"})
     assert {code: place for code, place in raised.items() if code not in ERRORS} == {}
     assert set(ERRORS) - set(raised) == set()

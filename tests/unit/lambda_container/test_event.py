@@ -18,7 +18,7 @@ BASE64 = base64.b64encode(RAW).decode()
 
 
 def v2(method: str = "POST", **fields: Any) -> dict[str, Any]:
-    """As a function URL or an HTTP API sends it."""
+    """An event as a function URL or an HTTP API sends it."""
     http = {"method": method, "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "curl"}
     return {
         "version": "2.0",
@@ -33,7 +33,7 @@ def v2(method: str = "POST", **fields: Any) -> dict[str, Any]:
 
 
 def v1(method: str = "POST", **fields: Any) -> dict[str, Any]:
-    """As a REST API sends it: what is absent is null."""
+    """An event as a REST API sends it: absent values are null."""
     return {
         "resource": "/",
         "path": "/",

@@ -1,4 +1,4 @@
-"""One request and its answer, byte by byte: what is an answer, where it ends, and what may follow it."""
+"""One request and its answer, byte by byte: which answers are valid, where they end, and what may follow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA-Name: a value\r\n\r\nhello"
 
 
 class Parts:
-    """A connection that gives one part a read, and then its end."""
+    """A connection that gives one part per read, and then its end."""
 
     def __init__(self, parts: Sequence[bytes | OSError]) -> None:
         self._parts = iter(parts)

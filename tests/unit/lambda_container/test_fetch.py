@@ -1,4 +1,4 @@
-"""The guarded fetch over a network in memory: what is connected to, and what comes of it."""
+"""The guarded fetch over a network in memory: which addresses it connects to, and what it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the services are, and what a wrong environment is told."""
+"""The addresses of the services, and the errors for an invalid environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies become pictures or one clear refusal; logits become exactly the promised bytes."""
+"""Bodies become pictures or one clear error; logits become exactly the documented bytes."""
 
 import base64
 import io
@@ -76,7 +76,7 @@ def test_each_way_that_json_is_wrong_is_a_400_of_its_kind(body: bytes, code: str
     assert refusal(lambda: pictures("application/json", body, max_pictures=4)) == (400, code)
 
 
-def test_an_empty_body_an_unknown_type_and_too_many_pictures_are_told_apart() -> None:
+def test_an_empty_body_an_unknown_type_and_too_many_pictures_have_different_codes() -> None:
     many = json.dumps({"images": [TEXT] * 3}).encode()
     assert refusal(lambda: pictures("image/jpeg", b"", max_pictures=1)) == (400, "empty")
     assert refusal(lambda: pictures("video/mp4", PICTURE, max_pictures=1)) == (415, "unsupported-type")

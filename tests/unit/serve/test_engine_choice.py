@@ -1,4 +1,4 @@
-"""Which engine serves here: as recorded where the CPU has the same abilities, else by measuring what was accepted."""
+"""Which engine serves: the recorded one on a CPU with the same features, else the fastest of the accepted ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def packaged(on: Machine = HERE, *, files: tuple[str, ...] = ("model.onnx", "mod
 
 @dataclass
 class Fakes:
-    """Engines that take as many milliseconds as is said, of a clock that nothing else moves."""
+    """Engines that take the given milliseconds, on a clock that nothing else moves."""
 
     costs: dict[Engine, float] = field(default_factory=dict)
     refused: tuple[Engine, ...] = ()
@@ -70,14 +70,14 @@ class Fakes:
         return network.engine, reason
 
 
-def test_on_a_machine_of_the_same_abilities_the_recorded_engine_serves_and_nothing_is_measured() -> None:
+def test_on_a_machine_with_the_same_features_the_recorded_engine_serves_and_nothing_is_measured() -> None:
     fakes = Fakes()
     assert fakes.choose(packaged()) == (INT8, "as packaged: 10.0 ms a picture")
     assert fakes.opened == [("model/model.int8.onnx", "onnxruntime-int8", 3)]
     assert fakes.now == 0.0
 
 
-def test_on_another_machine_the_accepted_ones_are_measured_and_the_fastest_is_taken_saying_why() -> None:
+def test_on_another_machine_the_accepted_engines_are_measured_and_the_fastest_serves_with_the_reason() -> None:
     fakes = Fakes({INT8: 9, OTHER: 7, FALLBACK: 11, BF16: 1})
     engine, reason = fakes.choose(packaged(ELSEWHERE))
     assert (engine, len(fakes.opened)) == (OTHER, 3)
@@ -86,14 +86,14 @@ def test_on_another_machine_the_accepted_ones_are_measured_and_the_fastest_is_ta
     )
 
 
-def test_where_the_cpu_lacks_what_the_recorded_engine_needs_the_next_ones_are_measured() -> None:
+def test_where_the_cpu_lacks_a_feature_of_the_recorded_engine_the_others_are_measured() -> None:
     engine, reason = Fakes({OTHER: 30, FALLBACK: 20}).choose(packaged(), OLD)
     assert engine == FALLBACK
     assert reason.startswith("onnxruntime-int8 is not supported by this CPU, which has none of avx512_vnni")
     assert reason.endswith("measured here: openvino-fp32 30.0 ms, onnxruntime-fp32 20.0 ms")
 
 
-def test_where_one_alone_is_left_it_is_not_measured() -> None:
+def test_a_single_remaining_engine_is_not_measured() -> None:
     artifact = packaged()
     alone = tuple(each for each in artifact.serving.candidates if each.engine in (INT8, FALLBACK))
     fakes = Fakes()
@@ -101,7 +101,7 @@ def test_where_one_alone_is_left_it_is_not_measured() -> None:
     assert (engine, fakes.now, len(fakes.opened)) == (FALLBACK, 0.0, 1)
 
 
-def test_where_nothing_accepted_can_run_here_the_one_that_always_can_serves() -> None:
+def test_where_no_accepted_engine_can_run_the_fallback_serves() -> None:
     rounded = Choice(engine=INT8, candidates=(Candidate(engine=INT8, accepted=True),), machine=HERE)
     assert Fakes().choose(replace(packaged(), serving=rounded), OLD)[0] == FALLBACK
     assert Fakes().choose(replace(packaged(), serving=Choice(engine=INT8)), OLD)[0] == FALLBACK
@@ -168,16 +168,16 @@ def test_an_engine_that_cannot_serve_is_refused_with_the_fix(name: str, machine:
     assert fakes.opened == []
 
 
-def test_one_that_is_asked_for_and_does_not_open_is_refused_and_not_replaced() -> None:
+def test_a_named_engine_that_does_not_open_is_refused_and_not_replaced() -> None:
     with pytest.raises(ArtifactError, match="openvino-fp32 refuses it"):
         Fakes(refused=(OTHER,)).choose(packaged(), name="openvino-fp32")
 
 
 @pytest.mark.parametrize("on", [HERE, ELSEWHERE])
-def test_a_damaged_file_is_refused_and_no_slower_one_served_in_its_place(on: Machine) -> None:
+def test_a_damaged_file_is_refused_and_no_slower_engine_serves_instead(on: Machine) -> None:
     with pytest.raises(DamagedError, match=r"model\.int8\.onnx: checksum differs"):
         Fakes(damaged=("model.int8.onnx",)).choose(packaged(on))
 
 
-def test_what_does_not_serve_here_is_not_opened_and_may_be_damaged() -> None:
+def test_a_file_that_is_not_needed_is_not_opened_and_may_be_damaged() -> None:
     assert Fakes(damaged=("model.onnx",)).choose(packaged())[0] == INT8

@@ -1,5 +1,4 @@
-"""Every error code that the server answers stands in one table with its status and meaning, and none stands there in
-vain."""
+"""One table has every error code that the server answers, and no other, with its status and meaning."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ SERVE, CONTRACT = Path(str(serve.__file__)).parent, Path(str(contract.preprocess
 PASSED_ON = {"error.kind", "error.code"}  # a PictureError's kind and an exception's own code
 
 
-def test_no_code_is_raised_that_is_not_in_the_table_and_none_in_the_table_is_never_raised() -> None:
+def test_the_codes_that_are_raised_are_those_of_the_table() -> None:
     ours = raised_codes(SERVE, {"BadRequestError", "UnavailableError", "_error"})
     pictures = raised_codes(CONTRACT, {"PictureError"})
     raised = {code: place for code, place in (pictures | ours).items() if code not in PASSED_ON}
@@ -31,7 +30,7 @@ def test_each_code_has_a_status_of_its_class_and_one_sentence() -> None:
         assert meaning.endswith("."), code
 
 
-def test_an_error_has_the_status_of_its_code_and_a_later_time_only_where_repeating_helps() -> None:
+def test_an_error_has_the_status_of_its_code_and_a_retry_time_only_where_repeating_helps() -> None:
     bad, unavailable = BadRequestError("empty", "no picture"), UnavailableError("overloaded", "wait", 2.1)
     assert (bad.status, bad.retry_after) == (400, None)
     assert (unavailable.status, unavailable.retry_after) == (503, 3)

@@ -36,11 +36,11 @@ def test_a_wrong_model_is_refused_with_its_wrong_answer() -> None:
 
 Rows = Sequence[Sequence[float]]
 Mean = tuple[float, float, float]
-ROWS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))  # a network that is not too sure
+ROWS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))  # a network whose probabilities are far from 0 and 1
 
 
 def widely(rows: Rows, mean: Mean = IMAGENET_MEAN, std: Mean = IMAGENET_STD) -> Predictor:
-    """A network with two golden pictures of the one of ROWS, at the widest tolerance that packaging writes for int8."""
+    """A network with two golden pictures of the network of ROWS, at the widest tolerance that packaging allows int8."""
     made, kept = predictor(rows=ROWS), []
     for colour in ((200, 100, 50), (110, 120, 125)):
         picture = encoded(colour, kind="PNG")

@@ -1,4 +1,4 @@
-"""The network is held against model.json before anything is served; what does not fit is refused, saying why."""
+"""The network is checked against model.json before it serves; a mismatch is refused with the reason."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,7 +32,7 @@ def test_many_callers_on_a_thread_each_get_the_answers_of_one_on_all(engine: str
     whole = open_network(network(CROP), named(engine), threads=2)
     streams = whole.streams(2)
     pictures = np.random.default_rng(1).normal(size=(24, 2, 3, CROP, CROP)).astype(np.float32)
-    with ThreadPoolExecutor(4) as callers:  # more of them than streams: they take turns
+    with ThreadPoolExecutor(4) as callers:  # more callers than streams: they take turns
         rows = list(callers.map(streams.logits, pictures))
     assert np.allclose(rows, [whole.logits(each) for each in pictures], atol=1e-5)
     assert streams.queues is engine.startswith("openvino")  # ONNX Runtime computes in its callers' threads
@@ -92,7 +92,7 @@ def test_a_network_that_gives_no_numbers_is_refused_when_warmed() -> None:
         broken.warm()
 
 
-def test_the_card_tells_what_the_page_shows() -> None:
+def test_the_card_has_what_the_page_shows() -> None:
     card = predictor().card()
     assert card["labels"] == ["red", "green", "blue"]
     assert card["metrics"] == {"valid_top1": 0.75}
