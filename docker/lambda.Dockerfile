@@ -1,4 +1,5 @@
-# The Lambda function's image: the runtime client and one handler. It runs as any user on a read-only root (rule 62).
+# The Lambda function's image: Lambda's runtime client and one handler. It runs as any user on a read-only root file
+# system (rule 62).
 ARG BASE
 FROM ${BASE} AS runtime
 RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \

@@ -1,7 +1,7 @@
-"""Which URLs may be fetched: how one is read, and which addresses are public. Pure: nothing is resolved here.
+"""Decides which URLs the function may fetch: parses them and tells public addresses. Pure: resolves no names.
 
-Names are never judged by how they look: what counts is the address that is connected to. Numbers in disguise (decimal,
-octal, hexadecimal, shortened) are refused, not interpreted, so no two readers can differ on them.
+A host name is never judged by its spelling; only the address that it resolves to counts. IP addresses in decimal,
+octal, hexadecimal or shortened notation are refused, not interpreted, because programs differ in how they read them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from lambda_container.errors import RequestError
 MAX_URL = 8192  # characters
 PORTS = {"https": 443, "http": 80}
 
-# IPv6 is refused unless it is global unicast, and not of a block that carries IPv4 or special uses within it. All else,
-# such as ::ffff:0:0/96 (mapped), 64:ff9b::/96 and 64:ff9b:1::/48 (NAT64), fc00::/7 and fe80::/10, is outside 2000::/3.
+# An IPv6 address is public only if it is global unicast and outside the blocks for embedded IPv4 and special uses. All
+# other blocks, such as ::ffff:0:0/96 (mapped), 64:ff9b::/96 and 64:ff9b:1::/48 (NAT64), fc00::/7 and fe80::/10, are
+# outside 2000::/3.
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 SPECIAL_IPV6 = (
-    IPv6Network("2001::/23"),  # IETF protocols, with Teredo (2001::/32) and ORCHID
+    IPv6Network("2001::/23"),  # IETF protocols, including Teredo (2001::/32) and ORCHID
     IPv6Network("2001:db8::/32"),  # documentation
     IPv6Network("2002::/16"),  # 6to4
     IPv6Network("3ffe::/16"),  # the former 6bone
@@ -36,14 +37,14 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 class Policy(NamedTuple):
-    """What an operator allows beyond https to public addresses: plain http, and exact host and port pairs."""
+    """What the operator allows besides https to public addresses: plain http, and exact pairs of host and port."""
 
     allow_http: bool = False
     allow_hosts: frozenset[tuple[str, int]] = frozenset()
 
 
 class Target(NamedTuple):
-    """A URL taken apart: `host` is a lower-case ASCII name without trailing dot, or an IP address without brackets."""
+    """A parsed URL. `host` is a lower-case ASCII name without final dot or, if `literal`, an unbracketed IP address."""
 
     scheme: str
     host: str
@@ -62,10 +63,12 @@ class Target(NamedTuple):
 
 
 def parse_url(text: str) -> Target:
-    """Reads a URL. Raises RequestError 400 when it is not one, 403 when its kind can never be allowed."""
+    """Parses a URL. Raises RequestError: 400 if it is malformed, 403 if it can never be allowed."""
     text = text.strip()
     if not text or len(text) > MAX_URL or _UNSAFE.search(text):
-        raise bad_url(f"give one URL of at most {MAX_URL} characters, without spaces, controls or backslashes")
+        raise bad_url(
+            f"send one URL of at most {MAX_URL} characters, without spaces, control characters or backslashes"
+        )
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -73,9 +76,9 @@ def parse_url(text: str) -> Target:
     except ValueError as error:
         raise bad_url(str(error)) from None
     if parts.scheme not in PORTS:
-        raise RequestError(403, "scheme-not-allowed", "only https:// addresses are fetched")
+        raise RequestError("scheme-not-allowed", "the URL must start with https://")
     if "@" in parts.netloc:
-        raise bad_url("it must not hold a user name or password")
+        raise bad_url("it must not contain a user name or password")
     host, literal = _host(parts)
     return Target(parts.scheme, host, PORTS[parts.scheme] if port is None else port, _path(parts), literal)
 
@@ -83,21 +86,23 @@ def parse_url(text: str) -> Target:
 def check_target(target: Target, policy: Policy) -> None:
     """Raises RequestError 403 when the scheme or the port is not allowed."""
     if target.scheme == "http" and not policy.allow_http:
-        raise RequestError(403, "scheme-not-allowed", "only https:// addresses are fetched; this one is http://")
+        raise RequestError("scheme-not-allowed", "the URL must start with https://, not http://")
     if target.port not in PORTS.values() and not _exempt(target, policy):
-        raise RequestError(403, "port-not-allowed", f"port {target.port} is not fetched from; use 443")
+        raise RequestError("port-not-allowed", f"port {target.port} is not allowed: use port 443")
 
 
 def check_addresses(target: Target, addresses: Iterable[str], policy: Policy) -> None:
-    """Raises RequestError 403 unless every address is public: one private among them refuses them all."""
+    """Raises RequestError 403 unless every address is public: a single private one refuses them all."""
     if _exempt(target, policy):
         return
     if not all(is_public(address) for address in addresses):
-        raise RequestError(403, "address-not-allowed", f"{target.host} is not at a public address")
+        raise RequestError(
+            "address-not-allowed", f"{target.host} has an address that is not public: use a URL on the public internet"
+        )
 
 
 def is_public(text: str) -> bool:
-    """Whether an IP address is on the public internet and stands for no other address."""
+    """Whether an IP address is on the public internet and embeds no other address."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -127,7 +132,7 @@ def _host(parts: SplitResult) -> tuple[str, bool]:
         name = _idna(name)
     labels = name.removesuffix(".").split(".")
     if not all(_LABEL.fullmatch(label) for label in labels):
-        raise bad_url("its host is not a name or an IP address")
+        raise bad_url("its host is neither a name nor an IP address")
     name = ".".join(labels)
     if len(name) > 253:
         raise bad_url("its host is longer than 253 characters")
@@ -136,9 +141,7 @@ def _host(parts: SplitResult) -> tuple[str, bool]:
     try:
         return str(IPv4Address(name)), True
     except ValueError:
-        raise RequestError(
-            403, "address-not-allowed", f"{name} is a disguised IP address: write it as a.b.c.d"
-        ) from None
+        raise RequestError("address-not-allowed", f"{name} is not a plain IP address: write it as a.b.c.d") from None
 
 
 def _ipv6(name: str) -> str:
@@ -163,5 +166,5 @@ def _path(parts: SplitResult) -> str:
     return f"{path}?{quote(parts.query, safe=keep + '/?')}" if parts.query else path
 
 
-def bad_url(why: str) -> RequestError:
-    return RequestError(400, "bad-url", f"the URL cannot be read: {why}")
+def bad_url(reason: str) -> RequestError:
+    return RequestError("bad-url", f"cannot read the URL: {reason}")

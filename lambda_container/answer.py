@@ -1,4 +1,4 @@
-"""What goes back: the origin projects' answer to direct invocations, a proxy response to HTTP events. Pure."""
+"""Builds the function's answers: a plain object for direct invocations, a proxy response for HTTP events. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = dict[str, Any]
 
 
 def direct_answer(inference: Inference, context: object) -> Answer:
-    """Callers of the origin projects parse `body`, a string; the odd keys are theirs and stay as they were."""
+    """The answer to a direct invocation. Existing clients parse its `body`, a string, and rely on the odd keys."""
     body = json.dumps(inference.logits)
     return {
         "statusCode": 200,
@@ -32,7 +32,8 @@ def http_answer(inference: Inference) -> Answer:
 
 
 def error_answer(error: RequestError, *, http: bool) -> Answer:
-    """The same for both, but that a direct caller need not parse the body: an API refuses keys it does not know."""
+    """The answer to a failed request. A direct caller also gets the error as an object, so that it need not parse the
+    body; HTTP APIs reject unknown keys."""
     fields = error.fields()
     answer = _proxy(error.status, {"error": fields})
     if error.retry_after is not None:

@@ -1,4 +1,4 @@
-"""Asking the SageMaker endpoint, and reading what it says (rules 30-32)."""
+"""Invokes the SageMaker endpoint and reads its answer (rules 30–32)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lambda_container.service import Service
 from lambda_container.settings import Settings
 from lambda_container.sigv4 import Credentials, sign
 
-# One call for both forms of the answer: predictions for people, logits for the callers of the origin projects.
+# One call gets predictions for HTTP callers and logits for the existing clients of direct invocations.
 ACCEPT = "application/json;form=full"
-# Bytes. The answer holds it up to twice, escaped, and must stay under Lambda's 6 MB (rule 65).
+# Bytes. The function's answer holds this up to twice, escaped, and must stay under Lambda's 6 MB (rule 65).
 MAX_ANSWER = 1_000_000
-RETRY_AFTER = "1"  # seconds, when the endpoint does not say
+RETRY_AFTER = "1"  # seconds, when the endpoint sends no Retry-After
 BUSY = frozenset({429, 503})
 UNUSABLE = frozenset({400, 422})
 
@@ -41,7 +41,7 @@ def infer(
     now: datetime,
     deadline: Deadline,
 ) -> Inference:
-    """Raises RequestError: 413, 415, 422 for the picture; 424, 429, 502, 503, 504 for the endpoint."""
+    """Classifies a picture. Raises RequestError: 413, 415, 422 for the picture; 424, 429, 502–504 for the endpoint."""
     request = sign(
         invocation(picture, media_type, settings),
         service="sagemaker",
@@ -52,11 +52,11 @@ def infer(
     try:
         response = service.send(request, deadline, MAX_ANSWER)
     except TimeoutError:
-        raise RequestError(504, "endpoint-timeout", "the endpoint did not answer in time") from None
+        raise RequestError("endpoint-timeout", "the endpoint did not answer in time; try again") from None
     except TooLargeError:
-        raise RequestError(502, "bad-answer", f"the endpoint's answer is over {MAX_ANSWER} bytes") from None
+        raise RequestError("bad-answer", f"the endpoint's answer is larger than {MAX_ANSWER} bytes") from None
     except OSError as error:
-        raise RequestError(502, "endpoint-unreachable", f"the endpoint could not be reached: {error}") from error
+        raise RequestError("endpoint-unreachable", f"cannot connect to the endpoint: {error}") from error
     if response.status != 200:
         raise refusal(response)
     return read_inference(response.body)
@@ -77,61 +77,62 @@ def invocation(picture: bytes, media_type: str, settings: Settings) -> Request:
 
 
 def read_inference(body: bytes) -> Inference:
-    """Raises RequestError 502 when the answer is not that of Kennel's serving image."""
+    """Parses the answer. Raises RequestError 502 when it is not that of Kennel's serving image."""
     try:
-        found = json.loads(body)
-        return Inference(found.get("model", {}), [*found["predictions"]], [[*row] for row in found["logits"]])
+        answer = json.loads(body)
+        return Inference(answer.get("model", {}), [*answer["predictions"]], [[*row] for row in answer["logits"]])
     except (ValueError, KeyError, TypeError, AttributeError):
-        message = f"the endpoint's answer has no predictions and logits; it must understand {ACCEPT!r}"
-        raise RequestError(502, "bad-answer", message) from None
+        message = f"the endpoint's answer lacks predictions or logits; deploy an image that supports Accept: {ACCEPT}"
+        raise RequestError("bad-answer", message) from None
 
 
 def refusal(response: Response) -> RequestError:
-    """The endpoint's error as ours. What the model's container said of the picture is passed on as such."""
+    """Translates the endpoint's error. What the model's container says about the picture is passed on to the caller."""
     details = _object(response.body)
-    kind = response.headers.get("x-amzn-errortype", str(details.get("__type", ""))).partition(":")[0]
-    kind = kind.rpartition("#")[2] or str(details.get("ErrorCode", ""))
-    if kind == "ModelError" or "OriginalStatusCode" in details:
+    error_type = response.headers.get("x-amzn-errortype", str(details.get("__type", ""))).partition(":")[0]
+    error_type = error_type.rpartition("#")[2] or str(details.get("ErrorCode", ""))
+    if error_type == "ModelError" or "OriginalStatusCode" in details:
         return _model_refusal(details, response)
-    message = str(details.get("message", details.get("Message", ""))) or "no reason given"
-    status = 429 if kind.startswith("Throttling") else response.status
+    message = str(details.get("message", details.get("Message", ""))) or "it gave no reason"
+    status = 429 if error_type.startswith("Throttling") else response.status
     if status in BUSY:
-        return _busy(status, status, message, response)
+        return _busy(status, message, response)
     if status == 413:
-        return RequestError(413, "picture-too-large", message, original_status=413)
-    code, outcome = ("endpoint-failed", 502) if status >= 500 else ("endpoint-refused", 424)
-    return RequestError(outcome, code, f"{kind or 'the endpoint'}: {message}", original_status=status)
+        return RequestError("picture-too-large", message, original_status=413)
+    code = "endpoint-failed" if status >= 500 else "endpoint-refused"
+    return RequestError(code, f"{error_type or 'the endpoint'}: {message}", original_status=status)
 
 
 def _model_refusal(details: Mapping[str, Any], response: Response) -> RequestError:
     original = _number(details.get("OriginalStatusCode"))
-    said = str(details.get("OriginalMessage") or details.get("Message") or details.get("message") or "no reason given")
-    error = _object(said).get("error")
+    text = details.get("OriginalMessage") or details.get("Message") or details.get("message") or "it gave no reason"
+    error = _object(str(text)).get("error")
     own = error if isinstance(error, dict) else {}
-    message = str(own.get("message", said))[:1000]
+    message = str(own.get("message", text))[:1000]
     if original in BUSY:
-        return _busy(original, original, message, response)
+        return _busy(original, message, response)
     if original == 413:
-        return RequestError(413, "picture-too-large", message, original_status=original)
+        return RequestError("picture-too-large", message, original_status=original)
     if original == 415:
-        return RequestError(415, "unsupported-type", message, original_status=original)
+        return RequestError("unsupported-type", message, original_status=original)
     if original in UNUSABLE and own:
-        return RequestError(422, str(own.get("code", "unusable-picture")), message, original_status=original)
-    return RequestError(424, "model-error", message, original_status=original)
+        endpoint_code = str(own.get("code", "unusable-picture"))
+        return RequestError("unusable-picture", message, endpoint_code=endpoint_code, original_status=original)
+    return RequestError("model-error", message, original_status=original)
 
 
-def _busy(status: int, original: int, message: str, response: Response) -> RequestError:
+def _busy(status: int, message: str, response: Response) -> RequestError:
     code = "endpoint-busy" if status == 429 else "endpoint-unavailable"
     after = response.headers.get("retry-after", RETRY_AFTER)
-    return RequestError(status, code, message, original_status=original, retry_after=after)
+    return RequestError(code, message, original_status=status, retry_after=after)
 
 
 def _object(text: bytes | str) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _number(value: object) -> int:

@@ -1,7 +1,7 @@
-"""What the caller sent: an event as any of Lambda's front doors delivers it, made into one request. Pure.
+"""Reads from an event where the picture is, whichever AWS service invokes the function. Pure.
 
-Direct invocations carry {"url"}, {"s3"} or {"image"}; HTTP events are those of function URLs and HTTP APIs (payload
-2.0, rule 71) and of REST APIs and load balancers (1.0).
+A direct invocation sends {"url"}, {"s3"} or {"image"}. HTTP events come from function URLs and HTTP APIs (payload
+format 2.0, rule 71) and from REST APIs and load balancers (1.0).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from lambda_container.errors import RequestError
 
 FORMS = (
-    'give {"url": "https://…"}, {"s3": {"bucket": "…", "key": "…"}} or {"image": "<base64>"}; '
-    "over HTTP: GET ?url=…, POST one of these as application/json, or POST the picture itself as image/*"
+    'send {"url": "https://…"}, {"s3": {"bucket": "…", "key": "…"}} or {"image": "<base64>"}; '
+    "over HTTP, GET ?url=…, POST one of these objects as application/json, or POST the picture as image/*"
 )
 SOURCES = ("url", "s3", "image")
 RAW_TYPES = ("image/", "application/octet-stream", "application/x-image")
@@ -40,19 +40,19 @@ Source = Url | StoredObject | Picture
 
 
 def is_http(event: object) -> bool:
-    """Whether the answer must be a proxy response."""
+    """Whether the event is an HTTP request, which needs a proxy response."""
     return isinstance(event, dict) and "requestContext" in event and ("httpMethod" in event or "rawPath" in event)
 
 
 def is_preflight(event: object) -> bool:
-    """A browser asks whether it may POST."""
+    """Whether the event is a browser's CORS preflight request."""
     return is_http(event) and isinstance(event, dict) and _method(event) == "OPTIONS"
 
 
 def read_event(event: object) -> Source:
-    """Raises RequestError 400, 405 or 415, which says what would be valid."""
+    """The picture's source. Raises RequestError 400, 405 or 415, whose message lists the valid forms."""
     if not isinstance(event, dict):
-        raise bad_event("the event is not an object")
+        raise bad_event("it is not a JSON object")
     return _http(event) if is_http(event) else _direct(event)
 
 
@@ -63,7 +63,7 @@ def _direct(event: Mapping[str, Any]) -> Source:
     if name == "s3":
         return _stored(value)
     if not isinstance(value, str) or not value:
-        raise bad_event(f'"{name}" must be a string that is not empty')
+        raise bad_event(f'"{name}" must be a non-empty string')
     return Url(value) if name == "url" else Picture(_decode(value))
 
 
@@ -82,39 +82,39 @@ def _http(event: Mapping[str, Any]) -> Source:
         return _direct(query if isinstance(query, dict) and query else {})
     if method == "POST":
         return _posted(event)
-    raise RequestError(405, "method-not-allowed", f"use {METHODS}")
+    raise RequestError("method-not-allowed", f"{method[:20]} is not allowed: use {METHODS}")
 
 
 def _posted(event: Mapping[str, Any]) -> Source:
-    kind = _header(event, "content-type").partition(";")[0].strip().lower()
+    content_type = _header(event, "content-type").partition(";")[0].strip().lower()
     encoded = event.get("isBase64Encoded") is True
     body = event.get("body") or ""
     if not isinstance(body, str) or not body:
         raise bad_event("the body is empty")
-    if kind.startswith(RAW_TYPES):
+    if content_type.startswith(RAW_TYPES):
         if not encoded:
-            raise bad_event("the picture was taken for text on its way: declare image/* a binary type at the API")
+            raise bad_event("the API passed the picture on as text: declare image/* as a binary media type of the API")
         return Picture(_decode(body))
-    if kind not in ("", "application/json", "text/plain"):
-        raise RequestError(415, "unsupported-type", f"{kind[:80]} is not understood; {FORMS}")
+    if content_type not in ("", "application/json", "text/plain"):
+        raise RequestError("unsupported-type", f"the content type {content_type[:80]} is not supported: {FORMS}")
     return _direct(_json(_decode(body) if encoded else body))
 
 
 def _json(text: bytes | str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise bad_event("the body is not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise bad_event("the body is not a JSON object")
-    return found
+    return value
 
 
 def _method(event: Mapping[str, Any]) -> str:
     context = event.get("requestContext")
     http = context.get("http") if isinstance(context, dict) else None
-    found = http.get("method") if isinstance(http, dict) else event.get("httpMethod")
-    return str(found).upper()
+    method = http.get("method") if isinstance(http, dict) else event.get("httpMethod")
+    return str(method).upper()
 
 
 def _header(event: Mapping[str, Any], name: str) -> str:
@@ -127,7 +127,7 @@ def _header(event: Mapping[str, Any], name: str) -> str:
 
 
 def _decode(text: str) -> bytes:
-    if text.startswith("data:"):  # as a browser's FileReader gives it
+    if text.startswith("data:"):  # a data: URL, as a browser's FileReader makes it
         text = text.partition(",")[2]
     try:
         return base64.b64decode("".join(text.split()), validate=True)
@@ -140,5 +140,5 @@ def _listed(event: Mapping[str, Any]) -> str:
     return f"the keys {names}" if names else "no keys"
 
 
-def bad_event(why: str) -> RequestError:
-    return RequestError(400, "bad-event", f"the request is not understood: {why}; {FORMS}")
+def bad_event(reason: str) -> RequestError:
+    return RequestError("bad-event", f"cannot read the request: {reason}; {FORMS}")

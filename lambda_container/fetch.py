@@ -1,7 +1,7 @@
-"""A picture from a URL that a stranger gave: see `address` for what is refused.
+"""Downloads a picture from an untrusted URL; address.py decides which URLs are allowed.
 
-The name is resolved once per hop, its addresses are checked, and the connection goes to a checked address, so an answer
-that changes in between (rebinding) gains nothing. TLS is verified against the name.
+For each hop the name is resolved once, its addresses are checked, and the connection goes to a checked address. So DNS
+rebinding, a second lookup that gives another address, gains nothing. TLS is verified against the name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 def fetch(url: str, *, policy: Policy, network: Network, deadline: Deadline, limit: int) -> bytes:
     """The body at `url`, at most `limit` bytes, by `deadline`.
 
-    Raises RequestError: 400 not a URL; 403 an address not allowed; 413 too large; 502 its server failed; 504 too slow.
+    Raises RequestError: 400 not a URL; 403 not allowed; 413 too large; 502 the server failed; 504 too slow.
     """
     target = parse_url(url)
     for _ in range(MAX_REDIRECTS + 1):
@@ -33,7 +33,7 @@ def fetch(url: str, *, policy: Policy, network: Network, deadline: Deadline, lim
         if response.status not in REDIRECTS:
             return _body(target, response)
         target = _next(target, response)
-    raise RequestError(502, "too-many-redirects", f"more than {MAX_REDIRECTS} redirects")
+    raise RequestError("too-many-redirects", f"the URL redirects more than {MAX_REDIRECTS} times: send the final URL")
 
 
 def _get(target: Target, policy: Policy, network: Network, deadline: Deadline, limit: int) -> Response:
@@ -48,11 +48,13 @@ def _get(target: Target, policy: Policy, network: Network, deadline: Deadline, l
         finally:
             stream.close()
     except TimeoutError:
-        raise RequestError(504, "fetch-timeout", f"{target.host} did not send the picture in time") from None
+        raise RequestError("fetch-timeout", f"{target.host} did not send the picture in time") from None
     except TooLargeError:
-        raise RequestError(413, "picture-too-large", f"the picture is over {limit} bytes") from None
+        raise RequestError(
+            "picture-too-large", f"the picture is larger than {limit} bytes: send a smaller one"
+        ) from None
     except OSError as error:
-        raise RequestError(502, "fetch-failed", f"{target.host} could not be read: {_reason(error)}") from error
+        raise RequestError("fetch-failed", f"cannot download from {target.host}: {_reason(error)}") from error
 
 
 def _request(target: Target) -> Request:
@@ -71,25 +73,29 @@ def _request(target: Target) -> Request:
 
 def _body(target: Target, response: Response) -> bytes:
     if response.status != 200:
-        message = f"{target.host} answered {response.status} for the picture"
-        raise RequestError(502, "fetch-failed", message, original_status=response.status)
+        message = f"{target.host} answered status {response.status} for the picture"
+        raise RequestError("fetch-failed", message, original_status=response.status)
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise RequestError(502, "fetch-failed", f"{target.host} sent the picture compressed, which was not asked for")
+        raise RequestError("fetch-failed", f"{target.host} compressed the picture although the request forbids it")
     return response.body
 
 
 def _next(target: Target, response: Response) -> Target:
     location = response.headers.get("location", "")
     if not location:
-        raise RequestError(502, "fetch-failed", f"{target.host} redirects to nowhere", original_status=response.status)
+        raise RequestError(
+            "fetch-failed", f"{target.host} redirects without a Location header", original_status=response.status
+        )
     try:
         location = urljoin(target.url, location.encode("latin-1").decode("utf-8", "replace"))
     except ValueError:
-        raise bad_url("it redirects to something that is no URL") from None
-    found = parse_url(location)
-    if target.scheme == "https" and found.scheme != "https":
-        raise RequestError(403, "scheme-not-allowed", "an https:// address may not redirect to http://")
-    return found
+        raise bad_url("it redirects to an invalid URL") from None
+    following = parse_url(location)
+    if target.scheme == "https" and following.scheme != "https":
+        raise RequestError(
+            "scheme-not-allowed", "the https:// URL redirects to http://: send one that stays on https://"
+        )
+    return following
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,6 @@
-"""Where Lambda enters. Nothing is connected, and no certificate read, before the first event needs it.
+"""The function's entry point. It connects to nothing and reads no certificate before the first event needs it.
 
-Values are NamedTuples rather than dataclasses throughout this room: importing `dataclasses` would add a quarter to the
-whole cold start.
+This package uses NamedTuples instead of dataclasses, whose import would lengthen the cold start by a quarter.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from lambda_container.settings import read_credentials, read_settings
 if TYPE_CHECKING:
     from lambda_container.protocols import Context, Network
 
-MARGIN_SECONDS = 0.5  # kept to send the answer: Lambda's own end of time would be an untyped error
-FETCH_SECONDS = 10.0  # at most for the picture, so that a slow server leaves time for the endpoint
+MARGIN_SECONDS = 0.5  # reserved for the answer: after its own timeout Lambda answers an error without a code
+FETCH_SECONDS = 10.0  # at most for the download, so that a slow server leaves time for the endpoint
 
 
 class Application:
-    """Answers events. Everything of the world comes in here."""
+    """Answers events. Environment, network, clocks and log are passed in."""
 
     def __init__(
         self,
@@ -56,7 +55,7 @@ class Application:
         self._log = log
 
     def answer(self, event: object, context: Context) -> Answer:
-        """Always an answer, never an exception, whatever the event, the picture's server or the endpoint does."""
+        """Returns an answer and raises nothing, whatever the event, the picture's server or the endpoint does."""
         began = self._clock()
         http = is_http(event)
         if is_preflight(event):
@@ -72,7 +71,7 @@ class Application:
         return answer
 
     def close(self) -> None:
-        """Ends the kept connection. Lambda itself never asks for it."""
+        """Closes the kept connection. Lambda never calls this."""
         self._endpoint.close()
 
     def _infer(self, event: object, context: Context) -> Inference:
@@ -112,7 +111,7 @@ class Application:
 
 @functools.cache
 def application() -> Application:
-    """Kept between the calls that one environment of Lambda serves, with its open connection."""
+    """The application of this execution environment, kept between events with its open connection."""
     return Application(os.environ)
 
 

@@ -1,4 +1,4 @@
-"""The one door to sockets: names to addresses, addresses to connections."""
+"""The only module that opens sockets: resolves names and connects to addresses."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def system_lookup(host: str, port: int) -> Sequence[tuple[Any, ...]]:
 
 
 def system_tls() -> ssl.SSLContext:
-    """Trusts the system's authorities, or those that SSL_CERT_FILE or SSL_CERT_DIR name.
+    """Trusts the system's certificate authorities, or those that SSL_CERT_FILE or SSL_CERT_DIR name.
 
-    From the system's folder OpenSSL takes the one that it needs, by the hash of its name. To read them all from the
-    one file that holds them, as is the default, takes 10 to 15 ms of CPU in the image, and this 3.
+    OpenSSL finds the certificate that it needs in the system's folder, by the hash of its name: 3 ms of CPU in the
+    image. By default it would read all certificates from one file, which takes 10 to 15 ms.
     """
     paths = ssl.get_default_verify_paths()
     if paths.capath and paths.openssl_cafile_env not in os.environ and _is_hashed(paths.capath):
@@ -38,7 +38,7 @@ def _is_hashed(folder: str) -> bool:
 
 
 class SystemNetwork:
-    """The machine's network. The TLS context is made at the first use."""
+    """The machine's network. The first TLS connection creates the TLS context."""
 
     def __init__(self, *, tls: Callable[[], ssl.SSLContext] = system_tls, lookup: Lookup = system_lookup) -> None:
         self._make_tls = tls
@@ -46,26 +46,26 @@ class SystemNetwork:
         self._tls: ssl.SSLContext | None = None
 
     def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
-        """Resolves in a thread, because the resolver knows no time limit."""
-        found: list[str] = []
-        failed: list[OSError] = []
+        """Resolves in a thread, because the system's resolver takes no timeout."""
+        addresses: list[str] = []
+        errors: list[OSError] = []
 
         def work() -> None:
             try:
                 answers = self._lookup(host, port)
             except OSError as error:
-                failed.append(error)
+                errors.append(error)
             else:
-                found.extend(dict.fromkeys(str(answer[4][0]) for answer in answers))
+                addresses.extend(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         thread.join(deadline.remaining())
         if thread.is_alive():
-            raise TimeoutError(f"the name {host} was not resolved in time")
-        if failed:
-            raise failed[0]
-        return found
+            raise TimeoutError(f"resolving {host} took too long")
+        if errors:
+            raise errors[0]
+        return addresses
 
     def connect(self, address: str, port: int, server_name: str | None, deadline: Deadline) -> socket.socket:
         plain = socket.create_connection((address, port), timeout=deadline.remaining())
@@ -84,7 +84,7 @@ class SystemNetwork:
 def connect_any(
     network: Network, addresses: Sequence[str], port: int, server_name: str | None, deadline: Deadline
 ) -> Stream:
-    """Connects to the first address that answers, each given its share of the time. Raises OSError of the last."""
+    """Connects to the first address that accepts; each gets a share of the time. Raises the last address's OSError."""
     failure: OSError = OSError("the name has no address")
     for place, address in enumerate(addresses):
         share = deadline.remaining() / (len(addresses) - place)

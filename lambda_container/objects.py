@@ -1,4 +1,4 @@
-"""A picture from S3, with the function's own rights."""
+"""Downloads a picture from S3 with the function's own permissions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lambda_container.sigv4 import Credentials, sign
 if TYPE_CHECKING:
     from lambda_container.protocols import Network
 
-# Strict, because the name becomes a part of the host name.
+# Strict, because the bucket becomes part of the host name.
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 MAX_KEY = 1024  # bytes
 
@@ -39,11 +39,13 @@ def read_object(
     try:
         response = service.send(request, deadline, settings.max_bytes)
     except TimeoutError:
-        raise RequestError(504, "storage-timeout", "S3 did not send the picture in time") from None
+        raise RequestError("storage-timeout", "S3 did not send the picture in time; try again") from None
     except TooLargeError:
-        raise RequestError(413, "picture-too-large", f"the picture is over {settings.max_bytes} bytes") from None
+        raise RequestError(
+            "picture-too-large", f"the picture is larger than {settings.max_bytes} bytes: send a smaller one"
+        ) from None
     except OSError as error:
-        raise RequestError(502, "storage-unreachable", f"S3 could not be reached: {error}") from error
+        raise RequestError("storage-unreachable", f"cannot connect to S3: {error}") from error
     finally:
         service.close()
     if response.status != 200:
@@ -52,19 +54,20 @@ def read_object(
 
 
 def download(bucket: str, key: str, storage: ServiceAddress) -> tuple[ServiceAddress, Request]:
-    """Where to send what. The bucket is in the host name, or in the path where a certificate or endpoint forbids that.
+    """The address and the request. The bucket goes into the host name; into the path if its name has a dot, which no
+    certificate matches, or if the endpoint is custom.
 
     Raises RequestError 400.
     """
     if not BUCKET.fullmatch(bucket) or ".." in bucket:
-        raise RequestError(400, "bad-event", f"{bucket[:80]!r} is not the name of a bucket")
+        raise RequestError("bad-event", f"{bucket[:80]!r} is not a valid bucket name")
     try:
         path = "/" + quote(key, safe="/~")
         size = len(key.encode())
-    except UnicodeEncodeError:  # JSON can hold halves of characters
+    except UnicodeEncodeError:  # JSON can hold lone surrogates
         size = 0
     if not 0 < size <= MAX_KEY:
-        raise RequestError(400, "bad-event", f"the key must be text of 1 to {MAX_KEY} bytes")
+        raise RequestError("bad-event", f"the key must have 1 to {MAX_KEY} bytes in UTF-8")
     if storage.custom or "." in bucket:
         path = f"{storage.prefix}/{bucket}{path}"
     else:
@@ -73,12 +76,12 @@ def download(bucket: str, key: str, storage: ServiceAddress) -> tuple[ServiceAdd
 
 
 def refusal(bucket: str, key: str, response: Response) -> RequestError:
-    found = re.search(rb"<Code>([A-Za-z]{1,60})</Code>", response.body)
-    kind = found[1].decode() if found else f"status {response.status}"
-    message = f"S3 answers {kind} for s3://{bucket}/{key}"
+    match = re.search(rb"<Code>([A-Za-z]{1,60})</Code>", response.body)
+    reason = match[1].decode() if match else f"status {response.status}"
+    message = f"S3 answered {reason} for s3://{bucket}/{key}"
     if "x-amz-bucket-region" in response.headers and 300 <= response.status < 400:
-        message += f"; the bucket is in {response.headers['x-amz-bucket-region']}"
+        message += f"; the bucket is in region {response.headers['x-amz-bucket-region']}"
     if response.status == 503:
-        return RequestError(503, "storage-busy", message, original_status=503, retry_after="1")
-    status, code = (502, "storage-failed") if response.status >= 500 else (424, "storage-refused")
-    return RequestError(status, code, message, original_status=response.status)
+        return RequestError("storage-busy", message, original_status=503, retry_after="1")
+    code = "storage-failed" if response.status >= 500 else "storage-refused"
+    return RequestError(code, message, original_status=response.status)

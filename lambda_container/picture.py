@@ -1,10 +1,10 @@
-"""What a picture's first bytes say it is. Decoding is the endpoint's work."""
+"""Tells a picture's format by its first bytes. The endpoint decodes it."""
 
 from __future__ import annotations
 
 from lambda_container.errors import RequestError
 
-# The serving contract names three types; application/x-image is "some picture, see for yourself".
+# The endpoint tells the format of an application/x-image from its bytes.
 OTHER = "application/x-image"
 SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -18,18 +18,18 @@ SIGNATURES = (
 
 
 def media_type(picture: bytes) -> str:
-    """The content type to send. Raises RequestError 422 for nothing at all, 415 for what is not of a known kind."""
+    """The picture's content type. Raises RequestError: 422 if it is empty, 415 if its format is unknown."""
     if not picture:
-        raise RequestError(422, "empty-picture", "the picture is empty")
+        raise RequestError("empty-picture", "the picture is empty: send one with content")
     if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP":
         return "image/webp"
     for signature, name in SIGNATURES:
         if picture.startswith(signature):
             return name
-    raise RequestError(415, "unsupported-type", "this is not a JPEG, PNG, WebP, GIF, BMP or TIFF picture")
+    raise RequestError("unsupported-type", "the bytes are not a picture: send JPEG, PNG, WebP, GIF, BMP or TIFF")
 
 
 def check_size(picture: bytes, limit: int) -> None:
     """Raises RequestError 413."""
     if len(picture) > limit:
-        raise RequestError(413, "picture-too-large", f"the picture has {len(picture)} bytes; at most {limit} are taken")
+        raise RequestError("picture-too-large", f"the picture has {len(picture)} bytes: send at most {limit}")

@@ -1,4 +1,4 @@
-"""What this room needs of the world, for type checkers and tests only: making these classes costs start-up time."""
+"""The interfaces that this package needs. Only type checkers and tests import them: creating Protocols takes time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lambda_container.deadline import Deadline
 
 
 class Stream(Protocol):
-    """The part of a connected socket that is used."""
+    """The methods of a connected socket that the package uses."""
 
     def settimeout(self, value: float | None, /) -> None: ...
     def sendall(self, data: Any, /) -> None: ...
@@ -17,7 +17,7 @@ class Stream(Protocol):
 
 
 class Network(Protocol):
-    """What fetching needs of the world; tests bring their own."""
+    """Resolves names and connects; SystemNetwork in the image, a fake in tests."""
 
     def resolve(self, host: str, port: int, deadline: Deadline) -> list[str]:
         """The addresses of a name. Raises OSError, TimeoutError."""
@@ -27,6 +27,6 @@ class Network(Protocol):
 
 
 class Context(Protocol):
-    """The part of Lambda's context that is used."""
+    """The method of Lambda's context that the package uses."""
 
     def get_remaining_time_in_millis(self) -> int: ...

@@ -1,4 +1,4 @@
-"""A connection to an AWS service that is kept from one call to the next."""
+"""Keeps a connection to an AWS service open from one call to the next."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from lambda_container.settings import ServiceAddress
 if TYPE_CHECKING:
     from lambda_container.protocols import Network, Stream
 
-# A frozen function does not see its connections die, and a dead one answers nothing at all. So an older one is not
-# tried. Wall time, because the monotonic clock may stand still while the function is frozen.
+# Lambda freezes the function between events, so it does not notice that a connection is closed, and a request over a
+# closed one is never answered. So older connections are not reused. In wall time, because the monotonic clock may stand
+# still while the function is frozen.
 MAX_IDLE_SECONDS = 20.0
 
 
@@ -29,10 +30,10 @@ class Service:
         self._idle: tuple[Stream, float] | None = None
 
     def send(self, request: Request, deadline: Deadline, limit: int) -> Response:
-        """Sends over the kept connection, or a new one when that has gone stale meanwhile.
+        """Sends over the kept connection, or over a new one when there is none or it is stale.
 
-        Only what a kept connection left wholly unanswered is sent again, once: reading and classifying change nothing.
-        Raises what `exchange` raises.
+        A request that the kept connection did not answer at all is sent once more over a new one, which is safe because
+        downloading and classifying change nothing. Raises what `exchange` raises.
         """
         kept = self._take()
         if kept is not None:
@@ -63,18 +64,18 @@ class Service:
         if self._idle is None:
             return None
         (stream, since), self._idle = self._idle, None
-        if 0 <= self._clock() - since <= MAX_IDLE_SECONDS and not _ended(stream):
+        if 0 <= self._clock() - since <= MAX_IDLE_SECONDS and not _closed(stream):
             return stream
         stream.close()
         return None
 
     def _connect(self, deadline: Deadline) -> Stream:
         address = self.address
-        found = self._network.resolve(address.host, address.port, deadline)
+        addresses = self._network.resolve(address.host, address.port, deadline)
         name = address.host if address.scheme == "https" else None
-        return connect_any(self._network, found, address.port, name, deadline)
+        return connect_any(self._network, addresses, address.port, name, deadline)
 
 
-def _ended(stream: Stream) -> bool:
-    """Whether the other side has closed: an idle connection is readable only then."""
+def _closed(stream: Stream) -> bool:
+    """Whether the other side has closed the connection: only then is an idle connection readable."""
     return isinstance(stream, socket.socket) and bool(select.select([stream], [], [], 0)[0])

@@ -1,4 +1,4 @@
-"""The function's settings, from its environment."""
+"""The function's settings, read from environment variables."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 from lambda_container.address import PORTS, Policy
 from lambda_container.sigv4 import Credentials
 
-MAX_BYTES = 5_000_000  # below the endpoint's limit; an event holds less: base64 of 4.7 MB makes Lambda's 6 MB
+MAX_BYTES = 5_000_000  # below the endpoint's limit; an event holds at most 4.7 MB, which is Lambda's 6 MB in base64
 ENDPOINT_LIMIT = 6_291_456  # bytes, rule 30
 
 
 class SettingsError(Exception):
-    """The function is set up wrongly: no request can be answered, so Lambda shall count it as the function's error."""
+    """An invalid environment: no event can be answered, so the exception ends the call and Lambda counts an error."""
 
 
 class ServiceAddress(NamedTuple):
-    """Where an AWS service listens. `custom` marks an address that an operator gave (localcloud, a VPC endpoint)."""
+    """The address of an AWS service. `custom`: the operator set it (localcloud, a VPC endpoint)."""
 
     scheme: str
     host: str
@@ -42,7 +42,7 @@ class Settings(NamedTuple):
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Raises SettingsError, which names the variable and the fix."""
+    """Raises SettingsError, whose text names the variable and the fix."""
     name = environment.get("KENNEL_ENDPOINT_NAME", "")
     if not re.fullmatch(r"[A-Za-z0-9](-*[A-Za-z0-9]){0,62}", name):
         raise SettingsError(f"KENNEL_ENDPOINT_NAME is {name!r}: set it to the name of the SageMaker endpoint")
@@ -68,7 +68,7 @@ def read_credentials(environment: Mapping[str, str]) -> Credentials:
             environment.get("AWS_SESSION_TOKEN", ""),
         )
     except KeyError as error:
-        raise SettingsError(f"{error.args[0]} is not set: give the function a role") from None
+        raise SettingsError(f"{error.args[0]} is not set: give the function an execution role") from None
 
 
 def _suffix(region: str) -> str:
@@ -102,5 +102,5 @@ def _allow_hosts(environment: Mapping[str, str]) -> frozenset[tuple[str, int]]:
 def _max_bytes(environment: Mapping[str, str]) -> int:
     text = environment.get("KENNEL_MAX_BYTES") or str(MAX_BYTES)
     if not text.isdigit() or not 0 < int(text) <= ENDPOINT_LIMIT:
-        raise SettingsError(f"KENNEL_MAX_BYTES is {text!r}: give bytes from 1 to {ENDPOINT_LIMIT}")
+        raise SettingsError(f"KENNEL_MAX_BYTES is {text!r}: set it to a number of bytes from 1 to {ENDPOINT_LIMIT}")
     return int(text)

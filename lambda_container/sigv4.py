@@ -1,6 +1,7 @@
-"""AWS Signature Version 4 for one request, with the standard library: a boto client costs ten times the start-up.
+"""Signs a request with AWS Signature Version 4, using the standard library only: a boto client takes ten times as long
+to start.
 
-The tests hold it equal to botocore's signer.
+Tests compare the signatures with botocore's.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ UNSIGNED = frozenset({"expect", "transfer-encoding", "user-agent", "x-amzn-trace
 
 
 class Credentials(NamedTuple):
-    """Lambda puts the role's into the environment, always with a session token."""
+    """The role's credentials. Lambda puts them into the environment, always with a session token."""
 
     access_key: str
     secret_key: str
@@ -26,7 +27,7 @@ class Credentials(NamedTuple):
 
 
 def sign(request: Request, *, service: str, region: str, credentials: Credentials, now: datetime) -> Request:
-    """The request with the headers that sign it. `now` is in UTC; `request.headers` hold Host."""
+    """The request with the headers that sign it. `now` is in UTC; `request.headers` include Host."""
     moment = now.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(request.body).hexdigest()
     headers = {**request.headers, "X-Amz-Date": moment}
@@ -56,7 +57,7 @@ def _signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _canonical(request: Request, service: str, signed: Mapping[str, str], digest: str) -> str:
     path, _, query = request.path.partition("?")
-    if service != "s3":  # every service but S3 takes the path escaped once more
+    if service != "s3":  # all services except S3 sign the path encoded twice
         path = quote(path, safe="/~")
     pairs = sorted(tuple(pair.partition("=")[::2]) for pair in query.split("&") if pair)
     return "\n".join(

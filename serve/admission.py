@@ -1,37 +1,29 @@
-"""Who is let in: by the time that a request would wait, since its caller waits for an answer and not for a number.
+"""Admission control: refuses a request at once when it would wait too long for the requests before it.
 
-A server that takes more than it can do answers everybody late. So what it cannot do in time it refuses at once, before
-a picture is decoded (rules 30, 32), and the others wait no longer than was said.
+A server that accepts more than it can compute answers everybody late. This one bounds the expected wait rather than
+the queue's length, because callers care about time. It refuses before it decodes a picture (rules 30, 32).
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-MEMORY = 0.97  # how much of the pace so far stays with each request: about the last thirty count
+from serve.errors import UnavailableError
+
+MEMORY = 0.97  # the weight of the past at each answer, so that about the last thirty requests count
 
 
-class RefusedError(RuntimeError):
-    """No room now. `code` names the bound, `seconds` is when it is worth asking again."""
-
-    def __init__(self, code: str, message: str, seconds: float = 1.0) -> None:
-        super().__init__(message)
-        self.code = code
-        self.seconds = max(1, math.ceil(seconds))
-
-
-class Pace:
-    """Recent seconds a picture of the whole server: of busy time only, from one answer to the next."""
+class ServiceTime:
+    """The seconds that the whole server recently took per picture, measured from answer to answer while busy."""
 
     def __init__(self) -> None:
         self._seconds = self._pictures = self._last = 0.0
 
-    def begin(self, now: float) -> None:
-        """The server was idle until now."""
+    def busy_again(self, now: float) -> None:
+        """The server was idle until `now`: the time before does not count."""
         self._last = now
 
     def answered(self, pictures: int, now: float) -> None:
@@ -40,14 +32,15 @@ class Pace:
         self._last = now
 
     def seconds(self) -> float:
-        """Seconds a picture; 0 before the first answer."""
+        """Seconds per picture; 0 before the first answer."""
         return self._seconds / self._pictures if self._pictures else 0.0
 
 
 class Admission:
-    """Bounds the requests at work, their pictures, and the seconds that the next one would wait for those before it.
+    """Bounds the requests in progress, their pictures, and the seconds that the next request would wait for them.
 
-    `always` requests are taken however slow the model is: else a model slower than `max_wait` would serve one caller.
+    `always` requests are accepted however slow the model is; otherwise a model slower than `max_wait` would serve one
+    caller at a time.
     """
 
     def __init__(
@@ -63,14 +56,14 @@ class Admission:
         self._max_requests, self._max_pictures = max_requests, max_pictures
         self._max_wait, self._always, self._clock = max_wait, always, clock
         self._lock = threading.Lock()
-        self._pace = Pace()
+        self._service_time = ServiceTime()
         self._inside = self._pictures = 0
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        """While a body is read and answered: some threads always stay free for /ping. Raises RefusedError."""
+        """Held while a request is read and answered. Raises UnavailableError when there are too many."""
         if not self._requests.acquire(blocking=False):
-            raise RefusedError("busy", f"{self._max_requests} requests are at work already")
+            raise UnavailableError("busy", f"the server already works on {self._max_requests} requests; try again")
         try:
             yield
         finally:
@@ -78,11 +71,11 @@ class Admission:
 
     @contextmanager
     def pictures(self, count: int) -> Iterator[None]:
-        """While `count` pictures are decoded and classified. Raises RefusedError."""
+        """Held while `count` pictures are decoded and classified. Raises UnavailableError as `check` does."""
         with self._lock:
             self.check(count)
             if not self._inside:
-                self._pace.begin(self._clock())
+                self._service_time.busy_again(self._clock())
             self._inside += 1
             self._pictures += count
         try:
@@ -91,19 +84,18 @@ class Admission:
             with self._lock:
                 self._inside -= 1
                 self._pictures -= count
-                self._pace.answered(count, self._clock())
+                self._service_time.answered(count, self._clock())
 
     def expected_wait(self) -> float:
-        """Seconds until what is inside now has been answered, at the recent pace."""
-        return self._pictures * self._pace.seconds()
+        """Seconds until the pictures in progress are answered, at the recent time per picture."""
+        return self._pictures * self._service_time.seconds()
 
     def check(self, count: int = 1) -> None:
-        """Raises RefusedError where `count` pictures more have no room; also asked before a request costs anything."""
+        """Raises UnavailableError when `count` more pictures have no room. Cheap: also called before a body is read."""
         if self._pictures and self._pictures + count > self._max_pictures:
-            raise RefusedError(
-                "queue-full", f"{self._pictures} pictures wait already, at most {self._max_pictures} may"
-            )
+            text = f"{self._pictures} pictures are in progress and at most {self._max_pictures} may be; try again"
+            raise UnavailableError("queue-full", text)
         wait = self.expected_wait()
         if self._inside >= self._always and wait > self._max_wait:
-            text = f"those before it take {wait:.2f} s, and at most {self._max_wait:g} s may be waited"
-            raise RefusedError("overloaded", text, wait)
+            text = f"earlier requests still take {wait:.2f} s; the limit is {self._max_wait:g} s; try again later"
+            raise UnavailableError("overloaded", text, wait)

@@ -1,11 +1,11 @@
-"""Pictures of several requests in one inference, without added delay: what waits when the network is free goes next.
+"""Gathers pictures of several requests into one inference without adding delay.
 
-A picture that finds the network idle goes through it in its caller's own thread, on all CPUs, without a turn of
-another. Whoever comes meanwhile waits, first come first served. When as many wait as there are streams, that many
-inferences run side by side, each on one thread: together they compute more a second than one inference on all CPUs,
-whose threads wait for each other, all the more where a decoder or the event loop takes a CPU in between. Where the
-engine keeps a queue, the next inference lies in it already: a stream that ends one begins another, and no CPU idles
-until a thread of ours has the interpreter's lock.
+When the network is idle, a picture is computed at once, in the thread that offers it and on all CPUs. Pictures that
+arrive meanwhile wait in a queue, first come first served. When at least as many wait as there are streams, that many
+inferences run side by side, each on one thread. Side by side they compute more pictures a second than one inference on
+all CPUs, whose threads wait for each other, even more so when a decoder or the event loop takes a CPU in between. When
+the engine has a queue of its own, one more inference waits in it: a stream that finishes starts the next at once,
+instead of idling until a Python thread gets the interpreter lock.
 """
 
 from __future__ import annotations
@@ -20,23 +20,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from contract.preprocess import FloatArray
+from serve.caller import Caller, CallerGoneError
 
 Infer = Callable[[FloatArray], FloatArray]
 Clock = Callable[[], float]
-Wanted = Callable[[], bool]
 
 
 class ClosedError(RuntimeError):
-    """The server is stopping: no new pictures."""
-
-
-class UnwantedError(RuntimeError):
-    """The picture was not computed: its caller has left, or waits no longer."""
+    """The server is stopping and takes no new pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRecord:
-    """What one inference was: pictures in it, seconds that it took, seconds that its oldest picture had waited."""
+    """One inference: its pictures, its duration, and how long its oldest picture had waited. Times are in seconds."""
 
     pictures: int
     seconds: float
@@ -47,17 +43,14 @@ class BatchRecord:
 class _Item:
     picture: FloatArray
     since: float
-    wanted: Wanted
+    caller: Caller | None
     answer: Future[FloatArray] = field(default_factory=Future)
-
-
-def _always() -> bool:
-    return True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Streams:
-    """The same network on one thread: `count` callers at a time use all CPUs, `ahead` more wait in the engine."""
+    """The same network opened for inferences on one thread each: `count` at a time use all CPUs, and `ahead` more wait
+    in the engine's queue."""
 
     infer: Infer
     count: int
@@ -69,10 +62,10 @@ class Streams:
 
 
 class Batcher:
-    """Gathers pictures, float32 (3, crop, crop) each, runs `infer` on (N, 3, crop, crop) with N ≤ max_batch: alone on
-    all CPUs, or side by side by the streams that were added.
+    """Gathers pictures, float32 (3, crop, crop) each, and runs `infer` on (N, 3, crop, crop) with N ≤ max_batch: one
+    inference on all CPUs, or one in each of the added streams.
 
-    How many may wait is for serve.admission to say.
+    serve.admission bounds how many pictures wait here.
     """
 
     def __init__(
@@ -86,8 +79,8 @@ class Batcher:
         self._infer, self._observe, self._clock = infer, observe, clock
         self._max_batch = max_batch
         self._items: deque[_Item] = deque()
-        self._changed = threading.Condition()  # guards the items and what runs
-        self._alone, self._streaming = False, 0  # an inference on all CPUs, and how many on one thread
+        self._changed = threading.Condition()  # guards the items and the two fields below
+        self._alone, self._streaming = False, 0  # whether one runs on all CPUs; how many run on one thread
         self._closed = False
         self._streams: Streams | None = None
         self._threads = self._new(range(1))
@@ -98,7 +91,7 @@ class Batcher:
         return self
 
     def add(self, streams: Streams) -> None:
-        """Streams for a batcher that runs already, once: opening them takes time that callers need not wait."""
+        """Adds streams, once, to a batcher that already runs: callers need not wait while the streams are opened."""
         with self._changed:
             if self._closed:
                 return
@@ -107,7 +100,7 @@ class Batcher:
                 thread.start()
             self._threads += more
             self._streams = streams
-            self._call()
+            self._wake_threads()
 
     def _new(self, numbers: range) -> list[threading.Thread]:
         return [threading.Thread(target=self._run, name=f"batcher-{n}", daemon=True) for n in numbers]
@@ -118,40 +111,41 @@ class Batcher:
     def waiting(self) -> int:
         return len(self._items)
 
-    def offer(self, picture: FloatArray, *, wanted: Wanted = _always) -> Future[FloatArray]:
-        """The future logits (labels,) of one picture: computed here and now when the network has room for it.
+    def offer(self, picture: FloatArray, *, caller: Caller | None = None) -> Future[FloatArray]:
+        """The future logits (labels,) of one picture, computed in this thread when the network is free, else queued.
 
         Raises ClosedError.
         """
         with self._changed:
             infer = self._begin(1) if self._free() and not self._items and not self._closed else None
         if infer is None:
-            return self.submit([picture], wanted=wanted)[0]
+            return self.submit([picture], caller=caller)[0]
         answer: Future[FloatArray] = Future()
         try:
             answer.set_result(self._observed(infer, picture[np.newaxis], self._clock())[0])
-        except Exception as error:  # the answer to whoever asked, as in the batcher's own threads
+        except Exception as error:  # fails the future, as the batcher's own threads do
             answer.set_exception(error)
         finally:
             self._end()
         return answer
 
-    def submit(self, pictures: Sequence[FloatArray], *, wanted: Wanted = _always) -> list[Future[FloatArray]]:
-        """One future of logits (labels,) a picture, in order. `wanted` is asked just before they are computed.
+    def submit(self, pictures: Sequence[FloatArray], *, caller: Caller | None = None) -> list[Future[FloatArray]]:
+        """One future of logits (labels,) per picture, in order.
 
-        Raises ClosedError.
+        A picture is not computed when its `caller` no longer waits: its future fails with CallerGoneError. Raises
+        ClosedError.
         """
         now = self._clock()
-        items = [_Item(picture=picture, since=now, wanted=wanted) for picture in pictures]
+        items = [_Item(picture=picture, since=now, caller=caller) for picture in pictures]
         with self._changed:
             if self._closed:
                 raise ClosedError("the server is stopping")
             self._items.extend(items)
-            self._call()
+            self._wake_threads()
         return [item.answer for item in items]
 
     def close(self) -> None:
-        """Answers what waits, then ends the threads."""
+        """Computes the pictures that wait, then ends the threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -159,20 +153,20 @@ class Batcher:
             thread.join()
 
     def _free(self) -> int:
-        """How many inferences would be computed at once if they began now."""
+        """How many inferences could start computing now."""
         if self._alone:
             return 0
         return max(0, self._streams.count - self._streaming) if self._streams else 1
 
-    def _room(self) -> int:
-        """How many inferences may begin now, those counted that would wait in the engine."""
+    def _startable(self) -> int:
+        """How many inferences may start now, including those that would wait in the engine's queue."""
         if self._alone:
             return 0
         return self._streams.callers - self._streaming if self._streams else 1
 
     def _begin(self, waiting: int) -> Infer | None:
-        """What the next inference runs on, None when it has to wait for another to end."""
-        if not self._room():
+        """The function that runs the next inference, or None when it has to wait for another to end."""
+        if not self._startable():
             return None
         if self._streams is None or (not self._streaming and waiting < self._streams.count):
             self._alone = True
@@ -186,14 +180,14 @@ class Batcher:
                 self._alone = False
             else:
                 self._streaming -= 1
-            self._call()
+            self._wake_threads()
 
-    def _call(self) -> None:
-        """Wakes as many threads as have something to do: waking one for nothing costs as much as a small request."""
+    def _wake_threads(self) -> None:
+        """Wakes only as many threads as there is work for: one woken in vain costs as much as a small request."""
         if self._closed:
             self._changed.notify_all()
         else:
-            self._changed.notify(min(len(self._items), self._room()))
+            self._changed.notify(min(len(self._items), self._startable()))
 
     def _run(self) -> None:
         while job := self._next():
@@ -203,7 +197,10 @@ class Batcher:
                 self._end()
 
     def _next(self) -> tuple[Infer, list[_Item]] | None:
-        """What to compute and on what, only now that it is known who goes together; None after the last."""
+        """The next inference and its pictures; None after the last.
+
+        The batch is composed only when its inference can start, so pictures that arrive until then still join it.
+        """
         with self._changed:
             while True:
                 waiting, free = len(self._items), self._free()
@@ -215,13 +212,13 @@ class Batcher:
                 self._changed.wait()
 
     def _answer(self, infer: Infer, batch: list[_Item]) -> None:
-        live = [item for item in batch if item.answer.set_running_or_notify_cancel() and _still_wanted(item)]
+        live = [item for item in batch if item.answer.set_running_or_notify_cancel() and _has_caller(item)]
         if not live:
             return
         try:
             pictures = np.stack([item.picture for item in live])
             logits = self._observed(infer, pictures, min(item.since for item in live))
-        except Exception as error:  # whatever the network raises is the answer to those who asked, not our end
+        except Exception as error:  # the network's error goes to the callers; this thread lives on
             for item in live:
                 item.answer.set_exception(error)
             return
@@ -238,8 +235,8 @@ class Batcher:
         return list(logits)
 
 
-def _still_wanted(item: _Item) -> bool:
-    if item.wanted():
+def _has_caller(item: _Item) -> bool:
+    if item.caller is None or item.caller.waits:
         return True
-    item.answer.set_exception(UnwantedError("its caller waits no longer"))
+    item.answer.set_exception(CallerGoneError("the caller no longer waits"))
     return False

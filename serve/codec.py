@@ -1,6 +1,6 @@
-"""Bytes to pictures and logits to bytes. Pure: no HTTP, no files, no network.
+"""Decodes request bodies to pictures and encodes logits to answers. Pure: no HTTP, no files, no network.
 
-Every way in which a request can be wrong is a BadRequestError with its own code, and nothing else is raised for it.
+Every malformed request raises BadRequestError, with a code that names the fault (serve/errors.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
 from contract.preprocess import FloatArray, PictureError, Preprocessing, open_picture, to_array
-from serve.answers import CSV, JSON, Wanted
+from serve.errors import BadRequestError
+from serve.negotiation import CSV, JSON, AnswerFormat
 
 PICTURE_TYPES = (
     "image/jpeg",
@@ -35,36 +36,24 @@ PICTURE_TYPES = (
 JSON_TYPES = ("application/json",)
 FORM_TYPE = "multipart/form-data"
 MAX_PARTS = 1000
-_PICTURE_STATUS = {"empty": 400, "not-a-picture": 422, "truncated": 422, "too-many-pixels": 422}
 _JSON_SHAPES = '{"image": BASE64}, {"images": [BASE64, …]} or {"instances": [{"b64": BASE64}, …]}'
 
 
-class BadRequestError(ValueError):
-    """A request that the caller must mend: `status` is 4xx, `code` names the kind, the text says what and the fix."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
 def media_type_of(content_type: str) -> str:
-    """A Content-Type without its parameters."""
+    """The media type of a Content-Type header, without its parameters."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def pictures(content_type: str, body: bytes, *, max_pictures: int) -> list[bytes]:
-    """The encoded pictures in a body: one of PICTURE_TYPES, JSON_TYPES or a form's files. Raises BadRequestError."""
+    """The encoded pictures in a body of PICTURE_TYPES, JSON_TYPES or FORM_TYPE. Raises BadRequestError."""
     media_type = media_type_of(content_type)
     if media_type == FORM_TYPE:
         return _checked_count(_from_form(content_type, body), max_pictures)
     if media_type and media_type not in PICTURE_TYPES + JSON_TYPES:
         known = ", ".join((*PICTURE_TYPES, *JSON_TYPES, FORM_TYPE))
-        raise BadRequestError(
-            415, "unsupported-type", f"Content-Type {media_type[:100]!r} is not read here; known: {known}"
-        )
+        raise BadRequestError("unsupported-type", f"cannot read Content-Type {media_type[:100]!r}; send one of {known}")
     if not body:
-        raise BadRequestError(400, "empty", "the request has no body: send a picture")
+        raise BadRequestError("empty", "the request has no body: send a picture")
     return _checked_count(_from_json(body) if media_type in JSON_TYPES else [body], max_pictures)
 
 
@@ -76,23 +65,23 @@ def decode(picture: bytes, preprocessing: Preprocessing, *, max_pixels: int, pos
         image = open_picture(picture, shorter_side=preprocessing.resize, max_pixels=max_pixels)
         return to_array(image, preprocessing)
     except PictureError as error:
-        raise BadRequestError(_PICTURE_STATUS.get(error.kind, 422), error.kind, f"{position}{error}") from error
+        raise BadRequestError(error.kind, f"{position}{error}") from error
     except (MemoryError, OSError, ValueError) as error:  # a shape that cannot be resized, such as 1×60000
-        raise BadRequestError(422, "not-a-picture", f"{position}cannot be resized: {error}") from error
+        raise BadRequestError("not-a-picture", f"{position}the picture cannot be resized: {error}") from error
 
 
-def encode(logits: FloatArray, labels: Sequence[str], wanted: Wanted, model: dict[str, Any]) -> bytes:
+def encode(logits: FloatArray, labels: Sequence[str], answer_format: AnswerFormat, model: dict[str, Any]) -> bytes:
     """The answer's body for logits of shape (pictures, labels)."""
-    numbers = logits if wanted.form == "logits" else softmax(logits)
-    if wanted.media_type == JSON:
-        if wanted.form not in ("labels", "full"):
+    numbers = logits if answer_format.form == "logits" else softmax(logits)
+    if answer_format.media_type == JSON:
+        if answer_format.form not in ("labels", "full"):
             return json.dumps(numbers.tolist()).encode()
-        value = {"model": model, "predictions": _predictions(numbers, labels, wanted.top_k)}
-        if wanted.form == "full":
+        value = {"model": model, "predictions": _predictions(numbers, labels, answer_format.top_k)}
+        if answer_format.form == "full":
             value["logits"] = logits.tolist()
         return json.dumps(value, ensure_ascii=False).encode()
-    if wanted.media_type == CSV:
-        return _csv(numbers, labels, wanted)
+    if answer_format.media_type == CSV:
+        return _csv(numbers, labels, answer_format)
     stream = io.BytesIO()
     np.save(stream, np.ascontiguousarray(numbers, dtype=np.float32), allow_pickle=False)
     return stream.getvalue()
@@ -100,7 +89,7 @@ def encode(logits: FloatArray, labels: Sequence[str], wanted: Wanted, model: dic
 
 def softmax(logits: FloatArray) -> npt.NDArray[np.float64]:
     """Probabilities over the last axis, in double precision so that they add up to 1."""
-    # The ufuncs' own reductions: the methods' way there costs as much as the arithmetic on a row of labels.
+    # The ufuncs' own reductions: the array methods' overhead is as large as the arithmetic on one row of labels.
     powers = np.exp(logits.astype(np.float64) - np.maximum.reduce(logits, axis=-1, keepdims=True))
     return np.asarray(powers / np.add.reduce(powers, axis=-1, keepdims=True), dtype=np.float64)
 
@@ -109,12 +98,13 @@ def error_body(code: str, message: str) -> bytes:
     return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False).encode()
 
 
-def _checked_count(found: list[bytes], max_pictures: int) -> list[bytes]:
-    if not found:
-        raise BadRequestError(400, "empty", "the request holds no picture")
-    if len(found) > max_pictures:
-        raise BadRequestError(413, "too-many-pictures", f"{len(found)} pictures; at most {max_pictures} a request")
-    return found
+def _checked_count(pictures: list[bytes], max_pictures: int) -> list[bytes]:
+    if not pictures:
+        raise BadRequestError("empty", "the request holds no picture: send at least one")
+    if len(pictures) > max_pictures:
+        text = f"the request holds {len(pictures)} pictures: send at most {max_pictures} in one request"
+        raise BadRequestError("too-many-pictures", text)
+    return pictures
 
 
 def _predictions(probabilities: Any, labels: Sequence[str], top_k: int) -> list[dict[str, Any]]:
@@ -129,31 +119,32 @@ def _best(row: Any, top_k: int) -> list[int]:
     return list((-row).argsort(kind="stable")[:top_k].tolist())
 
 
-def _csv(numbers: Any, labels: Sequence[str], wanted: Wanted) -> bytes:
-    """One row a picture without a header, as transform jobs join them: label,probability,label,probability,…"""
+def _csv(numbers: Any, labels: Sequence[str], answer_format: AnswerFormat) -> bytes:
+    """One row per picture: label,probability,label,probability,… There is no header, because transform jobs concatenate
+    the answers."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     for row in numbers:
-        if wanted.form == "labels":
-            writer.writerow([cell for i in _best(row, wanted.top_k) for cell in (labels[i], f"{row[i]:.6f}")])
+        if answer_format.form == "labels":
+            writer.writerow([cell for i in _best(row, answer_format.top_k) for cell in (labels[i], f"{row[i]:.6f}")])
         else:
             writer.writerow([repr(float(number)) for number in row])
     return stream.getvalue().encode()
 
 
 def _from_form(content_type: str, body: bytes) -> list[bytes]:
-    """The files of a multipart form, in memory: the root file system may be read-only."""
+    """The files of a multipart form, kept in memory because the root file system may be read-only."""
     _, options = parse_options_header(content_type)
     files, parts, ended = list[bytes](), 0, False
 
-    def part(found: Field | File) -> None:
+    def add(part: Field | File) -> None:
         nonlocal parts
         parts += 1
         if parts > MAX_PARTS:
             raise FormParserError(f"it has more than {MAX_PARTS} parts")
-        if isinstance(found, File):
-            found.file_object.seek(0)
-            files.append(found.file_object.read())
+        if isinstance(part, File):
+            part.file_object.seek(0)
+            files.append(part.file_object.read())
 
     def end() -> None:
         nonlocal ended
@@ -161,13 +152,13 @@ def _from_form(content_type: str, body: bytes) -> list[bytes]:
 
     try:
         memory = {"MAX_MEMORY_FILE_SIZE": None}
-        form = FormParser(FORM_TYPE, part, part, end, boundary=options.get(b"boundary"), config=memory)
+        form = FormParser(FORM_TYPE, add, add, end, boundary=options.get(b"boundary"), config=memory)
         form.write(body)
         form.finalize()
         if not ended:
             raise FormParserError("it ends before its last boundary")
     except FormParserError as error:
-        raise BadRequestError(400, "bad-form", f"the form cannot be read: {str(error)[:200]}") from error
+        raise BadRequestError("bad-form", f"cannot read the multipart form: {str(error)[:200]}") from error
     return files
 
 
@@ -175,15 +166,17 @@ def _from_json(body: bytes) -> list[bytes]:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise BadRequestError(400, "bad-json", f"the body is not JSON: {str(error)[:200]}") from error
+        raise BadRequestError("bad-json", f"the body is not JSON: {str(error)[:200]}") from error
     if not isinstance(value, dict):
-        raise BadRequestError(400, "bad-json", f"the body must be {_JSON_SHAPES}")
+        raise BadRequestError("bad-json", f"the body is not a JSON object: send {_JSON_SHAPES}")
     names = [name for name in ("image", "images", "instances") if name in value]
     if len(names) != 1:
-        raise BadRequestError(400, "bad-json", f"one of image, images, instances is needed: {_JSON_SHAPES}")
+        raise BadRequestError(
+            "bad-json", f"the body needs exactly one of image, images and instances: send {_JSON_SHAPES}"
+        )
     entries = [value["image"]] if names == ["image"] else value[names[0]]
     if not isinstance(entries, list):
-        raise BadRequestError(400, "bad-json", f"{names[0]} must be a list: {_JSON_SHAPES}")
+        raise BadRequestError("bad-json", f"{names[0]} is not a list: send {_JSON_SHAPES}")
     return [_from_base64(entry, f"{names[0]}[{index}]") for index, entry in enumerate(entries)]
 
 
@@ -191,9 +184,9 @@ def _from_base64(entry: Any, where: str) -> bytes:
     if isinstance(entry, dict):
         entry = entry.get("b64", entry.get("image"))
     if not isinstance(entry, str):
-        raise BadRequestError(400, "bad-json", f"{where}: must be a base64 text: {_JSON_SHAPES}")
+        raise BadRequestError("bad-json", f"{where} is not a base64 string: send {_JSON_SHAPES}")
     text = entry.partition(",")[2] if entry.startswith("data:") else entry
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadRequestError(400, "bad-base64", f"{where}: not base64: {error}") from error
+        raise BadRequestError("bad-base64", f"{where} is not valid base64: {error}") from error

@@ -1,4 +1,4 @@
-"""The server's settings, from environment variables (rules 27, 30, 38, 43). Pure: no file is read here."""
+"""The server's settings, read from environment variables (rules 27, 30, 38, 43). Pure: reads no files."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 from contract.engine import KNOWN as ENGINES
 
 MIB = 1024 * 1024
-MAX_BODY_BYTES = 6_291_456  # rule 30: the sources disagree, this is the stricter
+MAX_BODY_BYTES = 6_291_456  # rule 30: the sources disagree; this is the stricter limit
 MAX_BATCH_MIB = 100  # rule 43
-BYTES_PER_PIXEL = 24  # the most that decoding holds at once: a palette picture made RGBA, laid on paper, made RGB
+BYTES_PER_PIXEL = 24  # peak while decoding: a palette picture becomes RGBA, gets a background, becomes RGB
 
 
 class SettingsError(ValueError):
-    """An environment variable that cannot be used; names it, its value and what is allowed."""
+    """An invalid environment variable; the text names it, its value and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that may be set. Sizes are in bytes, pixels and pictures; times in seconds."""
+    """Every setting. Sizes are in bytes, pixels or pictures, times in seconds."""
 
     model_dir: Path = Path("/opt/ml/model")
     port: int = 8080
@@ -29,12 +29,12 @@ class Settings:
     max_body_bytes: int = MAX_BODY_BYTES
     max_pixels: int = 100_000_000
     max_pictures: int = 64
-    max_batch: int = 4  # more gains next to nothing, and keeps everybody waiting
+    max_batch: int = 4  # larger batches gain almost nothing and make everybody wait
     max_waiting: int = 256
     max_requests: int = 64
-    max_wait: float = 0.4  # with the request's own time, 99 of 100 answers within half a second
-    answer_timeout: float = 55.0  # rule 30: the caller gives up after 60
-    drain_timeout: int = 25  # rule 36: SIGKILL comes after 30
+    max_wait: float = 0.4  # plus the request's own time: 99 of 100 answers come within half a second
+    answer_timeout: float = 55.0  # the caller gives up after 60 (rule 30)
+    drain_timeout: int = 25  # SIGKILL comes after 30 (rule 36)
     transform_concurrency: int = 1
     golden_tolerance: float | None = None
     engine: str = "auto"
@@ -42,15 +42,15 @@ class Settings:
 
 
 def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = None) -> Settings:
-    """Settings from the environment and from what the container may use. Raises SettingsError."""
+    """Settings from the environment. Defaults follow `cpus` and `memory` (bytes). Raises SettingsError."""
     batch = _flag(environ, "SAGEMAKER_BATCH")
-    known = {name for name in environ if name.startswith("KENNEL_")} - set(KNOWN)
-    if known:
-        raise SettingsError(f"unknown variables {sorted(known)}; known are {sorted(KNOWN)}")
+    unknown = {name for name in environ if name.startswith("KENNEL_")} - set(KNOWN)
+    if unknown:
+        raise SettingsError(f"unknown variables {', '.join(sorted(unknown))}: use {', '.join(sorted(KNOWN))}")
     threads = _number(environ, "KENNEL_THREADS", cpus, 1, 1024)
     level = environ.get("KENNEL_LOG_LEVEL", "info").lower()
     if level not in ("debug", "info", "warning", "error"):
-        raise SettingsError(f"KENNEL_LOG_LEVEL={level!r}: must be debug, info, warning or error")
+        raise SettingsError(f"KENNEL_LOG_LEVEL={level!r}: give debug, info, warning or error")
     max_batch = _number(environ, "KENNEL_MAX_BATCH", Settings.max_batch, 1, 1024)
     max_requests = _number(environ, "KENNEL_MAX_REQUESTS", Settings.max_requests, 1, 500)
     return Settings(
@@ -66,7 +66,7 @@ def from_environ(environ: Mapping[str, str], *, cpus: int, memory: int | None = 
         max_requests=max_requests,
         max_wait=_seconds(environ, "KENNEL_MAX_WAIT", Settings.answer_timeout if batch else Settings.max_wait),
         transform_concurrency=_number(environ, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", 0, 0, 10_000)
-        or min(threads * (2 + max_batch), max_requests),  # a batch waits complete while each thread computes one
+        or min(threads * (2 + max_batch), max_requests),  # so that a full batch waits while each thread computes one
         golden_tolerance=_share(environ, "KENNEL_GOLDEN_TOLERANCE"),
         engine=_engine(environ),
         log_level=level,
@@ -91,14 +91,14 @@ KNOWN = (
 
 
 def _body_bytes(environ: Mapping[str, str], batch: bool) -> int:
-    """A transform job says how large a payload may be; 0 means that it sets no limit (rule 43)."""
+    """The body limit. A transform job sets it in MiB; 0 there means no limit (rule 43)."""
     if not batch:
         return MAX_BODY_BYTES
     return MIB * (_number(environ, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, 0, MAX_BATCH_MIB) or MAX_BATCH_MIB)
 
 
 def _pixels(threads: int, memory: int | None) -> int:
-    """As many pixels as all decoding threads may hold in half of the container's memory, within reason."""
+    """The pixel limit: pictures on all decoding threads fit in half of the container's memory; 16 million or more."""
     if memory is None:
         return Settings.max_pixels
     return min(Settings.max_pixels, max(16_000_000, memory // 2 // (threads * BYTES_PER_PIXEL)))
@@ -109,7 +109,7 @@ def _number(environ: Mapping[str, str], name: str, default: int, low: int, high:
     if not text:
         return default
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-        raise SettingsError(f"{name}={text!r}: must be a whole number from {low} to {high:,}")
+        raise SettingsError(f"{name}={text!r}: give a whole number from {low} to {high:,}")
     return int(text)
 
 
@@ -122,14 +122,14 @@ def _share(environ: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 < value <= 1:
-        raise SettingsError(f"{name}={text!r}: must be a number above 0 and at most 1")
+        raise SettingsError(f"{name}={text!r}: give a number above 0 and at most 1")
     return value
 
 
 def _engine(environ: Mapping[str, str]) -> str:
     text = environ.get("KENNEL_ENGINE", "").strip().lower() or Settings.engine
     if text not in ("auto", *ENGINES):
-        raise SettingsError(f"KENNEL_ENGINE={text!r}: must be auto or one of {', '.join(ENGINES)}")
+        raise SettingsError(f"KENNEL_ENGINE={text!r}: give auto or one of {', '.join(ENGINES)}")
     return text
 
 
@@ -140,7 +140,7 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value <= Settings.answer_timeout:
-        raise SettingsError(f"{name}={text!r}: must be seconds above 0 and at most {Settings.answer_timeout:g}")
+        raise SettingsError(f"{name}={text!r}: give seconds above 0 and at most {Settings.answer_timeout:g}")
     return value
 
 

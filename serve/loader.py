@@ -1,6 +1,6 @@
-"""Loads the model behind the listening socket: the port answers at once, /ping says 200 only when the model is warm.
+"""Loads the model while the port already listens; /ping answers 200 only when the model is warm.
 
-rule 28 wants a connection accepted within 250 ms, and a large model takes longer to read (rule 29).
+A connection must be accepted within 250 ms (rule 28), and reading a large model takes longer (rule 29).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from serve.predictor import Predictor
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A warm model with the batcher that feeds it, and the seconds that it took to get there."""
+    """A warm model, the batcher that feeds it, and the seconds that loading took."""
 
     predictor: Predictor
     batcher: Batcher
@@ -25,7 +25,7 @@ class Loaded:
 
 
 class Loader:
-    """Runs `load` in a thread. `on_refused` is told in one line why a model cannot be served."""
+    """Runs `load` and then `serve` in a thread. `on_refused` gets one line that says why the model cannot be served."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Loader:
 
     @property
     def loaded(self) -> Loaded | None:
-        """The model when it can answer, else None."""
+        """The model if it can answer now, else None."""
         loaded = self._loaded
         return loaded if loaded and loaded.batcher.alive() else None
 
@@ -61,9 +61,9 @@ class Loader:
             predictor.warm()
             batcher = self._serve(predictor).start()
         except ArtifactError as error:
-            self._on_refused(f"the model is refused: {error}")
+            self._on_refused(f"the model cannot be served: {error}")
             return
-        except Exception as error:  # a thread's traceback would not stop the container, so say it and let it end
+        except Exception as error:  # an exception in a thread would not end the container, so report it
             self._on_refused(f"the model cannot be loaded: {type(error).__name__}: {error}")
             return
         self._loaded = Loaded(predictor=predictor, batcher=batcher, seconds=time.perf_counter() - started)

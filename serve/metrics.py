@@ -1,4 +1,4 @@
-"""What GET /metrics tells, in Prometheus form (rule 39). One process serves, so one registry holds it all."""
+"""The Prometheus metrics of GET /metrics (rule 39). One process serves, so one registry holds them all."""
 
 from __future__ import annotations
 
@@ -15,33 +15,43 @@ PATHS = ("/", "/execution-parameters", "/invocations", "/metrics", "/model", "/p
 
 
 class Metrics:
-    """The counters and histograms, each in a registry of its own so that two servers in one test do not meet."""
+    """The counters, histograms and gauges. A test with two servers gives each its own registry."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        where = {"registry": self.registry}
-        self._requests = Counter("kennel_requests", "Requests answered", ["path", "code"], **where)
-        self._latency = Histogram("kennel_request_seconds", "Request to answer", ["path"], buckets=SECONDS, **where)
-        self._refused = Counter("kennel_refused", "Requests refused, by kind of error", ["kind"], **where)
-        self._pictures = Counter("kennel_pictures", "Pictures classified", **where)
-        self._decode = Histogram("kennel_decode_seconds", "Bytes to input, a picture", buckets=SECONDS, **where)
-        self._inference = Histogram(
-            "kennel_inference_seconds", "A batch in the network or its queue", buckets=SECONDS, **where
+        options = {"registry": self.registry}
+        self._requests = Counter(
+            "kennel_requests", "Requests answered, by path and status code", ["path", "code"], **options
         )
-        self._waited = Histogram("kennel_queue_seconds", "Wait of a batch's oldest picture", buckets=SECONDS, **where)
-        self._batch = Histogram("kennel_batch_pictures", "Pictures a batch", buckets=(1, 2, 4, 8, 16, 32, 64), **where)
-        self._waiting = Gauge("kennel_queue_pictures", "Pictures that wait", **where)
-        self._ready = Gauge("kennel_ready", "1 when the model is loaded and warm", **where)
+        self._latency = Histogram(
+            "kennel_request_seconds", "Seconds from request to answer, by path", ["path"], buckets=SECONDS, **options
+        )
+        self._refused = Counter("kennel_refused", "Requests answered with an error, by error code", ["kind"], **options)
+        self._pictures = Counter("kennel_pictures", "Pictures classified", **options)
+        self._decode = Histogram("kennel_decode_seconds", "Seconds to decode a picture", buckets=SECONDS, **options)
+        self._inference = Histogram(
+            "kennel_inference_seconds",
+            "Seconds of a batch in the engine, its queue included",
+            buckets=SECONDS,
+            **options,
+        )
+        self._waited = Histogram(
+            "kennel_queue_seconds", "Seconds that a batch's oldest picture waited", buckets=SECONDS, **options
+        )
+        sizes = (1, 2, 4, 8, 16, 32, 64)
+        self._batch = Histogram("kennel_batch_pictures", "Pictures in a batch", buckets=sizes, **options)
+        self._waiting = Gauge("kennel_queue_pictures", "Pictures that wait for the network", **options)
+        self._ready = Gauge("kennel_ready", "1 if the model is loaded and warm, else 0", **options)
         ProcessCollector(registry=self.registry)
 
     def answered(self, path: str, code: int, seconds: float) -> None:
-        """One request. Paths that are not ours count as one, so that a scanner cannot make a thousand series."""
-        known = path if path in PATHS else "other"
-        self._requests.labels(known, str(code)).inc()
-        self._latency.labels(known).observe(seconds)
+        """Counts one request. Unknown paths share one label, so that a scanner cannot create a thousand series."""
+        label = path if path in PATHS else "other"
+        self._requests.labels(label, str(code)).inc()
+        self._latency.labels(label).observe(seconds)
 
-    def refused(self, kind: str) -> None:
-        self._refused.labels(kind).inc()
+    def refused(self, code: str) -> None:
+        self._refused.labels(code).inc()
 
     def decoded(self, seconds: float) -> None:
         self._decode.observe(seconds)
@@ -53,7 +63,7 @@ class Metrics:
         self._batch.observe(record.pictures)
 
     def watch(self, *, waiting: Callable[[], int], ready: Callable[[], bool]) -> None:
-        """Gauges are asked for when they are read."""
+        """Takes the functions that compute the gauges whenever /metrics is read."""
         self._waiting.set_function(waiting)
         self._ready.set_function(ready)
 

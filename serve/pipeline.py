@@ -1,6 +1,6 @@
-"""A request's pictures on their way to logits: decoded on all CPUs while the network works on what is decoded already.
+"""Takes a request's pictures to logits: threads decode on all CPUs while the network computes the decoded ones.
 
-The event loop hands a picture to a thread here and is woken once, when its logits are there.
+The event loop hands each picture to a thread here and wakes once per picture, when its logits are ready.
 """
 
 from __future__ import annotations
@@ -17,29 +17,15 @@ import numpy as np
 
 from contract.preprocess import FloatArray
 from serve import codec
-from serve.batcher import UnwantedError
+from serve.caller import Caller, CallerGoneError
 from serve.loader import Loaded
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Caller:
-    """Who waits for the answer: until when (time.perf_counter), and whether the connection is closed already."""
-
-    deadline: float
-    left: Callable[[], bool] = lambda: False
-
-    def waits(self) -> bool:
-        return time.perf_counter() < self.deadline and not self.left()
-
-    def seconds(self) -> float:
-        return max(0.0, self.deadline - time.perf_counter())
-
-
-@dataclass(frozen=True, kw_only=True)
 class Classified:
-    """Logits float32 (pictures, labels), the seconds until the last picture was decoded and those after it."""
+    """Logits float32 (pictures, labels), the seconds until the last picture was decoded, and the seconds after that."""
 
     logits: FloatArray
     decoding: float
@@ -47,19 +33,16 @@ class Classified:
 
 
 class _Picture:
-    """One picture at work. Threads work on it; `row`, its logits (labels,), is set on the event loop."""
+    """One picture in progress. Threads decode and classify it; the event loop sets `row`, its logits (labels,)."""
 
     def __init__(self, encoded: bytes, position: str, caller: Caller) -> None:
-        self.encoded, self.position, self._caller = encoded, position, caller
-        self.decoded = 0.0  # when, by time.perf_counter
+        self.encoded, self.position, self.caller = encoded, position, caller
+        self.decoded = 0.0  # the moment (time.perf_counter) when decoding ended
         self._loop = asyncio.get_running_loop()
         self.row: asyncio.Future[FloatArray] = self._loop.create_future()
 
-    def wanted(self) -> bool:
-        return not self.row.done() and self._caller.waits()
-
     def finish(self, answer: Future[FloatArray]) -> None:
-        """From any thread."""
+        """Passes the answer on to the event loop. Any thread may call it."""
         self._loop.call_soon_threadsafe(self._settle, answer)
 
     def _settle(self, answer: Future[FloatArray]) -> None:
@@ -73,20 +56,20 @@ class _Picture:
 
 
 class Pipeline:
-    """At most as many decoders as CPUs, which bounds memory too. `observe` is told each picture's decoding seconds."""
+    """Decodes at most one picture per CPU at a time, which also bounds memory. `observe` gets the seconds of each."""
 
     def __init__(self, *, cpus: int, max_pixels: int, observe: Callable[[float], None]) -> None:
         self._max_pixels, self._observe = max_pixels, observe
         self._slots = threading.BoundedSemaphore(cpus)
-        # One more than decode: a picture's network runs in the thread that decoded it where there is room.
+        # One more than may decode: a thread that has decoded a picture also runs the network on it when that is free.
         self._threads = ThreadPoolExecutor(cpus + 1, thread_name_prefix="picture")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Work that would hold up the event loop."""
+        """Runs `work`, which would block the event loop, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def classify(self, loaded: Loaded, encoded: Sequence[bytes], caller: Caller) -> Classified:
-        """Raises BadRequestError, UnwantedError, ClosedError, TimeoutError, and whatever the network raises."""
+        """Raises BadRequestError, CallerGoneError, ClosedError, TimeoutError, and whatever the network raises."""
         started, total = time.perf_counter(), len(encoded)
         positions = [f"picture {index} of {total}: " for index in range(1, total + 1)] if total > 1 else [""]
         pictures = [_Picture(*each, caller) for each in zip(encoded, positions, strict=True)]
@@ -94,18 +77,20 @@ class Pipeline:
             self._threads.submit(self._work, loaded, picture)
         rows = [picture.row for picture in pictures]
         try:
-            async with asyncio.timeout(caller.seconds()):
+            async with asyncio.timeout(caller.seconds_left()):
                 logits = np.stack(await asyncio.gather(*rows)) if total > 1 else (await rows[0])[np.newaxis]
-        finally:  # after a fault nothing more of this request is computed
+        except BaseException:
+            caller.request_failed()  # so that its other pictures are not computed
             for row in rows:
                 row.cancel()
+            raise
         decoded = max(picture.decoded for picture in pictures)
         return Classified(logits=logits, decoding=decoded - started, network=time.perf_counter() - decoded)
 
     def _work(self, loaded: Loaded, picture: _Picture) -> None:
         try:
             inputs = self._decode(loaded, picture)
-            answer = loaded.batcher.offer(inputs, wanted=picture.wanted)
+            answer = loaded.batcher.offer(inputs, caller=picture.caller)
         except BaseException as error:
             answer = Future()
             answer.set_exception(error)
@@ -113,8 +98,8 @@ class Pipeline:
 
     def _decode(self, loaded: Loaded, picture: _Picture) -> FloatArray:
         with self._slots:
-            if not picture.wanted():
-                raise UnwantedError("its caller waits no longer")
+            if not picture.caller.waits:
+                raise CallerGoneError("the caller no longer waits")
             started = time.perf_counter()
             preprocessing = loaded.predictor.preprocessing
             inputs = codec.decode(

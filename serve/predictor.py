@@ -1,4 +1,4 @@
-"""The model in memory: the artifact read and checked, the network in its engine. Knows nothing of HTTP.
+"""The model in memory: reads and checks the artifact and opens its network in an engine. Knows nothing of HTTP.
 
 The serving image ships engines for CPUs only.
 """
@@ -19,13 +19,12 @@ from contract.engine import Engine, EngineError, Network, open_network
 from contract.golden import Golden
 from contract.machine import Machine
 from contract.preprocess import FloatArray, Preprocessing, open_picture, to_array
-from serve import choose
+from serve import engine_choice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A loaded model, and why its network runs in the engine that it does. `network` uses all of `threads` CPUs for one
-    caller."""
+    """A loaded model. `network` computes one inference on `threads` CPUs; `reason` says why this engine was chosen."""
 
     manifest: Manifest
     network: Network
@@ -43,7 +42,7 @@ class Predictor:
 
     @property
     def file(self) -> str:
-        """The artifact's file that is open."""
+        """The name of the artifact's file that the network was opened from."""
         return self.network.engine.network
 
     def logits(self, pictures: FloatArray) -> FloatArray:
@@ -51,17 +50,17 @@ class Predictor:
         return self.network.logits(pictures)
 
     def warm(self) -> None:
-        """Runs decoder and network once, so that the first caller does not pay. Raises ArtifactError."""
+        """Runs the decoders and the network once, so that the first caller need not wait. Raises ArtifactError."""
         crop = self.preprocessing.crop
-        for kind in ("JPEG", "PNG", "WEBP"):
+        for image_format in ("JPEG", "PNG", "WEBP"):
             stream = io.BytesIO()
-            Image.new("RGB", (crop, crop)).save(stream, kind)
+            Image.new("RGB", (crop, crop)).save(stream, image_format)
             to_array(open_picture(stream.getvalue(), shorter_side=crop), self.preprocessing)
         self._try_out(self.network)
 
     def streams(self) -> Network | None:
-        """The network again, warm, on one thread for each of as many callers as there are CPUs; None where there is one
-        only. Raises ArtifactError."""
+        """The network opened again, warm, for `threads` inferences side by side on one thread each; None with one CPU.
+        Raises ArtifactError."""
         if self.threads == 1:
             return None
         try:
@@ -76,14 +75,13 @@ class Predictor:
         for count in (1, 2):
             values = network.logits(np.zeros((count, 3, crop, crop), dtype=np.float32))
             if values.shape != (count, len(self.labels)):
-                raise ArtifactError(
-                    f"{self.file}: {values.shape} logits for {count} pictures and {len(self.labels)} labels"
-                )
+                expected = f"{count} pictures and {len(self.labels)} labels"
+                raise ArtifactError(f"{self.file}: gives logits of shape {values.shape} for {expected}")
             if not np.isfinite(values).all():
-                raise ArtifactError(f"{self.file}: gives numbers that are not finite; train again")
+                raise ArtifactError(f"{self.file}: gives logits that are not finite; train again")
 
     def card(self) -> dict[str, Any]:
-        """What GET /model tells of the model."""
+        """The model's description for GET /model."""
         manifest = self.manifest
         return {
             "architecture": manifest.architecture,
@@ -100,7 +98,7 @@ class Predictor:
         }
 
     def name(self) -> dict[str, Any]:
-        """What every answer tells of the model, short."""
+        """The short description of the model in every answer."""
         return {
             "architecture": self.manifest.architecture,
             "created": self.manifest.provenance.created,
@@ -108,19 +106,19 @@ class Predictor:
         }
 
 
-def load(folder: Path, machine: Machine, *, wanted: str = choose.AUTO) -> Predictor:
-    """Reads, checks and opens the artifact in `folder` with an engine for `machine`, or the one that is `wanted` by
-    name. Raises ArtifactError for one that cannot be served.
+def load(folder: Path, machine: Machine, *, engine_name: str = engine_choice.AUTO) -> Predictor:
+    """Reads and checks the artifact in `folder` and opens it with the best engine for `machine`, or with `engine_name`.
 
-    What serves nothing here, weights above all, is not read: it may be most of the artifact.
+    Files that serving does not need, such as the weights, are not read: they may be most of the artifact. Raises
+    ArtifactError when the artifact cannot be served.
     """
     manifest = artifact.read(folder, whole=False)
 
-    def opening(source: Path, engine: Engine, *, threads: int) -> Network:
+    def open_verified(source: Path, engine: Engine, *, threads: int) -> Network:
         artifact.verify(folder, manifest, source.name)
         return open_network(source, engine, threads=threads)
 
-    network, reason = choose.network(folder, manifest, machine, wanted, opening=opening)
+    network, reason = engine_choice.choose_network(folder, manifest, machine, engine_name, open_network=open_verified)
     predictor = Predictor(
         manifest=manifest,
         network=network,
@@ -143,7 +141,7 @@ def _golden(folder: Path, manifest: Manifest) -> tuple[Golden, ...]:
 
 
 def check_shapes(predictor: Predictor) -> None:
-    """Holds the network's input and output against model.json. Raises ArtifactError."""
+    """Compares the network's input and output shapes with model.json. Raises ArtifactError."""
     try:
         predictor.network.check_shapes(crop=predictor.preprocessing.crop, labels=len(predictor.labels))
     except EngineError as error:

@@ -23,7 +23,7 @@ class FetchError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A pinned package: the registry's own file of it must have this sha256."""
+    """A pinned package: the file from the registry must have this sha256."""
 
     name: str
     version: str
@@ -42,10 +42,12 @@ def run(argv: Sequence[str], folder: Path) -> None:
     try:
         done = subprocess.run(list(argv), cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise FetchError(f"{argv[0]}: {error}") from error
+        raise FetchError(f"cannot run {argv[0]}: {error}") from error
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-        raise FetchError(f"{' '.join(argv)}: {tail}\ncheck the network and the registry's settings, then try again")
+        raise FetchError(
+            f"{' '.join(argv)} failed: {tail}\ncheck the network and the registry's settings, then try again"
+        )
 
 
 def python_package(package: Package, folder: Path, *, run: Run = run) -> None:

@@ -1,4 +1,4 @@
-"""The one page for people: index.html, and the policy that lets a browser run exactly what it holds."""
+"""The web page: index.html, and a Content-Security-Policy that lets a browser run only this page's own script."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def load() -> tuple[bytes, str]:
 
 
 def policy(html: bytes) -> str:
-    """Only the inline style and script of this very page run; pictures come from memory, calls go to this server."""
+    """Allows the page's own inline style and script, pictures from memory, and calls to this server; nothing else."""
     return "; ".join(
         [
             "default-src 'none'",

@@ -90,7 +90,7 @@ INSIDE: dict[str, dict[str, str]] = {
         "sagemaker.records": "cloud errors s3",
         "sagemaker.notebooks": "cloud gateway iam sagemaker.records threads",
         "sagemaker.training": "cloud cloudwatch containers errors gateway iam s3 sagemaker.records sagemaker.s3_input",
-        "sagemaker.hosting": "aws_client cloud cloudwatch containers errors iam s3 sagemaker.records service_quotas weighted",
+        "sagemaker.hosting": "aws_client cloud cloudwatch containers errors iam s3 sagemaker service_quotas weighted",
         "sagemaker.tuning": "cloud errors gateway iam sagemaker.records sagemaker.training threads",
         "sagemaker.transform": "cloud containers errors gateway s3 sagemaker",
         "sagemaker.services": "aws_client cloud gateway s3 sagemaker threads",

@@ -34,7 +34,7 @@ def loop(pictures: Sequence[bytes], batch: int, decoded: Decoded, forward: Calla
 
 def main(folder: Path, batch: int, engine: str) -> None:
     pictures = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
-    predictor = load(network.folder(), this_machine(network.cpus()), wanted=engine)
+    predictor = load(network.folder(), this_machine(network.cpus()), engine_name=engine)
     decode = network.decoder()
 
     def one(some: Sequence[bytes]) -> Iterable[FloatArray]:

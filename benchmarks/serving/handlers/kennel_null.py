@@ -22,7 +22,7 @@ from contract.preprocess import FloatArray
 from serve.predictor import Predictor
 
 
-def load(folder: Path, machine: Machine, *, wanted: str = "") -> Predictor:
+def load(folder: Path, machine: Machine, *, engine_name: str = "") -> Predictor:
     manifest = artifact.read(folder, whole=False)
 
     def run(pictures: FloatArray) -> FloatArray:

@@ -1,5 +1,5 @@
-"""The function's image under the real Runtime Interface Emulator (rules 60-62), as Lambda runs it: no right to
-write but in /tmp, no privilege, one handler, a time that ends."""
+"""Runs the function's image under the real Runtime Interface Emulator (rules 60–62) as Lambda does: writable only in
+/tmp, without privileges, with one handler and a timeout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LABEL = "kennel.test"
 
 
 class Result(NamedTuple):
-    """What a caller gets: the function's answer, and the wall time that it took."""
+    """The function's answer, and the seconds that the caller waited for it."""
 
     answer: Any
     text: str
@@ -29,7 +29,7 @@ class Result(NamedTuple):
 
 
 class Function:
-    """One running environment of the function."""
+    """One execution environment of the function."""
 
     def __init__(self, container: Container, url: str) -> None:
         self.container = container
@@ -87,7 +87,7 @@ def running(image: str, environment: Mapping[str, str], *, timeout: int) -> Iter
 
 
 def _address(container: Container) -> str:
-    """Waits until the emulator listens: it does so at once, and runs the function at the first event only."""
+    """Waits until the emulator listens. It starts the function only at the first event."""
     for _ in range(100):
         container.reload()
         if container.status == "exited":

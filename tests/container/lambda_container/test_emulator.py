@@ -1,4 +1,4 @@
-"""The Lambda image under the real Runtime Interface Emulator, with an endpoint of real sockets on the bridge."""
+"""The Lambda image under the real Runtime Interface Emulator, with an endpoint on the host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import docker
 from deploy.images.builder import build
 from localcloud.containers.engine import gateway_address
 from tests.container.lambda_container.emulator import ROOT, Function, running
-from tests.functional.lambda_container.servers import Asked, Reply, Server, serving
+from tests.functional.lambda_container.servers import Received, Reply, Server, serving
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -37,18 +37,18 @@ ENCODED = {"image": base64.b64encode(PICTURE).decode()}
 
 
 class Backend:
-    """SageMaker's runtime, S3 and a web server in one; `next_reply` is what the endpoint says once."""
+    """SageMaker's runtime, S3 and a web server in one. The endpoint answers each of `next_reply` once."""
 
     def __init__(self) -> None:
         self.next_reply: list[Reply] = []
         self.delay = 0.0
 
-    def answer(self, asked: Asked) -> Reply:
-        if asked.path.startswith("/slow"):
+    def answer(self, request: Received) -> Reply:
+        if request.path.startswith("/slow"):
             time.sleep(5)
-        if asked.method == "GET":
-            found = asked.path in ("/dogs/a.jpg", "/dog.jpg", "/slow.jpg")
-            return Reply(body=PICTURE) if found else Reply(404, body=b"<Error><Code>NoSuchKey</Code></Error>")
+        if request.method == "GET":
+            exists = request.path in ("/dogs/a.jpg", "/dog.jpg", "/slow.jpg")
+            return Reply(body=PICTURE) if exists else Reply(404, body=b"<Error><Code>NoSuchKey</Code></Error>")
         time.sleep(self.delay)
         if self.next_reply:
             return self.next_reply.pop()
@@ -65,12 +65,12 @@ def image() -> str:
 def gateway() -> str:
     client = docker.from_env()
     try:
-        found = gateway_address(client)
+        address = gateway_address(client)
     finally:
         client.close()
-    if found is None:
+    if address is None:
         raise RuntimeError("the engine's default bridge has no address on this host")
-    return found
+    return address
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ def backend() -> Backend:
 
 @pytest.fixture(scope="module")
 def server(backend: Backend, gateway: str) -> Iterator[Server]:
-    with serving(backend.answer, host=gateway) as found:
-        yield found
+    with serving(backend.answer, host=gateway) as running_server:
+        yield running_server
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +93,17 @@ def function(image: str, gateway: str, server: Server) -> Iterator[Function]:
         "KENNEL_MAX_BYTES": "1000000",
         "KENNEL_ALLOW_HOSTS": f"{gateway}:{server.port}",
     }
-    with running(image, environment, timeout=3) as found:
-        yield found
+    with running(image, environment, timeout=3) as started:
+        yield started
 
 
 def error_of(answer: dict[str, Any]) -> tuple[int, str]:
     return answer["statusCode"], json.loads(answer["body"])["error"]["code"]
 
 
-def test_a_url_is_answered_as_in_the_origin_projects(function: Function, gateway: str, server: Server) -> None:
+def test_a_url_is_answered_in_the_form_that_existing_clients_parse(
+    function: Function, gateway: str, server: Server
+) -> None:
     answer = function.invoke({"url": f"http://{gateway}:{server.port}/dog.jpg"}).answer
     assert answer["statusCode"] == 200
     assert answer["headers"] == {"Content-Type": "text/plain", "Access-Control-Allow-Origin": "*"}
@@ -113,12 +115,12 @@ def test_a_url_is_answered_as_in_the_origin_projects(function: Function, gateway
 
 def test_the_endpoint_gets_the_picture_whole_and_signed(function: Function, server: Server) -> None:
     function.invoke(ENCODED)
-    asked = server.asked[-1]
-    assert (asked.method, asked.path) == ("POST", "/endpoints/dogs/invocations")
-    assert asked.body == PICTURE
-    assert asked.headers["Content-Type"] == "image/jpeg"
-    assert asked.headers["X-Amz-Security-Token"] == "token"
-    assert asked.headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=key/")
+    request = server.requests[-1]
+    assert (request.method, request.path) == ("POST", "/endpoints/dogs/invocations")
+    assert request.body == PICTURE
+    assert request.headers["Content-Type"] == "image/jpeg"
+    assert request.headers["X-Amz-Security-Token"] == "token"
+    assert request.headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=key/")
 
 
 def test_a_picture_comes_from_s3(function: Function) -> None:
@@ -203,7 +205,7 @@ def test_a_slow_pictures_server_is_answered_in_time(function: Function, gateway:
 def test_warm_calls_are_quick_and_share_one_connection(function: Function, server: Server) -> None:
     function.invoke(ENCODED)
     results = [function.invoke(ENCODED) for _ in range(10)]
-    assert len({asked.connection for asked in server.asked[-10:]}) == 1
+    assert len({request.connection for request in server.requests[-10:]}) == 1
     assert sorted(result.seconds for result in results)[5] < 0.5
 
 
@@ -220,18 +222,18 @@ def test_every_call_leaves_one_line_in_the_log(function: Function) -> None:
 
 def test_an_endpoint_that_is_not_there_is_502(image: str) -> None:
     environment = {"KENNEL_ENDPOINT_NAME": "dogs", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    with running(image, environment, timeout=3) as found:
-        assert error_of(found.invoke(ENCODED).answer) == (502, "endpoint-unreachable")
+    with running(image, environment, timeout=3) as function:
+        assert error_of(function.invoke(ENCODED).answer) == (502, "endpoint-unreachable")
 
 
 def test_a_function_without_its_settings_says_which_one_is_missing(image: str) -> None:
-    with running(image, {}, timeout=3) as found:
-        answer = found.invoke(ENCODED).answer
+    with running(image, {}, timeout=3) as function:
+        answer = function.invoke(ENCODED).answer
         assert answer["errorType"] == "SettingsError"
         assert "KENNEL_ENDPOINT_NAME" in answer["errorMessage"]
 
 
-def test_the_image_is_what_lambda_takes(image: str) -> None:
+def test_the_image_is_one_that_lambda_accepts(image: str) -> None:
     client = docker.from_env()
     try:
         attributes = client.images.get(image).attrs

@@ -1,4 +1,4 @@
-"""The real serving image, run as SageMaker would but stricter: read-only root, read-only model, limits."""
+"""Runs the real serving image as SageMaker does, but stricter: read-only root and model, CPU and memory limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # its helper image would have to be pulled
+os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"  # its helper image may not be pullable
 
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
@@ -28,7 +28,7 @@ def image() -> str:
 
 @pytest.fixture(scope="module")
 def serve(image: str) -> Iterator[Serve]:
-    """Starts containers that end with the module. `environ` is theirs, `options` Docker's."""
+    """Starts containers that end with the module, with the variables `environ` and Docker's `options`."""
     with ExitStack() as stack:
 
         def start(model: Path, environ: dict[str, str] | None = None, *, wait: bool = True, **options: Any) -> Any:

@@ -30,7 +30,7 @@ def main(folder: Path, pictures: Path, logits: Path) -> None:
         )
     )
     with torch.no_grad():
-        model.train()(inputs)  # batch norm sees pictures, so that its numbers are not the trivial ones
+        model.train()(inputs)  # batch norm learns from the pictures, so that its statistics are not the initial ones
         np.save(logits, model.eval()(inputs).numpy())
     export(model, Manifest(architecture="resnet18", labels=LABELS, preprocessing=preprocessing), inputs, folder)
 

@@ -30,12 +30,12 @@ def running(serve: Serve, model: Path) -> Any:
     return serve(model)
 
 
-def post(found: Any, body: Any, content_type: str = "image/jpeg", **options: Any) -> requests.Response:
+def post(container: Any, body: Any, content_type: str = "image/jpeg", **options: Any) -> requests.Response:
     headers = {"Content-Type": content_type, **options.pop("headers", {})}
-    return requests.post(address(found) + "/invocations", data=body, headers=headers, timeout=30, **options)
+    return requests.post(address(container) + "/invocations", data=body, headers=headers, timeout=30, **options)
 
 
-def test_it_is_ready_soon_and_answers_as_the_platform_asks(running: Any) -> None:
+def test_it_is_ready_soon_and_answers_as_sagemaker_expects(running: Any) -> None:
     ping = requests.get(address(running) + "/ping", timeout=2)
     assert (ping.status_code, ping.content) == (200, b"")
     answer = post(running, RED, headers={"X-Amzn-SageMaker-Custom-Attributes": "trace=1"})
@@ -77,7 +77,7 @@ def test_bad_input_gets_4xx_and_neither_process_nor_memory_suffers(running: Any)
     assert streamed.status_code == 413
     assert post(running, RED).status_code == 200
     stdout, stderr = running.get_logs()
-    assert b"Booting worker" not in stderr + stdout  # only a replacement would say so after the first
+    assert b"Booting worker" not in stderr + stdout  # gunicorn logs this only for a replaced worker
 
 
 def test_the_largest_pictures_that_are_taken_at_once_stay_within_the_memory(running: Any) -> None:
@@ -108,27 +108,27 @@ def test_many_pictures_and_forms_are_read_on_a_read_only_root(running: Any) -> N
 
 
 def test_stop_drains_and_ends_with_0_within_the_platforms_time(serve: Serve, tmp_path: Path) -> None:
-    found = serve(write_artifact(tmp_path / "slow", crop=256, work=6))
+    container = serve(write_artifact(tmp_path / "slow", crop=256, work=6))
     lost: list[str] = []
     answered: list[int] = []
 
     def call() -> None:
         while True:
             try:
-                answered.append(post(found, RED, headers={"Connection": "close"}).status_code)
+                answered.append(post(container, RED, headers={"Connection": "close"}).status_code)
             except requests.ConnectionError as error:
                 if "refused" not in str(error).lower():
                     lost.append(str(error))
                 return
 
-    url = address(found)
+    url = address(container)
     callers = [threading.Thread(target=call) for _ in range(8)]
     for caller in callers:
         caller.start()
     while len(answered) < 20:
         time.sleep(0.05)
     started = time.monotonic()
-    wrapped = found.get_wrapped_container()
+    wrapped = container.get_wrapped_container()
     wrapped.stop(timeout=30)
     seconds = time.monotonic() - started
     for caller in callers:
@@ -143,17 +143,17 @@ def test_stop_drains_and_ends_with_0_within_the_platforms_time(serve: Serve, tmp
 
 def test_an_artifact_of_another_format_ends_the_container_saying_why(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"format_version": 99}')
-    found = serve(tmp_path, wait=False)
-    wrapped = found.get_wrapped_container()
+    container = serve(tmp_path, wait=False)
+    wrapped = container.get_wrapped_container()
     assert wrapped.wait(timeout=30)["StatusCode"] == 3
     assert b"artifact format 99, but this image understands 2" in wrapped.logs()
 
 
 def test_another_port_is_bound_when_the_platform_asks(serve: Serve, model: Path) -> None:
-    found = serve(model, {"SAGEMAKER_BIND_TO_PORT": "8081"}, wait=False)
+    container = serve(model, {"SAGEMAKER_BIND_TO_PORT": "8081"}, wait=False)
     script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8081/ping', timeout=2).status)"
     for _ in range(40):
-        result = found.exec(["python3", "-c", script])
+        result = container.exec(["python3", "-c", script])
         if result.exit_code == 0:
             break
         time.sleep(0.25)

@@ -1,6 +1,6 @@
 """The page in real headless Chromium against the real image: mouse, keyboard, paste, phone, dark, errors.
 
-Screenshots go to .kennel/shots for people to look at.
+Writes screenshots to .kennel/shots for people to look at.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ def browser() -> Iterator[Browser]:
     if not chromium:
         pytest.fail("no Chromium on PATH: apt-get install -y --no-install-recommends chromium")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield found
-        found.close()
+        chrome = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield chrome
+        chrome.close()
 
 
 class Visit:
-    """A page with all that the browser complained of."""
+    """One visit of the page; records the browser's errors and its requests."""
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.complaints: list[str] = []
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.context = browser.new_context(**options)
         self.page: Page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", lambda text: self.complaints.append(text.text) if text.type == "error" else None)
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        # Asked for before the first key: the browser must know of it when the chooser opens.
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        # Before the first key: the browser must already intercept the file chooser when it opens.
         self.page.on("filechooser", lambda chooser: None)
         self.page.goto(url)
         expect(self.page.locator("#state")).to_have_text("colours, 3 labels, ready")
@@ -87,33 +87,33 @@ def visit(browser: Browser, url: str) -> Iterator[Any]:
         return visits[-1]
 
     yield start
-    for found in visits:
-        found.context.close()
+    for each in visits:
+        each.context.close()
 
 
-def test_a_chosen_picture_is_seen_and_classified_with_bars_and_times(visit: Any, url: str) -> None:
-    found = visit(viewport={"width": 1280, "height": 900})
-    found.page.set_input_files("#file", files=[RED])
-    found.first("red")
-    assert found.page.evaluate("document.querySelector('#picture').naturalWidth") == 800
-    rows = found.page.locator("#top li")
+def test_a_chosen_picture_is_shown_and_classified_with_bars_and_times(visit: Any, url: str) -> None:
+    tab = visit(viewport={"width": 1280, "height": 900})
+    tab.page.set_input_files("#file", files=[RED])
+    tab.first("red")
+    assert tab.page.evaluate("document.querySelector('#picture').naturalWidth") == 800
+    rows = tab.page.locator("#top li")
     expect(rows).to_have_count(3)
     expect(rows.first).to_contain_text("100.0 %")
     bar, track = (
-        found.page.locator("#top .fill").first.bounding_box(),
-        found.page.locator("#top .track").first.bounding_box(),
+        tab.page.locator("#top .fill").first.bounding_box(),
+        tab.page.locator("#top .track").first.bounding_box(),
     )
     assert bar["width"] == pytest.approx(track["width"], abs=1)
-    expect(found.page.locator("#times")).to_contain_text("there and back")
-    expect(found.page.locator("#times")).to_contain_text("network")
-    found.shot("desktop")
-    assert found.complaints == []
-    assert [address for address in found.asked if not address.startswith((url, "blob:", "data:"))] == []
+    expect(tab.page.locator("#times")).to_contain_text("round trip")
+    expect(tab.page.locator("#times")).to_contain_text("network")
+    tab.shot("desktop")
+    assert tab.complaints == []
+    assert [address for address in tab.requests if not address.startswith((url, "blob:", "data:"))] == []
 
 
-def test_the_models_card_tells_what_it_is(visit: Any) -> None:
-    found = visit()
-    card = found.page.locator("#model")
+def test_the_models_card_describes_the_model(visit: Any) -> None:
+    tab = visit()
+    card = tab.page.locator("#model")
     for text in (
         "colours",
         "Valid top-1",
@@ -124,86 +124,86 @@ def test_the_models_card_tells_what_it_is(visit: Any) -> None:
         "Artifact format",
     ):
         expect(card).to_contain_text(text)
-    found.page.locator("summary").click()
-    expect(found.page.locator("#labels li")).to_have_text(["red", "green", "blue"])
+    tab.page.locator("summary").click()
+    expect(tab.page.locator("#labels li")).to_have_text(["red", "green", "blue"])
 
 
 @pytest.mark.parametrize("where", ["#drop", "footer"])
 def test_a_dropped_picture_is_classified_wherever_it_falls(visit: Any, where: str) -> None:
-    found = visit()
-    found.page.evaluate(DROP, [where, base64.b64encode(encoded((0, 255, 0), kind="PNG")).decode()])
-    found.first("green")
-    assert found.complaints == []
+    tab = visit()
+    tab.page.evaluate(DROP, [where, base64.b64encode(encoded((0, 255, 0), kind="PNG")).decode()])
+    tab.first("green")
+    assert tab.complaints == []
 
 
 def test_a_pasted_picture_is_classified(visit: Any) -> None:
-    found = visit()
-    found.page.evaluate(PASTE, base64.b64encode(encoded("blue", kind="PNG")).decode())
-    found.first("blue")
+    tab = visit()
+    tab.page.evaluate(PASTE, base64.b64encode(encoded("blue", kind="PNG")).decode())
+    tab.first("blue")
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_the_keyboard_alone_chooses_a_picture_and_opens_the_labels(visit: Any, key: str) -> None:
-    found = visit()
-    found.page.keyboard.press("Tab")
-    assert found.page.evaluate("document.activeElement.id") == "file"
-    outline = found.page.evaluate("getComputedStyle(document.querySelector('#drop')).outlineStyle")
+    tab = visit()
+    tab.page.keyboard.press("Tab")
+    assert tab.page.evaluate("document.activeElement.id") == "file"
+    outline = tab.page.evaluate("getComputedStyle(document.querySelector('#drop')).outlineStyle")
     assert outline == "solid"
-    with found.page.expect_file_chooser() as chooser:
-        found.page.keyboard.press(key)
+    with tab.page.expect_file_chooser() as chooser:
+        tab.page.keyboard.press(key)
     chooser.value.set_files(files=[RED])
-    found.first("red")
-    found.page.keyboard.press("Tab")
-    found.page.keyboard.press("Enter")
-    expect(found.page.locator("#labels")).to_be_visible()
+    tab.first("red")
+    tab.page.keyboard.press("Tab")
+    tab.page.keyboard.press("Enter")
+    expect(tab.page.locator("#labels")).to_be_visible()
 
 
 def test_answers_and_errors_are_announced_to_those_who_listen(visit: Any) -> None:
-    found = visit()
-    assert found.page.locator("#found").get_attribute("aria-live") == "polite"
-    assert found.page.locator("#error").get_attribute("role") == "alert"
-    assert found.page.get_by_label("Choose a picture to classify").count() == 1
-    found.page.set_input_files("#file", files=[RED])
-    found.first("red")
-    assert found.page.locator("#picture").get_attribute("alt") == "The chosen picture: red.jpg"
+    tab = visit()
+    assert tab.page.locator("#prediction").get_attribute("aria-live") == "polite"
+    assert tab.page.locator("#error").get_attribute("role") == "alert"
+    assert tab.page.get_by_label("Choose a picture to classify").count() == 1
+    tab.page.set_input_files("#file", files=[RED])
+    tab.first("red")
+    assert tab.page.locator("#picture").get_attribute("alt") == "The chosen picture: red.jpg"
 
 
 def test_what_is_no_picture_is_said_clearly_and_the_next_picture_works(visit: Any) -> None:
-    found = visit(color_scheme="dark", viewport={"width": 1280, "height": 900})
-    found.page.set_input_files("#file", files=[TEXT])
-    expect(found.page.get_by_role("alert")).to_contain_text("This is not a picture that can be read")
-    expect(found.page.locator("#unseen")).to_be_visible()
-    found.shot("dark-error")
-    found.page.set_input_files("#file", files=[RED])
-    found.first("red")
-    expect(found.page.get_by_role("alert")).to_be_hidden()
-    expect(found.page.locator("#unseen")).to_be_hidden()
-    found.shot("dark")
+    tab = visit(color_scheme="dark", viewport={"width": 1280, "height": 900})
+    tab.page.set_input_files("#file", files=[TEXT])
+    expect(tab.page.get_by_role("alert")).to_contain_text("The server cannot read this as a picture")
+    expect(tab.page.locator("#no-preview")).to_be_visible()
+    tab.shot("dark-error")
+    tab.page.set_input_files("#file", files=[RED])
+    tab.first("red")
+    expect(tab.page.get_by_role("alert")).to_be_hidden()
+    expect(tab.page.locator("#no-preview")).to_be_hidden()
+    tab.shot("dark")
 
 
 def test_a_server_that_is_gone_is_said(visit: Any) -> None:
-    found = visit()
-    found.context.set_offline(True)
-    found.page.set_input_files("#file", files=[RED])
-    expect(found.page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    tab = visit()
+    tab.context.set_offline(True)
+    tab.page.set_input_files("#file", files=[RED])
+    expect(tab.page.get_by_role("alert")).to_contain_text("The server cannot be reached")
 
 
 def test_a_photo_larger_than_a_request_is_made_smaller_and_answered(visit: Any, tmp_path: Path) -> None:
-    found = visit()
+    tab = visit()
     photo = tmp_path / "large.bmp"
     photo.write_bytes(encoded("blue", (2500, 2000), "BMP"))
     assert photo.stat().st_size > 6_291_456
-    found.page.set_input_files("#file", photo)
-    found.first("blue")
-    expect(found.page.locator("#times")).to_contain_text("sent as 2048×1638")
+    tab.page.set_input_files("#file", photo)
+    tab.first("blue")
+    expect(tab.page.locator("#times")).to_contain_text("sent as 2048×1638")
 
 
 def test_a_phone_sees_all_of_it_without_scrolling_sideways(visit: Any) -> None:
-    found = visit(viewport={"width": 360, "height": 740}, device_scale_factor=2, is_mobile=True, has_touch=True)
-    found.page.set_input_files("#file", files=[RED])
-    found.first("red")
-    assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
-    found.shot("phone")
+    tab = visit(viewport={"width": 360, "height": 740}, device_scale_factor=2, is_mobile=True, has_touch=True)
+    tab.page.set_input_files("#file", files=[RED])
+    tab.first("red")
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
+    tab.shot("phone")
 
 
 def test_contrast_of_text_is_enough_in_light_and_dark(visit: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the training image computes, the serving image answers: the same preprocessing and logits on real pictures."""
+"""The serving image answers the logits that the training image computes for the same real pictures."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pictures, model = folder / "pictures", folder / "model"
     pictures.mkdir()
     model.mkdir()
-    found = sorted((groceries.fetch(ROOT / ".kennel" / "cache") / "test").rglob("*.jpg"))
-    for path in found[:: max(1, len(found) // 12)][:12]:
+    sources = sorted((groceries.fetch(ROOT / ".kennel" / "cache") / "test").rglob("*.jpg"))
+    for path in sources[:: max(1, len(sources) // 12)][:12]:
         shutil.copy(path, pictures / path.name)
     image = ImageBuilder(repository=ROOT).build("train")
     mounts = [f"--volume={folder}:/parity", f"--volume={HERE / 'export_random.py'}:/opt/kennel/export_random.py:ro"]
@@ -40,7 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_servers_logits_are_torchs_within_a_ten_thousandth(trained: Path, serve: Serve) -> None:
     url = address(serve(trained / "model")) + "/invocations"
     pictures = [path.read_bytes() for path in sorted((trained / "pictures").iterdir())]
-    wanted = np.load(trained / "logits.npy")
+    expected = np.load(trained / "logits.npy")
     accept = {"Accept": "application/json;form=logits"}
     images = [base64.b64encode(picture).decode() for picture in pictures]
     together = np.array(requests.post(url, json={"images": images}, headers=accept, timeout=60).json())
@@ -48,7 +48,7 @@ def test_the_servers_logits_are_torchs_within_a_ten_thousandth(trained: Path, se
         requests.post(url, data=picture, headers={**accept, "Content-Type": "image/jpeg"}, timeout=60).json()[0]
         for picture in pictures
     ]
-    assert wanted.shape == (12, 14)
-    assert np.ptp(wanted, axis=0).max() > 0.1  # the pictures are told apart, so equality means something
-    assert np.abs(together - wanted).max() < 1e-4
-    assert np.abs(np.array(alone) - wanted).max() < 1e-4
+    assert expected.shape == (12, 14)
+    assert np.ptp(expected, axis=0).max() > 0.1  # the pictures have different logits, so equality means something
+    assert np.abs(together - expected).max() < 1e-4
+    assert np.abs(np.array(alone) - expected).max() < 1e-4

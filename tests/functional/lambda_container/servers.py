@@ -1,4 +1,4 @@
-"""Real servers on loopback: what they answer is a function of the request; what they were asked is kept."""
+"""Real servers on loopback. A function answers each request, and the server records the requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Asked(NamedTuple):
+class Received(NamedTuple):
     method: str
     path: str
     headers: Mapping[str, str]
@@ -28,15 +28,15 @@ class Reply(NamedTuple):
 
 class Server(NamedTuple):
     port: int
-    asked: list[Asked]
+    requests: list[Received]
 
 
 @contextlib.contextmanager
 def serving(
-    answer: Callable[[Asked], Reply], *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    answer: Callable[[Received], Reply], *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> Iterator[Server]:
     """A server with keep-alive; each of its connections has a number."""
-    asked: list[Asked] = []
+    requests: list[Received] = []
     numbers = iter(range(10_000))
 
     class Handler(BaseHTTPRequestHandler):
@@ -57,9 +57,9 @@ def serving(
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            found = Asked(self.command, self.path, dict(self.headers), body, self.number)
-            asked.append(found)
-            reply = answer(found)
+            request = Received(self.command, self.path, dict(self.headers), body, self.number)
+            requests.append(request)
+            reply = answer(request)
             self.send_response(reply.status)
             for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
                 if value:
@@ -71,7 +71,7 @@ def serving(
 
         do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
-        def log_message(self, format: str, *args: object) -> None:  # the test's own output stays readable
+        def log_message(self, format: str, *args: object) -> None:  # keeps the tests' output readable
             pass
 
     server = _Quiet((host, 0), Handler)
@@ -81,7 +81,7 @@ def serving(
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield Server(server.server_address[1], asked)
+        yield Server(server.server_address[1], requests)
     finally:
         server.shutdown()
         server.server_close()
@@ -92,11 +92,11 @@ class _Quiet(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up in the middle is a part of the tests."""
+        """Stays silent, because some tests hang up in the middle."""
 
 
 class Certificate(NamedTuple):
-    """Its own authority; `server` presents it, `client` trusts it and nothing else."""
+    """A self-signed certificate: `server` presents it, `client` trusts only it."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext

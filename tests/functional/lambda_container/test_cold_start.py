@@ -1,4 +1,4 @@
-"""What the function costs to start, in counts and in ratios of one run: the benchmark says it exactly."""
+"""The cost of a cold start, in counts and in ratios of one run; the benchmark measures it exactly."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAVY = {
     "urllib3",
     "uuid",
 }
-# What the handler brings beside bare Python: 80 on Python 3.11 (others differ by one or two).
+# The modules that the handler loads beside bare Python: 80 on Python 3.11, one or two more or less on others.
 MODULES = 82
 
 
@@ -37,7 +37,7 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_importing_the_handler_makes_no_application() -> None:
+def test_importing_the_handler_creates_no_application() -> None:
     assert loaded_by("import lambda_container.handler as h; print(h.application.cache_info().currsize)") == {"0"}
 
 
@@ -51,7 +51,7 @@ def test_importing_the_handler_loads_nothing_heavy_and_few_modules() -> None:
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, Row]:
-    """Of the least that each took in five turns: what else runs here only adds."""
+    """The rows of the least that each took in five turns, because other load can only add."""
     runs = {name: [{moment: min(column(turns, moment)) for moment in turns[0]}] for name, turns in measure(5).items()}
     return {f"{row.what} / {row.peer_name}": row for row in rows(runs)}
 

@@ -20,7 +20,7 @@ from lambda_container.deadline import Deadline
 from lambda_container.errors import RequestError
 from lambda_container.fetch import fetch
 from lambda_container.network import SystemNetwork
-from tests.functional.lambda_container.servers import Asked, Certificate, Reply, certificate, serving
+from tests.functional.lambda_container.servers import Certificate, Received, Reply, certificate, serving
 
 PICTURE = b"\xff\xd8\xff" + bytes(range(256)) * 1000
 
@@ -31,7 +31,7 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 def loopback(host: str, port: int) -> Sequence[tuple[Any, ...]]:
-    """Every name is this machine."""
+    """Resolves every name to this machine."""
     return socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)
 
 
@@ -39,10 +39,10 @@ def network(identity: Certificate | None = None) -> SystemNetwork:
     return SystemNetwork(tls=lambda: identity.client if identity else ssl.create_default_context(), lookup=loopback)
 
 
-def get(url: str, *, port: int, found: SystemNetwork, seconds: float = 5, limit: int = 10**6) -> bytes:
+def get(url: str, *, port: int, via: SystemNetwork, seconds: float = 5, limit: int = 10**6) -> bytes:
     hosts = frozenset({("pictures.test", port), ("127.0.0.1", port), ("other.test", port)})
     policy = Policy(allow_http=True, allow_hosts=hosts)
-    return fetch(url, policy=policy, network=found, deadline=Deadline(seconds), limit=limit)
+    return fetch(url, policy=policy, network=via, deadline=Deadline(seconds), limit=limit)
 
 
 def refused(url: str, **options: Any) -> RequestError:
@@ -54,27 +54,27 @@ def refused(url: str, **options: Any) -> RequestError:
 def test_a_picture_comes_over_tls_verified_against_the_urls_name(identity: Certificate) -> None:
     with serving(lambda _: Reply(body=PICTURE), tls=identity.server) as server:
         url = f"https://pictures.test:{server.port}/dog.jpg"
-        assert get(url, port=server.port, found=network(identity)) == PICTURE
-        assert server.asked[0].headers["Host"] == f"pictures.test:{server.port}"
+        assert get(url, port=server.port, via=network(identity)) == PICTURE
+        assert server.requests[0].headers["Host"] == f"pictures.test:{server.port}"
 
 
 def test_a_certificate_for_another_name_is_refused_though_the_address_is_right(identity: Certificate) -> None:
     with serving(lambda _: Reply(body=PICTURE), tls=identity.server) as server:
-        error = refused(f"https://other.test:{server.port}/", port=server.port, found=network(identity))
+        error = refused(f"https://other.test:{server.port}/", port=server.port, via=network(identity))
         assert (error.status, error.code) == (502, "fetch-failed")
         assert "certificate" in error.message.lower()
-        assert server.asked == []
+        assert server.requests == []
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(identity: Certificate) -> None:
     with serving(lambda _: Reply(body=PICTURE), tls=identity.server) as server:
-        error = refused(f"https://pictures.test:{server.port}/", port=server.port, found=network())
+        error = refused(f"https://pictures.test:{server.port}/", port=server.port, via=network())
         assert error.status == 502
-        assert server.asked == []
+        assert server.requests == []
 
 
 @pytest.mark.parametrize("how", ["the folder", "a folder without hashes", "the file", "the file before the folder"])
-def test_authorities_come_from_where_openssl_is_told_to_look(
+def test_certificate_authorities_come_from_the_paths_that_openssl_is_given(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity, folder = certificate(tmp_path, "pictures.test"), tmp_path / "certs"
@@ -90,16 +90,16 @@ def test_authorities_come_from_where_openssl_is_told_to_look(
         monkeypatch.setenv("SSL_CERT_FILE", str(folder / "cert.pem"))
     if how == "the file before the folder":
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    found = SystemNetwork(lookup=loopback)
+    system = SystemNetwork(lookup=loopback)
     with serving(lambda _: Reply(body=PICTURE), tls=identity.server) as server:
         url = f"https://pictures.test:{server.port}/dog.jpg"
         if how == "a folder without hashes":
-            assert "certificate" in refused(url, port=server.port, found=found).message.lower()
+            assert "certificate" in refused(url, port=server.port, via=system).message.lower()
         else:
-            assert get(url, port=server.port, found=found) == PICTURE
+            assert get(url, port=server.port, via=system) == PICTURE
 
 
-def test_a_server_on_this_machine_is_never_asked_unless_its_pair_is_allowed() -> None:
+def test_a_server_on_this_machine_is_never_contacted_unless_its_pair_is_allowed() -> None:
     with serving(lambda _: Reply(body=PICTURE)) as server:
         for host in ("127.0.0.1", "localhost.", "pictures.test", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "127.1"):
             policy = Policy(allow_http=True, allow_hosts=frozenset({("elsewhere.test", server.port)}))
@@ -107,41 +107,41 @@ def test_a_server_on_this_machine_is_never_asked_unless_its_pair_is_allowed() ->
             with pytest.raises(RequestError) as caught:
                 fetch(url, policy=policy, network=network(), deadline=Deadline(5), limit=100)
             assert caught.value.status == 403
-        assert server.asked == []
+        assert server.requests == []
 
 
-def test_a_redirect_into_this_machine_is_refused_before_it_is_asked() -> None:
+def test_a_redirect_into_this_machine_is_refused_before_it_is_contacted() -> None:
     with serving(lambda _: Reply(body=b"secret")) as inside:
 
-        def lead(asked: Asked) -> Reply:
+        def lead(request: Received) -> Reply:
             return Reply(302, {"Location": f"http://127.0.0.1:{inside.port}/latest/meta-data/"})
 
         with serving(lead) as server:
             url = f"http://pictures.test:{server.port}/"
-            assert refused(url, port=server.port, found=network()).status == 403
-        assert inside.asked == []
+            assert refused(url, port=server.port, via=network()).status == 403
+        assert inside.requests == []
 
 
 def test_redirects_are_followed_and_chunks_put_together() -> None:
-    def answer(asked: Asked) -> Reply:
-        if asked.path == "/":
+    def answer(request: Received) -> Reply:
+        if request.path == "/":
             return Reply(301, {"Location": "/dog.jpg"}, b"moved")
         chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (len(PICTURE), PICTURE)
         return Reply(200, {"Transfer-Encoding": "chunked", "Content-Length": ""}, chunk)
 
     with serving(answer) as server:
-        assert get(f"http://pictures.test:{server.port}/", port=server.port, found=network()) == PICTURE
+        assert get(f"http://pictures.test:{server.port}/", port=server.port, via=network()) == PICTURE
 
 
 def test_a_picture_over_the_limit_is_left_unread() -> None:
     with serving(lambda _: Reply(body=PICTURE)) as server:
-        error = refused(f"http://127.0.0.1:{server.port}/", port=server.port, found=network(), limit=1000)
+        error = refused(f"http://127.0.0.1:{server.port}/", port=server.port, via=network(), limit=1000)
         assert error.status == 413
 
 
 @contextlib.contextmanager
 def dripping(first: bytes, drop: bytes) -> Iterator[int]:
-    """A server that sends `first`, then `drop` ten times a second, for ever."""
+    """A server that sends `first`, then `drop` ten times a second without end."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
@@ -174,17 +174,17 @@ def dripping(first: bytes, drop: bytes) -> Iterator[int]:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n", b""),
     ],
 )
-def test_a_server_that_drips_is_left_at_the_deadline(first: bytes, drop: bytes) -> None:
+def test_a_server_that_sends_byte_by_byte_is_left_at_the_deadline(first: bytes, drop: bytes) -> None:
     with dripping(first, drop) as port:
         began = time.monotonic()
-        error = refused(f"http://127.0.0.1:{port}/", port=port, found=network(), seconds=0.6)
+        error = refused(f"http://127.0.0.1:{port}/", port=port, via=network(), seconds=0.6)
         assert (error.status, error.code) == (504, "fetch-timeout")
         assert time.monotonic() - began < 2
 
 
-def test_a_server_that_never_shakes_hands_is_left_at_the_deadline(identity: Certificate) -> None:
+def test_a_server_that_never_completes_the_tls_handshake_is_left_at_the_deadline(identity: Certificate) -> None:
     with dripping(b"", b"") as port:
-        error = refused(f"https://pictures.test:{port}/", port=port, found=network(identity), seconds=0.4)
+        error = refused(f"https://pictures.test:{port}/", port=port, via=network(identity), seconds=0.4)
         assert error.status == 504
 
 
@@ -197,15 +197,15 @@ def test_a_resolver_that_hangs_is_left_at_the_deadline() -> None:
 
     began = time.monotonic()
     try:
-        error = refused("https://slow.test/", port=1, found=SystemNetwork(lookup=hang), seconds=0.3)
+        error = refused("https://slow.test/", port=1, via=SystemNetwork(lookup=hang), seconds=0.3)
     finally:
         release.set()
     assert error.status == 504
     assert time.monotonic() - began < 2
 
 
-def test_the_systems_own_resolver_is_asked_by_name() -> None:
-    found = SystemNetwork()
-    assert {"127.0.0.1", "::1"} & set(found.resolve("localhost", 80, Deadline(5)))
+def test_the_systems_own_resolver_resolves_names() -> None:
+    system = SystemNetwork()
+    assert {"127.0.0.1", "::1"} & set(system.resolve("localhost", 80, Deadline(5)))
     with pytest.raises(OSError, match=r".+"):
-        found.resolve("no-such-name.invalid", 80, Deadline(20))
+        system.resolve("no-such-name.invalid", 80, Deadline(20))

@@ -1,4 +1,4 @@
-"""The connection to the endpoint over real sockets: kept, noticed when stale, opened again."""
+"""The connection to the endpoint over real sockets: it is kept, and opened again when stale."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lambda_container.handler import Application
 from lambda_container.network import SystemNetwork
 from lambda_container.service import MAX_IDLE_SECONDS, Service
 from lambda_container.settings import ServiceAddress
-from tests.functional.lambda_container.servers import Asked, Reply, Server, serving
+from tests.functional.lambda_container.servers import Received, Reply, Server, serving
 
 REQUEST = Request("POST", "/", {"Host": "127.0.0.1", "Content-Length": "2"}, b"hi")
 
@@ -26,15 +26,15 @@ def service(port: int, clock: Callable[[], float] = lambda: 0.0) -> Service:
     return Service(ServiceAddress("http", "127.0.0.1", port), SystemNetwork(), clock)
 
 
-def send(found: Service) -> int:
-    return found.send(REQUEST, Deadline(5), 1000).status
+def send(service: Service) -> int:
+    return service.send(REQUEST, Deadline(5), 1000).status
 
 
 def test_warm_calls_share_one_connection() -> None:
     with serving(lambda _: Reply(body=b"ok")) as server:
         kept = service(server.port)
         assert [send(kept) for _ in range(5)] == [200] * 5
-        assert {asked.connection for asked in server.asked} == {0}
+        assert {request.connection for request in server.requests} == {0}
         kept.close()
 
 
@@ -42,7 +42,7 @@ def test_a_connection_that_its_server_ends_is_not_kept() -> None:
     with serving(lambda _: Reply(200, {"Connection": "close"})) as server:
         kept = service(server.port)
         assert [send(kept), send(kept)] == [200, 200]
-        assert [asked.connection for asked in server.asked] == [0, 1]
+        assert [request.connection for request in server.requests] == [0, 1]
 
 
 def test_a_connection_idle_for_too_long_is_not_tried() -> None:
@@ -52,12 +52,12 @@ def test_a_connection_idle_for_too_long_is_not_tried() -> None:
         send(kept)
         now[0] += MAX_IDLE_SECONDS + 1
         send(kept)
-        assert [asked.connection for asked in server.asked] == [0, 1]
+        assert [request.connection for request in server.requests] == [0, 1]
         kept.close()
 
 
 class Scripted:
-    """A server that treats its first connection as told and answers on every later one."""
+    """A server that hands its first connection to `first` and answers on every later one."""
 
     def __init__(self, first: Callable[[socket.socket], None]) -> None:
         self.requests = 0
@@ -159,20 +159,20 @@ def application(server: Server) -> Application:
 def test_the_whole_function_runs_over_real_sockets_from_s3_to_the_answer() -> None:
     picture = b"\xff\xd8\xff" + b"x" * 300_000
 
-    def answer(asked: Asked) -> Reply:
-        if asked.path == "/dogs/a%20b.jpg":
+    def answer(request: Received) -> Reply:
+        if request.path == "/dogs/a%20b.jpg":
             return Reply(body=picture)
         return Reply(body=json.dumps({"model": {}, "predictions": [{"label": "a"}], "logits": [[1.0]]}).encode())
 
     with serving(answer) as server:
-        found = application(server)
+        function = application(server)
         event: dict[str, Any] = {"s3": {"bucket": "dogs", "key": "a b.jpg"}}
         for _ in range(3):
-            assert found.answer(event, Context())["body"] == "[[1.0]]"
-        calls = [asked for asked in server.asked if asked.method == "POST"]
-        assert [asked.body == picture for asked in calls] == [True] * 3
-        assert len({asked.connection for asked in calls}) == 1
+            assert function.answer(event, Context())["body"] == "[[1.0]]"
+        calls = [request for request in server.requests if request.method == "POST"]
+        assert [request.body == picture for request in calls] == [True] * 3
+        assert len({request.connection for request in calls}) == 1
         encoded = {"image": base64.b64encode(picture).decode()}
-        assert found.answer(encoded, Context())["predictions"] == [{"label": "a"}]
-        found.close()
-        assert all(asked.headers["Authorization"].startswith("AWS4-HMAC-SHA256 ") for asked in server.asked)
+        assert function.answer(encoded, Context())["predictions"] == [{"label": "a"}]
+        function.close()
+        assert all(request.headers["Authorization"].startswith("AWS4-HMAC-SHA256 ") for request in server.requests)

@@ -1,4 +1,4 @@
-"""Load on a server from this process: a closed loop over kept connections, and arrivals that wait for no answer."""
+"""Loads a server from this process: a closed loop over kept connections, and arrivals at a fixed rate."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ RED = encoded("red")
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """When it was asked and how long it took, in seconds; `retry` is its Retry-After."""
+    """When the request was sent and how long its answer took, in seconds; `retry` is the Retry-After header."""
 
     status: int
-    asked: float
+    sent: float
     seconds: float
     retry: str | None
 
 
 def ask(connection: http.client.HTTPConnection) -> Answer:
-    asked = time.monotonic()
+    sent = time.monotonic()
     connection.request("POST", "/invocations", RED, {"Content-Type": "image/jpeg"})
     response = connection.getresponse()
     response.read()
     return Answer(
-        status=response.status, asked=asked, seconds=time.monotonic() - asked, retry=response.headers["Retry-After"]
+        status=response.status, sent=sent, seconds=time.monotonic() - sent, retry=response.headers["Retry-After"]
     )
 
 
 def closed_loop(port: int, *, callers: int, requests: int) -> list[Answer]:
-    """Each of `callers` asks again when it is answered, `requests` times."""
+    """Each of `callers` sends `requests` requests, one after the other."""
     answers: list[Answer] = []
 
     def call() -> None:
@@ -50,7 +50,7 @@ def closed_loop(port: int, *, callers: int, requests: int) -> list[Answer]:
 
 
 def arrivals(port: int, *, rate: float, seconds: float, callers: int) -> list[Answer]:
-    """A request every 1/rate seconds, by whichever of `callers` is free."""
+    """Sends a request every 1/rate seconds, from whichever of `callers` is free."""
     start, turns, lock = time.monotonic(), iter(range(int(rate * seconds))), threading.Lock()
     answers: list[Answer] = []
 
@@ -69,8 +69,8 @@ def arrivals(port: int, *, rate: float, seconds: float, callers: int) -> list[An
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its children that live, by their clocks: /proc tells hundredths of a
-    second, which is what a hundred small requests take."""
+    """User and system time of a process and its living children, read from their clocks: /proc counts in hundredths of
+    a second, as long as a hundred small requests take."""
     clock = ctypes.c_int()
     if failed := ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)):
         raise OSError(failed, os.strerror(failed))
@@ -78,14 +78,14 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime(clock.value) + sum(cpu_seconds(int(child)) for child in children)
 
 
-def thread_turns(pid: int, kind: str = "voluntary") -> int:
-    """How often a thread of a process, or of its children that live, has gone to sleep until something woke it; with
-    kind="nonvoluntary", how often one had to make way for another."""
+def thread_switches(pid: int, kind: str = "voluntary") -> int:
+    """Context switches of all threads of a process and its living children: how often a thread went to sleep, or, with
+    kind="nonvoluntary", how often one was preempted."""
     threads = list(Path(f"/proc/{pid}/task").iterdir())
-    told = [line for thread in threads for line in (thread / "status").read_text().splitlines()]
-    own = sum(int(line.split()[1]) for line in told if line.startswith(f"{kind}_ctxt_switches"))
+    lines = [line for thread in threads for line in (thread / "status").read_text().splitlines()]
+    own = sum(int(line.split()[1]) for line in lines if line.startswith(f"{kind}_ctxt_switches"))
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(thread_turns(int(child), kind) for child in children)
+    return own + sum(thread_switches(int(child), kind) for child in children)
 
 
 def _together(calls: list[Callable[[], None]]) -> None:

@@ -1,4 +1,4 @@
-"""The real server as a process of its own, on a free port, with a tiny artifact on disk."""
+"""Starts the real server as a process, on a free port."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class Running:
 def server(
     model: Path, environ: Mapping[str, str] | None = None, *, module: Sequence[str] = ("serve", "serve")
 ) -> Iterator[Running]:
-    """A server on `model`; killed at the end if it still runs. `module`: what runs instead, with its arguments."""
+    """A server of `model`, killed at the end. `module` is what `python -m` runs, with its arguments."""
     port = free_port()
     own = {"KENNEL_MODEL_DIR": str(model), "SAGEMAKER_BIND_TO_PORT": str(port), "PYTHONPATH": str(ROOT)}
-    # The log is a file: a pipe that nobody reads would stop the server once it is full.
+    # The log is a file, because a pipe that nobody reads would block the server once it is full.
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *module],

@@ -1,7 +1,9 @@
-"""`python -m tests.functional.serve.sleeping SECONDS`: the server as it ships with a network that sleeps so long for
-each inference, one picture at a time: its capacity is known whatever else the machine does. `floor` instead of SECONDS:
-the least that does the same work under the
-same worker: the body is read, a thread decodes it and runs the network, two bytes are answered."""
+"""`python -m tests.functional.serve.sleeping SECONDS`: the shipped server with a network that sleeps SECONDS for each
+inference of one picture, so that its capacity is known whatever else the machine does.
+
+With `floor` instead of SECONDS: the smallest program that does the same work under the same worker. It reads the body,
+decodes it and runs the network in a thread, and answers two bytes.
+"""
 
 from __future__ import annotations
 
@@ -15,39 +17,40 @@ from typing import Any
 
 from contract.preprocess import FloatArray
 from serve import codec
-from serve.__main__ import Server, end_refused, gunicorn_options
-from serve.app import App, Service
+from serve.__main__ import Server, gunicorn_options
+from serve.app import App, build_service
 from serve.asgi import Receive, Send
 from serve.batcher import Batcher
 from serve.environment import Settings, from_environ
 from serve.loader import Loader
 from serve.metrics import Metrics
 from serve.predictor import Predictor
+from serve.startup import end_worker
 from tests.unit.serve.services import predictor
 
 
 def sleeping_app(settings: Settings, seconds: float) -> Any:
-    found = predictor()
+    model = predictor()
 
     def run(pictures: FloatArray) -> Any:
         time.sleep(seconds)
-        return found.network.run(pictures)
+        return model.network.run(pictures)
 
-    def batcher(model: Predictor) -> Batcher:
-        return Batcher(model.logits, max_batch=1)
+    def batcher(slow_model: Predictor) -> Batcher:
+        return Batcher(slow_model.logits, max_batch=1)
 
-    slow = replace(found, network=replace(found.network, run=run))
-    loader = Loader(lambda: slow, batcher, on_refused=end_refused)
-    app = App(Service(settings=settings, loader=loader, metrics=Metrics()))
+    slow = replace(model, network=replace(model.network, run=run))
+    loader = Loader(lambda: slow, batcher, on_refused=end_worker)
+    app = App(build_service(settings, loader, Metrics()))
     loader.start()
     return app
 
 
 def floor_app(settings: Settings) -> Any:
-    found, pool = predictor(), ThreadPoolExecutor(1)
+    model, pool = predictor(), ThreadPoolExecutor(1)
 
     def classify(body: bytes) -> None:
-        found.logits(codec.decode(body, found.preprocessing, max_pixels=settings.max_pixels)[None])
+        model.logits(codec.decode(body, model.preprocessing, max_pixels=settings.max_pixels)[None])
 
     async def app(_: Any, receive: Receive, send: Send) -> None:
         parts, more = list[bytes](), True
@@ -64,9 +67,9 @@ def floor_app(settings: Settings) -> Any:
     return app
 
 
-def main(what: str) -> None:
+def main(argument: str) -> None:
     settings = from_environ(os.environ, cpus=2)
-    make = (lambda: floor_app(settings)) if what == "floor" else (lambda: sleeping_app(settings, float(what)))
+    make = (lambda: floor_app(settings)) if argument == "floor" else (lambda: sleeping_app(settings, float(argument)))
     Server(gunicorn_options(settings), make).run()
 
 

@@ -25,5 +25,5 @@ for caller in callers: caller.join()
 
 
 def test_the_first_callers_of_a_process_may_come_at_once() -> None:
-    for _ in range(3):  # alone on an idle machine, 12 of 14 hung that made OpenVINO's tables in the calls themselves
+    for _ in range(3):  # on an idle machine 12 of 14 processes hung when these calls built OpenVINO's tables
         assert subprocess.run([sys.executable, "-c", FIRST_CALLS], timeout=20, check=False).returncode == 0

@@ -31,13 +31,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(model: Path) -> Iterator[Running]:
-    with server(model, {"KENNEL_MAX_BODY_BYTES": "200000"}) as found:
-        found.wait_ready()
-        yield found
+    with server(model, {"KENNEL_MAX_BODY_BYTES": "200000"}) as running:
+        running.wait_ready()
+        yield running
 
 
-def classify(found: Running) -> str:
-    status, body = found.request("POST", "/invocations", RED, Content_Type="image/jpeg")
+def classify(running: Running) -> str:
+    status, body = running.request("POST", "/invocations", RED, Content_Type="image/jpeg")
     assert status == 200, body
     return str(json.loads(body)["predictions"][0]["label"])
 
@@ -68,7 +68,7 @@ def test_a_body_announced_too_large_is_refused_with_an_answer_that_arrives(runni
     assert (status, json.loads(body)["error"]["code"]) == (413, "body-too-large")
 
 
-def test_who_asks_before_sending_is_told_to_go_on_or_why_not(running: Running) -> None:
+def test_a_caller_that_waits_for_100_continue_gets_it_or_the_error(running: Running) -> None:
     asks = b"POST /invocations HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
     asks += b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n"
     with socket.create_connection(("127.0.0.1", running.port), timeout=10) as caller:
@@ -80,7 +80,7 @@ def test_who_asks_before_sending_is_told_to_go_on_or_why_not(running: Running) -
         assert caller.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_the_head_of_an_answer_can_be_asked_for_alone(running: Running) -> None:
+def test_a_head_request_gets_the_head_alone(running: Running) -> None:
     assert running.request("HEAD", "/ping") == (200, b"")
     with socket.create_connection(("127.0.0.1", running.port), timeout=10) as caller:
         for _ in range(2):
@@ -95,10 +95,10 @@ def test_requests_sent_without_waiting_are_answered_in_order(running: Running) -
     )
     with socket.create_connection(("127.0.0.1", running.port), timeout=10) as caller:
         caller.sendall((bad + b"x" + good + RED) * 3)
-        found = b""
-        while found.count(b"HTTP/1.1 ") < 6 or not found.endswith(b"}]}"):
-            found += caller.recv(65536)
-    assert re.findall(rb"HTTP/1.1 (\d+)", found) == [b"422", b"200"] * 3
+        received = b""
+        while received.count(b"HTTP/1.1 ") < 6 or not received.endswith(b"}]}"):
+            received += caller.recv(65536)
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"422", b"200"] * 3
 
 
 def test_a_caller_that_leaves_half_way_harms_nobody(running: Running) -> None:
@@ -157,11 +157,11 @@ def test_a_connection_is_kept_for_the_next_request(running: Running) -> None:
 
 
 def test_large_bodies_follow_one_another_on_one_connection(model: Path) -> None:
-    """The next is on its way as soon as the last is answered, before the server has turned to it."""
+    """Each request is sent as soon as the last is answered, before the server reads from the connection again."""
     body = json.dumps({"images": [base64.b64encode(RED + bytes(1_500_000)).decode()]})
-    with server(model) as found:
-        found.wait_ready()
-        connection = http.client.HTTPConnection("127.0.0.1", found.port, timeout=10)
+    with server(model) as running:
+        running.wait_ready()
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
         for _ in range(60):
             connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -171,12 +171,12 @@ def test_large_bodies_follow_one_another_on_one_connection(model: Path) -> None:
 
 def test_more_requests_than_are_admitted_get_503_with_retry_after_and_ping_still_answers(tmp_path: Path) -> None:
     slow = write_artifact(tmp_path / "slow", crop=512, work=12)
-    with server(slow, {"KENNEL_MAX_REQUESTS": "2"}) as found:
-        found.wait_ready()
+    with server(slow, {"KENNEL_MAX_REQUESTS": "2"}) as running:
+        running.wait_ready()
         answers: list[tuple[int, str | None]] = []
 
         def call() -> None:
-            connection = http.client.HTTPConnection("127.0.0.1", found.port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
             connection.request("POST", "/invocations", RED, {"Content-Type": "image/jpeg"})
             response = connection.getresponse()
             answers.append((response.status, response.headers["Retry-After"]))
@@ -186,7 +186,7 @@ def test_more_requests_than_are_admitted_get_503_with_retry_after_and_ping_still
         for caller in callers:
             caller.start()
         started = time.monotonic()
-        assert found.request("GET", "/ping")[0] == 200
+        assert running.request("GET", "/ping")[0] == 200
         assert time.monotonic() - started < 2
         for caller in callers:
             caller.join()
@@ -204,9 +204,9 @@ def test_more_requests_than_are_admitted_get_503_with_retry_after_and_ping_still
 def test_an_artifact_that_is_not_understood_ends_the_server_saying_why(damage, reason: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     folder = write_artifact(tmp_path / "model")
     damage(folder)
-    with server(folder) as found:
-        assert found.process.wait(20) == 3
-        output = found.output()
+    with server(folder) as running:
+        assert running.process.wait(20) == 3
+        output = running.output()
     lines = [line for line in output.splitlines() if line.startswith("kennel serve:")]
     assert len(lines) == 1
     assert reason in lines[0]
@@ -215,26 +215,26 @@ def test_an_artifact_that_is_not_understood_ends_the_server_saying_why(damage, r
 
 def test_the_port_accepts_and_ping_says_503_while_the_model_loads(tmp_path: Path) -> None:
     folder = write_artifact(tmp_path / "model", crop=1024, work=40)
-    seen = set()
-    with server(folder) as found:
+    statuses = set()
+    with server(folder) as running:
         end = time.monotonic() + 30
-        while 200 not in seen and time.monotonic() < end:
+        while 200 not in statuses and time.monotonic() < end:
             try:
-                seen.add(found.request("GET", "/ping")[0])
+                statuses.add(running.request("GET", "/ping")[0])
             except ConnectionRefusedError:
-                assert not seen, "once the port listens it stays"
-    assert seen == {503, 200}
+                assert not statuses, "once the port listens it stays"
+    assert statuses == {503, 200}
 
 
 def test_a_killed_worker_is_replaced(model: Path) -> None:
-    with server(model) as found:
-        found.wait_ready()
-        children = Path(f"/proc/{found.process.pid}/task/{found.process.pid}/children").read_text().split()
+    with server(model) as running:
+        running.wait_ready()
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
         assert len(children) == 1
         os.kill(int(children[0]), signal.SIGKILL)
         time.sleep(0.3)
-        found.wait_ready()
-        assert classify(found) == "red"
+        running.wait_ready()
+        assert classify(running) == "red"
 
 
 def test_it_writes_nothing_beside_the_model(running: Running, model: Path) -> None:

@@ -1,4 +1,4 @@
-"""Fetching by name: what arrives is checked, and what failed leaves nothing that looks whole."""
+"""Packages are fetched by name and checked; a failed download leaves nothing that looks complete."""
 
 import hashlib
 import sys
@@ -27,7 +27,7 @@ def test_an_npm_tarball_that_is_not_the_pinned_one_is_refused(tmp_path: Path) ->
         npm_package(Package(name="name", version="1.0.0", sha256="0" * 64), tmp_path, run=client)
 
 
-def test_a_failing_client_is_reported_with_its_last_words(tmp_path: Path) -> None:
+def test_a_failing_client_is_reported_with_the_end_of_its_output(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="no such package"):
         run((sys.executable, "-c", "import sys; sys.exit('no such package')"), tmp_path)
 
@@ -37,7 +37,7 @@ def test_a_missing_client_is_a_clear_error(tmp_path: Path) -> None:
         run(("no-such-client",), tmp_path)
 
 
-def test_a_download_that_broke_off_is_started_again_and_never_taken_for_whole(tmp_path: Path) -> None:
+def test_an_interrupted_download_starts_again_and_never_counts_as_complete(tmp_path: Path) -> None:
     def broken(argv: Sequence[str], folder: Path) -> None:
         raise FetchError("the network went away")
 
@@ -48,14 +48,14 @@ def test_a_download_that_broke_off_is_started_again_and_never_taken_for_whole(tm
 
 
 def test_official_weights_are_preferred_and_fetched_once(tmp_path: Path) -> None:
-    asked = []
+    targets = []
 
     def official(target: Path) -> bool:
-        asked.append(target)
+        targets.append(target)
         target.write_bytes(b"official")
         return True
 
     first = weights.fetch(tmp_path, official=official)
     assert weights.fetch(tmp_path, official=official) == first
     assert first.read_bytes() == b"official"
-    assert len(asked) == 1
+    assert len(targets) == 1

@@ -1,4 +1,4 @@
-"""A network in memory: names, what answers at which address, and a record of who was connected to."""
+"""A network in memory: names, replies, and a record of look-ups and connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FakeClock:
 
 
 class FakeStream:
-    """Answers everything with `reply`; every read takes `slow` seconds, or as long as may be waited."""
+    """Answers everything with `reply`. Each read takes `slow` seconds, or times out earlier."""
 
     def __init__(self, reply: bytes, clock: FakeClock, slow: float) -> None:
         self.sent = b""
@@ -28,12 +28,12 @@ class FakeStream:
         self._reply = io.BytesIO(reply)
         self._clock = clock
         self._slow = slow
-        self._patience = math.inf
+        self._timeout = math.inf
 
     def settimeout(self, value: float | None, /) -> None:
         if value is not None and value <= 0:
-            raise ValueError("a wait must be more than nothing")
-        self._patience = math.inf if value is None else value
+            raise ValueError("a timeout must be above 0")
+        self._timeout = math.inf if value is None else value
 
     def sendall(self, data: bytes, /) -> None:
         self.sent += data
@@ -42,14 +42,14 @@ class FakeStream:
         self.hung_up = True
 
     def recv(self, size: int, /) -> bytes:
-        self._clock.now += min(self._slow, self._patience)
-        if self._slow > self._patience:
+        self._clock.now += min(self._slow, self._timeout)
+        if self._slow > self._timeout:
             raise TimeoutError("timed out")
         return self._reply.read(size)
 
 
 class FakeNetwork:
-    """`names` gives the answers of successive look-ups of a name (the last one again and again)."""
+    """`names` has the answers of successive look-ups of a name; the last one repeats."""
 
     def __init__(
         self,

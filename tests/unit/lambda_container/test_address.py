@@ -1,4 +1,4 @@
-"""Which URLs are read how, and which addresses count as public."""
+"""How URLs are parsed, and which addresses count as public."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_no_ipv6_form_of_an_ipv4_address_is_public(address: object) -> None:
         "１２７。１",
     ],
 )
-def test_a_number_in_disguise_is_refused_and_not_interpreted(host: str) -> None:
+def test_a_disguised_ip_address_is_refused_and_not_interpreted(host: str) -> None:
     with pytest.raises(RequestError) as caught:
         parse_url(f"https://{host}/")
     assert caught.value.status == 403
@@ -149,7 +149,7 @@ def test_a_number_in_disguise_is_refused_and_not_interpreted(host: str) -> None:
         "https://" + "ü" * 80 + ".com/",
     ],
 )
-def test_what_is_not_a_plain_url_is_answered_400(url: str) -> None:
+def test_anything_but_a_plain_url_is_answered_400(url: str) -> None:
     with pytest.raises(RequestError) as caught:
         parse_url(url)
     assert (caught.value.status, caught.value.code) == (400, "bad-url")
@@ -164,7 +164,7 @@ def test_another_scheme_is_refused(url: str) -> None:
     assert (caught.value.status, caught.value.code) == (403, "scheme-not-allowed")
 
 
-def test_a_url_is_taken_apart_into_what_is_connected_to_and_what_is_sent() -> None:
+def test_a_url_is_parsed_into_the_address_to_connect_to_and_the_path_to_send() -> None:
     target = parse_url(" HTTPS://Example.COM./Dogs/Carolina Dog.jpg?size=1&name=ö#part ".replace("Carolina Dog", "ü"))
     assert target.host == "example.com"
     assert target.port == 443
@@ -200,7 +200,7 @@ def test_only_https_and_the_usual_ports_are_allowed_by_default() -> None:
         assert (caught.value.status, caught.value.code) == (403, code)
 
 
-def test_http_is_fetched_from_when_that_is_allowed() -> None:
+def test_http_urls_are_fetched_when_allowed() -> None:
     check_target(parse_url("http://example.com/"), Policy(allow_http=True))
 
 

@@ -1,4 +1,4 @@
-"""What is asked of the endpoint, and what each of its refusals becomes."""
+"""The request to the endpoint, and how each of its errors is answered."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def response(status: int, body: object, **headers: str) -> Response:
 
 
 def model_error(original: int, message: object) -> Response:
-    said = message if isinstance(message, str) else json.dumps(message)
+    text = message if isinstance(message, str) else json.dumps(message)
     body = {
         "ErrorCode": "INTERNAL_FAILURE_FROM_MODEL",
         "LogStreamArn": "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/Endpoints/dogs",
         "Message": f"Received client error ({original}) from primary with message",
-        "OriginalMessage": said,
+        "OriginalMessage": text,
         "OriginalStatusCode": original,
     }
     return response(424, body, x_amzn_errortype="ModelError:http://internal.amazon.com/")
 
 
-def test_one_call_asks_for_predictions_and_logits() -> None:
+def test_one_call_requests_predictions_and_logits() -> None:
     request = invocation(b"\xff\xd8\xff", "image/jpeg", read_settings(ENVIRONMENT))
     assert request.path == "/endpoints/Dogs-1/invocations"
     assert request.headers == {
@@ -74,7 +74,7 @@ def test_an_answer_of_another_shape_is_502(body: bytes) -> None:
         (504, 424, "model-error"),
     ],
 )
-def test_what_the_models_container_says_is_passed_on_with_its_status(original: int, status: int, code: str) -> None:
+def test_the_models_own_error_is_passed_on_with_its_status(original: int, status: int, code: str) -> None:
     error = refusal(model_error(original, {"error": {"code": "truncated", "message": "the picture ends early"}}))
     assert (error.status, error.code, error.original_status) == (status, code, original)
     assert error.message == "the picture ends early"
@@ -82,7 +82,7 @@ def test_what_the_models_container_says_is_passed_on_with_its_status(original: i
 
 
 @pytest.mark.parametrize("message", ["<html>Internal error</html>", "", "[]", '{"error": "text"}', "x" * 9000])
-def test_a_model_that_does_not_speak_as_ours_is_424(message: str) -> None:
+def test_the_error_of_a_model_without_our_error_format_is_424(message: str) -> None:
     error = refusal(model_error(400, message))
     assert (error.status, error.original_status) == (424, 400)
     assert error.message
@@ -102,7 +102,7 @@ def test_a_model_that_does_not_speak_as_ours_is_424(message: str) -> None:
         (530, "InternalDependencyException", (502, "endpoint-failed", 530)),
     ],
 )
-def test_what_sagemaker_itself_says_is_mapped(status: int, kind: str, expected: tuple[int, str, int]) -> None:
+def test_sagemakers_own_errors_are_mapped(status: int, kind: str, expected: tuple[int, str, int]) -> None:
     for answer in (
         response(status, {"message": "why"}, x_amzn_errortype=f"{kind}:http://internal/"),
         response(status, {"__type": f"com.amazonaws#{kind}", "Message": "why"}),

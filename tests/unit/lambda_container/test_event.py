@@ -1,4 +1,4 @@
-"""Which events are understood, and what is said of the others."""
+"""Which events are understood, and how the others are answered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASE64 = base64.b64encode(RAW).decode()
 
 
 def v2(method: str = "POST", **fields: Any) -> dict[str, Any]:
-    """As a function URL or an HTTP API sends it."""
+    """An event as a function URL or an HTTP API sends it."""
     http = {"method": method, "path": "/", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "curl"}
     return {
         "version": "2.0",
@@ -33,7 +33,7 @@ def v2(method: str = "POST", **fields: Any) -> dict[str, Any]:
 
 
 def v1(method: str = "POST", **fields: Any) -> dict[str, Any]:
-    """As a REST API sends it: what is absent is null."""
+    """An event as a REST API sends it: absent values are null."""
     return {
         "resource": "/",
         "path": "/",
@@ -54,7 +54,7 @@ def refused(event: object) -> RequestError:
     return caught.value
 
 
-def test_the_origin_projects_event_is_understood() -> None:
+def test_an_event_with_a_url_is_understood() -> None:
     event = {"url": "https://example.com/Carolina-Dog-standing-outdoors.jpg"}
     assert read_event(event) == Url("https://example.com/Carolina-Dog-standing-outdoors.jpg")
     assert not is_http(event)
@@ -161,7 +161,7 @@ def test_another_method_is_answered_405(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [v1, v2])
-def test_a_browsers_question_before_a_post_is_recognised(make: Any) -> None:
+def test_a_browsers_preflight_request_is_recognised(make: Any) -> None:
     assert is_preflight(make("OPTIONS"))
     assert not is_preflight(make("POST"))
 
@@ -183,7 +183,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_no_event_whatever_its_shape_ends_otherwise_than_in_a_source_or_a_typed_error(event: object) -> None:
+def test_every_event_of_any_shape_gives_a_source_or_an_error_with_a_code(event: object) -> None:
     is_preflight(event)
     try:
         status = 200 if isinstance(read_event(event), Url | StoredObject | Picture) else 0

@@ -1,4 +1,4 @@
-"""One request and its answer, byte by byte: what is an answer, where it ends, and what may follow it."""
+"""One request and its answer, byte by byte: which answers are valid, where they end, and what may follow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA-Name: a value\r\n\r\nhello"
 
 
 class Parts:
-    """A connection that gives one part a read, and then its end."""
+    """A connection that gives one part per read, and then its end."""
 
     def __init__(self, parts: Sequence[bytes | OSError]) -> None:
         self._parts = iter(parts)
@@ -47,7 +47,7 @@ class Parts:
         raise AssertionError("the connection belongs to who opened it")
 
 
-def asked(*parts: bytes | OSError, limit: int = 1000) -> Response:
+def exchanged(*parts: bytes | OSError, limit: int = 1000) -> Response:
     return exchange(Parts(parts), REQUEST, Deadline(5), limit)
 
 
@@ -75,58 +75,63 @@ def test_nothing_is_sent_that_would_be_more_than_one_request(request_: Request) 
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
-def test_an_answer_is_the_same_however_it_is_cut(size: int) -> None:
+def test_an_answer_is_the_same_however_its_bytes_are_split(size: int) -> None:
     parts = [OK[start : start + size] for start in range(0, len(OK), size)]
-    assert asked(*parts) == Response(200, {"content-length": "5", "a-name": "a value"}, b"hello", reusable=True)
+    assert exchanged(*parts) == Response(200, {"content-length": "5", "a-name": "a value"}, b"hello", reusable=True)
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_chunks_are_put_together(size: int) -> None:
     whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=1\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: 1\r\n\r\n"
-    found = asked(*[whole[start : start + size] for start in range(0, len(whole), size)])
-    assert (found.body, found.reusable) == (b"hello", True)
+    response = exchanged(*[whole[start : start + size] for start in range(0, len(whole), size)])
+    assert (response.body, response.reusable) == (b"hello", True)
 
 
 @pytest.mark.parametrize("trailer", [b"A-Name: another", b"Location: /evil"])
 def test_what_follows_the_chunks_changes_no_header(trailer: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA-Name: a value\r\n\r\n"
-    found = asked(head, b"5\r\nhello\r\n0\r\n" + trailer + b"\r\n\r\n")
-    assert (found.headers, found.body) == ({"transfer-encoding": "chunked", "a-name": "a value"}, b"hello")
+    response = exchanged(head, b"5\r\nhello\r\n0\r\n" + trailer + b"\r\n\r\n")
+    assert (response.headers, response.body) == ({"transfer-encoding": "chunked", "a-name": "a value"}, b"hello")
 
 
 def test_a_body_of_no_announced_length_ends_with_its_connection() -> None:
-    found = asked(b"HTTP/1.1 200 OK\r\n\r\nhel", b"lo")
-    assert (found.body, found.reusable) == (b"hello", False)
-    found = asked(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-    assert (found.body, found.reusable) == (b"hello", False)
+    response = exchanged(b"HTTP/1.1 200 OK\r\n\r\nhel", b"lo")
+    assert (response.body, response.reusable) == (b"hello", False)
+    response = exchanged(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+    assert (response.body, response.reusable) == (b"hello", False)
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_some_answers_have_no_body(status: bytes) -> None:
-    assert asked(b"HTTP/1.1 " + status + b"\r\n\r\n", OSError("was read on")).body == b""
+    assert exchanged(b"HTTP/1.1 " + status + b"\r\n\r\n", OSError("was read on")).body == b""
 
 
-def test_interim_answers_are_passed_over() -> None:
+def test_interim_answers_are_skipped() -> None:
     interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
     for parts in ([interim + OK], [interim, OK], [interim[:30], interim[30:] + OK[:9], OK[9:]]):
-        assert asked(*parts) == asked(OK)
+        assert exchanged(*parts) == exchanged(OK)
 
 
 def test_a_redirect_is_answered_by_its_head() -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 9000\r\n\r\n"
     for first in (head, head + b"the first of its body"):
-        found = asked(first, OSError("was read on"), limit=4)
-        assert (found.status, found.headers["location"], found.body, found.reusable) == (302, "/x", b"", False)
+        response = exchanged(first, OSError("was read on"), limit=4)
+        assert (response.status, response.headers["location"], response.body, response.reusable) == (
+            302,
+            "/x",
+            b"",
+            False,
+        )
 
 
 @pytest.mark.parametrize("more", [b"x", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 2"])
-def test_a_connection_that_says_more_than_was_asked_is_not_used_again(more: bytes) -> None:
-    assert asked(OK + more) == asked(OK)._replace(reusable=False)
+def test_a_connection_that_sends_more_than_the_answer_is_not_used_again(more: bytes) -> None:
+    assert exchanged(OK + more) == exchanged(OK)._replace(reusable=False)
 
 
-@pytest.mark.parametrize("said", ["Connection: close", "Connection: Close", "Connection: x, close"])
-def test_a_connection_that_will_be_closed_is_not_used_again(said: str) -> None:
-    assert not asked(OK.replace(b"A-Name: a value", said.encode())).reusable
+@pytest.mark.parametrize("header", ["Connection: close", "Connection: Close", "Connection: x, close"])
+def test_a_connection_that_will_be_closed_is_not_used_again(header: str) -> None:
+    assert not exchanged(OK.replace(b"A-Name: a value", header.encode())).reusable
 
 
 @pytest.mark.parametrize(
@@ -148,9 +153,9 @@ def test_a_connection_that_will_be_closed_is_not_used_again(said: str) -> None:
         [*[b"HTTP/1.1 100 Continue\r\nA: " + b"b" * 30_000 + b"\r\n\r\n"] * 9, OK],
     ],
 )
-def test_what_is_no_whole_answer_is_said_to_be_broken(parts: list[bytes]) -> None:
+def test_an_incomplete_or_invalid_answer_is_broken(parts: list[bytes]) -> None:
     with pytest.raises(BrokenAnswerError):
-        asked(*parts)
+        exchanged(*parts)
 
 
 PIECES = st.sampled_from(
@@ -164,36 +169,38 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(st.one_of(PIECES, st.binary(min_size=1, max_size=9))), st.integers(1, 9))
-def test_whatever_comes_is_an_answer_within_the_limit_or_a_known_error(pieces: list[bytes], size: int) -> None:
+def test_any_bytes_are_an_answer_within_the_limit_or_a_known_error(pieces: list[bytes], size: int) -> None:
     whole = b"".join(pieces)
     try:
-        found = asked(*[whole[start : start + size] for start in range(0, len(whole), size)], limit=4)
+        response = exchanged(*[whole[start : start + size] for start in range(0, len(whole), size)], limit=4)
     except (UnansweredError, BrokenAnswerError, TooLargeError):
         return
-    assert 200 <= found.status <= 999
-    assert len(found.body) <= 4
+    assert 200 <= response.status <= 999
+    assert len(response.body) <= 4
 
 
 def test_a_head_may_be_long_but_not_endless() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: "
-    assert asked(head, b"b" * 60_000, b"\r\n\r\nhello").headers["a"] == "b" * 60_000
+    assert exchanged(head, b"b" * 60_000, b"\r\n\r\nhello").headers["a"] == "b" * 60_000
 
 
-def test_a_body_over_the_limit_is_refused_before_it_is_read_where_its_length_is_told() -> None:
-    assert asked(OK, limit=5).body == b"hello"
+def test_a_body_over_the_limit_is_refused_unread_when_its_length_is_announced() -> None:
+    assert exchanged(OK, limit=5).body == b"hello"
     with pytest.raises(TooLargeError):
-        asked(OK.partition(b"hello")[0], OSError("was read on"), limit=4)
+        exchanged(OK.partition(b"hello")[0], OSError("was read on"), limit=4)
     with pytest.raises(TooLargeError):
-        asked(b"HTTP/1.1 200 OK\r\n\r\n", b"hel", b"lo", OSError("was read on"), limit=4)
+        exchanged(b"HTTP/1.1 200 OK\r\n\r\n", b"hel", b"lo", OSError("was read on"), limit=4)
     with pytest.raises(TooLargeError):
-        asked(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", OSError("was read on"), limit=4)
+        exchanged(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", OSError("was read on"), limit=4
+        )
 
 
 def test_only_silence_counts_as_unanswered() -> None:
     for parts in ([], [ConnectionResetError("reset")]):
         with pytest.raises(UnansweredError):
-            asked(*parts)
+            exchanged(*parts)
     with pytest.raises(ConnectionResetError):
-        asked(b"HTTP/1.1", ConnectionResetError("reset"))
+        exchanged(b"HTTP/1.1", ConnectionResetError("reset"))
     with pytest.raises(TimeoutError):
-        asked(TimeoutError("timed out"))
+        exchanged(TimeoutError("timed out"))

@@ -1,4 +1,4 @@
-"""The guarded fetch over a network in memory: what is connected to, and what comes of it."""
+"""The guarded fetch over a network in memory: which addresses it connects to, and what it returns."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_the_fourth_redirect_is_one_too_many() -> None:
 
 
 @pytest.mark.parametrize("location", ["", "https://[bad/", "https://user@a.test/"])
-def test_a_redirect_to_what_is_no_url_is_an_answer_and_not_a_crash(location: str) -> None:
+def test_a_redirect_to_an_invalid_url_is_answered_with_an_error(location: str) -> None:
     network = FakeNetwork({"a.test": [[PUBLIC]]}, [redirect(location)])
     assert refused(network, "https://a.test/").status in (400, 502)
 
@@ -158,7 +158,7 @@ def test_a_server_that_fails_is_answered_502(reply: bytes | OSError) -> None:
     assert refused(network, "https://a.test/").status == 502
 
 
-def test_the_servers_own_status_is_told() -> None:
+def test_the_servers_own_status_is_in_the_error() -> None:
     network = FakeNetwork({"a.test": [[PUBLIC]]}, [http_reply(status="404 Not Found")])
     assert refused(network, "https://a.test/").original_status == 404
 

@@ -1,4 +1,4 @@
-"""The whole way of an event through the function, over a network in memory."""
+"""An event's whole way through the function, over a network in memory."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class Fakes:
 
 
 def error_of(answer: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(answer["body"])["error"]
+    error: dict[str, Any] = json.loads(answer["body"])["error"]
     assert answer["headers"]["Content-Type"] == "application/json"
-    return found
+    return error
 
 
-def test_a_url_is_answered_as_in_the_origin_projects_plus_predictions() -> None:
+def test_a_url_is_answered_in_the_form_that_existing_clients_parse_plus_predictions() -> None:
     fakes = Fakes([http_reply(), ANSWER])
     answer = fakes.answer({"url": "https://a.test/Carolina-Dog-standing-outdoors.jpg"})
     assert answer == {
@@ -98,7 +98,7 @@ def test_the_endpoint_gets_the_picture_signed_in_one_call() -> None:
     assert b"secret" not in sent
 
 
-def test_a_picture_in_s3_is_read_with_the_functions_own_rights() -> None:
+def test_a_picture_in_s3_is_read_with_the_functions_own_permissions() -> None:
     fakes = Fakes([http_reply(), ANSWER])
     answer = fakes.answer({"s3": {"bucket": "dogs", "key": "a b.jpg"}})
     assert answer["statusCode"] == 200
@@ -143,7 +143,7 @@ def test_a_browser_may_post_from_anywhere() -> None:
     ("picture", "status"),
     [(b"", 422), (b"<html></html>", 415), (b"%PDF-1.7", 415), (JPEG + b"x" * 2000, 413)],
 )
-def test_what_cannot_be_a_picture_never_reaches_the_endpoint(picture: bytes, status: int) -> None:
+def test_bytes_that_cannot_be_a_picture_never_reach_the_endpoint(picture: bytes, status: int) -> None:
     fakes = Fakes([http_reply(picture)], KENNEL_MAX_BYTES="1000")
     event = {"url": "https://a.test/"}
     assert fakes.answer(event)["statusCode"] == status
@@ -159,7 +159,7 @@ def test_what_cannot_be_a_picture_never_reaches_the_endpoint(picture: bytes, sta
         (b"II*\x00...", b"application/x-image"),
     ],
 )
-def test_the_pictures_bytes_say_what_it_is(picture: bytes, kind: bytes) -> None:
+def test_the_content_type_comes_from_the_pictures_bytes(picture: bytes, kind: bytes) -> None:
     fakes = Fakes([ANSWER])
     assert fakes.answer({"image": base64.b64encode(picture).decode()})["statusCode"] == 200
     assert b"\r\nContent-Type: " + kind + b"\r\n" in fakes.network.streams[0].sent
@@ -193,7 +193,7 @@ def test_an_endpoint_that_cannot_be_reached_is_502() -> None:
     assert (answer["statusCode"], error_of(answer)["code"]) == (502, "endpoint-unreachable")
 
 
-def test_a_busy_endpoint_says_when_to_come_back() -> None:
+def test_a_busy_endpoint_says_when_to_try_again() -> None:
     reply = http_reply(b"{}", status="429 Too Many", headers={"x-amzn-errortype": "ModelNotReadyException"})
     for event in (IMAGE, v2(headers={"content-type": "image/jpeg"}, body=IMAGE["image"], isBase64Encoded=True)):
         answer = Fakes([reply]).answer(event)
@@ -217,7 +217,7 @@ def test_a_model_error_carries_the_original_status() -> None:
         ("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>", (503, 503, "SlowDown")),
     ],
 )
-def test_what_s3_refuses_is_told_with_its_status(status: str, body: bytes, expected: tuple[int, int, str]) -> None:
+def test_a_refusal_of_s3_is_answered_with_its_status(status: str, body: bytes, expected: tuple[int, int, str]) -> None:
     fakes = Fakes([http_reply(body, status=status)])
     answer = fakes.answer({"s3": {"bucket": "dogs", "key": "k"}})
     error = error_of(answer)

@@ -1,4 +1,4 @@
-"""Where the services are, and what a wrong environment is told."""
+"""The addresses of the services, and the errors for an invalid environment."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
 
 
 def test_credentials_are_lambdas_and_a_missing_one_is_named() -> None:
-    found = read_credentials({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"})
-    assert found == ("a", "b", "c")
+    credentials = read_credentials({"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_SESSION_TOKEN": "c"})
+    assert credentials == ("a", "b", "c")
     with pytest.raises(SettingsError, match="AWS_SECRET_ACCESS_KEY"):
         read_credentials({"AWS_ACCESS_KEY_ID": "a"})
 

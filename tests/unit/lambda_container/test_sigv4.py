@@ -1,4 +1,4 @@
-"""Our signatures against botocore's own signer, for many requests."""
+"""Compares signatures with botocore's own signer, for many requests."""
 
 from __future__ import annotations
 

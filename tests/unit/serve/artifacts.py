@@ -1,4 +1,4 @@
-"""The tiny artifact: its manifest, and its files on disk. Needs nothing that only the serving image holds."""
+"""A tiny artifact: its manifest, and its files on disk. Needs nothing that only the serving image has."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def encoded(colour: str | tuple[int, ...] = "red", size: tuple[int, int] = (64, 
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises width × height pixels and holds next to none: a decompression bomb's outside."""
+    """A PNG whose header says width × height pixels although it has almost no data, like a decompression bomb."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

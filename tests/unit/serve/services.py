@@ -1,4 +1,4 @@
-"""A whole service in memory for tests: the colour network in a real ONNX Runtime session, no disk and no sockets."""
+"""A whole service in memory: the colour network in a real ONNX Runtime session, without disk and sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.engine import FALLBACK, open_network
-from serve.app import App, Service
+from serve.app import App, Service, build_service
 from serve.batcher import Batcher
 from serve.environment import Settings
 from serve.loader import Loader
@@ -31,20 +31,20 @@ def service(settings: Settings | None = None, *, loaded: bool = True, model: Any
     chosen, metrics = settings or Settings(), Metrics()
     refused: list[str] = []
 
-    def batcher(found: Predictor) -> Batcher:
-        return Batcher(found.logits, max_batch=chosen.max_batch, observe=metrics.batch)
+    def batcher(model: Predictor) -> Batcher:
+        return Batcher(model.logits, max_batch=chosen.max_batch, observe=metrics.batch)
 
     loader = Loader(lambda: model or predictor(), batcher, on_refused=refused.append)
     if loaded:
         loader.start().wait(10)
         if refused:
             raise RuntimeError(refused[0])
-    return Service(settings=chosen, loader=loader, metrics=metrics)
+    return build_service(chosen, loader, metrics)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What the application answered; names of headers in lower case."""
+    """An answer of the application; header names are lower-case."""
 
     status: int
     headers: dict[str, str]
@@ -59,7 +59,7 @@ class Response:
 
 
 class Client:
-    """Calls an ASGI application as a server would, a request at a time."""
+    """Calls an ASGI application as a server does, one request at a time."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -91,21 +91,24 @@ class Client:
         scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": encoded}
         coming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
         coming.append({"type": "http.request", "body": b"", "more_body": False})
-        told: list[Any] = []
+        messages: list[Any] = []
 
         async def receive() -> Any:
             return coming.pop(0) if coming else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
-            told.append(message)
+            messages.append(message)
 
         await self._app(scope, receive, send)
-        start, *bodies = told
-        assert [message["type"] for message in told] == ["http.response.start", *["http.response.body"] * len(bodies)]
+        start, *bodies = messages
+        assert [message["type"] for message in messages] == [
+            "http.response.start",
+            *["http.response.body"] * len(bodies),
+        ]
         fields = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
         return Response(status=start["status"], headers=fields, body=b"".join(message["body"] for message in bodies))
 
 
 def client(settings: Settings | None = None, **options: Any) -> Client:
-    """A client of such a service's application."""
+    """A client of the application over `service(settings, **options)`."""
     return Client(App(service(settings, **options)))

@@ -1,4 +1,4 @@
-"""The HTTP contract, asked as a server asks it: statuses, bodies, headers; each bad input its one clear 4xx."""
+"""The HTTP contract over ASGI: statuses, bodies and headers; one clear 4xx for each bad input."""
 
 import base64
 import io
@@ -82,7 +82,7 @@ def test_a_multipart_form_holds_one_picture_a_file(web: Any) -> None:
     assert labels(web.post_form("/invocations", files)) == ["green", "red"]
 
 
-def test_the_logits_form_is_the_bare_list_of_the_origin_projects(web: Any) -> None:
+def test_the_logits_form_is_a_bare_list(web: Any) -> None:
     by_accept = post(web, RED, Accept="application/json;form=logits")
     by_attribute = post(web, RED, X_Amzn_SageMaker_Custom_Attributes="form=logits")
     assert by_accept.json() == by_attribute.json()
@@ -106,9 +106,9 @@ def test_csv_and_npy_come_by_accept(web: Any) -> None:
 
 
 def test_top_k_comes_from_the_environment_or_the_query() -> None:
-    found = client(Settings(top_k=2))
-    assert len(post(found, RED).json()["predictions"][0]["top"]) == 2
-    assert len(post(found, RED, path="/invocations?top_k=1").json()["predictions"][0]["top"]) == 1
+    web = client(Settings(top_k=2))
+    assert len(post(web, RED).json()["predictions"][0]["top"]) == 2
+    assert len(post(web, RED, path="/invocations?top_k=1").json()["predictions"][0]["top"]) == 1
 
 
 MULTIPART = "multipart/form-data; boundary=x"
@@ -132,7 +132,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("body", "content_type", "status", "code"), BAD)
-def test_each_bad_input_has_its_one_clear_4xx(web: Any, body: bytes, content_type: str, status: int, code: str) -> None:
+def test_each_bad_input_has_one_clear_4xx(web: Any, body: bytes, content_type: str, status: int, code: str) -> None:
     assert refusal(post(web, body, content_type)) == (status, code)
 
 
@@ -141,7 +141,7 @@ def test_a_form_of_many_small_fields_is_refused_too(web: Any) -> None:
     assert refusal(post(web, part * 1500 + b"--x--\r\n", MULTIPART)) == (400, "bad-form")
 
 
-def test_what_cannot_be_answered_is_refused(web: Any) -> None:
+def test_a_format_option_or_encoding_that_the_server_lacks_is_refused(web: Any) -> None:
     assert refusal(post(web, RED, Accept="text/html")) == (406, "not-acceptable")
     assert refusal(post(web, RED, path="/invocations?top_k=none")) == (400, "bad-option")
     assert refusal(post(web, RED, Content_Encoding="gzip")) == (415, "unsupported-encoding")
@@ -170,16 +170,16 @@ def test_custom_attributes_return_and_other_headers_are_ignored(web: Any) -> Non
 
 
 def test_execution_parameters_have_the_platforms_names() -> None:
-    found = client(Settings(max_body_bytes=20 << 20, transform_concurrency=4)).get("/execution-parameters")
-    assert found.json() == {"MaxConcurrentTransforms": 4, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 20}
+    response = client(Settings(max_body_bytes=20 << 20, transform_concurrency=4)).get("/execution-parameters")
+    assert response.json() == {"MaxConcurrentTransforms": 4, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 20}
 
 
 def test_metrics_count_requests_refusals_pictures_and_batches() -> None:
-    found = client()
-    post(found, RED)
-    post(found, b"x")
-    found.get("/made/up")
-    text = found.get("/metrics").body.decode()
+    web = client()
+    post(web, RED)
+    post(web, b"x")
+    web.get("/made/up")
+    text = web.get("/metrics").body.decode()
     for line in (
         'kennel_requests_total{code="200",path="/invocations"} 1.0',
         'kennel_requests_total{code="422",path="/invocations"} 1.0',
@@ -195,18 +195,18 @@ def test_metrics_count_requests_refusals_pictures_and_batches() -> None:
     assert "made" not in text
 
 
-def test_a_failing_network_is_a_500_that_hides_its_insides_and_the_server_lives_on() -> None:
-    found = predictor()
+def test_a_failing_network_is_a_500_that_hides_the_details_and_the_server_lives_on() -> None:
+    model = predictor()
 
-    failing: list[bool] = []  # not while it warms up
+    failing: list[bool] = []  # only after the warm-up
 
     def run(pictures: Any) -> Any:
         if failing:
             failing.clear()
             raise RuntimeError("secret inside")
-        return found.network.run(pictures)
+        return model.network.run(pictures)
 
-    web = client(model=replace(found, network=replace(found.network, run=run)))
+    web = client(model=replace(model, network=replace(model.network, run=run)))
     failing.append(True)
     response = post(web, RED)
     assert refusal(response) == (500, "internal")
@@ -214,7 +214,7 @@ def test_a_failing_network_is_a_500_that_hides_its_insides_and_the_server_lives_
     assert labels(post(web, RED)) == ["red"]
 
 
-def test_the_model_card_tells_labels_metrics_and_limits(web: Any) -> None:
+def test_the_model_card_has_labels_metrics_and_limits(web: Any) -> None:
     card = web.get("/model").json()
     assert card["labels"] == ["red", "green", "blue"]
     assert card["limits"] == {"body_bytes": 100_000, "pictures": 3, "pixels": 1_000_000}

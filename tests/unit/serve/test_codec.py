@@ -1,4 +1,4 @@
-"""Bodies become pictures or one clear refusal; logits become exactly the promised bytes."""
+"""Bodies become pictures or one clear error; logits become exactly the documented bytes."""
 
 import base64
 import io
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from contract.preprocess import Preprocessing
-from serve.answers import CSV, JSON, NPY, Wanted
-from serve.codec import BadRequestError, decode, encode, pictures, softmax
+from serve.codec import decode, encode, pictures, softmax
+from serve.errors import BadRequestError
+from serve.negotiation import CSV, JSON, NPY, AnswerFormat
 from tests.unit.serve.pictures import encoded, png_header
 
 PREPROCESSING = Preprocessing(resize=32, crop=32)
@@ -75,7 +76,7 @@ def test_each_way_that_json_is_wrong_is_a_400_of_its_kind(body: bytes, code: str
     assert refusal(lambda: pictures("application/json", body, max_pictures=4)) == (400, code)
 
 
-def test_an_empty_body_an_unknown_type_and_too_many_pictures_are_told_apart() -> None:
+def test_an_empty_body_an_unknown_type_and_too_many_pictures_have_different_codes() -> None:
     many = json.dumps({"images": [TEXT] * 3}).encode()
     assert refusal(lambda: pictures("image/jpeg", b"", max_pictures=1)) == (400, "empty")
     assert refusal(lambda: pictures("video/mp4", PICTURE, max_pictures=1)) == (415, "unsupported-type")
@@ -109,8 +110,8 @@ def test_a_picture_of_any_shape_becomes_the_networks_input_without_a_giant_resiz
 
 
 def answer(media_type: str, form: str, top_k: int = 2) -> bytes:
-    wanted = Wanted(media_type=media_type, form=form, top_k=top_k)
-    return encode(LOGITS, ("a", 'b,"', "ç"), wanted, {"architecture": "x"})
+    answer_format = AnswerFormat(media_type=media_type, form=form, top_k=top_k)
+    return encode(LOGITS, ("a", 'b,"', "ç"), answer_format, {"architecture": "x"})
 
 
 def test_labels_come_with_probabilities_the_likeliest_first() -> None:

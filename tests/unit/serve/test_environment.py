@@ -1,4 +1,4 @@
-"""Settings come from the environment; what cannot be used is named with what is allowed."""
+"""Settings come from the environment; an invalid variable is named with the allowed values."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_a_transform_job_sets_the_payload(megabytes: str, size: int) -> None:
         ({"KENNEL_MAX_REQUESTS": "5"}, 5),
     ],
 )
-def test_a_transform_job_is_asked_for_enough_callers_to_fill_the_next_batch_but_no_more_than_are_let_in(
+def test_a_transform_job_gets_enough_concurrency_to_fill_the_next_batch_but_no_more_than_are_admitted(
     variables: dict[str, str], callers: int
 ) -> None:
     assert from_environ(variables, cpus=2, memory=None).transform_concurrency == callers

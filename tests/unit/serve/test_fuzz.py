@@ -1,4 +1,4 @@
-"""Whatever bytes come, the answer is a 200 or a clear 4xx: never a 5xx."""
+"""Any bytes get a 200 or a clear 4xx, never a 5xx."""
 
 import base64
 import json
@@ -53,7 +53,7 @@ def test_random_bytes_of_any_type_give_no_5xx(web: Any, body: bytes, content_typ
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A true picture with bytes changed, cut out, doubled or cut off."""
+    """A valid picture with bytes changed, cut out, doubled or cut off."""
     data = bytearray(draw(st.sampled_from(SEEDS)))
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, len(data)))

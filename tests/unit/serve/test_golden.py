@@ -20,27 +20,27 @@ from tests.unit.serve.services import predictor
 RED = Golden(label="red", picture=encoded("red"), probabilities=(1.0, 0.0, 0.0))
 
 
-def test_a_model_that_repeats_its_golden_pictures_is_taken_and_said_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_model_that_repeats_its_golden_pictures_is_accepted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "kennel.serve")
     golden.check(replace(predictor(), golden=(RED,)), 0.02)
-    assert "1 golden pictures answered as in training" in caplog.text
+    assert "1 golden pictures are answered as in training" in caplog.text
 
 
-def test_a_wrong_model_is_refused_with_what_it_said() -> None:
+def test_a_wrong_model_is_refused_with_its_wrong_answer() -> None:
     wrong = predictor(rows=((0.0, 10.0, 0.0), (10.0, 0.0, 0.0), (0.0, 0.0, 10.0)))
     with pytest.raises(
-        ArtifactError, match=r"golden picture of red: .* training computed 1.000 .* not what was trained"
+        ArtifactError, match=r"golden picture of red: .* training computed 1.000 .* differs from what was trained"
     ):
         golden.check(replace(wrong, golden=(RED,)), 0.02)
 
 
 Rows = Sequence[Sequence[float]]
 Mean = tuple[float, float, float]
-ROWS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))  # a network that is not too sure
+ROWS = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))  # a network whose probabilities are far from 0 and 1
 
 
 def widely(rows: Rows, mean: Mean = IMAGENET_MEAN, std: Mean = IMAGENET_STD) -> Predictor:
-    """A network with two golden pictures of the one of ROWS, at the widest tolerance that packaging writes for int8."""
+    """A network with two golden pictures of the network of ROWS, at the widest tolerance that packaging allows int8."""
     made, kept = predictor(rows=ROWS), []
     for colour in ((200, 100, 50), (110, 120, 125)):
         picture = encoded(colour, kind="PNG")
@@ -66,7 +66,7 @@ def test_at_int8s_widest_tolerance_a_rounded_network_is_taken() -> None:
     ids=["another model's weights", "red and blue swapped", "not normalised", "0 to 255"],
 )
 def test_at_int8s_widest_tolerance_a_wrong_network_is_refused_nonetheless(rows: Rows, mean: Mean, std: Mean) -> None:
-    with pytest.raises(ArtifactError, match=r"\(tolerance 0.25\): this network, or how its pictures are prepared"):
+    with pytest.raises(ArtifactError, match=r"\(tolerance 0.25\): the network or its preprocessing differs"):
         golden.check(widely(rows, mean, std))
 
 

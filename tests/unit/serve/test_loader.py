@@ -1,4 +1,4 @@
-"""Nothing is ready before the model is warm, and a refusal is told once."""
+"""The server is not ready before the model is warm; a model that cannot be served is reported once."""
 
 import threading
 from typing import Any
@@ -10,8 +10,8 @@ from serve.predictor import Predictor
 from tests.unit.serve.services import predictor
 
 
-def batcher(found: Predictor) -> Batcher:
-    return Batcher(found.logits, max_batch=2)
+def batcher(model: Predictor) -> Batcher:
+    return Batcher(model.logits, max_batch=2)
 
 
 def failing(error: Exception) -> Any:
@@ -21,7 +21,7 @@ def failing(error: Exception) -> Any:
     return load
 
 
-def test_the_model_is_absent_until_it_is_warm_and_then_told_ready() -> None:
+def test_the_model_is_absent_until_it_is_warm_and_then_reported_ready() -> None:
     go, ready = threading.Event(), list[Loaded]()
 
     def load() -> Predictor:
@@ -36,17 +36,17 @@ def test_the_model_is_absent_until_it_is_warm_and_then_told_ready() -> None:
     assert ready == [loader.loaded]
 
 
-def test_a_refused_artifact_is_told_with_its_reason() -> None:
-    reasons: list[str] = []
-    loader = Loader(failing(ArtifactError("format 9")), batcher, on_refused=reasons.append).start().wait(5)
+def test_a_refused_artifact_is_reported_with_the_reason() -> None:
+    lines: list[str] = []
+    loader = Loader(failing(ArtifactError("format 9")), batcher, on_refused=lines.append).start().wait(5)
     assert loader.loaded is None
-    assert reasons == ["the model is refused: format 9"]
+    assert lines == ["the model cannot be served: format 9"]
 
 
 def test_any_other_failure_ends_the_same_way_with_its_type() -> None:
-    reasons: list[str] = []
-    Loader(failing(OSError("disk")), batcher, on_refused=reasons.append).start().wait(5)
-    assert reasons == ["the model cannot be loaded: OSError: disk"]
+    lines: list[str] = []
+    Loader(failing(OSError("disk")), batcher, on_refused=lines.append).start().wait(5)
+    assert lines == ["the model cannot be loaded: OSError: disk"]
 
 
 def test_a_dead_batcher_is_not_ready_any_more() -> None:

@@ -1,4 +1,4 @@
-"""The page is whole in itself: nothing is fetched from elsewhere, and its policy lets only its own script run."""
+"""The page fetches nothing from other servers, and its policy lets only its own script run."""
 
 import base64
 import hashlib

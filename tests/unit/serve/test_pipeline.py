@@ -1,19 +1,21 @@
-"""Several pictures of one request are decoded beside the network; nothing is done for whoever waits no longer."""
+"""Pictures of one request are decoded while the network works; nothing is computed for a caller who has gone."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from contract.measure import blank
-from serve.batcher import Batcher, UnwantedError
-from serve.codec import BadRequestError
+from serve.batcher import Batcher
+from serve.caller import Caller, CallerGoneError
+from serve.errors import BadRequestError
 from serve.loader import Loaded
-from serve.pipeline import Caller, Pipeline
+from serve.pipeline import Pipeline
 from tests.unit.serve.artifacts import CROP
 from tests.unit.serve.pictures import encoded
 from tests.unit.serve.services import predictor
@@ -22,7 +24,7 @@ RED, GREEN, BLUE = encoded("red"), encoded((0, 255, 0)), encoded("blue")
 
 
 class Bench:
-    """A pipeline before the colour network, which counts what it decodes and classifies."""
+    """A pipeline to the colour network. It counts the pictures that it decodes and classifies."""
 
     def __init__(self, cpus: int = 2) -> None:
         self.decoded: list[float] = []
@@ -42,7 +44,7 @@ class Bench:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """The network is at work on something else."""
+        """The network computes another picture meanwhile."""
         self._free.clear()
         (other,) = self.loaded.batcher.submit([blank(1, CROP)[0]])
         while not self.sizes:
@@ -53,9 +55,9 @@ class Bench:
         self.sizes.clear()
 
     def classify(self, *pictures: bytes, **caller: Any) -> list[int]:
-        who = Caller(**({"deadline": time.perf_counter() + 10} | caller))
-        found = asyncio.run(self.pipeline.classify(self.loaded, pictures, who))
-        return [int(row.argmax()) for row in found.logits]
+        options = {"deadline": time.perf_counter() + 10} | caller
+        classified = asyncio.run(self.pipeline.classify(self.loaded, pictures, Caller(**options)))
+        return [int(row.argmax()) for row in classified.logits]
 
 
 def test_many_pictures_are_answered_in_their_order_each_decoded_once() -> None:
@@ -66,16 +68,18 @@ def test_many_pictures_are_answered_in_their_order_each_decoded_once() -> None:
 
 def test_one_bad_picture_among_many_is_named_and_the_server_goes_on() -> None:
     bench = Bench()
-    with pytest.raises(BadRequestError, match="picture 2 of 3: not a picture"):
+    with pytest.raises(BadRequestError, match="picture 2 of 3: not a readable picture"):
         bench.classify(RED, b"text", BLUE)
     assert bench.classify(GREEN) == [1]
 
 
-@pytest.mark.parametrize("caller", [{"left": lambda: True}, {"deadline": 0.0}], ids=["left", "too late"])
+@pytest.mark.parametrize(
+    "caller", [{"connection": SimpleNamespace(has_left=True)}, {"deadline": 0.0}], ids=["left", "too late"]
+)
 @pytest.mark.parametrize("count", [1, 3])
 def test_nothing_is_decoded_for_a_caller_who_waits_no_longer(caller: dict[str, Any], count: int) -> None:
     bench = Bench()
-    with pytest.raises((UnwantedError, TimeoutError)):
+    with pytest.raises((CallerGoneError, TimeoutError)):
         bench.classify(*[RED] * count, **caller)
     assert (bench.decoded, bench.sizes) == ([], [])
 

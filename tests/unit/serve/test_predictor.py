@@ -1,4 +1,4 @@
-"""The network is held against model.json before anything is served; what does not fit is refused, saying why."""
+"""The network is checked against model.json before it serves; a mismatch is refused with the reason."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,11 +20,11 @@ def with_network(crop: int = CROP, labels: tuple[str, ...] = ("r", "g", "b"), **
 
 
 def test_a_network_that_fits_is_served_for_any_number_of_pictures() -> None:
-    found = predictor()
-    check_shapes(found)
-    found.warm()
+    model = predictor()
+    check_shapes(model)
+    model.warm()
     pictures = np.stack([np.full((3, CROP, CROP), 0.5, dtype=np.float32)] * 3)
-    assert np.allclose(found.logits(pictures), np.full((3, 3), 5.0), atol=1e-5)
+    assert np.allclose(model.logits(pictures), np.full((3, 3), 5.0), atol=1e-5)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime-fp32", "openvino-fp32"])
@@ -32,18 +32,18 @@ def test_many_callers_on_a_thread_each_get_the_answers_of_one_on_all(engine: str
     whole = open_network(network(CROP), named(engine), threads=2)
     streams = whole.streams(2)
     pictures = np.random.default_rng(1).normal(size=(24, 2, 3, CROP, CROP)).astype(np.float32)
-    with ThreadPoolExecutor(4) as callers:  # more of them than streams: they take turns
-        found = list(callers.map(streams.logits, pictures))
-    assert np.allclose(found, [whole.logits(each) for each in pictures], atol=1e-5)
+    with ThreadPoolExecutor(4) as callers:  # more callers than streams: they take turns
+        rows = list(callers.map(streams.logits, pictures))
+    assert np.allclose(rows, [whole.logits(each) for each in pictures], atol=1e-5)
     assert streams.queues is engine.startswith("openvino")  # ONNX Runtime computes in its callers' threads
 
 
 def test_streams_are_the_same_network_and_one_cpu_needs_none() -> None:
-    found = replace(predictor(), threads=2)
+    model = replace(predictor(), threads=2)
     pictures = np.random.default_rng(1).normal(size=(2, 3, CROP, CROP)).astype(np.float32)
-    streams = found.streams()
+    streams = model.streams()
     assert streams is not None
-    assert np.allclose(streams.logits(pictures), found.logits(pictures), atol=1e-5)
+    assert np.allclose(streams.logits(pictures), model.logits(pictures), atol=1e-5)
     assert predictor().streams() is None
 
 
@@ -53,9 +53,9 @@ def test_streams_that_do_not_open_or_give_no_numbers_are_refused_saying_why() ->
     def refuse(_: int) -> Network:
         raise EngineError("model.onnx: no streams today")
 
-    for streams, said in ((lambda _: broken, "not finite"), (refuse, "no streams today")):
+    for streams, message in ((lambda _: broken, "not finite"), (refuse, "no streams today")):
         network = replace(predictor().network, streams=streams)
-        with pytest.raises(ArtifactError, match=said):
+        with pytest.raises(ArtifactError, match=message):
             replace(predictor(), network=network, threads=2).streams()
 
 
@@ -92,7 +92,7 @@ def test_a_network_that_gives_no_numbers_is_refused_when_warmed() -> None:
         broken.warm()
 
 
-def test_the_card_tells_what_the_page_shows() -> None:
+def test_the_card_has_what_the_page_shows() -> None:
     card = predictor().card()
     assert card["labels"] == ["red", "green", "blue"]
     assert card["metrics"] == {"valid_top1": 0.75}

@@ -1,4 +1,4 @@
-"""How the starter pictures are laid out."""
+"""The starter pictures: each once, in train, valid or test."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ def _splits(placed: dict[str, bytes]) -> Counter[str]:
     return Counter(path.split("/")[0] for path in placed)
 
 
-def test_a_picture_that_comes_twice_is_placed_once() -> None:
+def test_a_picture_that_occurs_twice_is_placed_once() -> None:
     rows = _rows("train", "Pear", 10) + _rows("train", "Pear", 10) + _rows("test", "Pear", 3) * 2
     assert _splits(dict(layout(rows))) == {"train": 8, "valid": 2, "test": 3}
 
@@ -27,9 +27,9 @@ def test_every_class_gets_validation_pictures_even_where_the_package_gives_it_no
 def test_no_picture_of_the_test_split_is_trained_on() -> None:
     placed = layout(_rows("train", "Pear", 20) + _rows("val", "Pear", 5) + _rows("test", "Pear", 20))
     held_out = {picture for path, picture in placed.items() if path.startswith("test/")}
-    seen = {picture for path, picture in placed.items() if not path.startswith("test/")}
+    others = {picture for path, picture in placed.items() if not path.startswith("test/")}
     assert len(held_out) == 20
-    assert not held_out & seen
+    assert not held_out & others
 
 
 def test_the_layout_does_not_depend_on_the_order_of_the_rows() -> None:

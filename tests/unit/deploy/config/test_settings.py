@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from contract.hyperparameters import Hyperparameters
 from deploy.config.general import Stage
 from deploy.config.section import Section
 from deploy.config.settings import File, Settings, choose, parse
 from deploy.errors import SettingsError
 from tests.unit.deploy.conftest import TOML
-from train.config import Config
 
 STAGE = '[stages.local]\naccount = "123456789012"\nendpoint_url = "http://127.0.0.1:4566"\n'
 
@@ -149,7 +149,8 @@ def test_every_key_stands_in_deploy_toml_with_its_default_and_what_it_means(
 def test_the_hyperparameters_of_deploy_toml_name_their_defaults() -> None:
     lines = shown("training.hyperparameters")
     assert lines
-    assert {key: default_of(*line) for key, line in lines.items()} == {key: getattr(Config(), key) for key in lines}
+    defaults = Hyperparameters()
+    assert {key: default_of(*line) for key, line in lines.items()} == {key: getattr(defaults, key) for key in lines}
 
 
 @pytest.mark.parametrize("table", sorted(FREE))

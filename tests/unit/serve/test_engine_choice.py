@@ -1,4 +1,4 @@
-"""Which engine serves here: as recorded where the CPU has the same abilities, else by measuring what was accepted."""
+"""Which engine serves: the recorded one on a CPU with the same features, else the fastest of the accepted ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contract.choice import Candidate, Choice
 from contract.engine import FALLBACK, Engine, EngineError, Network, named
 from contract.machine import Machine
 from contract.preprocess import FloatArray
-from serve import choose
+from serve import engine_choice
 from tests.unit.serve.artifacts import manifest
 
 INT8, BF16, OTHER = named("onnxruntime-int8"), named("openvino-bf16"), named("openvino-fp32")
@@ -37,7 +37,7 @@ def packaged(on: Machine = HERE, *, files: tuple[str, ...] = ("model.onnx", "mod
 
 @dataclass
 class Fakes:
-    """Engines that take as many milliseconds as is said, of a clock that nothing else moves."""
+    """Engines that take the given milliseconds, on a clock that nothing else moves."""
 
     costs: dict[Engine, float] = field(default_factory=dict)
     refused: tuple[Engine, ...] = ()
@@ -63,21 +63,21 @@ class Fakes:
             engine=engine, inputs=(), outputs=(), run=run, streams=lambda _: self.open(source, engine, threads=1)
         )
 
-    def choose(self, found: Manifest, machine: Machine = HERE, wanted: str = choose.AUTO) -> tuple[Engine, str]:
-        network, reason = choose.network(
-            Path("model"), found, machine, wanted, opening=self.open, clock=lambda: self.now
+    def choose(self, manifest: Manifest, machine: Machine = HERE, name: str = engine_choice.AUTO) -> tuple[Engine, str]:
+        network, reason = engine_choice.choose_network(
+            Path("model"), manifest, machine, name, open_network=self.open, clock=lambda: self.now
         )
         return network.engine, reason
 
 
-def test_on_a_machine_of_the_same_abilities_the_recorded_engine_serves_and_nothing_is_measured() -> None:
+def test_on_a_machine_with_the_same_features_the_recorded_engine_serves_and_nothing_is_measured() -> None:
     fakes = Fakes()
     assert fakes.choose(packaged()) == (INT8, "as packaged: 10.0 ms a picture")
     assert fakes.opened == [("model/model.int8.onnx", "onnxruntime-int8", 3)]
     assert fakes.now == 0.0
 
 
-def test_on_another_machine_the_accepted_ones_are_measured_and_the_fastest_is_taken_saying_why() -> None:
+def test_on_another_machine_the_accepted_engines_are_measured_and_the_fastest_serves_with_the_reason() -> None:
     fakes = Fakes({INT8: 9, OTHER: 7, FALLBACK: 11, BF16: 1})
     engine, reason = fakes.choose(packaged(ELSEWHERE))
     assert (engine, len(fakes.opened)) == (OTHER, 3)
@@ -86,22 +86,22 @@ def test_on_another_machine_the_accepted_ones_are_measured_and_the_fastest_is_ta
     )
 
 
-def test_where_the_cpu_lacks_what_the_recorded_engine_needs_the_next_ones_are_measured() -> None:
+def test_where_the_cpu_lacks_a_feature_of_the_recorded_engine_the_others_are_measured() -> None:
     engine, reason = Fakes({OTHER: 30, FALLBACK: 20}).choose(packaged(), OLD)
     assert engine == FALLBACK
     assert reason.startswith("onnxruntime-int8 is not supported by this CPU, which has none of avx512_vnni")
     assert reason.endswith("measured here: openvino-fp32 30.0 ms, onnxruntime-fp32 20.0 ms")
 
 
-def test_where_one_alone_is_left_it_is_not_measured() -> None:
-    found = packaged()
-    alone = tuple(each for each in found.serving.candidates if each.engine in (INT8, FALLBACK))
+def test_a_single_remaining_engine_is_not_measured() -> None:
+    artifact = packaged()
+    alone = tuple(each for each in artifact.serving.candidates if each.engine in (INT8, FALLBACK))
     fakes = Fakes()
-    engine, _ = fakes.choose(replace(found, serving=replace(found.serving, candidates=alone)), OLD)
+    engine, _ = fakes.choose(replace(artifact, serving=replace(artifact.serving, candidates=alone)), OLD)
     assert (engine, fakes.now, len(fakes.opened)) == (FALLBACK, 0.0, 1)
 
 
-def test_where_nothing_accepted_can_run_here_the_one_that_always_can_serves() -> None:
+def test_where_no_accepted_engine_can_run_the_fallback_serves() -> None:
     rounded = Choice(engine=INT8, candidates=(Candidate(engine=INT8, accepted=True),), machine=HERE)
     assert Fakes().choose(replace(packaged(), serving=rounded), OLD)[0] == FALLBACK
     assert Fakes().choose(replace(packaged(), serving=Choice(engine=INT8)), OLD)[0] == FALLBACK
@@ -112,7 +112,7 @@ def test_an_artifact_of_format_1_is_served_as_it_always_was() -> None:
 
 
 @pytest.mark.parametrize("fault", ["refused", "failing"])
-def test_what_does_not_open_or_compute_on_another_machine_is_passed_over_and_said(fault: str) -> None:
+def test_what_does_not_open_or_compute_on_another_machine_is_skipped_and_reported(fault: str) -> None:
     fakes = Fakes({OTHER: 7, FALLBACK: 11})
     setattr(fakes, fault, (INT8,))
     engine, reason = fakes.choose(packaged(ELSEWHERE))
@@ -120,10 +120,10 @@ def test_what_does_not_open_or_compute_on_another_machine_is_passed_over_and_sai
     assert "onnxruntime-int8 fails: " in reason
 
 
-def test_a_recorded_engine_that_does_not_open_leaves_the_one_that_always_can() -> None:
+def test_a_recorded_engine_that_does_not_open_falls_back_to_the_one_that_always_opens() -> None:
     engine, reason = Fakes(refused=(INT8,)).choose(packaged())
     assert engine == FALLBACK
-    assert reason.endswith("model.int8.onnx: onnxruntime-int8 refuses it; so the one that always can")
+    assert reason.endswith("model.int8.onnx: onnxruntime-int8 refuses it; fell back to onnxruntime-fp32")
 
 
 def test_an_artifact_that_no_engine_opens_is_refused() -> None:
@@ -131,45 +131,53 @@ def test_an_artifact_that_no_engine_opens_is_refused() -> None:
         Fakes(refused=(INT8, OTHER, FALLBACK)).choose(packaged(ELSEWHERE))
 
 
-def test_the_engine_that_is_asked_for_serves_wherever_it_was_packaged() -> None:
+def test_the_named_engine_serves_wherever_the_artifact_was_packaged() -> None:
     fakes = Fakes({INT8: 1})
-    assert fakes.choose(packaged(ELSEWHERE), wanted="openvino-fp32") == (OTHER, "asked for by KENNEL_ENGINE")
+    assert fakes.choose(packaged(ELSEWHERE), name="openvino-fp32") == (OTHER, "chosen by KENNEL_ENGINE")
     assert (fakes.now, len(fakes.opened)) == (0.0, 1)
 
 
-def test_one_that_packaging_did_not_accept_serves_when_asked_for_with_a_warning(
+def test_an_engine_that_packaging_did_not_accept_serves_when_named_but_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, "kennel.serve")
-    assert Fakes().choose(packaged(), wanted="openvino-bf16")[0] == BF16
-    assert "KENNEL_ENGINE=openvino-bf16: packaging did not accept it: top-1 drops 2.0 pt" in caplog.text
+    assert Fakes().choose(packaged(), name="openvino-bf16")[0] == BF16
+    assert "KENNEL_ENGINE=openvino-bf16: packaging did not accept this engine: top-1 drops 2.0 pt" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("wanted", "machine", "said"),
+    ("name", "machine", "message"),
     [
-        ("openvino-int8", HERE, r"KENNEL_ENGINE=openvino-int8: this artifact has no model\.int8\.onnx; leave it out"),
-        ("openvino-bf16", OLD, "KENNEL_ENGINE=openvino-bf16: not supported by this CPU, .* or choose onnxruntime-fp32"),
+        (
+            "openvino-int8",
+            HERE,
+            r"KENNEL_ENGINE=openvino-int8: the artifact has no model\.int8\.onnx; unset it or train again",
+        ),
+        (
+            "openvino-bf16",
+            OLD,
+            "KENNEL_ENGINE=openvino-bf16: not supported by this CPU, .* or set it to onnxruntime-fp32",
+        ),
         ("tensorrt-fp16", HERE, "KENNEL_ENGINE: unknown engine tensorrt-fp16: choose from onnxruntime-fp32, "),
     ],
 )
-def test_an_engine_that_cannot_serve_is_refused_with_the_fix(wanted: str, machine: Machine, said: str) -> None:
+def test_an_engine_that_cannot_serve_is_refused_with_the_fix(name: str, machine: Machine, message: str) -> None:
     fakes = Fakes()
-    with pytest.raises(ArtifactError, match=said):
-        fakes.choose(packaged(files=("model.onnx",)), machine, wanted)
+    with pytest.raises(ArtifactError, match=message):
+        fakes.choose(packaged(files=("model.onnx",)), machine, name)
     assert fakes.opened == []
 
 
-def test_one_that_is_asked_for_and_does_not_open_is_refused_and_not_replaced() -> None:
+def test_a_named_engine_that_does_not_open_is_refused_and_not_replaced() -> None:
     with pytest.raises(ArtifactError, match="openvino-fp32 refuses it"):
-        Fakes(refused=(OTHER,)).choose(packaged(), wanted="openvino-fp32")
+        Fakes(refused=(OTHER,)).choose(packaged(), name="openvino-fp32")
 
 
 @pytest.mark.parametrize("on", [HERE, ELSEWHERE])
-def test_a_damaged_file_is_refused_and_no_slower_one_served_in_its_place(on: Machine) -> None:
+def test_a_damaged_file_is_refused_and_no_slower_engine_serves_instead(on: Machine) -> None:
     with pytest.raises(DamagedError, match=r"model\.int8\.onnx: checksum differs"):
         Fakes(damaged=("model.int8.onnx",)).choose(packaged(on))
 
 
-def test_what_does_not_serve_here_is_not_opened_and_may_be_damaged() -> None:
+def test_a_file_that_is_not_needed_is_not_opened_and_may_be_damaged() -> None:
     assert Fakes(damaged=("model.onnx",)).choose(packaged())[0] == INT8

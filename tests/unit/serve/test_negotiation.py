@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve.answers import CSV, JSON, NPY, NotAcceptableError, Wanted, wanted
+from serve.negotiation import CSV, JSON, NPY, AnswerFormat, NotAcceptableError, negotiate
 
 
 @pytest.mark.parametrize(
@@ -22,39 +22,43 @@ from serve.answers import CSV, JSON, NPY, NotAcceptableError, Wanted, wanted
     ],
 )
 def test_the_best_acceptable_type_is_chosen(accept: str, media_type: str) -> None:
-    assert wanted(accept, "", {}, 5).media_type == media_type
+    assert negotiate(accept, "", {}, 5).media_type == media_type
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/*"])
 def test_nothing_acceptable_is_an_error(accept: str) -> None:
     with pytest.raises(NotAcceptableError, match="application/x-npy"):
-        wanted(accept, "", {}, 5)
+        negotiate(accept, "", {}, 5)
 
 
 def test_parameters_of_accept_win_over_attributes_over_the_query() -> None:
     query = {"form": "labels", "top_k": "1"}
-    assert wanted("", "", query, 5) == Wanted(media_type=JSON, form="labels", top_k=1)
-    assert wanted("", "trace=a1;form=logits;top_k=2", query, 5) == Wanted(media_type=JSON, form="logits", top_k=2)
+    assert negotiate("", "", query, 5) == AnswerFormat(media_type=JSON, form="labels", top_k=1)
+    assert negotiate("", "trace=a1;form=logits;top_k=2", query, 5) == AnswerFormat(
+        media_type=JSON, form="logits", top_k=2
+    )
     accept = 'application/json;top_k="3";form=probabilities'
-    assert wanted(accept, "form=logits,top_k=2", query, 5) == Wanted(media_type=JSON, form="probabilities", top_k=3)
+    assert negotiate(accept, "form=logits,top_k=2", query, 5) == AnswerFormat(
+        media_type=JSON, form="probabilities", top_k=3
+    )
 
 
 def test_attributes_that_are_not_ours_are_left_alone() -> None:
-    assert wanted("", "c000b4f9-df62, anything at all; =x", {}, 4).top_k == 4
+    assert negotiate("", "c000b4f9-df62, anything at all; =x", {}, 4).top_k == 4
 
 
 def test_an_array_holds_probabilities_where_labels_were_asked_for() -> None:
-    assert wanted(NPY, "form=labels", {}, 5).form == "probabilities"
-    assert wanted(NPY, "form=logits", {}, 5).form == "logits"
+    assert negotiate(NPY, "form=labels", {}, 5).form == "probabilities"
+    assert negotiate(NPY, "form=logits", {}, 5).form == "logits"
 
 
 def test_labels_and_logits_together_are_json_alone() -> None:
-    assert wanted("application/json;form=full", "", {}, 5).form == "full"
+    assert negotiate("application/json;form=full", "", {}, 5).form == "full"
     with pytest.raises(ValueError, match="full"):
-        wanted("text/csv;form=full", "", {}, 5)
+        negotiate("text/csv;form=full", "", {}, 5)
 
 
 @pytest.mark.parametrize("query", [{"form": "poem"}, {"top_k": "0"}, {"top_k": "-3"}, {"top_k": "x"}, {"top_k": ""}])
 def test_an_option_that_does_not_exist_is_named(query: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(query))):
-        wanted("", "", query, 5)
+        negotiate("", "", query, 5)

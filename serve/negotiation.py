@@ -1,4 +1,4 @@
-"""What a caller asked to get back: the type from Accept with q-values, the form and top-k from parameters. Pure."""
+"""Content negotiation: reads from a request which media type, form and number of labels its answer has. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 JSON, CSV, NPY = "application/json", "text/csv", "application/x-npy"
-TYPES = (JSON, CSV, NPY)  # in our order of preference
-FORMS = ("labels", "logits", "probabilities", "full")  # full: labels and logits in one answer, JSON only
+TYPES = (JSON, CSV, NPY)  # in the server's order of preference
+FORMS = ("labels", "logits", "probabilities", "full")  # full: labels and logits together, in JSON only
 
 
 class NotAcceptableError(ValueError):
-    """Nothing in Accept is something that we can write."""
+    """The Accept header allows none of TYPES."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class AnswerFormat:
     """The answer's media type, its form (one of FORMS) and how many labels it names."""
 
     media_type: str
@@ -33,21 +33,22 @@ class _Range:
         return self.media_type in (media_type, "*/*", media_type.partition("/")[0] + "/*")
 
 
-def wanted(accept: str, attributes: str, query: Mapping[str, str], top_k: int) -> Wanted:
-    """From the Accept header, X-Amzn-SageMaker-Custom-Attributes and the query string, the later ones weaker.
+def negotiate(accept: str, attributes: str, query: Mapping[str, str], top_k: int) -> AnswerFormat:
+    """The answer's format from the Accept header, X-Amzn-SageMaker-Custom-Attributes and the query string.
 
-    Raises NotAcceptableError, and ValueError for a form or top_k that does not exist.
+    An option in Accept wins over one in the attributes, and that over one in the query. `top_k` is the default. Raises
+    NotAcceptableError, and ValueError for an invalid form or top_k.
     """
     media_type, parameters = _choose(accept)
     options = dict(query) | _pairs(attributes) | dict(parameters)
     default = "labels" if media_type != NPY else "probabilities"
     form = options.get("form", default)
     if form not in FORMS:
-        raise ValueError(f"form={form!r}: must be one of {', '.join(FORMS)}")
+        raise ValueError(f"form={form!r} does not exist: choose one of {', '.join(FORMS)}")
     if form == "full" and media_type != JSON:
-        raise ValueError(f"form='full' exists as {JSON} only")
-    chosen = Wanted(media_type=media_type, form=form, top_k=_top_k(options.get("top_k", str(top_k))))
-    # An array holds numbers only, so labels become the probabilities behind them.
+        raise ValueError(f"form='full' needs Accept: {JSON}")
+    chosen = AnswerFormat(media_type=media_type, form=form, top_k=_top_k(options.get("top_k", str(top_k))))
+    # An array holds only numbers, so it gets the probabilities instead of the labels.
     return replace(chosen, form="probabilities") if (media_type, form) == (NPY, "labels") else chosen
 
 
@@ -61,7 +62,9 @@ def _choose(accept: str) -> tuple[str, Mapping[str, str]]:
             if entry.quality > best[0]:
                 best = (entry.quality, media_type, entry.parameters)
     if not best[1]:
-        raise NotAcceptableError(f"Accept {accept!r}: can answer {', '.join(TYPES)}")
+        raise NotAcceptableError(
+            f"Accept {accept!r} allows nothing that this server writes: accept one of {', '.join(TYPES)}"
+        )
     return best[1], best[2]
 
 
@@ -87,12 +90,12 @@ def _quality(text: str) -> float:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """`a=b;c=d` or `a=b,c=d`. Attributes that are not ours pass unread: they belong to the caller."""
+    """Parses `a=b;c=d` or `a=b,c=d`. Unknown names stay unread: they are the caller's own attributes."""
     pairs = (piece.partition("=") for piece in text.replace(",", ";").split(";"))
     return {key.strip().lower(): value.strip().strip('"') for key, sign, value in pairs if sign}
 
 
 def _top_k(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 100_000):
-        raise ValueError(f"top_k={text[:20]!r}: must be a whole number from 1 to 100,000")
+        raise ValueError(f"top_k={text[:20]!r}: give a whole number from 1 to 100,000")
     return int(text)
