@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
-    from deploy.commands.train import Local
+    from deploy.commands.train import LocalPaths
     from deploy.config.settings import Settings
     from deploy.console import Screen
     from deploy.diagnosis.images import ImageInspector
@@ -214,13 +214,13 @@ def wants_weights(chosen: Settings) -> bool:
     return (values.get("model", "resnet50"), values.get("weights", "imagenet")) == ("resnet50", "imagenet")
 
 
-def local_training(chosen: Settings, source: str) -> Local:
+def local_training(chosen: Settings, source: str) -> LocalPaths:
     """What training on this machine works with: its pictures, its weights, and where runs are kept."""
-    from deploy.commands.train import Local
+    from deploy.commands.train import LocalPaths
 
     folder, _ = pictures(source)
     started = {"weights": weights()} if wants_weights(chosen) else {}
-    return Local(runs=HERE / ".kennel" / "runs", sources={"training": folder, **started})
+    return LocalPaths(runs=HERE / ".kennel" / "runs", sources={"training": folder, **started})
 
 
 def confirm(question: str, lines: list[str]) -> bool:

@@ -61,7 +61,7 @@ def train(  # noqa: PLR0917 (each is an option)
                 instances=instances or None,
                 on=where,
                 local=context.local_training(session.settings, chosen) if where == "local" else None,
-                verbose=not quiet,
+                show_log=not quiet,
             )
         except KeyboardInterrupt:
             print(f"\n{command.left_running(where)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The whole path on one machine, told as it goes. What is done already is found, not done again."""
+"""demo: the whole path on one machine, from pictures to answers, shown step by step. A second run reuses the first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +26,23 @@ from deploy.jobs.request import JobResult
 from deploy.session import Session
 
 PICTURES = 5
-PORT = 4570  # the same each time, so that a second run finds the function as it should be
+PORT = 4570  # always the same, so that a second run need not change the function
 NAME = "groceries"
-# The same network from chance, for comparison; on fewer pixels, which the stage says, to save half a minute.
+# The same network with random weights, for comparison; with fewer pixels, to save half a minute.
 BASELINE: Mapping[str, Scalar] = {
     "weights": "none",
     "resize": 112,
     "crop": 96,
-    "engine": "onnxruntime",  # it is compared, not served: nothing is to be chosen
+    "engine": "onnxruntime",  # it is never served, so there is no engine to choose
     "serve_precision": "fp32",
 }
 
 
 @dataclass(kw_only=True)
 class Demo:
-    """The stages' doors. `up` starts the local AWS and returns the host name by which containers reach this machine;
-    `groceries` and `weights` return what is fetched once; `page` is the endpoint's address for a browser."""
+    """The demo's steps. `build` builds the images; `up` starts the local AWS and returns the host name by which
+    containers reach this machine; `groceries` and `weights` fetch once and return paths; `page` returns the endpoint's
+    address for a browser. `sent` counts the requests by operation."""
 
     session: Session
     build: Callable[[], None]
@@ -54,7 +55,7 @@ class Demo:
     sent: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
-        """Raises DeployError and its kin; what was made stays for a look, and for the next run."""
+        """Runs all steps. Raises DeployError; what was made stays, for inspection and for the next run."""
         screen, began = self.screen, time.monotonic()
         with screen.stage("images: train, serve, lambda"):
             self.build()
@@ -65,47 +66,52 @@ class Demo:
             push(self.session, folder, NAME, weights=self.weights())
         hosts = self.session.settings.training.instance_count
         with screen.stage(f"training on {hosts} hosts, starting from ImageNet"):
-            trained = train(self.session, NAME, verbose=False)
-        with screen.stage(f"for comparison: the same network starting from chance, at {BASELINE['crop']} pixels"):
-            baseline = train(self.session, NAME, purpose="baseline", overrides=BASELINE, verbose=False)
+            trained = train(self.session, NAME, show_log=False)
+        with screen.stage(
+            f"for comparison: the same network starting from random weights, at {BASELINE['crop']} pixels"
+        ):
+            baseline = train(self.session, NAME, purpose="baseline", overrides=BASELINE, show_log=False)
         with serving_files(held_out(folder / "test"), host) as served:
             with screen.stage("endpoint and Lambda"):
-                self.session.settings = allowing(self.session.settings, served.address)
-                if not deploy(self.session):
-                    screen.say("   as it should be already")
-            with screen.stage(f"{len(served.urls)} pictures that it never saw, by URL through the Lambda"):
+                session = replace(self.session, settings=allowing(self.session.settings, served.address))
+                if not deploy(session):
+                    screen.say("   nothing to change")
+            with screen.stage(f"{len(served.urls)} pictures of the test split, by URL through the Lambda"):
                 answers = [self._ask(truth, url) for truth, url in served.urls]
-        self._tell(answers, trained, baseline, time.monotonic() - began)
+        self._show(answers, trained, baseline, time.monotonic() - began)
 
     def _ask(self, truth: str, url: str) -> tuple[str, str, float, float]:
-        """Truth, top-1, its probability, and milliseconds."""
+        """The true class, the predicted one, its probability, and milliseconds."""
         began = time.monotonic()
         answer = invoke(self.session, {"url": url})
-        took = 1000 * (time.monotonic() - began)
+        milliseconds = 1000 * (time.monotonic() - began)
         label, probability = top(answer)
-        return truth, label, probability, took
+        return truth, label, probability, milliseconds
 
-    def _tell(
+    def _show(
         self, answers: Sequence[tuple[str, str, float, float]], trained: JobResult, baseline: JobResult, seconds: float
     ) -> None:
         screen = self.screen
         screen.say()
-        rows = [(truth, label, f"{chance:.2f}", f"{took:.0f} ms", "✓" if truth == label else "✗")
-                for truth, label, chance, took in answers]  # fmt: skip
+        rows = [(truth, label, f"{probability:.2f}", f"{milliseconds:.0f} ms", "✓" if truth == label else "✗")
+                for truth, label, probability, milliseconds in answers]  # fmt: skip
         screen.table(("truth", "top-1", "probability", "latency", ""), rows)
         report = self._report(trained)
         scores = [
             f"{self._top1(result):.1%} {start}"
-            for result, start in ((trained, "from ImageNet"), (baseline, f"from chance (at {BASELINE['crop']} pixels)"))
+            for result, start in (
+                (trained, "from ImageNet"),
+                (baseline, f"from random weights (at {BASELINE['crop']} pixels)"),
+            )
         ]
         screen.say(f"\ntop-1 on the test split: {', '.join(scores)}")
         screen.say(f"report: {report}")
-        screen.say(f"page to drop pictures on: {self.page()}")
+        screen.say(f"page to try your own pictures: {self.page()}")
         screen.say(f"\n{on_aws(self.session.settings, self.sent)}")
-        screen.say(f"\n{seconds:.0f} s in all. ./inv status shows what runs; ./inv down takes it away.")
+        screen.say(f"\n{seconds:.0f} s in all. ./inv status shows what is running; ./inv down deletes it.")
 
     def _report(self, result: JobResult) -> Path:
-        """The job's report.html on this machine."""
+        """The path of the job's report.html, fetched to this machine."""
         folder = self.runs / result.name
         if not (folder / "report.html").is_file():
             archive = fetch(self.session, result.reports, folder / "output.tar.gz")
@@ -120,48 +126,48 @@ class Demo:
 
 
 def top(answer: Mapping[str, Any]) -> tuple[str, float]:
-    """The first label and its probability out of the Lambda's answer. Raises DeployError for a typed error."""
+    """The first label and its probability in the Lambda's answer. Raises DeployError for an error answer."""
     body = answer.get("body", "")
     if answer.get("statusCode") != 200:
         raise DeployError(f"the Lambda answered {answer.get('statusCode')}: {body}")
-    found = answer.get("predictions") or json.loads(body).get("predictions", [])
-    return str(found[0]["label"]), float(found[0]["probability"])
+    first = (answer.get("predictions") or json.loads(body).get("predictions", []))[0]
+    return str(first["label"]), float(first["probability"])
 
 
 def allowing(settings: Settings, address: str) -> Settings:
-    """The settings with this machine's pictures allowed, which are private and without TLS; the demo's only."""
+    """The settings, changed to let the function fetch from this machine: a private address without TLS (demo only)."""
     function = settings.function.model_copy(update={"allow_http": True, "allow_hosts": (address,)})
     return settings.model_copy(update={"function": function})
 
 
 def held_out(test: Path, count: int = PICTURES) -> list[tuple[str, Path]]:
-    """Pictures of the test split with their classes: the first of each of `count` classes spread over all."""
+    """Pictures of the test split with their classes: the first picture of `count` evenly spread classes."""
     classes = sorted(folder for folder in test.iterdir() if folder.is_dir())
     step = max(1, len(classes) // count)
     return [(folder.name, min(folder.iterdir())) for folder in classes[::step][:count]]
 
 
 def on_aws(settings: Settings, sent: Counter[str]) -> str:
-    """What the same run would have been on AWS."""
+    """What the same run would use on AWS, and how AWS bills it."""
     training, endpoint, function = settings.training, settings.endpoint, settings.function
     calls = sum(sent.values())
     work = ("CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint", "CreateFunction", "Invoke")
     shown = ", ".join(f"{count} × {name}" for name in work if (count := sent.get(name, 0)))
     return "\n".join(
         [
-            f"on AWS: the same {calls} calls{f' ({shown})' if shown else ''}, for",
+            f"on AWS: the same {calls} requests{f' ({shown})' if shown else ''}, for",
             f"  training   {training.instance_count} × {training.instance_type}, billed by the second while a job runs",
             f"  endpoint   {endpoint.instance_count} × {endpoint.instance_type}, billed until ./inv down",
             f"  Lambda     {function.memory_mb} MB, billed by the call",
             f"  S3         one private bucket, {settings.bucket}",
-            "  write your account into deploy.toml [stages.prod]; ./inv on prod plan shows what it would make",
+            "  write your account into [stages.prod] of deploy.toml; ./inv on prod plan shows what deploy would create",
         ]
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """Pictures behind addresses: (class, URL) each, all at `address` (host:port)."""
+    """Pictures served by HTTP: (class, URL) each, all at `address` (host:port)."""
 
     address: str
     urls: tuple[tuple[str, str], ...]
@@ -169,7 +175,7 @@ class Served:
 
 @contextmanager
 def serving_files(files: Sequence[tuple[str, Path]], host: str, port: int = PORT) -> Iterator[Served]:
-    """Serves just these files on `host` (the Docker gateway, or a name that leads to the loopback) while it lasts."""
+    """Serves these files only, inside the `with`. `host` is the Docker gateway, or a name for the loopback."""
     named = {f"/{index}{path.suffix}": path for index, (_, path) in enumerate(files)}
     server = _listen(_handler(named), host, port)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -188,7 +194,7 @@ def _listen(handler: type[http.server.BaseHTTPRequestHandler], host: str, port: 
     bind = host if host.replace(".", "").isdigit() else "127.0.0.1"
     try:
         return http.server.ThreadingHTTPServer((bind, port), handler)
-    except OSError:  # taken: any other will do
+    except OSError:  # the port is taken: any other works too
         return http.server.ThreadingHTTPServer((bind, 0), handler)
 
 
@@ -207,6 +213,6 @@ def _handler(files: Mapping[str, Path]) -> type[http.server.BaseHTTPRequestHandl
             self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
-            """Quiet."""
+            """No access log."""
 
     return Handler

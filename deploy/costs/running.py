@@ -12,6 +12,7 @@ from deploy.aws.requests import autoscaling, sagemaker
 from deploy.config.settings import Settings
 from deploy.costs.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Prices
 from deploy.jobs import ec2_instance
+from deploy.jobs.training_job import describe
 from deploy.values import Call, Request
 
 # Training and its relatives: operation, items, name and status of each.
@@ -124,7 +125,7 @@ class Ledger:
         return Running(detail=f"{warm} × {memory} MB provisioned", usd=usd)
 
     def _instance(self, name: str) -> Running:
-        instances = ec2_instance.found(self.settings, self.call)
+        instances = ec2_instance.instances(self.settings, self.call)
         found = next((each for each in instances if each["InstanceId"] == name), None)
         if found is None or found["State"]["Name"] not in ("pending", "running"):
             return Running()
@@ -139,13 +140,13 @@ class Ledger:
         return Running(detail=kind, usd=self.prices.of("notebook", kind).usd, since=found.get("LastModifiedTime"))
 
     def _job(self, name: str) -> Running:
-        found = self._ask("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
-        resources = found.get("ResourceConfig", {})
-        count, kind = resources.get("InstanceCount", 0), resources.get("InstanceType", "")
-        price = self.prices.of("training", kind).usd
-        spot = ", spot (costs less)" if found.get("EnableManagedSpotTraining") else ""
-        usd = None if price is None else count * price
-        return Running(detail=f"{count} × {kind}{spot}", usd=usd, since=found.get("TrainingStartTime"))
+        job = describe(name, self.call)
+        if job is None:
+            return Running()
+        price = self.prices.of("training", job.instance_type).usd
+        spot = ", spot (costs less)" if job.is_spot else ""
+        usd = None if price is None else job.instance_count * price
+        return Running(detail=f"{job.instance_count} × {job.instance_type}{spot}", usd=usd, since=job.started)
 
 
 def _fleet(variant: Mapping[str, Any], instance_type: str) -> str:

@@ -18,6 +18,7 @@ from deploy.diagnosis.facts import Facts, FunctionSeen, ImageSeen, RoleSeen, War
 from deploy.errors import AwsError, DeployError
 from deploy.images import checks
 from deploy.images.recipe import KINDS
+from deploy.jobs.training_job import describe
 from deploy.values import Call, Request
 
 KEPT_LINES = 50
@@ -98,20 +99,20 @@ class Collector:
                 yield model
 
     def _job(self, name: str) -> Facts | None:
-        found = self._ask("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
-        if found is None:
+        job = describe(name, self.call)
+        if job is None:
             return None
         return Facts(
             kind="training job",
             name=name,
-            status=str(found["TrainingJobStatus"]),
-            reason=str(found.get("FailureReason", "")),
-            changed=found.get("LastModifiedTime"),
-            since_s=self._since(found.get("LastModifiedTime")),
-            told={"secondary status": str(found.get("SecondaryStatus", "")), "instances": _instances(found)},
+            status=job.status,
+            reason=job.failure_reason,
+            changed=job.modified,
+            since_s=self._since(job.modified),
+            told={"secondary status": job.secondary_status, "instances": f"{job.instance_count} × {job.instance_type}"},
             lines=self._lines(job_reader(name, self.call)),
-            images=self._images([found["AlgorithmSpecification"].get("TrainingImage", "")], "SageMaker"),
-            roles=self._roles([found["RoleArn"]], SAGEMAKER),
+            images=self._images([job.image], "SageMaker"),
+            roles=self._roles([job.role], SAGEMAKER),
             quotas=self._quotas("train"),
             blind=tuple(self.blind),
         )
@@ -278,11 +279,6 @@ def _endpoint_told(found: Described) -> dict[str, str]:
         for each in found.get("ProductionVariants", ())
     )
     return {"configuration": str(found.get("EndpointConfigName", "")), "variants": variants}
-
-
-def _instances(found: Described) -> str:
-    resources = found.get("ResourceConfig", {})
-    return f"{resources.get('InstanceCount', '')} × {resources.get('InstanceType', '')}"
 
 
 def _warm(config: Described) -> WarmSeen:

@@ -73,6 +73,6 @@ def _newest(settings: Settings, call: Call, endpoint: str, variant: str) -> tupl
         job = latest_job(settings, call, training=chosen.training, job=chosen.job)
     except DeployError:
         return "", None
-    if not job or job.get("TrainingJobStatus") != "Completed":
+    if not job or job.status != "Completed":
         return "", None
-    return str(job["ModelArtifacts"]["S3ModelArtifacts"]), job.get("TrainingEndTime")
+    return job.artifact, job.ended

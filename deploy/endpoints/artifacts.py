@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from deploy.config.endpoint import Variant
 from deploy.config.settings import Settings
 from deploy.endpoints.names import place
 from deploy.errors import DeployError
 from deploy.jobs.latest import latest_job
+from deploy.jobs.training_job import TrainingJob
 from deploy.values import Call
 
 
@@ -42,13 +42,11 @@ def trained(settings: Settings, call: Call) -> Trained:
     return Trained(artifacts=artifacts, missing=missing)
 
 
-def artifact_of(job: Mapping[str, Any]) -> str:
-    """The artifact of a described training job. Raises DeployError for one that made none."""
-    if job["TrainingJobStatus"] != "Completed":
-        raise DeployError(
-            f"training job {job['TrainingJobName']}: is {job['TrainingJobStatus']}; ./inv train makes one"
-        )
-    return str(job["ModelArtifacts"]["S3ModelArtifacts"])
+def artifact_of(job: TrainingJob) -> str:
+    """The artifact of a training job. Raises DeployError unless the job has completed."""
+    if job.status != "Completed":
+        raise DeployError(f"training job {job.name}: is {job.status}; ./inv train makes one")
+    return job.artifact
 
 
 def _artifact(settings: Settings, call: Call, variant: Variant, *, where: str) -> str:

@@ -1,4 +1,4 @@
-"""The demo's own parts: which pictures it asks about, how it serves them, and what it tells."""
+"""The demo's own parts: which pictures it sends, how it serves them, and what it shows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_pictures_are_of_different_classes_and_the_same_each_time(test_split
     assert all(path.name == "1.jpg" for _, path in chosen)
 
 
-def test_just_these_files_are_served_and_only_while_it_lasts(test_split: Path) -> None:
+def test_only_these_files_are_served_and_only_inside_the_with(test_split: Path) -> None:
     with serving_files(held_out(test_split), "127.0.0.1", port=0) as served:
         read = [(label, urllib.request.urlopen(url, timeout=5).read()) for label, url in served.urls]
         with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -71,13 +71,13 @@ def test_the_first_label_is_found_in_either_form_of_answer(answer: dict[str, Any
     assert top(answer) == ("a", 0.5)
 
 
-def test_an_error_of_the_lambda_is_told_in_its_own_words() -> None:
+def test_an_error_of_the_lambda_is_shown_in_full() -> None:
     with pytest.raises(DeployError, match=r"answered 403: .*private"):
         top({"statusCode": 403, "body": '{"error": "private address"}'})
 
 
-def test_what_it_would_have_been_on_aws_counts_the_calls() -> None:
+def test_the_summary_for_aws_counts_the_requests() -> None:
     settings = choose(parse(TOML.read_text()), "local")
-    told = on_aws(settings, Counter({"CreateTrainingJob": 2, "Invoke": 5, "GetRole": 3}))
-    assert "the same 10 calls (2 × CreateTrainingJob, 5 × Invoke)" in told
-    assert "2 × ml.m5.xlarge" in told
+    text = on_aws(settings, Counter({"CreateTrainingJob": 2, "Invoke": 5, "GetRole": 3}))
+    assert "the same 10 requests (2 × CreateTrainingJob, 5 × Invoke)" in text
+    assert "2 × ml.m5.xlarge" in text

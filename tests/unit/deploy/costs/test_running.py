@@ -96,6 +96,8 @@ def test_only_jobs_that_run_cost_and_all_kinds_of_jobs_are_listed(settings: Sett
         "ListTrainingJobs": {"TrainingJobSummaries": listed},
         "ListTransformJobs": {"TransformJobSummaries": [{"TransformJobName": "t", "TransformJobStatus": "Completed"}]},
         "DescribeTrainingJob": {
+            "TrainingJobName": "new",
+            "TrainingJobStatus": "InProgress",
             "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
             "TrainingStartTime": T,
         },
@@ -124,6 +126,7 @@ def test_every_question_is_one_that_aws_takes(settings: Settings, golden: Golden
         "ListTrainingJobs": {
             "TrainingJobSummaries": [{"TrainingJobName": "kennel-local-train-1", "TrainingJobStatus": "InProgress"}]
         },
+        "DescribeTrainingJob": {"TrainingJobName": "kennel-local-train-1", "TrainingJobStatus": "InProgress"},
         "DescribeEndpoint": {"EndpointConfigName": "kennel-local-c"},
     })  # fmt: skip
     looked = Ledger(settings=settings, call=aws, prices=Prices(call=aws, region="us-east-1"))

@@ -114,7 +114,7 @@ def test_a_version_that_repeats_them_stays() -> None:
 def test_a_version_that_does_not_goes_back_and_the_command_fails_saying_so() -> None:
     session, aws, said = desk({"InvokeEndpoint": lambda _: body(b"[[0.2, 0.8]]")})
     told = (
-        rf"(?s)golden picture of Orange: .*rolled back: kennel-local is at {OLD.config} again; ./inv logs kennel-local"
+        rf"(?s)golden picture of Orange: .*rolled back: kennel-local runs {OLD.config} again; ./inv logs kennel-local"
     )
     with pytest.raises(DeployError, match=told):
         verify(session, NEW)
