@@ -104,7 +104,7 @@ def pushing(session: Session) -> tuple[Pusher, Registry]:
     """The doors of a push: to the engine's images and, with tokens of the session's ECR, to its registry."""
     import time
 
-    from deploy.images.compression import KnownLayers
+    from deploy.images.compression import LayerCache
     from deploy.images.layers import Engine
     from deploy.images.push import Pusher
     from deploy.images.registry import Registry, login
@@ -112,7 +112,7 @@ def pushing(session: Session) -> tuple[Pusher, Registry]:
     bundle = session.settings.images.ca_bundle or os.environ.get("KENNEL_CA_BUNDLE")
     CACHE.mkdir(parents=True, exist_ok=True)
     registry = Registry(ask=lambda: login(session.call, time.time), clock=session.clock, verify=bundle or True)
-    return Pusher(engine=Engine(scratch=CACHE), known=KnownLayers(folder=CACHE / "layers")), registry
+    return Pusher(engine=Engine(scratch=CACHE), known=LayerCache(folder=CACHE / "layers")), registry
 
 
 def image_inspector(session: Session) -> ImageInspector:

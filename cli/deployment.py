@@ -31,12 +31,12 @@ def push(_: Context, image: str = "", repair: bool = False) -> None:
 def prune(_: Context, pushed: bool = False, yes: bool = False) -> None:
     """Remove old images of ours that nothing starts from."""
     from deploy.commands.prune import prune
-    from deploy.images.engine import answer
+    from deploy.images.engine import execute
 
     with user_errors():
         current, keep = context.images_now()
         confirm = (lambda _: True) if yes else context.confirm_deletion
-        prune(context.session(), answer, current, keep, pushed=pushed, confirm=confirm)
+        prune(context.session(), execute, current, keep, pushed=pushed, confirm=confirm)
 
 
 @task(help={"json": "for a script to read"})

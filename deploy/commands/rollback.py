@@ -1,4 +1,4 @@
-"""rollback: back to what ran before the last deploy."""
+"""rollback: returns to the version that ran before the last deploy."""
 
 from __future__ import annotations
 
@@ -17,59 +17,59 @@ from deploy.values import Plan, State, Wait
 
 
 def rollback(session: Session, name: str = "", *, to: str = "") -> Back:
-    """Moves the endpoint `name` (main when not given) back, and says to what. An update under way is waited for.
+    """Moves the endpoint `name` (by default main) back, after an update in progress has ended; returns what it did.
 
-    Raises DeployError when there is nothing to go back to.
+    Raises DeployError without an earlier version.
     """
     endpoint = endpoint_name(session.settings, name)
     with session.changing():
-        seen = _settled(session, endpoint)
-        back = target(endpoint, seen, to=to)
+        state = _settled(session, endpoint)
+        back = target(endpoint, state, to=to)
         if back.is_there:
-            session.screen.say(f"   {endpoint}: is at {back.config} already; ./inv rollback --to goes elsewhere")
+            session.screen.say(f"   {endpoint}: already runs {back.config}; ./inv rollback --to chooses another")
             return back
-        return_to(session, endpoint, seen, back.config, why="rolled back by hand")
+        return_to(session, endpoint, state, back.config, why="rolled back by hand")
     return back
 
 
-def return_to(session: Session, endpoint: str, seen: State, config: str, *, why: str) -> None:
-    """Moves an endpoint to a configuration of its past, telling what that serves."""
+def return_to(session: Session, endpoint: str, state: State, config: str, *, why: str) -> None:
+    """Moves an endpoint to an earlier configuration, and shows the images and models of that."""
     serves = served(config, session.call)
     is_serverless = any("ServerlessConfig" in variant for variant in serves.values())
     tags = session.settings.tags
-    todo = step(endpoint, seen, config, serves=serves, tags=tags, why=why, is_serverless=is_serverless)
-    for variant, what in serves.items():
-        session.screen.say(f"   {endpoint}, {variant}: back to {_words(what)}")
+    todo = step(endpoint, state, config, serves=serves, tags=tags, why=why, is_serverless=is_serverless)
+    for variant, container in serves.items():
+        session.screen.say(f"   {endpoint}, {variant}: back to {_words(container)}")
     session.apply(Plan(steps=(todo,)))
 
 
 def look(session: Session, endpoint: str) -> State:
-    """The endpoint as it is. Raises DeployError when it is not there."""
-    seen = Endpoint(name=endpoint, kind="", config="", tags=session.settings.tags).read(session.call)
-    if seen is None:
-        raise DeployError(f"{endpoint}: is not there; ./inv deploy makes it")
-    return seen
+    """The endpoint's current state. Raises DeployError when it does not exist."""
+    state = Endpoint(name=endpoint, kind="", config="", tags=session.settings.tags).read(session.call)
+    if state is None:
+        raise DeployError(f"{endpoint}: does not exist; ./inv deploy creates it")
+    return state
 
 
 def _settled(session: Session, endpoint: str) -> State:
-    seen = look(session, endpoint)
-    if seen.status not in BUSY:
-        return seen
-    session.screen.say(f"   {endpoint}: is {seen.status}; waiting, since AWS takes no other update meanwhile")
+    state = look(session, endpoint)
+    if state.status not in BUSY:
+        return state
+    session.screen.say(f"   {endpoint}: is {state.status}; waiting, because AWS accepts one update at a time")
     request = sagemaker("DescribeEndpoint", EndpointName=endpoint)
     settled = Wait(request=request, path="EndpointStatus", until="InService", failed=("Failed", "UpdateRollbackFailed"))
     wait(settled, session.call, clock=session.clock)
     return look(session, endpoint)
 
 
-def _words(what: Mapping[str, Any]) -> str:
-    return f"{what.get('Image', 'an image that is gone')} with {what.get('ModelDataUrl', 'a model that is gone')}"
+def _words(container: Mapping[str, Any]) -> str:
+    return f"{container.get('Image', 'a deleted image')} with {container.get('ModelDataUrl', 'a deleted model')}"
 
 
 def rollback_function(session: Session) -> str:
-    """Moves the function's alias to the version that was live before, when that answers; returns its number.
+    """Moves the function's alias to the previous live version if that is healthy; returns its number.
 
-    Raises DeployError when there is none, or when it is not healthy: then the alias stays where it is.
+    Raises DeployError without such a version, and for an unhealthy one; the alias then stays.
     """
     live = alias(session.settings, image="")
     with session.changing():

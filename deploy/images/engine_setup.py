@@ -1,6 +1,6 @@
-"""`./inv engine`: a Docker engine that answers, installed and started where we may. A look, then a plan, then acts.
+"""`./inv engine`: installs and starts a Docker engine where it may. It looks, plans, then acts.
 
-A second dockerd on one host takes the first one's bridge away, so one is started only when no dockerd process lives.
+A second dockerd on a host would take over the first one's bridge, so it starts one only when no dockerd runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Act = Literal["install", "forget stale pid file", "start", "wait"]
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """What decides what to do: all that was looked at."""
+    """The state of this machine that decides what to do."""
 
     version: str = ""
     remote: str = ""
@@ -37,9 +37,9 @@ class Host:
 
 
 def plan(host: Host) -> tuple[Act, ...]:
-    """The acts that lead to an engine that answers and a client that builds; none when both are there.
+    """The acts that lead to an engine that answers and a client that builds; empty when both exist.
 
-    Raises EngineError where only a person can act.
+    Raises EngineError when only a person can act.
     """
     if host.version and host.can_build:
         return ()
@@ -49,9 +49,9 @@ def plan(host: Host) -> tuple[Act, ...]:
     if not host.version and host.daemon_pid is None and not host.root and host.daemon_installed:
         raise EngineError("Docker is installed but not running: start it (sudo systemctl start docker), then try again")
     if missing and not (host.apt and host.root):
-        what = "no client here builds with BuildKit" if host.version else "no Docker engine answers"
-        how = "run `./inv engine` as root" if host.apt else "install Docker with its buildx plugin and start it"
-        raise EngineError(f"{what}: {how}, then try again")
+        problem = "no docker client builds with BuildKit" if host.version else "no Docker engine answers"
+        fix = "run `./inv engine` as root" if host.apt else "install Docker with its buildx plugin and start it"
+        raise EngineError(f"{problem}: {fix}, then try again")
     acts: list[Act] = ["install"] if not host.can_build or (missing and host.daemon_pid is None) else []
     if host.version:
         return tuple(acts)
@@ -63,13 +63,13 @@ def plan(host: Host) -> tuple[Act, ...]:
 
 
 def look(
-    environment: dict[str, str], *, run: engine.Run = engine.answer, proc: Path = PROC, pid_file: Path = PID_FILE
+    environment: dict[str, str], *, run: engine.Run = engine.execute, proc: Path = PROC, pid_file: Path = PID_FILE
 ) -> Host:
-    """Looks at this machine and changes nothing."""
+    """Reads the state of this machine; changes nothing."""
     path = environment.get("PATH", os.defpath)
     version = engine.version(engine.clients(path), run)
     pid = _read_pid(pid_file)
-    living = daemon(proc)
+    running = daemon(proc)
     return Host(
         version=version,
         remote=environment.get("DOCKER_HOST", ""),
@@ -77,21 +77,21 @@ def look(
         apt=bool(shutil.which("apt-get", path=path)),
         root=os.geteuid() == 0,
         daemon_installed=bool(shutil.which("dockerd", path=path)),
-        daemon_pid=living,
-        stale_pid=pid if pid is not None and living is None else None,
+        daemon_pid=running,
+        stale_pid=pid if pid is not None and running is None else None,
     )
 
 
 def daemon(proc: Path = PROC) -> int | None:
-    """The process id of a dockerd that lives here, whether it answers or not.
+    """The process id of a running dockerd, whether it answers or not.
 
-    One that was killed stays in the list as a zombie until its parent asks for it, which may be never.
+    A killed dockerd stays in /proc as a zombie until its parent waits for it, which may be never.
     """
     for stat in proc.glob("[0-9]*/stat"):
         try:
             name, _, rest = stat.read_text(encoding="utf-8", errors="replace").partition(" (")[2].rpartition(") ")
         except OSError:
-            continue  # it ended while we looked
+            continue  # the process has just ended
         if name == "dockerd" and rest[:1] not in ("Z", "X"):
             return int(stat.parent.name)
     return None
@@ -114,22 +114,22 @@ def _can_build(path: str, run: engine.Run) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Acts:
-    """Carries a plan out on this machine."""
+    """Carries out a plan on this machine."""
 
     log: Path
     say: Callable[[str], None]
-    run: engine.Run = engine.answer
+    run: engine.Run = engine.execute
     dockerd: str = "dockerd"
     pid_file: Path = PID_FILE
     proc: Path = PROC
     systemd: Path = Path("/run/systemd/system")
 
     def do(self, act: Act) -> None:
-        """One act. Raises EngineError."""
+        """Runs one act. Raises EngineError."""
         if act == "install":
             install(PACKAGES, say=self.say, run=self.run)
         elif act == "forget stale pid file":
-            self.say(f"{self.pid_file} names a daemon that no longer lives: removing it")
+            self.say(f"{self.pid_file} names a daemon that no longer runs: removing the file")
             self.pid_file.unlink(missing_ok=True)
         elif act == "start":
             self._start()
@@ -138,12 +138,12 @@ class Acts:
 
     def _start(self) -> None:
         if self._version():
-            return  # the package's own service has started it
+            return  # the package has started its service
         if self.systemd.is_dir():
             self.say("starting the docker service")
-            status, said = self.run(["systemctl", "start", "docker"])
+            status, output = self.run(["systemctl", "start", "docker"])
             if status:
-                raise EngineError(f"systemctl start docker failed: {said.strip()[-500:]}")
+                raise EngineError(f"systemctl start docker failed: {output.strip()[-500:]}")
             self._wait(None)
             return
         if daemon(self.proc) is not None:
@@ -152,7 +152,7 @@ class Acts:
         self.say(f"starting dockerd; its log is {self.log}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            # In a session of its own: it outlives this command and its terminal.
+            # setsid, so that dockerd outlives this command and its terminal.
             streams = [(os.POSIX_SPAWN_DUP2, log.fileno(), number) for number in (1, 2)]
             silence = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
             command = [self.dockerd]
@@ -163,7 +163,7 @@ class Acts:
         return engine.version(engine.clients(os.environ.get("PATH", os.defpath)) or ["docker"], self.run)
 
     def _wait(self, pid: int | None, seconds: float = 60) -> None:
-        """Until the engine answers, `pid` (a daemon that we started) has ended, or the time is up."""
+        """Waits until the engine answers. Raises EngineError when `pid`, our daemon, ends, and at the timeout."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if version := self._version():
@@ -176,12 +176,12 @@ class Acts:
         raise EngineError(f"the Docker engine does not answer; the end of {self.log}:\n{last}")
 
 
-def install(packages: Sequence[str], *, say: Callable[[str], None], run: engine.Run = engine.answer) -> None:
-    """Installs those of `packages` that this distribution has, saying which. Raises EngineError."""
+def install(packages: Sequence[str], *, say: Callable[[str], None], run: engine.Run = engine.execute) -> None:
+    """Installs those of `packages` that this distribution has, and shows which. Raises EngineError."""
     run(["apt-get", "update", "--quiet=2"], timeout=300)
     known = [name for name in packages if run(["apt-cache", "show", "--no-all-versions", name])[0] == 0]
     say(f"installing {' '.join(known or packages)} with apt-get")
-    wanted = ["--yes", "--quiet=2", "--no-install-recommends", *(known or packages)]
-    status, said = run(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", *wanted], timeout=900)
+    options = ["--yes", "--quiet=2", "--no-install-recommends", *(known or packages)]
+    status, output = run(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", *options], timeout=900)
     if status:
-        raise EngineError(f"apt-get install {' '.join(packages)} failed:\n{said[-1500:]}")
+        raise EngineError(f"apt-get install {' '.join(packages)} failed:\n{output[-1500:]}")

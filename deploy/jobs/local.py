@@ -60,7 +60,7 @@ class LocalBackend:
 
     runs: Path
     sources: Mapping[str, Path] = field(default_factory=dict)
-    run: engine.Run = engine.answer
+    run: engine.Run = engine.execute
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     say: Callable[[str], None] = lambda _: None
 

@@ -73,7 +73,7 @@ def test_a_stale_pid_file_is_removed_and_said(tmp_path: Path) -> None:
     (tmp_path / "docker.pid").write_text("7")
     acts(tmp_path, "dockerd", said).do("forget stale pid file")
     assert not (tmp_path / "docker.pid").exists()
-    assert "no longer lives" in said[0]
+    assert "no longer runs" in said[0]
 
 
 def test_a_daemon_is_started_and_waited_for_until_it_answers(tmp_path: Path) -> None:

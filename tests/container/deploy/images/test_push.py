@@ -21,8 +21,8 @@ from deploy.config.settings import Settings, choose, parse
 from deploy.console import Screen
 from deploy.errors import AwsError, ImageRefusedError
 from deploy.images.builder import ImageBuilder
-from deploy.images.compression import KnownLayers
-from deploy.images.engine import answer
+from deploy.images.compression import LayerCache
+from deploy.images.engine import execute
 from deploy.images.layers import Engine
 from deploy.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from deploy.images.push import Pusher
@@ -69,7 +69,7 @@ class Desk:
             return given
 
         registry = Registry(ask=ask)
-        return Pusher(engine=self.engine, known=KnownLayers(folder=self.folder / "layers")), registry
+        return Pusher(engine=self.engine, known=LayerCache(folder=self.folder / "layers")), registry
 
     def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         return self.session.call(Request(service=service, operation=operation, params=params))
@@ -195,7 +195,7 @@ def test_docker_save_leads_to_the_same_image_where_the_engines_store_cannot_be_r
     pushed = desk.push("lambda")["lambda"]
 
     def elsewhere(command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
-        return (0, "vfs /nowhere") if command[1] == "info" else answer(command, timeout=timeout)
+        return (0, "vfs /nowhere") if command[1] == "info" else execute(command, timeout=timeout)
 
     other = Desk(desk.settings.stage.endpoint_url, f"{desk.settings.project.name}-s", desk.folder / "other")
     other.folder.mkdir()
@@ -235,7 +235,7 @@ def test_docker_itself_pushes_and_pulls_there_and_cannot_move_a_tag(desk: Desk) 
     base = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False).base()
 
     def docker(*command: str) -> tuple[int, str]:
-        return answer(["docker", "--config", str(config), *command], timeout=120)
+        return execute(["docker", "--config", str(config), *command], timeout=120)
 
     for name in (f"{repository}:{tag}", f"{repository}:other"):
         assert docker("tag", base, name)[0] == 0

@@ -119,7 +119,7 @@ def test_this_machine_trains_with_docker_run_and_the_stage_can_serve_the_model(b
     assert newest.name == result.name
     assert (bench.runs / result.name / "checkpoints" / "epoch").read_text() == "3"
     assert train(session, "pictures", on="local", purpose="box", local=bench.local) == result
-    assert engine.answer(["docker", "inspect", container(result.name)])[0] != 0  # nothing is left behind
+    assert engine.execute(["docker", "inspect", container(result.name)])[0] != 0  # nothing is left behind
 
 
 def test_a_stopped_training_resumes_from_its_checkpoint_on_this_machine(bench: Bench) -> None:

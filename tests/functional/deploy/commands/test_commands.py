@@ -181,7 +181,7 @@ def test_down_takes_all_of_ours_away_and_nothing_else(desk: Desk, pictures: Path
 
 def test_down_asks_first_and_a_no_leaves_all_as_it_is(desk: Desk, pictures: Path) -> None:
     push(desk.session, pictures, "pets")
-    with pytest.raises(DeployError, match="nothing was taken away"):
+    with pytest.raises(DeployError, match="nothing was deleted"):
         down(desk.session, lambda _: False)
     assert len(status(desk.session)[0]) == 4
 

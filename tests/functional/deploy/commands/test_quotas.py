@@ -51,8 +51,8 @@ def test_a_new_account_is_told_what_it_lacks_and_has_it_once_it_is_granted(sessi
     gpu = "ml.g5.xlarge for training job usage"
     assert gpu in short(session)
     said = request_more(session, quotas(session), lambda _: True)
-    assert f"{gpu}: 2 asked for, PENDING" in said
-    assert f"{gpu}: asked for already, PENDING" in request_more(session, quotas(session), lambda _: True)
+    assert f"{gpu}: 2 requested, PENDING" in said
+    assert f"{gpu}: already requested, PENDING" in request_more(session, quotas(session), lambda _: True)
     asked = session.call(Request(service="service-quotas", operation="ListRequestedServiceQuotaChangeHistory"))[
         "RequestedQuotas"
     ]

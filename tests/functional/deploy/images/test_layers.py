@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import PushError
-from deploy.images.compression import KnownLayers, Packing
-from deploy.images.layers import Engine, Saved, Stored, hashed, stored
+from deploy.images.compression import LayerCache, LayerCompressor
+from deploy.images.layers import Engine, SavedImage, StoredImage, hashed, stored_image
 from deploy.images.manifest import DOCKER_LAYER, Blob, digest_of
 
 LAYER = b"HEAD" + b"content of a" + b"PAD" + b"content of b" + b"END"
@@ -50,7 +50,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_layer_comes_out_of_the_store_byte_by_byte(root: Path) -> None:
-    found = stored(root, digest_of(CONFIG))
+    found = stored_image(root, digest_of(CONFIG))
     assert found is not None
     assert found.config == CONFIG
     assert b"".join(found.layer(0)) == LAYER
@@ -58,10 +58,10 @@ def test_a_layer_comes_out_of_the_store_byte_by_byte(root: Path) -> None:
 
 
 def test_a_store_that_lacks_something_or_is_no_store_is_left_alone(root: Path) -> None:
-    assert stored(root, digest_of(b"another")) is None
-    assert stored(root / "nowhere", digest_of(CONFIG)) is None
+    assert stored_image(root, digest_of(b"another")) is None
+    assert stored_image(root / "nowhere", digest_of(CONFIG)) is None
     next(root.glob("image/overlay2/layerdb/sha256/*/tar-split.json.gz")).unlink()
-    assert stored(root, digest_of(CONFIG)) is None
+    assert stored_image(root, digest_of(CONFIG)) is None
 
 
 def _save(path: Path, layer: bytes) -> None:
@@ -77,7 +77,7 @@ def _save(path: Path, layer: bytes) -> None:
 @pytest.mark.parametrize("written", [LAYER, gzip.compress(LAYER)], ids=["plain", "packed by a newer engine"])
 def test_what_docker_save_wrote_gives_the_plain_layers(tmp_path: Path, written: bytes) -> None:
     _save(tmp_path / "image.tar", written)
-    found = Saved(path=tmp_path / "image.tar")
+    found = SavedImage(path=tmp_path / "image.tar")
     assert found.config == CONFIG
     assert b"".join(found.layer(0)) == LAYER
 
@@ -101,16 +101,16 @@ class Docker:
 def test_the_store_goes_first_and_docker_save_is_run_only_when_it_is_asked_for(root: Path, tmp_path: Path) -> None:
     docker = Docker(root)
     with Engine(run=docker, scratch=tmp_path).ways("x") as ways:
-        assert isinstance(next(ways), Stored)
+        assert isinstance(next(ways), StoredImage)
         assert docker.saves == 0
-        assert isinstance(next(ways), Saved)
+        assert isinstance(next(ways), SavedImage)
     assert docker.saves == 1
     assert list(tmp_path.glob("kennel-save-*")) == []
 
 
 def test_an_engine_of_another_kind_is_asked_to_save(root: Path, tmp_path: Path) -> None:
     with Engine(run=Docker(root, driver="overlayfs"), scratch=tmp_path).ways("x") as ways:
-        assert isinstance(next(ways), Saved)
+        assert isinstance(next(ways), SavedImage)
 
 
 def test_an_image_that_is_not_there_says_to_build_it(root: Path) -> None:
@@ -124,7 +124,7 @@ def _in(size: int, content: bytes) -> Iterator[bytes]:
 
 def test_a_layer_packs_to_the_same_bytes_however_it_was_read() -> None:
     content = b"".join(hashlib.sha256(bytes([number % 251])).digest() for number in range(100_000))
-    packings = [Packing(plain=_in(size, content)) for size in (1 << 20, 4096, 77_777)]
+    packings = [LayerCompressor(plain=_in(size, content)) for size in (1 << 20, 4096, 77_777)]
     packed = [b"".join(packing) for packing in packings]
     assert packed[0] == packed[1] == packed[2]
     assert gzip.decompress(packed[0]) == content
@@ -133,9 +133,9 @@ def test_a_layer_packs_to_the_same_bytes_however_it_was_read() -> None:
 
 
 def test_what_is_remembered_of_a_layer_survives_and_what_is_damaged_is_forgotten(tmp_path: Path) -> None:
-    known, blob = KnownLayers(folder=tmp_path / "layers"), Blob(media_type=DOCKER_LAYER, digest="sha256:d", size=7)
+    known, blob = LayerCache(folder=tmp_path / "layers"), Blob(media_type=DOCKER_LAYER, digest="sha256:d", size=7)
     assert known.get("sha256:a") is None
     known.put("sha256:a", blob)
-    assert KnownLayers(folder=tmp_path / "layers").get("sha256:a") == blob
+    assert LayerCache(folder=tmp_path / "layers").get("sha256:a") == blob
     (tmp_path / "layers" / "a.json").write_text("{")
     assert known.get("sha256:a") is None

@@ -22,10 +22,10 @@ import pytest
 
 from deploy.aws.client import Clock
 from deploy.errors import PushError
-from deploy.images.compression import KnownLayers
+from deploy.images.compression import LayerCache
 from deploy.images.layers import Layers
 from deploy.images.manifest import DOCKER_LAYER, DOCKER_MANIFEST
-from deploy.images.push import Pusher, Target, seen
+from deploy.images.push import Pusher, Target, registry_facts
 from deploy.images.registry import Login, Registry
 from localcloud.ecr.registry import Registry as Served
 from localcloud.ecr.repositories import Records
@@ -97,7 +97,7 @@ class Fakes:
 
     def send(self, *ways: Layers, repository: str, tag: str = "tag") -> Registry:
         registry = self.registry()
-        pusher = Pusher(engine=FakeRegistry(ways), known=KnownLayers(folder=self.folder))
+        pusher = Pusher(engine=FakeRegistry(ways), known=LayerCache(folder=self.folder))
         self.told: list[tuple[int, int]] = []
         pusher.send(
             "any:tag",
@@ -142,7 +142,7 @@ def test_what_arrives_is_the_image_in_dockers_types_and_its_layers_unpack_to_wha
     for layer, tar in zip(found.layers, picture.tars, strict=True):
         assert layer.media_type == DOCKER_LAYER
         assert gzip.decompress(registry.blob(repository, layer.digest)) == tar
-    assert seen(registry, repository, found).platform == "linux/amd64"
+    assert registry_facts(registry, repository, found).platform == "linux/amd64"
     assert fakes.told[-1] == (4, 4)
     assert fakes.tokens == 1
 

@@ -139,7 +139,7 @@ def test_more_is_asked_for_once_a_quota_and_for_the_largest_need(plain: Settings
     aws = account({TRAINING: 0.0, ENDPOINT: 9.0}, RequestServiceQuotaIncrease={"RequestedQuota": {"Status": "PENDING"}})
     said, asked = ask(desk(plain, aws))
     assert asked == [[f"{TRAINING}: 2"]]  # tuning's two jobs at once
-    assert said == [f"{TRAINING}: 2 asked for, PENDING"]
+    assert said == [f"{TRAINING}: 2 requested, PENDING"]
     assert [each.params["DesiredValue"] for each in aws.sent if each.operation == "RequestServiceQuotaIncrease"] == [
         2.0
     ]
@@ -148,8 +148,8 @@ def test_more_is_asked_for_once_a_quota_and_for_the_largest_need(plain: Settings
 def test_what_waits_for_an_answer_is_not_asked_again_and_a_no_asks_nothing(plain: Settings) -> None:
     waiting = {"RequestedQuotas": [{"QuotaCode": f"L-{TRAINING}", "Status": "CASE_OPENED"}]}
     aws = account({TRAINING: 0.0}, ListRequestedServiceQuotaChangeHistory=waiting)
-    assert ask(desk(plain, aws))[0] == [f"{TRAINING}: asked for already, CASE_OPENED"]
-    assert ask(desk(plain, aws), yes=False)[0] == ["nothing was asked for"]
+    assert ask(desk(plain, aws))[0] == [f"{TRAINING}: already requested, CASE_OPENED"]
+    assert ask(desk(plain, aws), yes=False)[0] == ["nothing was requested"]
     assert "RequestServiceQuotaIncrease" not in aws.operations
     assert ask(desk(plain, account({})))[0] == ["every quota that is known is enough"]
 

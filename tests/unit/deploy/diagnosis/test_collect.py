@@ -208,4 +208,4 @@ def test_a_healthy_thing_is_said_to_be_well(settings: Settings) -> None:
     out = io.StringIO()
     facts, _ = collect(settings, "kennel-local", serving())
     show(facts, [], Screen(out=out))
-    assert out.getvalue().endswith("it is well\n")
+    assert out.getvalue().endswith("healthy\n")
