@@ -114,7 +114,7 @@ def test_what_is_no_folder_of_pictures_is_refused_before_anything_is_made(
 
 
 def test_training_before_data_says_what_to_do(desk: Desk) -> None:
-    with pytest.raises(DataError, match=r"no pictures there yet; run ./inv data pets"):
+    with pytest.raises(DataError, match=r"no pictures yet; run ./inv data pets"):
         train(desk.session, "pets")
 
 

@@ -151,7 +151,7 @@ def test_what_waits_for_an_answer_is_not_asked_again_and_a_no_asks_nothing(plain
     assert ask(desk(plain, aws))[0] == [f"{TRAINING}: already requested, CASE_OPENED"]
     assert ask(desk(plain, aws), yes=False)[0] == ["nothing was requested"]
     assert "RequestServiceQuotaIncrease" not in aws.operations
-    assert ask(desk(plain, account({})))[0] == ["every quota that is known is enough"]
+    assert ask(desk(plain, account({})))[0] == ["every known quota is high enough"]
 
 
 def test_the_table_shows_what_is_not_told(plain: Settings) -> None:
