@@ -55,8 +55,8 @@ def verify(session: Session, endpoint: Endpoint) -> None:
     tolerance = (
         session.settings.all_endpoints[endpoint.name].rollout.golden_tolerance or None
     )  # 0: the tolerance packaged with the model
-    for variant, what in endpoint.serves.items():
-        pictures = golden.fetch(str(what["ModelDataUrl"]), session.call)
+    for variant, container in endpoint.serves.items():
+        pictures = golden.fetch(str(container["ModelDataUrl"]), session.call)
         target = variant if len(endpoint.serves) > 1 else ""
         wrong = golden.disagreements(pictures, partial(_answer, session, endpoint.name, target), tolerance)
         if wrong:

@@ -10,7 +10,6 @@ from typing import get_args
 
 from contract import metrics
 from deploy.aws.logs import Line
-from deploy.aws.requests import sagemaker
 from deploy.aws.s3_upload import upload
 from deploy.commands.data import WEIGHTS, data_prefix
 from deploy.config.section import Scalar, unknown
@@ -29,7 +28,7 @@ from deploy.jobs.local import LocalBackend
 from deploy.jobs.progress import Progress
 from deploy.jobs.request import JobRequest, JobResult
 from deploy.jobs.sagemaker import SageMakerBackend
-from deploy.jobs.training_job import TrainingJob
+from deploy.jobs.training_job import TrainingJob, newest_first
 from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.storage import dataset as pictures
@@ -98,9 +97,13 @@ def train(
     session.settle(foundation(session.settings))
     if backend == "ec2":
         return run(session, Ec2Backend(session=session), job, show_log=show_log)
+    return run(session, SageMakerBackend(call=session.call), with_role(session, job), show_log=show_log)
+
+
+def with_role(session: Session, job: JobRequest) -> JobRequest:
+    """The job with the ARN of the training role, which the foundation has created."""
     role = training_role(session.settings).read(session.call)
-    arn = role.attributes["arn"] if role else job.role
-    return run(session, SageMakerBackend(call=session.call), replace(job, role=arn), show_log=show_log)
+    return replace(job, role=role.attributes["arn"]) if role else job
 
 
 def run(
@@ -213,8 +216,7 @@ def stop(session: Session, *, purpose: str = "train") -> str:
     """Stops the newest running job of a training, on SageMaker or EC2; returns its name. Raises JobError."""
     settings, call = session.settings, session.call
     prefix = f"{settings.prefix}-{purpose}-"
-    params = {"NameContains": prefix, "StatusEquals": "InProgress", "SortBy": "CreationTime", "SortOrder": "Descending"}
-    listed = call(sagemaker("ListTrainingJobs", **params))["TrainingJobSummaries"]
+    listed = call(newest_first(prefix, "InProgress"))["TrainingJobSummaries"]
     recorded = records.newest(settings.bucket, prefix, call, status="InProgress")
     if listed:
         backend: Backend = SageMakerBackend(call=call)

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from deploy.aws.client import pages
 from deploy.aws.logs import LogReader
-from deploy.aws.requests import s3
 from deploy.endpoints import resources
 from deploy.endpoints.artifacts import trained
 from deploy.endpoints.model import Model, model
@@ -21,6 +19,7 @@ from deploy.jobs.transform import Answer, Pictures
 from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.storage import dataset
+from deploy.storage.objects import objects
 from deploy.values import content_hash
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
@@ -51,7 +50,7 @@ def transform(session: Session, source: str, *, endpoint: str = "", instances: i
     local = None if source.startswith("s3://") else local_pictures(Path(source))
     made = _model(session, name)
     session.settle((*foundation(settings), made))
-    pictures = _pushed(session, Path(source), local) if local is not None else listed(session, source)
+    pictures = _pushed(session, Path(source), local) if local is not None else pictures_below(session, source)
     job, state = find_attempt(
         "transform job",
         jobs.name_of(settings, made.name, pictures),
@@ -102,7 +101,7 @@ def local_pictures(folder: Path) -> dict[str, Path]:
     return pictures
 
 
-def listed(session: Session, source: str) -> Pictures:
+def pictures_below(session: Session, source: str) -> Pictures:
     """The pictures below a prefix of the stage's bucket. Raises DataError for another bucket, and for other files."""
     readable = f"s3://{session.settings.bucket}/{jobs.FOLDER}/"
     uri = source if source.endswith("/") else f"{source}/"
@@ -111,11 +110,9 @@ def listed(session: Session, source: str) -> Pictures:
             f"{source}: the endpoint's role may read {readable} only; copy the pictures there "
             f"(aws s3 cp --recursive {source} {readable}in/NAME/), or give a local folder"
         )
-    params = {"Bucket": session.settings.bucket, "Prefix": uri.removeprefix(f"s3://{session.settings.bucket}/")}
-    request = s3("ListObjectsV2", **params)
-    objects = list(pages(session.call, request, items="Contents", token=("NextContinuationToken", "ContinuationToken")))
-    prefix = params["Prefix"]
-    below = {each["Key"].removeprefix(prefix): each for each in objects if not each["Key"].endswith("/")}
+    bucket, prefix = session.settings.bucket, uri.removeprefix(f"s3://{session.settings.bucket}/")
+    listed = objects(session.call, bucket=bucket, prefix=prefix)
+    below = {each["Key"].removeprefix(prefix): each for each in listed if not each["Key"].endswith("/")}
     other = [name for name in below if Path(name).suffix.lower() not in dataset.SUFFIXES]
     if other or not below:
         problem = f"{other[0]} is not a picture" if other else "holds no objects"

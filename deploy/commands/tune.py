@@ -10,12 +10,11 @@ from pathlib import Path
 
 from contract import metrics
 from deploy.aws.logs import Line
-from deploy.commands.train import LocalPaths, job_request, local_request, register, train
+from deploy.commands.train import LocalPaths, job_request, local_request, register, train, with_role
 from deploy.config.section import unknown
 from deploy.config.settings import Settings
 from deploy.costs import preflight
 from deploy.errors import DeployError, JobError, SettingsError
-from deploy.iam.role import training_role
 from deploy.jobs import records, tuning
 from deploy.jobs.backend import follow
 from deploy.jobs.lifecycle import ENDED, JobStatus, find_attempt, poll, reused
@@ -123,10 +122,9 @@ def stop(session: Session) -> str:
 def _start(session: Session, job: JobRequest, name: str) -> None:
     session.settle(foundation(session.settings))
     preflight.tuning(session)
-    role = training_role(session.settings).read(session.call)
+    request = tuning.create(session.settings, with_role(session, job), name)
     session.ready()
-    arn = role.attributes["arn"] if role else job.role
-    session.call(tuning.create(session.settings, replace(job, role=arn), name))
+    session.call(request)
     options = session.settings.tuning
     session.screen.say(f"   {name}: {options.strategy}, {options.max_parallel} trials at once")
 

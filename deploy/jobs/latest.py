@@ -6,10 +6,9 @@ import re
 from datetime import UTC, datetime
 
 from deploy.aws.client import pages
-from deploy.aws.requests import sagemaker
 from deploy.config.settings import Settings
 from deploy.jobs import records
-from deploy.jobs.training_job import TrainingJob, describe
+from deploy.jobs.training_job import TrainingJob, describe, newest_first
 from deploy.values import Call
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -33,13 +32,7 @@ def is_of(prefix: str, name: str) -> bool:
 
 
 def _newest_of_sagemaker(prefix: str, call: Call) -> TrainingJob | None:
-    params = {
-        "NameContains": prefix,
-        "StatusEquals": "Completed",
-        "SortBy": "CreationTime",
-        "SortOrder": "Descending",
-    }
-    listing = sagemaker("ListTrainingJobs", **params)
-    names = (each["TrainingJobName"] for each in pages(call, listing, items="TrainingJobSummaries"))
+    listed = pages(call, newest_first(prefix, "Completed"), items="TrainingJobSummaries")
+    names = (each["TrainingJobName"] for each in listed)
     name = next((name for name in names if is_of(prefix, name)), None)
     return describe(name, call) if name else None

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from deploy.aws.client import lookup, pages
+from deploy.aws.client import lookup
 from deploy.aws.requests import s3
 from deploy.jobs import training_job
 from deploy.jobs.training_job import TrainingJob
+from deploy.storage.objects import objects
 from deploy.values import Call, Request
 
 FILE = "job.json"
@@ -51,9 +52,8 @@ def newest(bucket: str, prefix: str, call: Call, *, status: str = "Completed") -
     bucket."""
     if lookup(call, s3("HeadBucket", Bucket=bucket)) is None:
         return None
-    listing = s3("ListObjectsV2", Bucket=bucket, Prefix=f"jobs/{prefix}")
-    objects = pages(call, listing, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
-    written = sorted((each["LastModified"], each["Key"]) for each in objects if each["Key"].endswith(f"/{FILE}"))
+    keys = ((each["LastModified"], each["Key"]) for each in objects(call, bucket=bucket, prefix=f"jobs/{prefix}"))
+    written = sorted((when, path) for when, path in keys if path.endswith(f"/{FILE}"))
     for _, path in reversed(written):
         job = read(bucket, path.split("/")[1], call)
         if job and job.status == status:

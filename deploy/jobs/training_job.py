@@ -10,7 +10,7 @@ from typing import Any
 from deploy.aws.client import lookup
 from deploy.aws.requests import sagemaker
 from deploy.jobs.lifecycle import ENDED
-from deploy.values import Call
+from deploy.values import Call, Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +99,12 @@ def record(job: TrainingJob) -> dict[str, Any]:
         "MaxRuntimeInSeconds": job.max_runtime_s,
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def newest_first(prefix: str, status: str) -> Request:
+    """The request that lists SageMaker's training jobs with this prefix and status, the newest first."""
+    order = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    return sagemaker("ListTrainingJobs", NameContains=prefix, StatusEquals=status, **order)
 
 
 def describe(name: str, call: Call) -> TrainingJob | None:

@@ -9,12 +9,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.aws.client import lookup, pages
+from deploy.aws.client import lookup
 from deploy.aws.requests import s3, sagemaker
 from deploy.aws.tags import tag_list
 from deploy.config.settings import Settings
 from deploy.errors import DataError
 from deploy.jobs.lifecycle import JobStatus
+from deploy.storage.objects import objects
 from deploy.values import Call, Request, content_hash
 
 FOLDER = "transform"  # of the bucket, which the endpoint's role may read and write
@@ -102,9 +103,7 @@ def answers(settings: Settings, name: str, pictures: Iterable[str], call: Call) 
     """A job's answers, sorted by picture, and the pictures without an answer."""
     parsed, missing = [], []
     prefix = output(settings, name).removeprefix(f"s3://{settings.bucket}/")
-    listing = s3("ListObjectsV2", Bucket=settings.bucket, Prefix=prefix)
-    objects = pages(call, listing, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
-    written = {each["Key"].removeprefix(prefix) for each in objects}
+    written = {each["Key"].removeprefix(prefix) for each in objects(call, bucket=settings.bucket, prefix=prefix)}
     for picture in sorted(pictures):
         if f"{picture}.out" not in written:
             missing.append(picture)

@@ -162,7 +162,7 @@ def test_a_wrong_answer_after_the_update_brings_the_old_version_back(desk: Desk)
     desk.serve("", main=desk.artifact("right"))
     before = desk.config()
     lenient = 'environment = {KENNEL_GOLDEN_TOLERANCE = "1"}'  # as an image that checks nothing would be
-    with pytest.raises(DeployError, match=rf"(?s)golden picture of red.*rolled back: .* is at {before} again"):
+    with pytest.raises(DeployError, match=rf"(?s)golden picture of red.*rolled back: .* runs {before} again"):
         desk.serve(f"[endpoint]\n{lenient}", main=desk.artifact("wrong", SWAPPED))
     assert (desk.sees(), desk.config()) == ("red", before)
 

@@ -117,5 +117,5 @@ def test_a_search_learns_from_an_earlier_one(tmp_path: Path) -> None:
         study_name="child", storage=JournalStorage(JournalFileBackend(str(tmp_path / "child.log")))
     )
     assert len([each for each in kept.trials if each.user_attrs.get("warm")]) == 4
-    with pytest.raises(SettingsError, match="other: unknown search; choose one of child, parent"):
+    with pytest.raises(SettingsError, match="other: unknown search on this machine; choose one of child, parent"):
         search(tuning(warm_start="other"), name="new", folder=tmp_path, train=trained)

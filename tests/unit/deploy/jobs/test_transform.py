@@ -112,12 +112,12 @@ def test_a_prefix_that_cannot_be_read_or_holds_other_things_is_refused(
 ) -> None:
     contents = [{"Key": f"transform/in/x/{key}", "Size": 1, "ETag": "e"} for key in keys]
     with pytest.raises(DataError, match=message):
-        command.listed(session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), source)
+        command.pictures_below(session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), source)
 
 
 def test_the_pictures_of_a_prefix_are_named_by_their_path_below_it(settings: Settings) -> None:
     contents = [{"Key": f"transform/in/x/{key}", "Size": 7, "ETag": "e"} for key in ("a.jpg", "sub/b.png")]
-    listed = command.listed(
+    listed = command.pictures_below(
         session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), f"{BUCKET}/transform/in/x"
     )
     assert listed.uri == f"{BUCKET}/transform/in/x/"
