@@ -22,7 +22,7 @@ class Down:
 
 
 def down(session: Session, confirm: Callable[[Plan], bool], *, also: Collection[str] = ()) -> Down:
-    """Deletes all resources with the stage's tags. Data and images stay unless `also` has "data" and "images".
+    """Deletes all resources with the stage's tags. Data, images and the deployer stay unless `also` names them.
 
     Raises DeployError when it is not confirmed, or when a resource is left.
     """

@@ -1,4 +1,4 @@
-"""logs: shows the log of a job, an endpoint, the function, a job on EC2 or the notebook; --follow continues."""
+"""logs: shows the log of a job, an endpoint, the function or the notebook; --follow also shows new lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""push: pushes images to ECR and checks them before and after. An image that is there is not pushed again."""
+"""push: pushes images to ECR and checks them before and after. An image that ECR has is not pushed again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which model an endpoint serves: that of a training's newest completed job, on SageMaker or elsewhere."""
+"""A training's newest completed job, on SageMaker or elsewhere: the one whose model an endpoint serves."""
 
 from __future__ import annotations
 

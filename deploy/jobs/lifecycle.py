@@ -1,4 +1,4 @@
-"""What all kinds of jobs share: a status that ends, a name that AWS takes once only, and polling until the end."""
+"""What training, tuning and transform jobs share: final statuses, names for attempts, and polling until the end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find_attempt(
 ) -> tuple[str, Job | None]:
     """The first name of `base`, base-2, base-3, … that is free (None) or belongs to a reusable job.
 
-    AWS takes a job's name once only, so a job that failed leaves its name used. Raises JobError after `attempts` names.
+    AWS does not accept the name of an earlier job, even of a failed one. Raises JobError after `attempts` names.
     """
     for number in range(1, attempts + 1):
         name = base if number == 1 else f"{base}-{number}"
@@ -47,8 +47,7 @@ def find_attempt(
 
 
 def poll(noun: str, name: str, describe: Describe[Job], *, clock: Clock, every: float) -> Iterator[Job]:
-    """The job's state now and after each `every` seconds; the last is an ended one. Raises JobError without such a
-    job."""
+    """The job's state now and every `every` seconds until it has ended. Raises JobError when it does not exist."""
     while True:
         job = describe(name)
         if job is None:

@@ -1,4 +1,4 @@
-"""A training job as DescribeTrainingJob answers, parsed once. Jobs on EC2 and on this machine have the same value."""
+"""A training job's state, parsed once from DescribeTrainingJob's answer, or from a record of the same shape."""
 
 from __future__ import annotations
 
