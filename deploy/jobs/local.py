@@ -41,7 +41,7 @@ def command(job: JobRequest, *, folder: Path, sources: Mapping[str, Path], gpus:
 
 
 def container(name: str) -> str:
-    return f"kennel-here-{name}"
+    return f"kennel-local-{name}"
 
 
 def configuration(job: JobRequest) -> dict[str, Any]:
