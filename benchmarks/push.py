@@ -26,7 +26,7 @@ from benchmarks.harness.rounds import Measured
 from deploy.aws.client import connect
 from deploy.config.settings import choose, parse
 from deploy.images.builder import ImageBuilder
-from deploy.images.compression import KnownLayers
+from deploy.images.compression import LayerCache
 from deploy.images.layers import Engine
 from deploy.images.push import Pusher, Target
 from deploy.images.recipe import kind_named
@@ -64,7 +64,7 @@ def ours(reference: str, call: Call, folder: Path) -> float:
     def ask() -> Login:
         return login(call, time.time)
 
-    pusher = Pusher(engine=Engine(scratch=folder), known=KnownLayers(folder=folder / "layers"))
+    pusher = Pusher(engine=Engine(scratch=folder), known=LayerCache(folder=folder / "layers"))
     target = Target(registry=Registry(ask=ask), repository=REPOSITORY, tag="pushed")
     began = time.monotonic()
     pusher.send(reference, target, progress=lambda *_: None)

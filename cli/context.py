@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from invoke.exceptions import Exit
 
 if TYPE_CHECKING:
-    from deploy.commands.train import Local
+    from deploy.commands.train import LocalPaths
     from deploy.config.settings import Settings
     from deploy.diagnosis.images import ImageInspector
     from deploy.images.push import Pusher
@@ -92,7 +92,7 @@ def pushing(session: Session) -> tuple[Pusher, Registry]:
     """A push's two ends: the Docker engine's images, and the ECR registry with the session's login tokens."""
     import time
 
-    from deploy.images.compression import KnownLayers
+    from deploy.images.compression import LayerCache
     from deploy.images.layers import Engine
     from deploy.images.push import Pusher
     from deploy.images.registry import Registry, login
@@ -100,7 +100,7 @@ def pushing(session: Session) -> tuple[Pusher, Registry]:
     bundle = session.settings.images.ca_bundle or os.environ.get("KENNEL_CA_BUNDLE")
     CACHE.mkdir(parents=True, exist_ok=True)
     registry = Registry(ask=lambda: login(session.call, time.time), clock=session.clock, verify=bundle or True)
-    return Pusher(engine=Engine(scratch=CACHE), known=KnownLayers(folder=CACHE / "layers")), registry
+    return Pusher(engine=Engine(scratch=CACHE), known=LayerCache(folder=CACHE / "layers")), registry
 
 
 def image_inspector(session: Session) -> ImageInspector:
@@ -203,13 +203,13 @@ def uses_starter_weights(chosen: Settings) -> bool:
     return (values.get("model", "resnet50"), values.get("weights", "imagenet")) == ("resnet50", "imagenet")
 
 
-def local_training(chosen: Settings, source: str) -> Local:
+def local_training(chosen: Settings, source: str) -> LocalPaths:
     """What training on this machine needs: pictures, weights, and a folder for its runs."""
-    from deploy.commands.train import Local
+    from deploy.commands.train import LocalPaths
 
     folder, _ = pictures(source)
     pretrained = {"weights": weights()} if uses_starter_weights(chosen) else {}
-    return Local(runs=HERE / ".kennel" / "runs", sources={"training": folder, **pretrained})
+    return LocalPaths(runs=HERE / ".kennel" / "runs", sources={"training": folder, **pretrained})
 
 
 def confirm(question: str, lines: list[str]) -> bool:

@@ -29,11 +29,11 @@ def push(run: Run, image: str = "", repair: bool = False) -> None:
 def prune(run: Run, pushed: bool = False, yes: bool = False) -> None:
     """Delete old images that nothing uses."""
     from deploy.commands.prune import prune
-    from deploy.images.engine import answer
+    from deploy.images.engine import execute
 
     current, keep = context.images_now()
     confirm = (lambda _: True) if yes else context.confirm_deletion
-    prune(run.session, answer, current, keep, pushed=pushed, confirm=confirm)
+    prune(run.session, execute, current, keep, pushed=pushed, confirm=confirm)
 
 
 @command(json="print the plan as JSON")

@@ -59,7 +59,7 @@ def train(  # noqa: PLR0917 (each is an option)
             instances=instances or None,
             on=place,
             local=context.local_training(run.settings, source) if place == "local" else None,
-            verbose=not quiet,
+            show_log=not quiet,
         )
     print(f"{result.name}: {result.artifact}")
 

@@ -1,4 +1,4 @@
-"""audit: a security review of the account; it reads, and changes nothing."""
+"""audit: a security review of the account. It changes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AREAS: Mapping[str, Area] = {
 
 
 def audit(session: Session, *, now: datetime | None = None) -> list[Finding]:
-    """Every finding, the worst first. What may not be looked at is a row of its own, and the review goes on."""
+    """Every finding, the worst first. An area that may not be read becomes a finding, and the review continues."""
     when = now or datetime.now(UTC)
     areas = (unless_denied(name, partial(area, session.call, when)) for name, area in AREAS.items())
     return ranked(finding for area in areas for finding in area)

@@ -1,4 +1,4 @@
-"""autoscale: what deploy.toml says of scaling is made so, and how it stands is told."""
+"""autoscale: applies the scaling settings of deploy.toml, then reports the state of scaling."""
 
 from __future__ import annotations
 
@@ -27,99 +27,99 @@ from deploy.stage.obsolete import Obsolete
 from deploy.stage.targets import all_targets
 from deploy.values import Call
 
-HEADINGS = ("what", "now", "wanted", "min", "max", "target")
-ACTIVITY_HEADINGS = ("when", "what", "did", "status", "why")
-LAST = 8  # activities that are shown
-AT_REST, AT_MOST = "AlreadyAtMinCapacity", "AlreadyAtMaxCapacity"
-WORDS = {
+HEADINGS = ("resource", "now", "desired", "min", "max", "target")
+ACTIVITY_HEADINGS = ("when", "resource", "activity", "status", "cause")
+LAST = 8  # activities to show
+AT_MINIMUM, AT_MAXIMUM = "AlreadyAtMinCapacity", "AlreadyAtMaxCapacity"
+CAUSES = {
     "-AlarmHigh-": "above the target",
     "-AlarmLow-": "well below the target",
-    f"policy {from_zero.POLICY}": "requests waited and none was there",
+    f"policy {from_zero.POLICY}": "requests waited and no instance was running",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scaled:
-    """How one variant or function stands: counts now and wanted (None: not known), bounds (None: does not scale)."""
+class ScalingState:
+    """One variant or function: its counts now and desired (None: unknown), its bounds (None: it does not scale)."""
 
-    what: str
+    resource: str
     now: int | None
-    wanted: int | None
-    least: int | None
-    most: int | None
+    desired: int | None
+    min: int | None
+    max: int | None
     target: str
 
     @property
     def row(self) -> tuple[str, ...]:
-        counts = (self.now, self.wanted, self.least, self.most)
-        return (self.what, *("–" if count is None else str(count) for count in counts), self.target)
+        counts = (self.now, self.desired, self.min, self.max)
+        return (self.resource, *("–" if count is None else str(count) for count in counts), self.target)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """One scaling activity, the words AWS's own but for the cause's names."""
+    """One scaling activity in AWS's own words, except for common causes."""
 
     when: datetime
-    what: str
-    did: str
+    resource: str
+    description: str
     status: str
-    why: str
+    cause: str
 
     @property
     def row(self) -> tuple[str, ...]:
-        return (f"{self.when:%Y-%m-%d %H:%M:%S}", self.what, self.did, self.status, self.why)
+        return (f"{self.when:%Y-%m-%d %H:%M:%S}", self.resource, self.description, self.status, self.cause)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What is scaled, and the last activities, the newest first."""
+    """The state of everything that could scale, and the last activities, the newest first."""
 
-    scaled: tuple[Scaled, ...]
+    states: tuple[ScalingState, ...]
     activities: tuple[Activity, ...]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, default=datetime.isoformat)
 
     def show(self, screen: Screen) -> None:
-        screen.table(HEADINGS, [each.row for each in self.scaled])
+        screen.table(HEADINGS, [each.row for each in self.states])
         if self.activities:
             screen.say("\nlast activities (UTC)")
             screen.table(ACTIVITY_HEADINGS, [each.row for each in self.activities])
 
 
 def autoscale(session: Session) -> Report:
-    """Registers what should scale, deregisters what should not, and looks. Raises DeployError."""
+    """Registers and deregisters scalable targets as deploy.toml says, then reports. Raises DeployError."""
     settings, call = session.settings, session.call
     for spec in endpoint_specs(settings):
         check_scaling(spec)
     _require_deployed(settings, call)
-    wanted = all_targets(settings)
-    session.settle((*wanted, *_unwanted(settings, call, [each.address for each in wanted])))
+    targets = all_targets(settings)
+    session.settle((*targets, *_obsolete(settings, call, [each.address for each in targets])))
     return report(settings, call)
 
 
 def _require_deployed(settings: Settings, call: Call) -> None:
-    """Raises DeployError where a deploy has to come first: what is registered must run as deploy.toml says."""
+    """Raises DeployError unless every target runs as deploy.toml says; only deploy can change that."""
     for spec in endpoint_specs(settings):
         targets = scalable_targets(spec)
         running = running_forms(spec.name, call) if targets else {}
         for target in targets:
             if target.resource not in running:
-                raise DeployError(f"{target.resource}: does not run yet; ./inv deploy makes it, and scales it too")
+                raise DeployError(f"{target.resource}: does not run yet; ./inv deploy creates it and its scaling")
             if running[target.resource] != target.form:
                 raise DeployError(
-                    f"{target.resource}: runs as {running[target.resource]} and should be {target.form}; "
-                    "./inv deploy changes it, and registers it again after"
+                    f"{target.resource}: runs as {running[target.resource]}, but deploy.toml says {target.form}; "
+                    "./inv deploy changes it and its scaling"
                 )
     for target in function_targets(settings):
         _, function, alias = target.resource.split(":")
         if lookup(call, lambda_("GetAlias", FunctionName=function, Name=alias)) is None:
-            raise DeployError(f"{target.resource}: is not there yet; ./inv deploy makes it, and scales it too")
+            raise DeployError(f"{target.resource}: does not exist yet; ./inv deploy creates it and its scaling")
 
 
-def _unwanted(settings: Settings, call: Call, wanted: Iterable[str]) -> Iterator[Obsolete]:
+def _obsolete(settings: Settings, call: Call, addresses: Iterable[str]) -> Iterator[Obsolete]:
     kind = BY_NAME["scalable-target"]
-    kept = set(wanted)
+    kept = set(addresses)
     for address, state in inventory(settings, call, [kind]).items():
         if address not in kept:
             step = kind.remove(address.partition("/")[2], settings)
@@ -127,83 +127,79 @@ def _unwanted(settings: Settings, call: Call, wanted: Iterable[str]) -> Iterator
 
 
 def report(settings: Settings, call: Call) -> Report:
-    """How everything that could scale stands. Changes nothing."""
-    scaled = [each for spec in endpoint_specs(settings) for each in _variants(spec.name, call)]
+    """The state of everything that could scale. Changes nothing."""
+    variants = [each for spec in endpoint_specs(settings) for each in _variants(spec.name, call)]
     functions = [_function(target.resource, call) for target in function_targets(settings)]
-    resources = [each.what for each in (*scaled, *functions) if each.least is not None]
-    found = sorted((each for name in resources for each in _activities(name, call)), key=lambda each: each.when)
-    return Report(scaled=(*scaled, *functions), activities=tuple(reversed(found[-LAST:])))
+    resources = [each.resource for each in (*variants, *functions) if each.min is not None]
+    activities = sorted((each for name in resources for each in _activities(name, call)), key=lambda each: each.when)
+    return Report(states=(*variants, *functions), activities=tuple(reversed(activities[-LAST:])))
 
 
-def _variants(endpoint: str, call: Call) -> Iterator[Scaled]:
-    request = sagemaker("DescribeEndpoint", EndpointName=endpoint)
-    found = lookup(call, request) or {}
-    for variant in found.get("ProductionVariants", ()):
+def _variants(endpoint: str, call: Call) -> Iterator[ScalingState]:
+    answer = lookup(call, sagemaker("DescribeEndpoint", EndpointName=endpoint)) or {}
+    for variant in answer.get("ProductionVariants", ()):
         counts = variant.get("CurrentInstanceCount"), variant.get("DesiredInstanceCount")
-        yield _scaled(f"endpoint/{endpoint}/variant/{variant['VariantName']}", counts, found["EndpointStatus"], call)
+        yield _state(f"endpoint/{endpoint}/variant/{variant['VariantName']}", counts, answer["EndpointStatus"], call)
 
 
-def _function(resource: str, call: Call) -> Scaled:
+def _function(resource: str, call: Call) -> ScalingState:
     _, function, alias = resource.split(":")
     request = lambda_("GetProvisionedConcurrencyConfig", FunctionName=function, Qualifier=alias)
-    found = lookup(call, request) or {}
+    answer = lookup(call, request) or {}
     names = ("AllocatedProvisionedConcurrentExecutions", "RequestedProvisionedConcurrentExecutions")
-    return _scaled(resource, (found.get(names[0]), found.get(names[1])), "InService", call)
+    return _state(resource, (answer.get(names[0]), answer.get(names[1])), "InService", call)
 
 
-def _scaled(resource: str, counts: tuple[int | None, int | None], status: str, call: Call) -> Scaled:
+def _state(resource: str, counts: tuple[int | None, int | None], status: str, call: Call) -> ScalingState:
     target = describe(resource, call) or {}
     words = _policies(resource, call) if target else "does not scale"
     if target and status != "InService":
-        words += f" (waits: {status})"
-    return Scaled(
-        what=resource, now=counts[0], wanted=counts[1], least=target.get("MinCapacity"),
-        most=target.get("MaxCapacity"), target=words,
+        words += f" (waiting: {status})"
+    return ScalingState(
+        resource=resource, now=counts[0], desired=counts[1], min=target.get("MinCapacity"),
+        max=target.get("MaxCapacity"), target=words,
     )  # fmt: skip
 
 
 def _policies(resource: str, call: Call) -> str:
     answer = call(autoscaling("DescribeScalingPolicies", **key_of(resource)))
     tracking = "TargetTrackingScalingPolicyConfiguration"
-    found = answer.get("ScalingPolicies", ())
-    known = {from_zero.POLICY: "the first that waits wakes it"}
+    policies = answer.get("ScalingPolicies", ())
+    known = {from_zero.POLICY: "starts from 0 when requests wait"}
     return ", ".join(
         metric_words(each[tracking]) if tracking in each else known.get(each["PolicyName"], each["PolicyName"])
-        for each in found
+        for each in policies
     )
 
 
 def _activities(resource: str, call: Call) -> Iterator[Activity]:
     params = {**key_of(resource), "MaxResults": LAST, "IncludeNotScaledActivities": True}
-    for found in call(autoscaling("DescribeScalingActivities", **params)).get("ScalingActivities", ()):
-        if AT_REST in _reasons(found):
-            continue  # nothing to do is no news
+    for activity in call(autoscaling("DescribeScalingActivities", **params)).get("ScalingActivities", ()):
+        if AT_MINIMUM in _not_scaled(activity):
+            continue  # an idle target reports this again and again
         yield Activity(
-            when=found["StartTime"].astimezone(UTC),
-            what=resource,
-            did=found["Description"].rstrip("."),
-            status=_status(found),
-            why=_why(found),
+            when=activity["StartTime"].astimezone(UTC),
+            resource=resource,
+            description=activity["Description"].rstrip("."),
+            status=_status(activity),
+            cause=_cause(activity),
         )
 
 
-def _status(found: Mapping[str, Any]) -> str:
-    """AWS marks what it chose not to do as failed."""
-    return "not scaled" if found.get("NotScaledReasons") else str(found["StatusCode"]).lower()
+def _status(activity: Mapping[str, Any]) -> str:
+    """AWS gives status Failed to an activity that it chose not to carry out."""
+    return "not scaled" if activity.get("NotScaledReasons") else str(activity["StatusCode"]).lower()
 
 
-def _why(found: Mapping[str, Any]) -> str:
-    """A cause or a failure without the name of the alarm, which is long and says nothing more."""
-    if _reasons(found):
-        return ", ".join("it has its maximum already" if each == AT_MOST else each for each in _reasons(found))
-    if found["StatusCode"] == "Failed":
-        return str(found.get("StatusMessage", "no reason given"))
-    cause = str(found["Cause"])
-    for mark, words in WORDS.items():
-        if mark in cause:
-            return words
-    return cause
+def _cause(activity: Mapping[str, Any]) -> str:
+    """The cause or failure. For our alarms and policies, words instead of their long names."""
+    if codes := _not_scaled(activity):
+        return ", ".join("already at its maximum" if code == AT_MAXIMUM else code for code in codes)
+    if activity["StatusCode"] == "Failed":
+        return str(activity.get("StatusMessage", "no reason given"))
+    cause = str(activity["Cause"])
+    return next((words for mark, words in CAUSES.items() if mark in cause), cause)
 
 
-def _reasons(found: Mapping[str, Any]) -> list[str]:
-    return [each["Code"] for each in found.get("NotScaledReasons", ())]
+def _not_scaled(activity: Mapping[str, Any]) -> list[str]:
+    return [each["Code"] for each in activity.get("NotScaledReasons", ())]

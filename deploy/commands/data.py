@@ -1,4 +1,4 @@
-"""data: pictures, and a weights file, into the stage's bucket."""
+"""data: pushes pictures and a weights file to the stage's bucket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WEIGHTS = "weights/"
 
 
 def push(session: Session, source: Path, name: str, *, weights: Path | None = None) -> pictures.Pushed:
-    """Pictures (and a weights file) into the stage's bucket, made when it is not there. Raises DataError."""
+    """Pushes pictures (and a weights file) to the stage's bucket, after creating the bucket. Raises DataError."""
     files = pictures.files(source)
     session.settle(foundation(session.settings))
     bucket, screen = session.settings.bucket, session.screen
@@ -34,7 +34,7 @@ def push_weights(session: Session, path: Path) -> None:
 
 
 def fetch(session: Session, uri: str, target: Path) -> Path:
-    """An S3 object to a file."""
+    """Downloads an S3 object to a file; returns its path."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     answer = session.call(s3("GetObject", Bucket=bucket, Key=key))
     target.parent.mkdir(parents=True, exist_ok=True)

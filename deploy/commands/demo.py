@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,8 +73,8 @@ class Demo:
         servers.result()
         with serving_files(held_out(folder / "test"), host) as served:
             with screen.stage("endpoint and Lambda"):
-                self.session.settings = allowing(self.session.settings, served.address)
-                if not deploy(self.session):
+                session = replace(self.session, settings=allowing(self.session.settings, served.address))
+                if not deploy(session):
                     screen.say("   already up to date")
             with screen.stage(f"{len(served.urls)} test pictures, sent as URLs to the Lambda"):
                 answers = [self._ask(truth, url) for truth, url in served.urls]
@@ -87,21 +87,21 @@ class Demo:
     def _train(self, *, chance: float) -> Scores:
         hosts = self.session.settings.training.instance_count
         with self.screen.stage(f"training on {hosts} hosts, starting from ImageNet weights"):
-            trained = train(self.session, NAME, verbose=False)
+            trained = train(self.session, NAME, show_log=False)
         rows = [("trained from ImageNet weights", percent(top1(trained)))]
         if self.compare:
             title = f"trained from random weights, at {RANDOM_START['crop']} pixels"
             with self.screen.stage(f"for comparison: the same network {title}"):
-                baseline = train(self.session, NAME, purpose="baseline", overrides=RANDOM_START, verbose=False)
+                baseline = train(self.session, NAME, purpose="baseline", overrides=RANDOM_START, show_log=False)
             rows.append((title, percent(top1(baseline))))
         return Scores(rows=(*rows, ("chance", percent(chance))), report=self._report(trained))
 
     def _ask(self, truth: str, url: str) -> Answer:
         began = time.monotonic()
         answer = invoke(self.session, {"url": url})
-        took = 1000 * (time.monotonic() - began)
+        milliseconds = 1000 * (time.monotonic() - began)
         label, probability = top(answer)
-        return truth, label, probability, took
+        return truth, label, probability, milliseconds
 
     def _summarize(self, answers: Sequence[Answer], scores: Scores, seconds: float) -> None:
         screen = self.screen
@@ -117,7 +117,7 @@ class Demo:
         screen.say(f"\n{seconds:.0f} s in all. ./inv status lists what runs; ./inv down deletes it.")
 
     def _report(self, result: JobResult) -> Path:
-        """The job's report.html on this machine."""
+        """The path of the job's report.html, fetched to this machine."""
         folder = self.runs / result.name
         if not (folder / "report.html").is_file():
             archive = fetch(self.session, result.reports, folder / "output.tar.gz")
@@ -271,6 +271,6 @@ def _handler(files: Mapping[str, Path]) -> type[http.server.BaseHTTPRequestHandl
             self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
-            """Quiet."""
+            """No access log."""
 
     return Handler

@@ -1,11 +1,11 @@
-"""deploy: makes it so, then asks the new versions their golden pictures."""
+"""deploy: applies the plan, then checks each new version with its golden pictures."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from contract.golden import Golden
-from deploy.commands.plan import Untrained, desired
+from deploy.commands.plan import desired
 from deploy.commands.rollback import look, return_to
 from deploy.costs import preflight
 from deploy.endpoints import golden
@@ -19,12 +19,15 @@ from deploy.values import State, Step
 
 
 def deploy(session: Session) -> tuple[Step, ...]:
-    """Returns the steps that changed something. Raises DeployError before a model is trained, and when a new version
-    does not answer as its training did: then the old one is back."""
-    resources = desired(session)
-    for each in resources:
-        if isinstance(each, Untrained):
-            raise DeployError(f"{each.name}: {each.lack}")
+    """Returns the steps that changed something.
+
+    Raises DeployError for an endpoint whose model is not trained yet, and for a new version whose answers differ from
+    its training's; in that case the endpoint is rolled back.
+    """
+    goal = desired(session)
+    for step in goal.untrained:
+        raise DeployError(f"{step.name}: {step.reason}")
+    resources = (*goal.resources, *goal.obsolete)
     todo = session.plan(resources)
     preflight.serving(session, todo)
     todo = session.settle(resources, todo)
@@ -35,28 +38,32 @@ def deploy(session: Session) -> tuple[Step, ...]:
 
 
 def is_unproven(session: Session, endpoint: Endpoint) -> bool:
-    """Whether its golden pictures are still to be asked, perhaps since an earlier deploy was cut off before that.
+    """Whether the running version still needs its golden check, for instance after an interrupted deploy.
 
-    An async endpoint is not asked (its instances may be none): its containers have asked themselves.
+    An async endpoint needs none: it may have no instance, and its containers check themselves at their start.
     """
     if not endpoint.spec.section.rollout.golden or endpoint.spec.is_async:
         return False
-    seen = endpoint.read(session.call)
-    return seen is not None and seen.tags.get(PROVEN_TAG) != key_of(endpoint.config)
+    state = endpoint.read(session.call)
+    return state is not None and state.tags.get(PROVEN_TAG) != key_of(endpoint.config)
 
 
 def verify(session: Session, endpoint: Endpoint) -> None:
-    """Asks each variant the golden pictures of its training, and notes that they were answered. Raises DeployError when
-    an answer differs; the endpoint is then back at what it was before."""
+    """Sends each variant the golden pictures of its training, then tags the endpoint as checked.
+
+    Raises DeployError for an answer that differs, after rolling the endpoint back.
+    """
     session.begin_changes()
-    tolerance = endpoint.spec.section.rollout.golden_tolerance or None  # 0: as packaged
-    for variant, what in endpoint.serves.items():
-        pictures = golden.fetch(str(what["ModelDataUrl"]), session.call)
+    tolerance = endpoint.spec.section.rollout.golden_tolerance or None  # 0: the tolerance packaged with the model
+    for variant, container in endpoint.serves.items():
+        pictures = golden.fetch(str(container["ModelDataUrl"]), session.call)
         target = variant if len(endpoint.serves) > 1 else ""
         wrong = golden.disagreements(pictures, partial(_answer, session, endpoint.name, target), tolerance)
         if wrong:
-            _go_back(session, endpoint, f"{endpoint.name}, {variant}: {wrong[0]}")
-        count = f"{len(pictures)} golden pictures answered as in training" if pictures else "no golden pictures to ask"
+            _roll_back(session, endpoint, f"{endpoint.name}, {variant}: {wrong[0]}")
+        count = (
+            f"{len(pictures)} golden pictures answered as in training" if pictures else "no golden pictures to check"
+        )
         session.screen.say(f"   {endpoint.name}, {variant}: {count}")
     session.call(record(endpoint.spec.arn, PROVEN_TAG, key_of(endpoint.config)))
 
@@ -66,20 +73,22 @@ def _answer(session: Session, endpoint: str, variant: str, picture: Golden) -> o
     return ask(question, session.call)
 
 
-def _go_back(session: Session, endpoint: Endpoint, why: str) -> None:
-    """Raises DeployError in any case: the version that was deployed is wrong."""
+def _roll_back(session: Session, endpoint: Endpoint, why: str) -> None:
+    """Returns the endpoint to its previous configuration, then raises DeployError because the new version is wrong."""
     with session.changing():
-        seen = look(session, endpoint.spec)
-        config = _before(endpoint.name, seen)
-        fix = f"./inv logs {endpoint.name} shows what it wrote; train again, or mend the serving image"
+        state = look(session, endpoint.spec)
+        config = _previous(endpoint.name, state)
+        fix = f"./inv logs {endpoint.name} shows its log; train again, or fix the serving image"
         if not config:
-            raise DeployError(f"{why}\nthere is nothing to go back to, so it still answers so; {fix}")
-        return_to(session, endpoint.spec, seen, config, reason="its golden pictures are not answered as in training")
-    raise DeployError(f"{why}\nrolled back: {endpoint.name} is at {config} again; {fix}")
+            raise DeployError(
+                f"{why}\nthere is no earlier version to roll back to, so the endpoint still serves this one; {fix}"
+            )
+        return_to(session, endpoint.spec, state, config, reason="its golden answers differ from training's")
+    raise DeployError(f"{why}\nrolled back: {endpoint.name} runs {config} again; {fix}")
 
 
-def _before(name: str, seen: State) -> str:
+def _previous(name: str, state: State) -> str:
     """The configuration before the running one, or ""."""
-    past = history(seen.tags)
-    at = past.index(key_of(str(seen.fields["config"]))) if key_of(str(seen.fields["config"])) in past else 0
+    past, running = history(state.tags), key_of(str(state.fields["config"]))
+    at = past.index(running) if running in past else 0
     return named(name, past[at - 1]) if at else ""

@@ -1,4 +1,4 @@
-"""down: takes away everything of the stage, then looks again."""
+"""down: deletes everything of the stage, then verifies that nothing is left."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ from deploy.values import Plan, Step
 
 @dataclass(frozen=True, kw_only=True)
 class Down:
-    """What was taken away, and the addresses that were kept since nobody asked for them to go."""
+    """The steps that deleted something, and the addresses that were kept (see `also` of `down`)."""
 
     gone: tuple[Step, ...] = ()
     kept: tuple[str, ...] = ()
 
 
 def down(session: Session, confirm: Callable[[Plan], bool], *, also: Collection[str] = ()) -> Down:
-    """Takes away all that carries the stage's tags. What cannot be made again stays unless its option is in `also`
-    ("data", "images"). Raises DeployError when it is not confirmed, or when something is left."""
-    found = inventory(session.settings, session.call)
-    kept = tuple(address for address in found if _is_kept(address, also))
-    todo = teardown(session.settings, {key: found[key] for key in found if key not in kept}, BY_NAME)
+    """Deletes all resources with the stage's tags. Data, images and the deployer stay unless `also` names them.
+
+    Raises DeployError when it is not confirmed, or when a resource is left.
+    """
+    existing = inventory(session.settings, session.call)
+    kept = tuple(address for address in existing if _is_kept(address, also))
+    todo = teardown(session.settings, {key: existing[key] for key in existing if key not in kept}, BY_NAME)
     if not todo.steps:
         return Down(kept=kept)
     if not confirm(todo):
-        raise DeployError(f"{session.settings.prefix}: nothing was taken away")
+        raise DeployError(f"{session.settings.prefix}: nothing was deleted")
     session.apply(todo)
     left = [address for address in inventory(session.settings, session.call) if not _is_kept(address, also)]
     if left:
-        raise DeployError(f"still there: {', '.join(left)}; run ./inv down again")
+        raise DeployError(f"not deleted: {', '.join(left)}; run ./inv down again")
     return Down(gone=todo.changes, kept=kept)
 
 

@@ -1,4 +1,4 @@
-"""invoke: asks the function, or an endpoint itself, what a picture shows."""
+"""invoke: classifies a picture with the function, or with an endpoint directly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy.session import Session
 
 
 def invoke(session: Session, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to an event of the version that is live. Raises DeployError when the function itself failed."""
+    """The live version's answer to an event. Raises DeployError when the function fails."""
     name, alias = session.settings.function_name, session.settings.function.alias
     params = {"FunctionName": name, "Qualifier": alias, "Payload": json.dumps(event).encode()}
     answer = session.call(lambda_("Invoke", **params))
@@ -27,16 +27,16 @@ def invoke(session: Session, event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def invoke_endpoint(session: Session, endpoint: str, picture: Path, *, variant: str = "") -> Any:
-    """An endpoint's own answer (or one variant's) to a picture of this machine; an async one is waited for.
+    """The answer of an endpoint (or of one variant) to a local picture; waits for the answer of an async endpoint.
 
     Raises DataError, DeployError.
     """
     spec = endpoint_spec(session.settings, endpoint)
     variants = spec.section.all_variants
     if variant and variant not in variants:
-        raise DeployError(f"{spec.name}: has no variant {variant}; there are {', '.join(variants)}")
+        raise DeployError(f"{spec.name}: unknown variant {variant}; choose one of {', '.join(variants)}")
     if variant and spec.is_async:
-        raise DeployError(f"{spec.name}: is async, and those have one variant; leave --variant out")
+        raise DeployError(f"{spec.name}: an async endpoint has one variant only; leave --variant out")
     question = Question(
         endpoint=spec.name, picture=_read(picture), media_type=media_type(picture.name), variant=variant
     )
@@ -46,7 +46,7 @@ def invoke_endpoint(session: Session, endpoint: str, picture: Path, *, variant: 
 
 
 def picture_event(picture: Path) -> dict[str, str]:
-    """The event that carries a picture of this machine."""
+    """The event with a local picture."""
     return {"image": base64.b64encode(_read(picture)).decode()}
 
 
@@ -54,4 +54,4 @@ def _read(picture: Path) -> bytes:
     try:
         return picture.read_bytes()
     except OSError as error:
-        raise DataError(f"{picture}: cannot be read: {error}") from error
+        raise DataError(f"{picture}: cannot read it: {error}") from error

@@ -1,10 +1,10 @@
-"""logs: what a job, an endpoint, the function, a run on EC2 or the notebook wrote; --follow goes on until it ends."""
+"""logs: shows the log of a job, an endpoint, the function or the notebook; --follow also shows new lines."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from deploy.aws.client import lookup
@@ -13,34 +13,34 @@ from deploy.aws.requests import sagemaker
 from deploy.config.settings import Settings
 from deploy.endpoints.spec import endpoint_specs
 from deploy.errors import AwsError, DeployError
+from deploy.jobs.lifecycle import ENDED
 from deploy.session import Session
 from deploy.storage.log_group import ENDPOINTS, FUNCTIONS, ec2_group
 from deploy.values import Call
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-EVERY = 2.0  # seconds between two looks
-SLOWEST = 30.0  # while CloudWatch asks to slow down
+EVERY = 2.0  # seconds between two reads
+SLOWEST = 30.0  # while CloudWatch throttles us
 THROTTLED = ("ThrottlingException", "Throttling", "ServiceUnavailableException", "LimitExceededException")
-# What ends by itself: by its description, and then there is nothing more to wait for.
+# The jobs, which end by themselves: the operation, name and status of each kind's description.
 ENDING = (("DescribeTrainingJob", "TrainingJobName", "TrainingJobStatus"),
           ("DescribeTransformJob", "TransformJobName", "TransformJobStatus"))  # fmt: skip
-ENDED = ("Completed", "Failed", "Stopped")
 
 
 def logs(
     session: Session, name: str, *, since: str = "", follow: bool = False, now: Callable[[], float] = time.time
 ) -> None:
-    """Tells what was written, and with `follow` what is being written, until a job has ended or Ctrl-C is heard.
+    """Shows the lines so far, and with `follow` new lines until the job ends or Ctrl-C is pressed.
 
-    `since` is like 90s, 10m, 2h or 1d; all of it without. Raises DeployError when nothing of that name has written.
+    `since` is like 90s, 10m, 2h or 1d; without it, all lines are shown. Raises DeployError for a name without a log.
     """
-    found = readers(session.settings, session.call, name, since=milliseconds(since, now()))
-    told, pause = 0, EVERY
+    sources = readers(session.settings, session.call, name, since=milliseconds(since, now()))
+    shown, pause = 0, EVERY
     try:
         while True:
             has_ended = follow and ended(name, session.call)
             try:
-                told += sum(_tell(session, reader) for reader in found)
+                shown += sum(_show(session, reader) for reader in sources)
                 pause = EVERY
             except AwsError as error:
                 if not follow or error.code not in THROTTLED:
@@ -49,15 +49,15 @@ def logs(
             if not follow or has_ended:
                 break
             session.clock.sleep(pause)
-    except KeyboardInterrupt:  # how a person ends it
+    except KeyboardInterrupt:  # the usual end of --follow
         return
-    if not told:
+    if not shown:
         when = f" in the last {since}" if since else ""
-        raise DeployError(f"{name}: nothing of that name has written a log{when}; ./inv status lists the names")
+        raise DeployError(f"{name}: no log{when}; ./inv status lists the names")
 
 
 def readers(settings: Settings, call: Call, name: str, *, since: int = 0) -> tuple[LogReader, ...]:
-    """The readers of everything that a name can mean: `main` and the like are endpoints, `lambda` is the function."""
+    """Readers of every log that a name can mean. `main` and other short names are endpoints, `lambda` the function."""
     short = {spec.short_name: spec.name for spec in endpoint_specs(settings)}
     function = settings.function_name if name == "lambda" else name
     groups = (
@@ -73,16 +73,16 @@ def readers(settings: Settings, call: Call, name: str, *, since: int = 0) -> tup
 
 
 def ended(name: str, call: Call) -> bool:
-    """Whether it is a job that has ended: its last lines are there."""
+    """Whether the name is a job's that has ended, so that no more lines follow."""
     for operation, key, status in ENDING:
-        found = lookup(call, sagemaker(operation, **{key: name}))
-        if found is not None:
-            return found[status] in ENDED
+        job = lookup(call, sagemaker(operation, **{key: name}))
+        if job is not None:
+            return job[status] in ENDED
     return False
 
 
 def milliseconds(since: str, now: float) -> int:
-    """The moment that lies `since` (10m) before `now` (seconds since the epoch), in milliseconds; 0 for "".
+    """The time `since` (such as 10m) before `now` (seconds since the epoch), in milliseconds; 0 for "".
 
     Raises DeployError.
     """
@@ -94,13 +94,11 @@ def milliseconds(since: str, now: float) -> int:
     return int(1000 * (now - int(parts[1]) * UNITS[parts[2]]))
 
 
-def _tell(session: Session, reader: LogReader) -> int:
-    """Says the new lines, each as it comes; returns how many."""
-    return sum(1 for _ in _said(session, reader))
-
-
-def _said(session: Session, reader: LogReader) -> Iterable[None]:
+def _show(session: Session, reader: LogReader) -> int:
+    """Shows the new lines; returns how many."""
+    count = 0
     for line in reader.read():
         at = datetime.fromtimestamp(line.when / 1000, UTC)
         session.screen.say(f"{at:%H:%M:%S}  {line.host}  {line.text}")
-        yield
+        count += 1
+    return count

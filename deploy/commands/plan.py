@@ -1,4 +1,4 @@
-"""plan: what deploy would change, and why."""
+"""plan: shows what deploy would change, and why."""
 
 from __future__ import annotations
 
@@ -19,69 +19,64 @@ from deploy.planning.resource import Resource
 from deploy.session import Session
 from deploy.stage.desired import foundation, serving
 from deploy.stage.obsolete import obsolete
-from deploy.values import Call, Plan, State, Step, redacted
+from deploy.values import Plan, Step, redacted
 
 MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "none": " "}
 
 
-def desired(session: Session) -> tuple[Resource, ...]:
-    """All that should be, then what should not be any more. Before a model is trained that is the foundation alone.
+@dataclass(frozen=True, kw_only=True)
+class Desired:
+    """What the stage should consist of: `resources` that should exist, in the order in which to make them, and
+    `obsolete` ones that should not. `untrained` are steps that do nothing: endpoints that stay as they are, because
+    their model is not trained yet."""
 
-    Raises DeployError, before anything is asked, for settings that cannot work.
+    resources: tuple[Resource, ...]
+    obsolete: tuple[Resource, ...] = ()
+    untrained: tuple[Step, ...] = ()
+
+
+def desired(session: Session) -> Desired:
+    """From deploy.toml and the newest models. Before a model is trained, the resources are the foundation alone.
+
+    Raises DeployError for settings that cannot work, before the first request.
     """
     settings, call = session.settings, session.call
     specs = endpoint_specs(settings)
     check(specs)
-    found = trained(settings, specs, call)
-    wanted = (*foundation(settings), *_serving(session, specs, found), *_untrained(found))
-    return (*wanted, *obsolete(settings, call, [each.address for each in wanted]))
+    models = trained(settings, specs, call)
+    untrained = tuple(
+        Step(action="none", address=f"endpoint/{name}", reason=reason) for name, reason in models.missing.items()
+    )
+    resources = (*foundation(settings), *_serving(session, specs, models))
+    kept = [*(each.address for each in resources), *(step.address for step in untrained)]
+    return Desired(resources=resources, obsolete=tuple(obsolete(settings, call, kept)), untrained=untrained)
 
 
-def _serving(session: Session, specs: Sequence[EndpointSpec], found: Trained) -> tuple[Resource, ...]:
-    if not found.artifacts:
+def _serving(session: Session, specs: Sequence[EndpointSpec], models: Trained) -> tuple[Resource, ...]:
+    if not models.artifacts:
         return ()
     image, facts = session.image("serve").uri, session.image_facts("serve")
     return serving(
         session.settings,
         endpoints=[
-            Serving(spec=spec, image=image, facts=facts, artifacts=found.artifacts[spec.name])
+            Serving(spec=spec, image=image, facts=facts, artifacts=models.artifacts[spec.name])
             for spec in specs
-            if spec.name in found.artifacts
+            if spec.name in models.artifacts
         ],
         lambda_image=session.image("lambda").uri,
     )
 
 
-def _untrained(found: Trained) -> tuple[Resource, ...]:
-    return tuple(Untrained(name=name, lack=lack) for name, lack in found.missing.items())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Untrained:
-    """An endpoint of deploy.toml whose model is not there yet: it stays as it is."""
-
-    name: str
-    lack: str
-
-    @property
-    def address(self) -> str:
-        return f"endpoint/{self.name}"
-
-    def read(self, _: Call) -> State | None:
-        return None
-
-    def plan(self, _: State | None) -> Step:
-        return Step(action="none", address=self.address, reason=self.lack)
-
-
 def plan(session: Session) -> Plan:
     """What `deploy` would do now."""
-    resources = desired(session)
-    return pure_plan(resources, observe(resources, session.call))
+    goal = desired(session)
+    snapshot = observe((*goal.resources, *goal.obsolete), session.call)
+    made, deleted = pure_plan(goal.resources, snapshot), pure_plan(goal.obsolete, snapshot)
+    return Plan(steps=(*made.steps, *goal.untrained, *deleted.steps), known=made.known)
 
 
 def show(todo: Plan, screen: Screen) -> None:
-    """A plan for people: one line a step, its changes field by field, what it touches."""
+    """Shows a plan: a line for each step, the fields that change, and what the step touches."""
     for step in todo.steps:
         screen.say(f"{MARKS[step.action]} {step.action:8}{step.address}: {step.reason}")
         for change in step.changes:

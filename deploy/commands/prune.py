@@ -1,4 +1,4 @@
-"""prune: old images of ours out of the engine and, when asked, out of ECR; never one that something starts from."""
+"""prune: deletes our old images from the engine and, with --pushed, from ECR; never an image in use."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from deploy.images.referenced import referenced
 from deploy.session import Session
 from deploy.values import Plan, Request, Step
 
-NEWEST = 5  # pushed images that stay though nothing refers to them: what a rollback by hand would look for
-BATCH = 100  # BatchDeleteImage takes no more
+NEWEST = 5  # pushed images that stay though unused, for a rollback by hand
+BATCH = 100  # the most images that BatchDeleteImage takes
 
 
 @dataclass(frozen=True, kw_only=True)
 class PushedImage:
-    """One image of a repository, as ECR lists it; the newest have the highest `pushed` (any order that compares)."""
+    """One image of a repository, as ECR lists it. `pushed` is the time of its push; only the order counts."""
 
     digest: str
     tags: tuple[str, ...]
@@ -29,28 +29,28 @@ class PushedImage:
 
 
 def old_tags(local: Iterable[str], keep: Collection[str], live: Collection[str]) -> list[str]:
-    """Images of ours in the engine (`kennel/<kind>:<tag>`) that are neither wanted now nor referred to.
+    """Our images in the engine (`kennel/<kind>:<tag>`) that are neither current nor in use.
 
-    `live` holds names of the engine's: those of digests too (see `tags_of`).
+    `live` holds names in the engine, also of images in use by digest (see `tags_of`).
     """
     return sorted(name for name in local if name not in keep and name not in live)
 
 
-def old_digests(there: Sequence[PushedImage], tag: str, live: Collection[str]) -> list[str]:
-    """What may go of one repository: not the content's own image, nothing that is referred to, not the newest."""
-    newest = {image.digest for image in sorted(there, key=lambda image: image.pushed, reverse=True)[:NEWEST]}
-    wanted = {tag, tag + REPAIRED}
-    kept = newest | {name.partition("@")[2] for name in live} | {i.digest for i in there if wanted & set(i.tags)}
+def old_digests(images: Sequence[PushedImage], tag: str, live: Collection[str]) -> list[str]:
+    """The images of a repository to delete: not the current one (`tag`), none in use, none of the newest."""
+    newest = {image.digest for image in sorted(images, key=lambda image: image.pushed, reverse=True)[:NEWEST]}
+    current = {tag, tag + REPAIRED}
+    kept = newest | {name.partition("@")[2] for name in live} | {i.digest for i in images if current & set(i.tags)}
     live_tags = {name.rpartition(":")[2] for name in live if "@" not in name}
-    return [image.digest for image in there if image.digest not in kept and not live_tags & set(image.tags)]
+    return [image.digest for image in images if image.digest not in kept and not live_tags & set(image.tags)]
 
 
 def in_engine(run: Run) -> list[str]:
-    """Every image of ours in the engine, by its name."""
-    status, said = run(["docker", "images", "--filter=reference=kennel/*", "--format={{.Repository}}:{{.Tag}}"])
+    """The names of our images in the engine."""
+    status, output = run(["docker", "images", "--filter=reference=kennel/*", "--format={{.Repository}}:{{.Tag}}"])
     if status:
-        raise DeployError(f"docker images failed: {said.strip()[-300:]}")
-    return [name for name in said.split() if not name.endswith(":<none>")]
+        raise DeployError(f"docker images failed: {output.strip()[-300:]}")
+    return [name for name in output.split() if not name.endswith(":<none>")]
 
 
 def prune(
@@ -62,34 +62,36 @@ def prune(
     pushed: bool,
     confirm: Callable[[Plan], bool],
 ) -> None:
-    """`current` are the references of the images as they are now, `keep` those of the engine that are in use here.
+    """Deletes old images. `current` are the references of the current images, `keep` other ones to keep in the engine.
 
     Raises DeployError when it is not confirmed.
     """
     live = referenced(session.call)
     lists = {kind: _listed(session, kind) for kind in KINDS}
     steps = [_deletion(session, kind, lists[kind], current[kind], live) for kind in KINDS if pushed]
-    gone = Plan(steps=tuple(step for step in steps if step.acts))
+    remote = Plan(steps=tuple(step for step in steps if step.acts))
     old = old_tags(in_engine(run), {*current.values(), *keep}, live | tags_of(lists, live))
     local = [Step(action="delete", address=f"image/{name}", reason="old", touches="this engine") for name in old]
-    if not gone.steps and not local:
-        session.screen.say("   nothing is old")
+    if not remote.steps and not local:
+        session.screen.say("   no old images")
         return
-    if not confirm(Plan(steps=(*gone.steps, *local))):
-        raise DeployError("nothing was taken away")
+    if not confirm(Plan(steps=(*remote.steps, *local))):
+        raise DeployError("nothing was deleted")
     for name in old:
-        status, said = run(["docker", "rmi", name], timeout=120)
-        session.screen.say(f"   {name} " + ("gone" if status == 0 else f"stays: {said.strip().splitlines()[-1]}"))
-    session.apply(gone)
+        status, output = run(["docker", "rmi", name], timeout=120)
+        session.screen.say(
+            f"   {name} " + ("deleted" if status == 0 else f"not deleted: {output.strip().splitlines()[-1]}")
+        )
+    session.apply(remote)
 
 
 def tags_of(lists: Mapping[ImageKind, Sequence[PushedImage]], live: Collection[str]) -> frozenset[str]:
-    """The contents' tags of the digests that are referred to: an engine keeps these too."""
+    """The names in the engine of images that are in use by digest."""
     digests = {name.partition("@")[2] for name in live}
     return frozenset(
         f"kennel/{kind}:{tag.removesuffix(REPAIRED)}"
-        for kind, there in lists.items()
-        for image in there
+        for kind, images in lists.items()
+        for image in images
         if image.digest in digests
         for tag in image.tags
     )
@@ -114,15 +116,15 @@ def _describe(repository: str) -> Request:
 
 
 def _deletion(
-    session: Session, kind: ImageKind, there: Sequence[PushedImage], current: str, live: Collection[str]
+    session: Session, kind: ImageKind, images: Sequence[PushedImage], current: str, live: Collection[str]
 ) -> Step:
     name = session.settings.repository_name(kind)
-    old = old_digests(there, current.rpartition(":")[2], live)
+    old = old_digests(images, current.rpartition(":")[2], live)
     acts = tuple(delete_images(name, old[first : first + BATCH]) for first in range(0, len(old), BATCH))
     return Step(action="delete", address=f"images/{name}", reason=f"{len(old)} old images", acts=acts)
 
 
 def delete_images(repository: str, digests: Sequence[str]) -> Request:
-    """The deletion of images by digest, at most 100."""
+    """The request that deletes up to 100 images by digest."""
     params = {"repositoryName": repository, "imageIds": [{"imageDigest": digest} for digest in digests]}
     return ecr("BatchDeleteImage", **params)

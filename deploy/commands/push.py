@@ -1,4 +1,4 @@
-"""push: the images to ECR, through the gate before and after; what is there is not pushed again."""
+"""push: pushes images to ECR and checks them before and after. An image that ECR has is not pushed again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deploy.errors import ImageRefusedError, PushError
 from deploy.images import checks, pushed
 from deploy.images.manifest import Manifest, repaired
-from deploy.images.push import Pusher, Target, seen
+from deploy.images.push import Pusher, Target, registry_facts
 from deploy.images.recipe import PLATFORM, ImageKind
 from deploy.images.registry import Registry
 from deploy.images.repository import repository
@@ -16,8 +16,8 @@ from deploy.session import Session
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pushing:
-    """One push's parts: `sender` reads the engine, `registry` speaks to ECR's; `repair` mends manifests there."""
+class ImagePush:
+    """One push: `pusher` reads the engine, `registry` is ECR's. `repair` rewrites manifests that were pushed as OCI."""
 
     session: Session
     pusher: Pusher
@@ -25,9 +25,9 @@ class Pushing:
     repair: bool = False
 
     def push(self, kinds: Sequence[ImageKind]) -> dict[ImageKind, str]:
-        """Returns what each image is pulled by from now on. Raises ImageRefusedError, PushError.
+        """Pushes the images; returns the URI to pull each by. Raises ImageRefusedError, PushError.
 
-        Every image passes the gate before the first byte of any is sent.
+        All images are checked before the first byte is sent.
         """
         settings, session = self.session.settings, self.session
         references = {kind: session.build(kind) for kind in kinds}
@@ -36,51 +36,51 @@ class Pushing:
         session.settle([repository(settings, kind) for kind in kinds])
         uris: dict[ImageKind, str] = {}
         for kind, reference in references.items():
-            found = self._settle(kind, reference)
-            uris[kind] = f"{pushed.repository_uri(settings, session.call, kind)}@{found.digest}"
+            manifest = self._push(kind, reference)
+            uris[kind] = f"{pushed.repository_uri(settings, session.call, kind)}@{manifest.digest}"
             session.screen.say(f"   {uris[kind]}")
         return uris
 
-    def _settle(self, kind: ImageKind, reference: str) -> Manifest:
-        """The manifest by which an image is referred to: found there, repaired, or sent now."""
+    def _push(self, kind: ImageKind, reference: str) -> Manifest:
+        """The manifest to refer to an image by: the one in ECR, a repaired one, or one pushed now."""
         session, name = self.session, self.session.settings.repository_name(kind)
         tag = reference.rpartition(":")[2]
-        found = pushed.manifest(session.settings, session.call, kind, tag)
-        if found is not None and self.repair:
-            found = self._repaired(found, kind, tag)
-        if found is not None:
-            session.screen.say(f"   {reference} is there")
+        manifest = pushed.manifest(session.settings, session.call, kind, tag)
+        if manifest is not None and self.repair:
+            manifest = self._repaired(manifest, kind, tag)
+        if manifest is not None:
+            session.screen.say(f"   {reference} already pushed")
         else:
             session.begin_changes()
             with session.screen.bar(f"{kind} MB") as progress:
                 self.pusher.send(reference, Target(registry=self.registry, repository=name, tag=tag), progress=progress)
-            found = pushed.manifest(session.settings, session.call, kind, tag)
-        if found is None:
-            raise PushError(f"{name}:{tag}: was pushed and is not there; run ./inv push --image {kind} again")
-        checks.check(f"{name}:{tag}", seen(self.registry, name, found), checks.CONSUMERS[kind])
-        return found
+            manifest = pushed.manifest(session.settings, session.call, kind, tag)
+        if manifest is None:
+            raise PushError(f"{name}:{tag}: pushed, but ECR does not list it; run ./inv push --image {kind} again")
+        checks.check(f"{name}:{tag}", registry_facts(self.registry, name, manifest), checks.CONSUMERS[kind])
+        return manifest
 
-    def _repaired(self, found: Manifest, kind: ImageKind, tag: str) -> Manifest:
-        """The manifest under Docker's types. Tags are immutable: a rewritten one gets a tag beside the first."""
+    def _repaired(self, manifest: Manifest, kind: ImageKind, tag: str) -> Manifest:
+        """The manifest with Docker's media types. Tags are immutable, so a rewritten manifest gets a second tag."""
         session, name = self.session, self.session.settings.repository_name(kind)
-        if not any(checks.faults(seen(self.registry, name, found), checks.CONSUMERS[kind])):
-            return found
-        single = found
-        if found.is_index:
-            entry = self.registry.manifest(name, found.entry(PLATFORM))
+        if not any(checks.faults(registry_facts(self.registry, name, manifest), checks.CONSUMERS[kind])):
+            return manifest
+        single = manifest
+        if manifest.is_index:
+            entry = self.registry.manifest(name, manifest.entry(PLATFORM))
             if entry is None:
-                raise ImageRefusedError(f"{name}:{tag}: its index names an image that is not there; push it again")
+                raise ImageRefusedError(f"{name}:{tag}: its index names an image that does not exist; push it again")
             single = entry
-        mended = repaired(single)
+        rewritten = repaired(single)
         session.begin_changes()
-        self.registry.put(name, tag + pushed.REPAIRED, mended)
-        session.screen.say(f"   {name}:{tag}: {found.media_type} rewritten as {mended.media_type}")
-        return mended
+        self.registry.put(name, tag + pushed.REPAIRED, rewritten)
+        session.screen.say(f"   {name}:{tag}: {manifest.media_type} rewritten as {rewritten.media_type}")
+        return rewritten
 
 
 def push(
     session: Session, kinds: Sequence[ImageKind], connect: Callable[[Session], tuple[Pusher, Registry]], *, repair: bool
 ) -> dict[ImageKind, str]:
-    """Pushes what is not there. `connect` makes the doors to the engine and to the registry."""
+    """Pushes missing images. `connect` makes the clients of the engine and of the registry."""
     pusher, registry = connect(session)
-    return Pushing(session=session, pusher=pusher, registry=registry, repair=repair).push(kinds)
+    return ImagePush(session=session, pusher=pusher, registry=registry, repair=repair).push(kinds)

@@ -1,4 +1,4 @@
-"""rollback: back to what ran before the last deploy."""
+"""rollback: returns to the version that ran before the last deploy."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from deploy.values import Plan, State, Wait
 
 
 def rollback(session: Session, name: str = "", *, to: str = "") -> Target:
-    """Moves the endpoint `name` (main when not given) back, and says to what. An update under way is waited for.
+    """Moves the endpoint `name` (by default main) back, after an update in progress has ended; returns the target.
 
-    Raises DeployError when there is nothing to go back to.
+    Raises DeployError without an earlier version.
     """
     spec = endpoint_spec(session.settings, name)
     with session.changing():
         observed = _settled(session, spec)
         back = target(spec, observed, to=to)
         if back.is_there:
-            session.screen.say(f"   {spec.name}: is at {back.config} already; ./inv rollback --to goes elsewhere")
+            session.screen.say(f"   {spec.name}: already runs {back.config}; ./inv rollback --to chooses another")
             return back
         return_to(session, spec, observed, back.config, reason="rolled back by hand")
     return back
 
 
 def return_to(session: Session, spec: EndpointSpec, observed: State, config: str, *, reason: str) -> None:
-    """Moves an endpoint to a configuration of its past, telling what that serves."""
+    """Moves an endpoint to an earlier configuration, and shows the images and models of that."""
     serves = served(config, session.call)
     todo = step(spec, observed, config, serves=serves, reason=reason)
-    for variant, what in serves.items():
-        session.screen.say(f"   {spec.name}, {variant}: back to {_words(what)}")
+    for variant, container in serves.items():
+        session.screen.say(f"   {spec.name}, {variant}: back to {_words(container)}")
     session.apply(Plan(steps=(todo,)))
 
 
 def look(session: Session, spec: EndpointSpec) -> State:
-    """The endpoint as it is. Raises DeployError when it is not there."""
+    """The endpoint's current state. Raises DeployError when it does not exist."""
     observed = read(spec.name, session.call)
     if observed is None:
-        raise DeployError(f"{spec.name}: is not there; ./inv deploy makes it")
+        raise DeployError(f"{spec.name}: does not exist; ./inv deploy creates it")
     return observed
 
 
@@ -52,20 +52,20 @@ def _settled(session: Session, spec: EndpointSpec) -> State:
     observed = look(session, spec)
     if observed.status not in BUSY:
         return observed
-    session.screen.say(f"   {spec.name}: is {observed.status}; waiting, since AWS takes no other update meanwhile")
+    session.screen.say(f"   {spec.name}: is {observed.status}; waiting, because AWS accepts one update at a time")
     settled = Wait(request=describe(spec.name), path="EndpointStatus", until="InService", failed=BROKEN)
     wait(settled, session.call, clock=session.clock)
     return look(session, spec)
 
 
-def _words(what: Mapping[str, Any]) -> str:
-    return f"{what.get('Image', 'an image that is gone')} with {what.get('ModelDataUrl', 'a model that is gone')}"
+def _words(container: Mapping[str, Any]) -> str:
+    return f"{container.get('Image', 'a deleted image')} with {container.get('ModelDataUrl', 'a deleted model')}"
 
 
 def rollback_function(session: Session) -> str:
-    """Moves the function's alias to the version that was live before, when that answers; returns its number.
+    """Moves the function's alias to the previous live version if that is healthy; returns its number.
 
-    Raises DeployError when there is none, or when it is not healthy: then the alias stays where it is.
+    Raises DeployError without such a version, and for an unhealthy one; the alias then stays.
     """
     live = alias(session.settings, image="")
     with session.changing():

@@ -1,4 +1,4 @@
-"""status: everything of the stage, how it is, and what it costs by the hour."""
+"""status: lists everything of the stage with its state and its hourly cost."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HEADINGS = ("kind", "name", "state", "detail", "USD/h", "since")
 
 
 def status(session: Session) -> tuple[list[Row], str]:
-    """Everything of the stage with its jobs, and what it costs together, in words. Changes nothing."""
+    """A row for each resource and job of the stage, and their total cost in words. Changes nothing."""
     settings, call = session.settings, session.call
     ledger = Ledger(settings=settings, call=call, prices=Prices(call=call, region=settings.stage.region))
     rows = []
     for address in reversed(list(inventory(settings, call))):
         kind, _, name = address.partition("/")
         if kind in running_job.NAMES:
-            continue  # told with the jobs that have ended
+            continue  # the ledger lists all jobs, also ended ones
         state, more = BY_NAME[kind].state(name, settings, call), ledger.of(kind, name)
         rows.append(Row(kind=kind, name=name, state=state, detail=more.detail, usd=more.usd, since=more.since))
     rows += ledger.jobs()
@@ -31,14 +31,14 @@ def status(session: Session) -> tuple[list[Row], str]:
 
 
 def table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
-    """Rows under HEADINGS, for people."""
+    """Rows under HEADINGS."""
     return [(row.kind, row.name, row.state, row.detail, _usd(row.usd), _time(row.since)) for row in rows]
 
 
 def bill(rows: Sequence[Row], source: str) -> str:
-    """What all costs together, in words."""
+    """The total cost in words."""
     costs = [row.usd for row in rows if row.usd]
-    return f"{sum(costs):.3f} USD an hour now (prices: {source})" if costs else "nothing is paid by the hour now"
+    return f"{sum(costs):.3f} USD an hour now (prices: {source})" if costs else "nothing is billed by the hour now"
 
 
 def _usd(value: float | None) -> str:

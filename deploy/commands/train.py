@@ -1,4 +1,4 @@
-"""train: a job on pushed pictures, followed to its end; what is trained already is not trained again."""
+"""train: runs a job on pushed pictures and follows it to its end. A model that exists is not trained again."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import get_args
 
 from contract import metrics
 from deploy.aws.logs import Line
-from deploy.aws.requests import sagemaker
 from deploy.aws.s3_upload import upload
 from deploy.commands.data import WEIGHTS, data_prefix
 from deploy.config.section import Scalar, unknown
 from deploy.config.settings import Settings
-from deploy.config.training import Backend as Place
+from deploy.config.training import Backend as BackendName
 from deploy.console import Screen
 from deploy.costs import preflight
 from deploy.errors import DataError, DeployError, JobError, SettingsError
@@ -23,11 +22,13 @@ from deploy.iam.role import training_role
 from deploy.jobs import records
 from deploy.jobs import request as jobs
 from deploy.jobs.backend import Backend, InterruptedJobError, Reader, follow
-from deploy.jobs.ec2 import Ec2
-from deploy.jobs.local import Here
-from deploy.jobs.progress import Pace
+from deploy.jobs.ec2 import Ec2Backend
+from deploy.jobs.lifecycle import reused
+from deploy.jobs.local import LocalBackend
+from deploy.jobs.progress import Progress
 from deploy.jobs.request import JobRequest, JobResult
-from deploy.jobs.sagemaker import SageMaker
+from deploy.jobs.sagemaker import SageMakerBackend
+from deploy.jobs.training_job import TrainingJob, newest_first
 from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.storage import dataset as pictures
@@ -39,35 +40,37 @@ NAME = r"(?=.{1,20}$)[a-z0-9](-?[a-z0-9])*"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Local:
-    """What training here works with: where runs are kept, and the files of each channel (training, weights)."""
+class LocalPaths:
+    """What local training needs: the folder of all runs, and the folder or file of each channel (training, weights)."""
 
     runs: Path
     sources: Mapping[str, Path]
 
 
 def checked(settings: Settings, *, on: str = "", name: str = "train", instances: int = 0) -> str:
-    """Where to train. Raises SettingsError for a place, a name or a number of hosts that there is not."""
-    where = on or settings.training.on
-    if where not in get_args(Place):
-        raise SettingsError(f"--on: {unknown(where, get_args(Place))}")
+    """The backend to train on: sagemaker, ec2 or local. Raises SettingsError for an invalid backend, name or count."""
+    backend = on or settings.training.on
+    if backend not in get_args(BackendName):
+        raise SettingsError(f"--on: {unknown(backend, get_args(BackendName))}")
     if not re.fullmatch(NAME, name):
-        raise SettingsError(f"--name: {name!r}: lower-case letters, digits and single hyphens, at most 20")
-    if not 0 <= instances <= MOST_HOSTS:
-        raise SettingsError(f"--instances: {instances}: from 1 to {MOST_HOSTS}")
-    if where != "sagemaker" and instances > 1:
         raise SettingsError(
-            f"--instances: {instances}: {where} is one machine, with all of its GPUs; choose a larger one, "
-            "or --on sagemaker"
+            f"--name: {name!r}: use lower-case letters, digits and single hyphens, at most 20 characters"
         )
-    return where
+    if not 0 <= instances <= MOST_HOSTS:
+        raise SettingsError(f"--instances: {instances}: choose 1 to {MOST_HOSTS}")
+    if backend != "sagemaker" and instances > 1:
+        raise SettingsError(
+            f"--instances: {instances}: {backend} trains on one machine, with all of its GPUs; "
+            "choose a larger machine, or --on sagemaker"
+        )
+    return backend
 
 
-def left_running(where: str) -> str:
-    """What Ctrl-C leaves."""
-    if where == "local":
-        return "stopped; the same command goes on from its checkpoint"
-    return "the job goes on without you: the same command follows it again, with --stop it is stopped"
+def left_running(backend: str) -> str:
+    """The message after Ctrl-C: whether the job still runs."""
+    if backend == "local":
+        return "stopped; the same command resumes the job from its checkpoint"
+    return "the job is still running: the same command follows it again, and --stop stops it"
 
 
 def train(
@@ -78,44 +81,46 @@ def train(
     overrides: Mapping[str, Scalar] | None = None,
     instances: int | None = None,
     on: str = "",
-    local: Local | None = None,
-    verbose: bool = True,
+    local: LocalPaths | None = None,
+    show_log: bool = True,
 ) -> JobResult:
-    """Trains on pushed pictures, or finds it done. `on` goes before training.on; `local` is what local training needs.
+    """Trains on the pictures pushed as `name`, or returns the result of a job that did. `on` overrides training.on.
 
-    Raises DataError, JobError.
+    Local training needs `local`. Without `show_log` only the epochs are shown. Raises DataError, JobError.
     """
-    where = on or session.settings.training.on
-    if where == "local":
+    backend = on or session.settings.training.on
+    if backend == "local":
         if local is None:
-            raise JobError(
-                "training here: no pictures of this machine are given; ./inv train --on local --source FOLDER"
-            )
-        return train_here(session, local, name, purpose=purpose, overrides=overrides, verbose=verbose)
-    job = job_request(session, name, purpose=purpose, overrides=overrides, instances=instances, on=where)
+            raise JobError("local training: no folder of pictures given; run ./inv train --on local --source FOLDER")
+        return train_locally(session, local, name, purpose=purpose, overrides=overrides, show_log=show_log)
+    job = job_request(session, name, purpose=purpose, overrides=overrides, instances=instances, on=backend)
     session.settle(foundation(session.settings))
-    if where == "ec2":
-        return run(session, Ec2(session=session), job, verbose=verbose)
+    if backend == "ec2":
+        return run(session, Ec2Backend(session=session), job, show_log=show_log)
+    return run(session, SageMakerBackend(call=session.call), with_role(session, job), show_log=show_log)
+
+
+def with_role(session: Session, job: JobRequest) -> JobRequest:
+    """The job with the ARN of the training role, which the foundation has created."""
     role = training_role(session.settings).read(session.call)
-    arn = role.attributes["arn"] if role else job.role
-    return run(session, SageMaker(call=session.call), replace(job, role=arn), verbose=verbose)
+    return replace(job, role=role.attributes["arn"]) if role else job
 
 
 def run(
-    session: Session, backend: Backend, job: JobRequest, *, verbose: bool = True, uses_stage: bool = True
+    session: Session, backend: Backend, job: JobRequest, *, show_log: bool = True, uses_stage: bool = True
 ) -> JobResult:
-    """Takes a job up or begins it, and follows it; where its machine is taken away it goes on on another.
+    """Starts a job, or finds the one that runs, and follows it; an interrupted job resumes on another machine.
 
-    Before it begins it is said where, and for what it costs, unless the stage has no part in it (`uses_stage`).
+    Before the start it shows the stage and the cost, unless the job does not use the stage (`uses_stage`).
     """
-    job, found = backend.take_up(job)
+    job, state = backend.find_attempt(job)
     say = session.screen.say
-    listener = Listener(screen=session.screen, verbose=verbose, pace=Pace(epochs=_epochs(job)))
-    if found is not None:
-        say(f"   {job.name}: {str(found['TrainingJobStatus']).lower()}, taken up again")
+    listener = Listener(screen=session.screen, show_log=show_log, progress=Progress(epochs=_epochs(job)))
+    if state is not None:
+        say(reused(job.name, state.status))
     reader: Reader | None = None
     for launch in range(1, LAUNCHES + 1):
-        if found is None:
+        if state is None:
             if uses_stage:
                 session.begin_changes()
                 preflight.training(session, job)
@@ -128,56 +133,57 @@ def run(
                 backend,
                 clock=session.clock,
                 reader=reader,
-                line=listener.line,
-                status=lambda status, message: say(f"   {status}{': ' if message else ''}{message}"),
+                on_line=listener.line,
+                on_status=lambda status, message: say(f"   {status}{': ' if message else ''}{message}"),
             )
         except InterruptedJobError as error:
             if launch == LAUNCHES:
                 raise
-            say(f"   {error}: it goes on from its checkpoint on another")
-            found = None
+            say(f"   {error}: the job resumes from its checkpoint on another machine")
+            state = None
     raise JobError(f"training job {job.name}: interrupted {LAUNCHES} times")
 
 
-def train_here(
+def train_locally(
     session: Session,
-    local: Local,
+    local: LocalPaths,
     name: str,
     *,
     purpose: str = "train",
     overrides: Mapping[str, Scalar] | None = None,
-    verbose: bool = True,
+    show_log: bool = True,
 ) -> JobResult:
-    """Trains in a container of this box, and registers what came of it with the stage, if that answers."""
-    job = here_request(session, local, name, purpose=purpose, overrides=overrides)
-    place = Here(runs=local.runs, sources=local.sources, say=session.screen.say)
+    """Trains in a container on this machine, then registers the model with the stage if the stage answers."""
+    job = local_request(session, local, name, purpose=purpose, overrides=overrides)
+    backend = LocalBackend(runs=local.runs, sources=local.sources, say=session.screen.say)
     try:
-        result = run(session, place, job, verbose=verbose, uses_stage=False)
+        result = run(session, backend, job, show_log=show_log, uses_stage=False)
     except KeyboardInterrupt:
-        session.screen.say("   stopping: its checkpoint is written, and the same command goes on from there")
-        place.stop(job.name)
+        session.screen.say("   stopping; the job writes a checkpoint, and the same command resumes from it")
+        backend.stop(job.name)
         raise
     try:
-        return register(session, place, result)
+        return register(session, backend, result)
     except DeployError as error:
         session.screen.say(f"   not registered with stage {session.settings.stage_name}: {error}")
         return result
 
 
-def here_request(
+def local_request(
     session: Session,
-    local: Local,
+    local: LocalPaths,
     name: str,
     *,
     purpose: str = "train",
     overrides: Mapping[str, Scalar] | None = None,
 ) -> JobRequest:
-    """The job that trains here, on pictures of this machine. Raises DataError."""
+    """The job that trains on this machine, on its own pictures. Raises DataError."""
     content = {file: pictures.digest(path) for file, path in pictures.files(local.sources["training"]).items()}
+    image = session.build("train")
     return jobs.request(
         session.settings,
-        image=session.build("train"),
-        image_tag=session.build("train").rpartition(":")[2],
+        image=image,
+        image_tag=image.rpartition(":")[2],
         data=str(local.sources["training"]),
         data_hash=pictures.describe(content, bucket=session.settings.bucket, prefix=data_prefix(name)).hash,
         weights=str(local.sources.get("weights", "")),
@@ -188,36 +194,38 @@ def here_request(
     )
 
 
-def register(session: Session, here: Here, result: JobResult) -> JobResult:
-    """Uploads what was trained here to the stage's bucket, so that `deploy` serves it like any other."""
+def register(session: Session, backend: LocalBackend, result: JobResult) -> JobResult:
+    """Uploads a locally trained model to the stage's bucket, so that `deploy` serves it like any other model."""
     bucket_name, name = session.settings.bucket, result.name
-    there = records.read(bucket_name, name, session.call)
+    existing = records.read(bucket_name, name, session.call)
     uri = f"s3://{bucket_name}/jobs/{name}/output"
     registered = replace(result, artifact=f"{uri}/model.tar.gz", reports=f"{uri}/output.tar.gz")
-    if there is not None:
+    if existing is not None:
         return registered
     session.settle((bucket(session.settings),))
-    folder = here.folder(name) / "output"
+    folder = backend.folder(name) / "output"
     for file in ("output.tar.gz", "model.tar.gz"):
         upload(session.call, bucket=bucket_name, key=f"jobs/{name}/output/{file}", path=folder / file)
-    told = {**(here.describe(name) or {}), "ModelArtifacts": {"S3ModelArtifacts": registered.artifact}}
-    session.call(records.put(bucket_name, told))
+    job = backend.describe(name) or TrainingJob(name=name, status=result.status)
+    session.call(records.put(bucket_name, replace(job, artifact=registered.artifact)))
     session.screen.say(f"   registered: {registered.artifact}")
     return registered
 
 
 def stop(session: Session, *, purpose: str = "train") -> str:
-    """Stops the newest running job of a training, wherever it runs; returns its name. Raises JobError."""
+    """Stops the newest running job of a training, on SageMaker or EC2; returns its name. Raises JobError."""
     settings, call = session.settings, session.call
     prefix = f"{settings.prefix}-{purpose}-"
-    params = {"NameContains": prefix, "StatusEquals": "InProgress", "SortBy": "CreationTime", "SortOrder": "Descending"}
-    listed = call(sagemaker("ListTrainingJobs", **params))["TrainingJobSummaries"]
-    elsewhere = records.newest(settings.bucket, prefix, call, status="InProgress")
-    if not listed and elsewhere is None:
-        raise JobError(f"{settings.prefix}: no training called {purpose} runs; ./inv status shows the jobs")
+    listed = call(newest_first(prefix, "InProgress"))["TrainingJobSummaries"]
+    recorded = records.newest(settings.bucket, prefix, call, status="InProgress")
+    if listed:
+        backend: Backend = SageMakerBackend(call=call)
+        name = str(listed[0]["TrainingJobName"])
+    elif recorded:
+        backend, name = Ec2Backend(session=session), recorded.name
+    else:
+        raise JobError(f"{settings.prefix}: no training called {purpose} is running; ./inv status shows the jobs")
     session.begin_changes()
-    backend: Backend = SageMaker(call=call) if listed else Ec2(session=session)
-    name = str(listed[0]["TrainingJobName"] if listed else (elsewhere or {})["TrainingJobName"])
     backend.stop(name)
     return name
 
@@ -231,7 +239,7 @@ def job_request(
     instances: int | None = None,
     on: str = "sagemaker",
 ) -> JobRequest:
-    """The job that trains on the pictures pushed as `name`. Raises DataError when none are there."""
+    """The job that trains on the pictures pushed as `name`. Raises DataError without such pictures."""
     settings = session.settings
     bucket_name = settings.bucket
     try:
@@ -242,8 +250,7 @@ def job_request(
             raise
         content, weights = {}, {}
     if not content:
-        where = f"s3://{bucket_name}/{data_prefix(name)}"
-        raise DataError(f"{where}: no pictures there yet; run ./inv data --source {name}")
+        raise DataError(f"s3://{bucket_name}/{data_prefix(name)}: no pictures yet; run ./inv data --source {name}")
     pushed = pictures.describe(content, bucket=bucket_name, prefix=data_prefix(name))
     image = session.image("train")
     return jobs.request(
@@ -262,17 +269,17 @@ def job_request(
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Shows a job's lines: all of them, or only the metric line of each epoch, with the time that is left."""
+    """Shows a job's lines: all of them, or only the metrics of each epoch, with the time left."""
 
     screen: Screen
-    verbose: bool
-    pace: Pace = field(default_factory=Pace)
+    show_log: bool
+    progress: Progress = field(default_factory=Progress)
 
     def line(self, line: Line) -> None:
-        found = metrics.parse(line.text)
-        if found:
-            self.screen.say(f"   {self.pace.hear(found[0], line.when / 1000)}")
-        elif self.verbose:
+        values = metrics.parse(line.text)
+        if values:
+            self.screen.say(f"   {self.progress.update(values[0], line.when / 1000)}")
+        elif self.show_log:
             self.screen.say(f"   {line.host} │ {line.text}")
 
 

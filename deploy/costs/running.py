@@ -12,6 +12,7 @@ from deploy.aws.requests import autoscaling, sagemaker
 from deploy.config.settings import Settings
 from deploy.costs.prices import LAMBDA_GB_HOUR, SERVERLESS_GB_HOUR, Prices
 from deploy.jobs import ec2_instance
+from deploy.jobs.training_job import describe
 from deploy.values import Call, Request
 
 # Each kind of job: our name, the word in its operations and fields, the items of its list operation.
@@ -123,7 +124,7 @@ class Ledger:
         return Running(detail=f"{warm} × {memory} MB provisioned", usd=usd)
 
     def _instance(self, name: str) -> Running:
-        instances = ec2_instance.found(self.settings, self.call)
+        instances = ec2_instance.instances(self.settings, self.call)
         instance = next((each for each in instances if each["InstanceId"] == name), None)
         if instance is None or instance["State"]["Name"] not in ("pending", "running"):
             return Running()
@@ -138,13 +139,13 @@ class Ledger:
         return Running(detail=kind, usd=self.prices.of("notebook", kind).usd, since=notebook.get("LastModifiedTime"))
 
     def _job(self, name: str) -> Running:
-        job = self._ask("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
-        resources = job.get("ResourceConfig", {})
-        count, kind = resources.get("InstanceCount", 0), resources.get("InstanceType", "")
-        price = self.prices.of("training", kind).usd
-        spot = ", spot (costs less)" if job.get("EnableManagedSpotTraining") else ""
-        usd = None if price is None else count * price
-        return Running(detail=f"{count} × {kind}{spot}", usd=usd, since=job.get("TrainingStartTime"))
+        job = describe(name, self.call)
+        if job is None:
+            return Running()
+        price = self.prices.of("training", job.instance_type).usd
+        spot = ", spot (costs less)" if job.is_spot else ""
+        usd = None if price is None else job.instance_count * price
+        return Running(detail=f"{job.instance_count} × {job.instance_type}{spot}", usd=usd, since=job.started)
 
 
 def _fleet(variant: Mapping[str, Any], instance_type: str) -> str:

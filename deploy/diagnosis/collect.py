@@ -29,6 +29,7 @@ from deploy.diagnosis.facts import (
 from deploy.errors import AwsError, DeployError
 from deploy.images import checks
 from deploy.images.recipe import KINDS
+from deploy.jobs.training_job import describe
 from deploy.values import Call, Request
 
 KEPT_LINES = 50
@@ -58,9 +59,9 @@ class Collector:
         return replace(facts, unreadable=tuple(self.unreadable))
 
     def _first(self, name: str) -> Facts | None:
-        for describe in (self._endpoint, self._job, self._function, self._transform, self._tuning, self._instance):
+        for look in (self._endpoint, self._job, self._function, self._transform, self._tuning, self._instance):
             try:
-                facts = describe(name)
+                facts = look(name)
             except AwsError as error:  # a role that may read this stage only is refused other names
                 self.unreadable.append(str(error).splitlines()[0])
                 continue
@@ -112,20 +113,23 @@ class Collector:
                 yield model
 
     def _job(self, name: str) -> Facts | None:
-        job = self._ask("sagemaker", "DescribeTrainingJob", TrainingJobName=name)
+        job = describe(name, self.call)
         if job is None:
             return None
         return Facts(
             kind="training job",
             name=name,
-            status=str(job["TrainingJobStatus"]),
-            reason=str(job.get("FailureReason", "")),
-            changed=job.get("LastModifiedTime"),
-            since_s=self._since(job.get("LastModifiedTime")),
-            details={"secondary status": str(job.get("SecondaryStatus", "")), "instances": _instances(job)},
+            status=job.status,
+            reason=job.failure_reason,
+            changed=job.modified,
+            since_s=self._since(job.modified),
+            details={
+                "secondary status": job.secondary_status,
+                "instances": f"{job.instance_count} × {job.instance_type}",
+            },
             lines=self._lines(job_reader(name, self.call)),
-            images=self._images([job["AlgorithmSpecification"].get("TrainingImage", "")], "SageMaker"),
-            roles=self._roles([job["RoleArn"]], SAGEMAKER),
+            images=self._images([job.image], "SageMaker"),
+            roles=self._roles([job.role], SAGEMAKER),
             quotas=self._quotas("train"),
         )
 

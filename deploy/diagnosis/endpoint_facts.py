@@ -74,6 +74,6 @@ def _newest(settings: Settings, call: Call, variant: Variant | None) -> tuple[st
         job = latest_job(settings, call, training=variant.training, job=variant.job)
     except DeployError:
         return "", None
-    if not job or job.get("TrainingJobStatus") != "Completed":
+    if not job or job.status != "Completed":
         return "", None
-    return str(job["ModelArtifacts"]["S3ModelArtifacts"]), job.get("TrainingEndTime")
+    return job.artifact, job.ended

@@ -13,7 +13,7 @@ from typing import Literal
 from deploy.diagnosis.facts import Facts, ObservedFunction, ProvisionedConcurrency
 from deploy.errors import DeployError
 from deploy.images import checks, cuda
-from deploy.jobs.failures import PLAIN
+from deploy.jobs.failures import FIXES
 
 Certainty = Literal["certain", "likely", "possible"]
 CERTAINTIES: tuple[Certainty, ...] = ("certain", "likely", "possible")
@@ -271,7 +271,7 @@ def plain(facts: Facts) -> Iterator[Diagnosis]:
     """Other reasons of AWS that have a known meaning."""
     if facts.is_well or not facts.reason:
         return
-    for text, meaning in PLAIN:
+    for text, meaning in FIXES:
         if text.lower() in facts.reason.lower():
             command = f"./inv logs {facts.name}"
             yield Diagnosis(cause=meaning, evidence=facts.reason, certainty="likely", command=command)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from deploy.config.endpoint import Variant
 from deploy.config.settings import Settings
 from deploy.endpoints.spec import EndpointSpec
 from deploy.errors import DeployError
 from deploy.jobs.latest import latest_job
+from deploy.jobs.training_job import TrainingJob
 from deploy.values import Call
 
 
@@ -42,14 +42,13 @@ def trained(settings: Settings, specs: Iterable[EndpointSpec], call: Call) -> Tr
     return Trained(artifacts=artifacts, missing=missing)
 
 
-def _artifact_of(job: Mapping[str, Any]) -> str:
-    """The artifact of a described training job. Raises DeployError for a job that made none."""
-    if job["TrainingJobStatus"] != "Completed":
+def _artifact_of(job: TrainingJob) -> str:
+    """The artifact of a training job. Raises DeployError unless the job has completed."""
+    if job.status != "Completed":
         raise DeployError(
-            f"training job {job['TrainingJobName']}: is {job['TrainingJobStatus']} and made no model; "
-            "choose a completed job, or run ./inv train"
+            f"training job {job.name}: is {job.status} and made no model; choose a completed job, or run ./inv train"
         )
-    return str(job["ModelArtifacts"]["S3ModelArtifacts"])
+    return job.artifact
 
 
 def _artifact(settings: Settings, call: Call, variant: Variant, *, where: str) -> str:

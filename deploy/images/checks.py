@@ -1,4 +1,4 @@
-"""The gate that an image passes before it is pushed and after: what its consumer would refuse is refused here. Pure."""
+"""Checks an image before and after its push: refuses what SageMaker or Lambda would refuse. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LARGEST = 10 * 10**9  # bytes (rules 45, 63; pain 18)
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What decides about an image. `media_type` is its manifest's; before the push it is the one that we will write.
-    `size` is the bytes of its files in the engine, of its compressed layers in a registry."""
+    """The properties that are checked. `media_type` is the manifest's; before the push, that of the manifest that we
+    will write. `size` in bytes: of the files for an image in the engine, of the compressed layers in a registry."""
 
     media_type: str
     platform: str = ""
@@ -27,7 +27,7 @@ class Facts:
 
 
 def facts(media_type: str, config: Mapping[str, Any], size: int) -> Facts:
-    """From an image's configuration (the JSON that its manifest names)."""
+    """The properties in an image's configuration (the JSON that its manifest names)."""
     return Facts(
         media_type=media_type,
         platform=f"{config.get('os', '')}/{config.get('architecture', '')}",
@@ -36,24 +36,24 @@ def facts(media_type: str, config: Mapping[str, Any], size: int) -> Facts:
     )
 
 
-def faults(found: Facts, consumer: Consumer, *, platform: str = PLATFORM) -> Iterator[str]:
-    """Every reason for which the consumer would refuse the image, each with its fix."""
-    mend = "./inv push --repair rewrites it without a rebuild"
-    if found.media_type in INDEXES:
-        yield f"is an index ({found.media_type}), which {consumer} refuses: {mend} (rules 26, 63; pain 2)"
-        return  # of one image among several nothing more is known
-    if consumer == "SageMaker" and found.media_type != DOCKER_MANIFEST:
-        yield f"has an OCI manifest ({found.media_type}), which SageMaker refuses: {mend} (rule 26; pain 1)"
-    if found.platform != platform:
-        yield f"is for {found.platform}, and {platform} is asked for: build it with --platform={platform} (pain 3)"
-    if not found.entrypoint:
-        yield 'has no entrypoint, so it cannot be started with an argument: add ENTRYPOINT ["…"] (rules 1, 25)'
-    if found.size > LARGEST:
-        yield f"has {found.size / 1e9:.1f} GB, and {LARGEST / 1e9:.0f} are allowed: take something out (pain 18)"
+def faults(image: Facts, consumer: Consumer, *, platform: str = PLATFORM) -> Iterator[str]:
+    """Every reason why the consumer would refuse the image, each with its fix."""
+    fix = "./inv push --repair rewrites the manifest without a rebuild"
+    if image.media_type in INDEXES:  # rules 26, 63; pain 2
+        yield f"is an index ({image.media_type}), which {consumer} refuses: {fix}"
+        return  # an index says nothing more about its images
+    if consumer == "SageMaker" and image.media_type != DOCKER_MANIFEST:  # rule 26; pain 1
+        yield f"has an OCI manifest ({image.media_type}), which SageMaker refuses: {fix}"
+    if image.platform != platform:  # pain 3
+        yield f"is for {image.platform}, not {platform}: build it with --platform={platform}"
+    if not image.entrypoint:  # rules 1, 25
+        yield 'has no entrypoint, so it cannot start with an argument: add ENTRYPOINT ["…"]'
+    if image.size > LARGEST:  # pain 18
+        yield f"has {image.size / 1e9:.1f} GB, and {LARGEST / 1e9:.0f} are allowed: remove something"
 
 
-def check(name: str, found: Facts, consumer: Consumer) -> None:
+def check(name: str, image: Facts, consumer: Consumer) -> None:
     """Raises ImageRefusedError with every fault."""
-    said = [f"{name}: {fault}" for fault in faults(found, consumer)]
-    if said:
-        raise ImageRefusedError("\n".join(said))
+    lines = [f"{name}: {fault}" for fault in faults(image, consumer)]
+    if lines:
+        raise ImageRefusedError("\n".join(lines))

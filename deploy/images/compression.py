@@ -1,4 +1,4 @@
-"""Layers as a registry takes them: packed with gzip, hashed on the way, remembered so that none is packed twice."""
+"""Compresses layers for a registry with gzip, hashes them on the way, and remembers the results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from deploy.images.manifest import DOCKER_LAYER, Blob
 
-LEVEL = 1  # ISA-L's: 700 MB/s a core on libraries, and 1.5 % larger than zlib's 6 at 30
+LEVEL = 1  # of ISA-L: 700 MB/s per core on libraries; 1.5 % larger than zlib's level 6, which makes 30 MB/s
 PIECE = 1 << 20
 
 
 def pieces(plain: Iterator[bytes], size: int = PIECE) -> Iterator[bytes]:
-    """The same bytes in pieces of one size: what a layer packs to must not depend on how it was read."""
+    """The same bytes in pieces of one size, so that the compressed layer does not depend on how it was read."""
     kept = bytearray()
     for piece in plain:
         kept += piece
@@ -28,14 +28,14 @@ def pieces(plain: Iterator[bytes], size: int = PIECE) -> Iterator[bytes]:
 
 
 @dataclass(kw_only=True)
-class Packing:
-    """Packs one layer's tar. Once all pieces were taken, `blob` and `diff_id` tell what it is packed and plain.
+class LayerCompressor:
+    """Compresses one layer's tar. Iterate to the end, then read `blob` (compressed) and `diff_id` (plain).
 
-    `heard` is told the size of each plain piece.
+    `on_bytes` gets the size of each plain piece.
     """
 
     plain: Iterator[bytes]
-    heard: Callable[[int], None] = lambda _: None
+    on_bytes: Callable[[int], None] = lambda _: None
     _plain_hash: hashlib._Hash = field(default_factory=hashlib.sha256)
     _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
     _size: int = 0
@@ -43,12 +43,12 @@ class Packing:
     def __iter__(self) -> Iterator[bytes]:
         from isal import isal_zlib
 
-        deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, 31)  # 31: a gzip header that holds no time
+        deflate = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, 31)  # 31: a gzip header without a time
         for piece in pieces(self.plain):
             self._plain_hash.update(piece)
             if packed := deflate.compress(piece):
                 yield self._out(packed)
-            self.heard(len(piece))
+            self.on_bytes(len(piece))
         yield self._out(deflate.flush())
 
     def _out(self, piece: bytes) -> bytes:
@@ -66,15 +66,15 @@ class Packing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnownLayers:
-    """What layers were packed to, a small file each in `folder`: after a broken push they need no packing again."""
+class LayerCache:
+    """Remembers compressed layers, a small file each in `folder`, so that a retried push need not compress again."""
 
     folder: Path
 
     def get(self, diff_id: str) -> Blob | None:
         try:
-            found = json.loads(self._path(diff_id).read_text(encoding="utf-8"))
-            return Blob(media_type=DOCKER_LAYER, digest=str(found["digest"]), size=int(found["size"]))
+            kept = json.loads(self._path(diff_id).read_text(encoding="utf-8"))
+            return Blob(media_type=DOCKER_LAYER, digest=str(kept["digest"]), size=int(kept["size"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

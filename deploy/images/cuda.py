@@ -1,6 +1,6 @@
-"""Which host image a GPU instance needs for an image's CUDA, and which instance types cannot run our images (pure).
+"""Which host image a GPU instance needs for an image's CUDA, and which instance types cannot run our images. Pure.
 
-An image whose CUDA is newer than the host's driver leaves an endpoint in Creating without a log (pain 4).
+With an image whose CUDA is newer than the host's driver, an endpoint stays in Creating without a log (pain 4).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LABEL = "kennel.cuda.version"
 
 @dataclass(frozen=True, kw_only=True)
 class HostImage:
-    """An InferenceAmiVersion with its NVIDIA driver and the CUDA version that this driver brings (rule 40)."""
+    """An InferenceAmiVersion, its NVIDIA driver, and that driver's CUDA version (rule 40)."""
 
     name: str
     driver: int
@@ -37,29 +37,27 @@ def has_gpu(instance_type: str) -> bool:
 
 
 def check_architecture(instance_type: str, *, where: str) -> None:
-    """Raises DeployError for types whose processors cannot run our linux/amd64 images: Graviton (ml.c7g), Neuron."""
+    """Raises DeployError for types that cannot run our linux/amd64 images: Graviton (ml.c7g) and Neuron (ml.inf2)."""
     family = instance_type.split(".")[1]
     if re.match(r"[a-z]+\d+g", family):
         raise DeployError(
-            f"{where}: {instance_type} is an ARM machine (Graviton) and the images are linux/amd64: containers would "
+            f"{where}: {instance_type} is an ARM machine (Graviton), but the images are linux/amd64: containers would "
             'end with "exec format error"; choose a type without that g, such as ml.m5.large'
         )
     if re.match(r"(inf|trn)\d", family):
         raise DeployError(
-            f"{where}: {instance_type} computes on AWS Neuron, which the serving image does not know; choose a CPU type"
+            f"{where}: {instance_type} computes on AWS Neuron, unlike the serving image; choose a CPU type"
         )
 
 
 def host_image(instance_type: str, *, cuda: str, chosen: str, where: str) -> str:
-    """The InferenceAmiVersion for a variant, or "" where none is needed. `cuda` is the image's label, "" without CUDA.
+    """The InferenceAmiVersion for a variant, or "" if it needs none. `cuda` is the image's label, "" without CUDA.
 
-    Raises DeployError when `chosen` (or any host image at all) cannot run the image.
+    Raises DeployError when `chosen`, or every host image, cannot run the image.
     """
     if not has_gpu(instance_type):
         if chosen:
-            raise DeployError(
-                f"{where}: inference_ami is for GPU instances, and {instance_type} has none; leave it out"
-            )
+            raise DeployError(f"{where}: inference_ami needs a GPU, and {instance_type} has none; leave it out")
         return ""
     if not cuda:
         return chosen
@@ -73,7 +71,7 @@ def host_image(instance_type: str, *, cuda: str, chosen: str, where: str) -> str
                 f"{_advice(needed)}"
             )
         return chosen
-    # A driver runs any CUDA of its own major version, but a newer one is sure (rule 40).
+    # A driver runs any CUDA of its own major version, but a newer driver is safer (rule 40).
     newer = [each for each in PREFERRED if each.cuda >= needed]
     able = newer[:1] or [each for each in PREFERRED if _runs(each, needed)][-1:]
     if not able:
@@ -82,7 +80,7 @@ def host_image(instance_type: str, *, cuda: str, chosen: str, where: str) -> str
 
 
 def note(instance_type: str, *, cuda: str) -> str:
-    """What a person should know of a type that works but wastes money; "" when there is nothing."""
+    """A warning about a type that works but wastes money; "" without one."""
     if has_gpu(instance_type) and not cuda:
         return f"{instance_type} is billed with its GPU, which the serving image (CPU only) does not use"
     return ""

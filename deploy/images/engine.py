@@ -1,4 +1,4 @@
-"""The Docker engine of this machine: a client that can build."""
+"""The Docker engine of this machine: short commands, and a docker client that can build."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from typing import Protocol
 
 
 class Run(Protocol):
-    """The door for short commands: exit status and all it said. 127: no such program. 124: too slow."""
+    """Runs a short command; returns its exit status and output. 127: no such program. 124: timeout."""
 
     def __call__(self, command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]: ...
 
 
 class EngineError(RuntimeError):
-    """What a person must do about the Docker engine; says where, what and the fix."""
+    """The Docker engine is missing or cannot build; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Builder:
-    """A docker client that builds with BuildKit: by its buildx plugin, or (before 23.0) by the engine itself."""
+    """A docker client that builds with BuildKit: with its buildx plugin, or (before 23.0) in the engine."""
 
     client: str
     buildx: bool
 
     def command(self) -> list[str]:
-        """The start of a build's argv."""
+        """The first words of a build's argv."""
         if self.buildx:
             # Attestations would turn the image into an index, which SageMaker and Lambda refuse (rules 26, 63).
             return [self.client, "buildx", "build", "--provenance=false", "--sbom=false", "--output=type=docker"]
         return [self.client, "build"]
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """The environment a build runs in."""
+        """The environment variables of a build."""
         return {**inherited, "DOCKER_BUILDKIT": "1"}
 
 
-def answer(command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
-    """Runs `command` to its end: exit status and all it said. 127 when there is no such program, 124 when too slow."""
+def execute(command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
+    """Runs `command`; returns its exit status and output. 127: no such program. 124: timeout (in seconds)."""
     try:
         done = subprocess.run(
             list(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
@@ -56,27 +56,27 @@ def answer(command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
 
 def clients(path: str) -> list[str]:
     """Every docker client on PATH, in order."""
-    found = [shutil.which("docker", path=folder) for folder in path.split(os.pathsep) if folder]
-    return list(dict.fromkeys(str(Path(client)) for client in found if client))
+    paths = [shutil.which("docker", path=folder) for folder in path.split(os.pathsep) if folder]
+    return list(dict.fromkeys(str(Path(client)) for client in paths if client))
 
 
-def version(candidates: Sequence[str], run: Run = answer) -> str:
-    """The version of the engine that answers, or an empty string."""
+def version(candidates: Sequence[str], run: Run = execute) -> str:
+    """The version of the engine that answers; empty when none does."""
     for client in candidates:
-        status, said = run([client, "version", "--format={{.Server.Version}}"])
-        if status == 0 and said.strip():
-            return said.strip().splitlines()[-1]
+        status, output = run([client, "version", "--format={{.Server.Version}}"])
+        if status == 0 and output.strip():
+            return output.strip().splitlines()[-1]
     return ""
 
 
-def builder(candidates: Sequence[str], run: Run = answer) -> Builder:
+def builder(candidates: Sequence[str], run: Run = execute) -> Builder:
     """The first client that can build with BuildKit. Raises EngineError."""
     for client in candidates:
         if run([client, "buildx", "version"])[0] == 0:
             return Builder(client=client, buildx=True)
     for client in candidates:
-        status, said = run([client, "--version"])
-        version = re.search(r"version (\d+)\.(\d+)", said)
+        status, output = run([client, "--version"])
+        version = re.search(r"version (\d+)\.(\d+)", output)
         if status == 0 and version and (18, 9) <= (int(version[1]), int(version[2])) < (23, 0):
             return Builder(client=client, buildx=False)
     if not candidates:

@@ -61,7 +61,7 @@ def plan(host: Host) -> tuple[Act, ...]:
 
 
 def look(
-    environment: dict[str, str], *, run: engine.Run = engine.answer, proc: Path = PROC, pid_file: Path = PID_FILE
+    environment: dict[str, str], *, run: engine.Run = engine.execute, proc: Path = PROC, pid_file: Path = PID_FILE
 ) -> Host:
     """Collects the facts; changes nothing."""
     path = environment.get("PATH", os.defpath)
@@ -116,14 +116,14 @@ class Acts:
 
     log: Path
     say: Callable[[str], None]
-    run: engine.Run = engine.answer
+    run: engine.Run = engine.execute
     dockerd: str = "dockerd"
     pid_file: Path = PID_FILE
     proc: Path = PROC
     systemd: Path = Path("/run/systemd/system")
 
     def do(self, act: Act) -> None:
-        """One act. Raises EngineError."""
+        """Runs one act. Raises EngineError."""
         if act == "install":
             install(PACKAGES, say=self.say, run=self.run)
         elif act == "forget stale pid file":
@@ -174,7 +174,7 @@ class Acts:
         raise EngineError(f"the Docker engine does not answer; {self.log} ends with:\n{last}")
 
 
-def install(packages: Sequence[str], *, say: Callable[[str], None], run: engine.Run = engine.answer) -> None:
+def install(packages: Sequence[str], *, say: Callable[[str], None], run: engine.Run = engine.execute) -> None:
     """Installs those of `packages` that the distribution has. Raises EngineError."""
     run(["apt-get", "update", "--quiet=2"], timeout=300)
     known = [name for name in packages if run(["apt-cache", "show", "--no-all-versions", name])[0] == 0]

@@ -1,8 +1,8 @@
-"""An image as the local engine holds it: its configuration and its layers, each a tar whose hash the image names.
+"""An image in the local engine: its configuration and its layers, each a tar whose hash the configuration names.
 
-Two ways lead there. The engine's own store can be read where we may (Linux, root, overlay2): a layer then streams from
-the files that it consists of. Everywhere else `docker save` writes the image to a file first. Whoever reads compares
-each layer with its hash, so that a store which is not as we believe is noticed, and the other way is taken.
+There are two ways to read it. Root on Linux reads an overlay2 engine's store directly: a layer then streams from the
+files that it consists of. Everywhere else `docker save` first writes the image to a file. The reader compares each
+layer with its hash, so that it notices a store of another layout and takes the second way.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from deploy.errors import PushError
-from deploy.images.engine import Run, answer
+from deploy.images.engine import Run, execute
 from deploy.images.manifest import digest_of
 
 PIECE = 1 << 20  # bytes
 
 
 class Layers(Protocol):
-    """An image's parts."""
+    """An image's configuration and layers."""
 
     @property
     def config(self) -> bytes:
-        """The exact bytes of its configuration; their hash is the image's id."""
+        """The exact bytes of the configuration; their hash is the image's id."""
         ...
 
     def layer(self, number: int) -> Iterator[bytes]:
-        """A layer's tar in pieces, the lowest layer being 0. Raises OSError or ValueError when it cannot be read."""
+        """A layer's tar in pieces; 0 is the lowest layer. Raises OSError or ValueError for an unreadable layer."""
         ...
 
 
@@ -47,57 +47,57 @@ def diff_ids(config: bytes) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The engine's images. `run` is the door for short commands; `scratch` is where `docker save` may write."""
+    """The engine's images. `run` executes short commands; `docker save` writes into the folder `scratch`."""
 
-    run: Run = answer
+    run: Run = execute
     scratch: Path | None = None
 
     def inspect(self, reference: str) -> Mapping[str, Any]:
-        """What the engine says of an image. Raises PushError when it holds none of that name."""
-        status, said = self.run(["docker", "image", "inspect", reference])
+        """The output of docker image inspect. Raises PushError for an image that the engine does not have."""
+        status, output = self.run(["docker", "image", "inspect", reference])
         if status:
-            raise PushError(f"{reference}: the Docker engine holds no such image; run ./inv build")
-        found: Mapping[str, Any] = json.loads(said)[0]
-        return found
+            raise PushError(f"{reference}: the Docker engine has no such image; run ./inv build")
+        image: Mapping[str, Any] = json.loads(output)[0]
+        return image
 
     @contextmanager
     def ways(self, reference: str) -> Iterator[Iterator[Layers]]:
-        """The ways to an image's parts, the quicker one first."""
+        """The ways to read an image, the faster one first."""
         with tempfile.TemporaryDirectory(dir=self.scratch, prefix="kennel-save-") as folder:
             yield self._ways(reference, Path(folder))
 
     def _ways(self, reference: str, folder: Path) -> Iterator[Layers]:
-        status, said = self.run(["docker", "info", "--format={{.Driver}} {{.DockerRootDir}}"])
-        driver, _, root = said.strip().partition(" ")
+        status, output = self.run(["docker", "info", "--format={{.Driver}} {{.DockerRootDir}}"])
+        driver, _, root = output.strip().partition(" ")
         if status == 0 and driver == "overlay2":
-            store = stored(Path(root), str(self.inspect(reference)["Id"]))
+            store = stored_image(Path(root), str(self.inspect(reference)["Id"]))
             if store is not None:
                 yield store
         saved = folder / "image.tar"
-        status, said = self.run(["docker", "save", "--output", str(saved), reference], timeout=3600)
+        status, output = self.run(["docker", "save", "--output", str(saved), reference], timeout=3600)
         if status:
-            raise PushError(f"{reference}: docker save failed: {said.strip()[-500:]}")
-        yield Saved(path=saved)
+            raise PushError(f"{reference}: docker save failed: {output.strip()[-500:]}")
+        yield SavedImage(path=saved)
 
 
 # ---------------------------------------------------------------------------------------------- the engine's store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
-    """An image in the store of an engine with overlay2: `splits` are each layer's recipe, `folders` its files."""
+class StoredImage:
+    """An image in an overlay2 store: `splits` are the layers' tar-split files, `folders` the folders of their files."""
 
     config: bytes
     splits: Sequence[Path]
     folders: Sequence[Path]
 
     def layer(self, number: int) -> Iterator[bytes]:
-        with gzip.open(self.splits[number], "rt", encoding="utf-8") as recipe:
-            yield from assembled((json.loads(line) for line in recipe), self.folders[number])
+        with gzip.open(self.splits[number], "rt", encoding="utf-8") as entries:
+            yield from assembled((json.loads(line) for line in entries), self.folders[number])
 
 
-def stored(root: Path, identity: str) -> Stored | None:
-    """The image in the store at `root` (docker info's DockerRootDir); None when it is not there, or not for us."""
+def stored_image(root: Path, identity: str) -> StoredImage | None:
+    """The image in the store at `root` (docker info's DockerRootDir); None when it is missing or unreadable."""
     images = root / "image" / "overlay2"
     try:
         config = (images / "imagedb" / "content" / "sha256" / identity.removeprefix("sha256:")).read_bytes()
@@ -108,20 +108,20 @@ def stored(root: Path, identity: str) -> Stored | None:
         return None
     if digest_of(config) != identity or not readable:
         return None
-    return Stored(config=config, splits=[chain / "tar-split.json.gz" for chain in chains], folders=folders)
+    return StoredImage(config=config, splits=[chain / "tar-split.json.gz" for chain in chains], folders=folders)
 
 
 def chain_ids(config: bytes) -> tuple[str, ...]:
-    """The names of an image's layers in the store: each is the hash of the name below it and its own hash."""
+    """The names of an image's layers in the store: each hashes the name of the layer below and its own hash."""
     chains: list[str] = []
     for own in diff_ids(config):
         chains.append(digest_of(f"{chains[-1]} {own}".encode()) if chains else own)
     return tuple(chains)
 
 
-def assembled(recipe: Iterator[Mapping[str, Any]], folder: Path) -> Iterator[bytes]:
-    """A layer's tar from its recipe: literal bytes (type 2), and files by name (type 1)."""
-    for entry in recipe:
+def assembled(entries: Iterator[Mapping[str, Any]], folder: Path) -> Iterator[bytes]:
+    """A layer's tar from its tar-split entries: literal bytes (type 2), and files by name (type 1)."""
+    for entry in entries:
         if entry["type"] == 2:
             yield base64.b64decode(entry["payload"])
         elif entry.get("size"):
@@ -139,8 +139,8 @@ def _file(path: Path) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Saved:
-    """What `docker save` wrote of one image."""
+class SavedImage:
+    """An image in a file that `docker save` wrote."""
 
     path: Path
 
@@ -154,19 +154,19 @@ class Saved:
             yield from _plain(file)
 
     def _manifest(self, tar: tarfile.TarFile) -> Mapping[str, Any]:
-        found: Sequence[Mapping[str, Any]] = json.load(_member(tar, "manifest.json"))
-        return found[0]
+        manifests: Sequence[Mapping[str, Any]] = json.load(_member(tar, "manifest.json"))
+        return manifests[0]
 
 
 def _member(tar: tarfile.TarFile, name: str) -> BinaryIO:
-    found = tar.extractfile(name)
-    if found is None:
+    file = tar.extractfile(name)
+    if file is None:
         raise ValueError(f"docker save wrote no file {name}")
-    return found  # type: ignore[return-value]  # a reader of bytes
+    return file  # type: ignore[return-value]  # a reader of bytes
 
 
 def _plain(file: BinaryIO) -> Iterator[bytes]:
-    """A layer's bytes; newer engines save layers compressed."""
+    """A layer's plain bytes; newer engines save layers compressed."""
     is_packed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
     reader: Any = gzip.GzipFile(fileobj=file) if is_packed else file

@@ -1,7 +1,7 @@
-"""Image manifests as registries hold them: read, made, repaired. Pure.
+"""Reads, writes and rewrites image manifests. Pure.
 
-SageMaker takes Docker's v2 schema 2 alone, Lambda no index (rules 26, 63); an OCI manifest differs from Docker's in
-the names of its types only, so it can be rewritten without touching a layer.
+SageMaker accepts Docker's v2 schema 2 only, and Lambda accepts no index (rules 26, 63). An OCI manifest differs from
+Docker's in its media types only, so it can be rewritten without touching a layer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DOCKER_NAMES = {OCI_CONFIG: DOCKER_CONFIG, OCI_LAYER: DOCKER_LAYER}
 
 @dataclass(frozen=True, kw_only=True)
 class Blob:
-    """A layer or a configuration as a manifest names it; `size` in bytes as it lies in the registry."""
+    """A layer or a configuration as a manifest names it; `size` is its bytes in the registry."""
 
     media_type: str
     digest: str
@@ -41,7 +41,7 @@ class Blob:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A manifest's exact bytes, whose hash is the digest by which an image is pulled."""
+    """A manifest's exact bytes; their hash is the digest to pull the image by."""
 
     text: bytes
     media_type: str
@@ -64,11 +64,13 @@ class Manifest:
 
     def entry(self, platform: str) -> str:
         """The digest of an index's manifest for a platform ("linux/amd64"). Raises ImageRefusedError."""
-        found = [each for each in self._parsed.get("manifests", ()) if _platform(each) == platform]
-        if len(found) != 1:
+        entries = [each for each in self._parsed.get("manifests", ()) if _platform(each) == platform]
+        if len(entries) != 1:
             has = ", ".join(sorted(_platform(each) for each in self._parsed.get("manifests", ())))
-            raise ImageRefusedError(f"{self.digest}: the index holds {len(found)} images for {platform} (it has {has})")
-        return str(found[0]["digest"])
+            raise ImageRefusedError(
+                f"{self.digest}: the index has {len(entries)} images for {platform}; its images are for {has}"
+            )
+        return str(entries[0]["digest"])
 
     @property
     def _parsed(self) -> Mapping[str, Any]:
@@ -81,14 +83,14 @@ def digest_of(content: bytes) -> str:
 
 
 def read(text: bytes, content_type: str = "") -> Manifest:
-    """A manifest from its bytes. One that does not say its type has the one that it was sent as."""
+    """A manifest from its bytes. `content_type` counts for a manifest that does not name its media type."""
     parsed = json.loads(text)
-    told = parsed.get("mediaType") or content_type.partition(";")[0].strip()
-    return Manifest(text=text, media_type=told or (OCI_INDEX if "manifests" in parsed else OCI_MANIFEST))
+    media_type = parsed.get("mediaType") or content_type.partition(";")[0].strip()
+    return Manifest(text=text, media_type=media_type or (OCI_INDEX if "manifests" in parsed else OCI_MANIFEST))
 
 
 def docker_manifest(config: Blob, layers: Sequence[Blob]) -> Manifest:
-    """Docker's v2 schema 2 manifest of one image, as docker itself writes it."""
+    """An image's manifest in Docker's v2 schema 2, byte for byte as docker writes it."""
     value = {
         "schemaVersion": 2,
         "mediaType": DOCKER_MANIFEST,
@@ -99,9 +101,9 @@ def docker_manifest(config: Blob, layers: Sequence[Blob]) -> Manifest:
 
 
 def repaired(manifest: Manifest) -> Manifest:
-    """The same image under Docker's types. Raises ImageRefusedError for layers that Docker's manifest cannot name."""
+    """The same image with Docker's media types. Raises ImageRefusedError for an index or layers without such a type."""
     if manifest.is_index:
-        raise ImageRefusedError(f"{manifest.digest}: is an index; choose one platform's image out of it first")
+        raise ImageRefusedError(f"{manifest.digest}: is an index; choose one platform's image first")
     return docker_manifest(_renamed(manifest.config), [_renamed(layer) for layer in manifest.layers])
 
 
@@ -109,7 +111,7 @@ def _renamed(blob: Blob) -> Blob:
     name = DOCKER_NAMES.get(blob.media_type, blob.media_type)
     if name not in (DOCKER_CONFIG, DOCKER_LAYER):
         raise ImageRefusedError(
-            f"{blob.digest}: {blob.media_type} has no name in Docker's manifest; build it with gzip"
+            f"{blob.digest}: {blob.media_type} has no equivalent in Docker's manifest; build the image with gzip layers"
         )
     return Blob(media_type=name, digest=blob.digest, size=blob.size)
 
@@ -119,5 +121,5 @@ def _blob(value: Mapping[str, Any]) -> Blob:
 
 
 def _platform(entry: Mapping[str, Any]) -> str:
-    found = entry.get("platform") or {}
-    return f"{found.get('os', '?')}/{found.get('architecture', '?')}"
+    platform = entry.get("platform") or {}
+    return f"{platform.get('os', '?')}/{platform.get('architecture', '?')}"

@@ -1,4 +1,4 @@
-"""Sends an image of the local engine to a registry: what is there is not sent again, and layers go side by side."""
+"""Sends an image of the local engine to a registry: several layers at once, and only those that are missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from deploy.errors import PushError
 from deploy.images.checks import Facts, facts
-from deploy.images.compression import KnownLayers, Packing
+from deploy.images.compression import LayerCache, LayerCompressor
 from deploy.images.layers import Layers, diff_ids
 from deploy.images.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, Blob, Manifest, digest_of, docker_manifest
 from deploy.images.registry import Registry
@@ -23,12 +23,12 @@ AT_ONCE = 4
 
 
 class UnreadableLayersError(Exception):
-    """This way to the engine's layers does not give what the image names."""
+    """This way to read the engine's layers fails, or its bytes do not match the image's hashes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where an image goes."""
+    """The repository and tag to push an image to."""
 
     registry: Registry
     repository: str
@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(kw_only=True)
 class Tally:
-    """Bytes done of how many, told to `progress` from any thread."""
+    """Counts bytes from any thread and reports megabytes to `progress`."""
 
     total: int
     progress: Progress
@@ -51,7 +51,7 @@ class Tally:
 
 
 class Images(Protocol):
-    """The engine's images; tests hold an in-memory one."""
+    """The engine's images; tests use a fake in memory."""
 
     def inspect(self, reference: str) -> Mapping[str, Any]: ...
     def ways(self, reference: str) -> AbstractContextManager[Iterator[Layers]]: ...
@@ -59,19 +59,19 @@ class Images(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Pusher:
-    """`known` remembers packed layers between pushes."""
+    """Pushes images of `engine`. `known` remembers compressed layers between pushes."""
 
     engine: Images
-    known: KnownLayers
+    known: LayerCache
 
     def facts(self, reference: str) -> Facts:
-        """What the gate asks of an image before it is pushed, under the manifest that `send` will write."""
-        found = self.engine.inspect(reference)
-        config = {"os": found["Os"], "architecture": found["Architecture"], "config": found["Config"]}
-        return facts(DOCKER_MANIFEST, config, int(found["Size"]))
+        """The properties to check before the push, with the manifest that `send` will write."""
+        image = self.engine.inspect(reference)
+        config = {"os": image["Os"], "architecture": image["Architecture"], "config": image["Config"]}
+        return facts(DOCKER_MANIFEST, config, int(image["Size"]))
 
     def send(self, reference: str, target: Target, *, progress: Progress) -> Manifest:
-        """Returns the manifest that now has the tag. Raises PushError."""
+        """Pushes an image; returns the manifest that now has the tag. Raises PushError."""
         size = int(self.engine.inspect(reference)["Size"])
         with self.engine.ways(reference) as ways:
             for layers in ways:
@@ -79,10 +79,10 @@ class Pusher:
                 try:
                     blobs = self._layers(layers, target, tally)
                 except UnreadableLayersError:
-                    continue  # the next way
+                    continue  # try the next way
                 tally.add(size)
                 return _finish(layers.config, blobs, target)
-        raise PushError(f"{reference}: its layers cannot be read; does `docker save {reference}` work here?")
+        raise PushError(f"{reference}: cannot read its layers; check that `docker save {reference}` works")
 
     def _layers(self, layers: Layers, target: Target, tally: Tally) -> list[Blob]:
         with ThreadPoolExecutor(min(AT_ONCE, 2 * (os.cpu_count() or 1))) as pool:
@@ -94,10 +94,10 @@ class Pusher:
         known = self.known.get(diff_id)
         if known is not None and target.registry.has(target.repository, known.digest):
             return known
-        tries: list[Packing] = []
+        tries: list[LayerCompressor] = []
 
         def pieces() -> Iterator[bytes]:
-            tries.append(Packing(plain=_read(layers, number), heard=tally.add))
+            tries.append(LayerCompressor(plain=_read(layers, number), on_bytes=tally.add))
             return iter(tries[-1])
 
         def digest() -> str:
@@ -111,7 +111,7 @@ class Pusher:
 
 
 def _read(layers: Layers, number: int) -> Iterator[bytes]:
-    """A layer's tar. What fails here is no fault of the connection that it is sent by."""
+    """A layer's tar. Its errors become UnreadableLayersError, to distinguish them from the connection's."""
     try:
         yield from layers.layer(number)
     except (OSError, ValueError, KeyError) as error:
@@ -119,7 +119,7 @@ def _read(layers: Layers, number: int) -> Iterator[bytes]:
 
 
 def _finish(config: bytes, layers: list[Blob], target: Target) -> Manifest:
-    """The configuration and the manifest go last, so that an image which has its tag is whole."""
+    """Sends the configuration and the manifest last, so that a tag never names an incomplete image."""
     blob = Blob(media_type=DOCKER_CONFIG, digest=digest_of(config), size=len(config))
     registry, repository = target.registry, target.repository
     if not registry.has(repository, blob.digest):
@@ -129,8 +129,8 @@ def _finish(config: bytes, layers: list[Blob], target: Target) -> Manifest:
     return manifest
 
 
-def seen(registry: Registry, repository: str, manifest: Manifest) -> Facts:
-    """What the gate asks of an image that lies in a registry."""
+def registry_facts(registry: Registry, repository: str, manifest: Manifest) -> Facts:
+    """The properties to check of an image in a registry."""
     if manifest.is_index:
         return Facts(media_type=manifest.media_type)
     config: Mapping[str, Any] = json.loads(registry.blob(repository, manifest.config.digest))

@@ -1,4 +1,4 @@
-"""What ECR holds of our images: an image is found by its content's tag, and referred to by its digest."""
+"""Our images in ECR: looked up by the tag of their content, referred to by digest."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from deploy.images.manifest import ACCEPTED, Manifest, read
 from deploy.images.recipe import ImageKind
 from deploy.values import Call, Request
 
-REPAIRED = "-docker"  # tags are immutable, so an image whose manifest was rewritten has a tag of its own
+REPAIRED = "-docker"  # suffix of a rewritten manifest's tag; tags are immutable, so it needs its own
 
 
 def get_images(repository: str, names: Sequence[dict[str, str]]) -> Request:
-    """The manifests with these tags or digests, as they lie there."""
+    """The request for the manifests with these tags or digests, without any conversion."""
     params = {"repositoryName": repository, "imageIds": list(names), "acceptedMediaTypes": list(ACCEPTED)}
     return ecr("BatchGetImage", **params)
 
 
 def manifest(settings: Settings, call: Call, kind: ImageKind, tag: str) -> Manifest | None:
-    """The manifest that was pushed with a content's tag, the repaired one where it was repaired; None without any."""
+    """The manifest pushed with this tag, or its rewritten version if there is one; None without both."""
     tags = [{"imageTag": tag + REPAIRED}, {"imageTag": tag}]
     answer = lookup(call, get_images(settings.repository_name(kind), tags)) or {}
-    found = {image["imageId"]["imageTag"]: image for image in answer.get("images", ())}
-    best = found.get(tag + REPAIRED) or found.get(tag)
-    if best is None:
+    images = {image["imageId"]["imageTag"]: image for image in answer.get("images", ())}
+    image = images.get(tag + REPAIRED) or images.get(tag)
+    if image is None:
         return None
-    return read(str(best["imageManifest"]).encode(), str(best.get("imageManifestMediaType", "")))
+    return read(str(image["imageManifest"]).encode(), str(image.get("imageManifestMediaType", "")))
 
 
 def uri(settings: Settings, call: Call, kind: ImageKind, tag: str) -> str:
-    """What a pushed image is pulled by, `<repositoryUri>@sha256:…`; empty when it was not pushed."""
-    found = manifest(settings, call, kind, tag)
-    return f"{repository_uri(settings, call, kind)}@{found.digest}" if found else ""
+    """The URI to pull an image by, `<repositoryUri>@sha256:…`; empty for an image that is not pushed."""
+    image = manifest(settings, call, kind, tag)
+    return f"{repository_uri(settings, call, kind)}@{image.digest}" if image else ""
 
 
 def repository_uri(settings: Settings, call: Call, kind: ImageKind) -> str:
-    """Where the repository of an image is. Raises DeployError when it is not there."""
+    """The URI of an image's repository. Raises DeployError without a repository."""
     name = settings.repository_name(kind)
-    found = lookup(call, ecr("DescribeRepositories", repositoryNames=[name]))
-    if found is None:
+    answer = lookup(call, ecr("DescribeRepositories", repositoryNames=[name]))
+    if answer is None:
         raise DeployError(f"repository/{name}: does not exist; run ./inv push --image {kind}")
-    return str(found["repositories"][0]["repositoryUri"])
+    return str(answer["repositories"][0]["repositoryUri"])

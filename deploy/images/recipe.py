@@ -1,7 +1,7 @@
-"""The project's images: what goes in, the tag that follows from it, and the build.
+"""The project's images: their inputs, their tags, and their builds.
 
-An image's tag is the hash of everything that goes in, so an unchanged image is found again rather than built, on any
-machine. The build's context is a tar made here from exactly those files.
+An image's tag is the hash of all of its inputs, so an unchanged image is reused rather than built, on any machine. The
+build's context is a tar of exactly these files.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SOURCES: Mapping[ImageKind, tuple[str, ...]] = {
 }
 FRAMEWORKS: Mapping[ImageKind, str] = {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}
 PLATFORM = "linux/amd64"
-# Layers of their own for what is big, each over a gigabyte and the one that changes most rarely first: a push or a pull
-# takes them side by side, and one that breaks or changes is not all of it. What no pattern names goes into the last.
+# Layers for the big packages, the most rarely changed first: pushes and pulls transfer layers at once, and a change or
+# a broken connection repeats one layer only. Each is over a gigabyte. All other packages go into a last layer.
 LAYERS: Mapping[ImageKind, Mapping[str, tuple[str, ...]]] = {
     "train": {
         "train-cudnn": ("nvidia-cudnn-*", "nvidia-cusparselt-*", "nvidia-nccl-*", "nvidia-nvshmem-*"),
@@ -41,15 +41,15 @@ LAYERS: Mapping[ImageKind, Mapping[str, tuple[str, ...]]] = {
 
 
 class ImageError(RuntimeError):
-    """An image that cannot be made; says where, what and the fix."""
+    """An image cannot be built; the message says what to do."""
 
 
 def kind_named(name: str) -> ImageKind:
-    """The kind of image that a person named. Raises ImageError."""
+    """The image kind of a name that a user typed. Raises ImageError."""
     for kind in KINDS:
         if kind == name:
             return kind
-    raise ImageError(f"no image is called {name!r}: choose from {', '.join(KINDS)}")
+    raise ImageError(f"{name}: unknown image; choose one of {', '.join(KINDS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """Everything that decides one image. Two equal builds make the same image."""
+    """All inputs of one image. Two equal builds make the same image."""
 
     kind: ImageKind
     base: str
@@ -73,7 +73,7 @@ class Build:
 
     @property
     def tag(self) -> str:
-        """Hash of all that goes in, 16 hexadecimal digits."""
+        """The hash of all inputs, 16 hexadecimal digits."""
         total = hashlib.sha256(f"{self.kind} {self.target} {self.base} {PLATFORM}\n".encode())
         for file in sorted(self.files, key=lambda each: each.name):
             total.update(f"{file.name} {int(file.executable)} {hashlib.sha256(file.content).hexdigest()}\n".encode())
@@ -87,7 +87,7 @@ class Build:
 
 
 def inputs(repository: Path, kind: ImageKind, *, target: str = "runtime") -> tuple[File, ...]:
-    """The files that go into an image, in the context's names: sources as they stand, locks and tools under build/."""
+    """An image's input files with their names in the context: sources by their path, locks and tools under build/."""
     docker = repository / "docker"
     files = [_file(docker / f"{kind}.Dockerfile", "Dockerfile"), _file(docker / "build.lock", "build/build.lock")]
     for step, lock in _locks(docker, kind, target).items():
@@ -99,24 +99,24 @@ def inputs(repository: Path, kind: ImageKind, *, target: str = "runtime") -> tup
 
 
 def installs(kind: ImageKind, target: str) -> tuple[str, ...]:
-    """The locks that a build installs, one RUN and folder each, so that a change of one leaves the others cached."""
+    """The locks that a build installs, each in a RUN of its own, so that a change of one leaves the others cached."""
     return (*LAYERS.get(kind, ()), kind, *((target,) if target == "test" else ()))
 
 
 def _locks(docker: Path, kind: ImageKind, target: str) -> dict[str, bytes]:
-    """Each install's lock."""
-    found = parted((docker / f"{kind}.lock").read_text(encoding="utf-8"), kind, LAYERS.get(kind, {}))
-    return found | ({target: (docker / f"{target}.lock").read_bytes()} if target == "test" else {})
+    """The lock of each install."""
+    locks = split_lock((docker / f"{kind}.lock").read_text(encoding="utf-8"), kind, LAYERS.get(kind, {}))
+    return locks | ({target: (docker / f"{target}.lock").read_bytes()} if target == "test" else {})
 
 
-def parted(lock: str, rest: str, layers: Mapping[str, tuple[str, ...]]) -> dict[str, bytes]:
-    """A lock cut into those of its layers; a package belongs to the first layer that names it, else to `rest`."""
-    found = dict.fromkeys([*layers, rest], "")
+def split_lock(lock: str, rest: str, layers: Mapping[str, tuple[str, ...]]) -> dict[str, bytes]:
+    """Splits a lock by layer. A package belongs to the first layer with a matching pattern, else to `rest`."""
+    parts = dict.fromkeys([*layers, rest], "")
     for entry in re.split(r"\n(?=\S)", lock.rstrip()):
         package = re.split(r"[=\[]", entry, maxsplit=1)[0]
         owner = next((name for name, patterns in layers.items() if any(fnmatch(package, p) for p in patterns)), rest)
-        found[owner] += f"{entry}\n"
-    return {name: text.encode() for name, text in found.items()}
+        parts[owner] += f"{entry}\n"
+    return {name: text.encode() for name, text in parts.items()}
 
 
 def _sources(folder: Path) -> Iterable[Path]:
@@ -128,7 +128,7 @@ def _file(path: Path, name: str) -> File:
 
 
 def context(files: Iterable[File], extra: Iterable[File] = ()) -> bytes:
-    """The build's context as a tar that depends on names, contents and modes alone."""
+    """The build's context: a tar that depends only on names, contents and modes."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in sorted([*files, *extra], key=lambda each: each.name):
@@ -141,12 +141,12 @@ def context(files: Iterable[File], extra: Iterable[File] = ()) -> bytes:
 def labels(
     kind: ImageKind, lock: str, artifact: str, *, version: str, tag: str, source: str, revision: str, created: str
 ) -> dict[str, str]:
-    """The image's labels: OCI's, the contract's version, the framework's and CUDA's.
+    """The image's labels: OCI's own, and the versions of the contract, the framework and CUDA.
 
-    `artifact` is the source of contract/artifact.py. `revision` and `created` belong to the last commit that changed
-    what goes in, so that they do not change with other commits.
+    `artifact` is the source of contract/artifact.py. `revision` and `created` are of the last commit that changed an
+    input, so that other commits do not change them.
     """
-    found = {
+    values = {
         "org.opencontainers.image.title": f"kennel {kind}",
         "org.opencontainers.image.source": source,
         "org.opencontainers.image.revision": revision,
@@ -158,10 +158,10 @@ def labels(
     }
     contract = re.search(r"^FORMAT_VERSION = (\d+)$", artifact, re.MULTILINE)
     if contract and "contract" in SOURCES[kind]:
-        found["kennel.contract.version"] = contract[1]
+        values["kennel.contract.version"] = contract[1]
     if kind == "train":
-        found["kennel.cuda.version"] = ".".join(pinned(lock, "cuda-toolkit").split(".")[:2])
-    return found
+        values["kennel.cuda.version"] = ".".join(pinned(lock, "cuda-toolkit").split(".")[:2])
+    return values
 
 
 def project_version(repository: Path) -> str:
@@ -171,7 +171,7 @@ def project_version(repository: Path) -> str:
 
 
 def pinned(lock: str, package: str) -> str:
-    """The version that a lock pins. Raises ImageError."""
+    """The version of a package in a lock. Raises ImageError for a package that the lock does not pin."""
     match = re.search(rf"^{re.escape(package)}(?:\[[^\]]*\])?==(\S+)", lock, re.MULTILINE)
     if not match:
         raise ImageError(f"{package} is not in the lock: run `./inv lock`")
@@ -179,7 +179,7 @@ def pinned(lock: str, package: str) -> str:
 
 
 def command(build: Build, builder: engine.Builder, *, secrets: Mapping[str, Path], progress: str) -> list[str]:
-    """The argv that builds an image from a context on standard input."""
+    """The argv that builds an image from the context on standard input."""
     return [
         *builder.command(),
         f"--progress={progress}",
@@ -195,7 +195,7 @@ def command(build: Build, builder: engine.Builder, *, secrets: Mapping[str, Path
 
 
 def _provenance(build: Build) -> dict[str, str]:
-    """What the training image writes into its artifacts; a job may name the image by its digest instead."""
+    """Build arguments that the training image writes into its artifacts; a job may know its image by digest only."""
     if build.kind != "train":
         return {}
     return {

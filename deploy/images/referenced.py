@@ -1,4 +1,4 @@
-"""Which images something of an account starts from: models, functions with their versions, jobs that run."""
+"""The images that an account uses: in models, functions with all their versions, and running jobs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from deploy.values import Call
 
 
 def referenced(call: Call) -> frozenset[str]:
-    """The images' URIs, as they were given and as they were resolved; of anybody in the account, not only ours."""
+    """The images' URIs, by tag and by digest; those of the whole account, not only ours."""
     return frozenset((*_models(call), *_functions(call), *_jobs(call)))
 
 
 def _models(call: Call) -> Iterator[str]:
     for model in pages(call, sagemaker("ListModels"), items="Models"):
-        params = {"ModelName": model["ModelName"]}
-        found = call(sagemaker("DescribeModel", **params))
-        for container in (found.get("PrimaryContainer") or {}, *found.get("Containers", ())):
+        answer = call(sagemaker("DescribeModel", ModelName=model["ModelName"]))
+        for container in (answer.get("PrimaryContainer") or {}, *answer.get("Containers", ())):
             if "Image" in container:
                 yield str(container["Image"])
 
@@ -35,6 +34,5 @@ def _functions(call: Call) -> Iterator[str]:
 def _jobs(call: Call) -> Iterator[str]:
     running = sagemaker("ListTrainingJobs", StatusEquals="InProgress")
     for job in pages(call, running, items="TrainingJobSummaries"):
-        params = {"TrainingJobName": job["TrainingJobName"]}
-        found = call(sagemaker("DescribeTrainingJob", **params))
-        yield str(found["AlgorithmSpecification"].get("TrainingImage", ""))
+        answer = call(sagemaker("DescribeTrainingJob", TrainingJobName=job["TrainingJobName"]))
+        yield str(answer["AlgorithmSpecification"].get("TrainingImage", ""))

@@ -1,4 +1,4 @@
-"""A container registry by its HTTP protocol, with ECR's tokens: asked for when needed, again when they have expired."""
+"""A client for a container registry's HTTP protocol, with ECR's tokens, which it renews when they expire."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from deploy.images.manifest import ACCEPTED, Manifest, read
 from deploy.values import Call
 
 ATTEMPTS = 5
-EARLY = 300.0  # seconds before its end at which a token is no longer used
+EARLY = 300.0  # seconds before a token expires when it is renewed
 TOKEN = ecr("GetAuthorizationToken")
 Body = bytes | Iterator[bytes] | None
 
 
 class InterruptedUploadError(Exception):
-    """An upload that did not come through, and may when it is begun again."""
+    """An upload failed in a way that a retry may fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """A token: `url` is the registry's, `left` the seconds that it lives. Its password is in no text of it."""
+    """A token for the registry at `url`, valid for `left` seconds. Its repr hides the password."""
 
     url: str
     user: str
@@ -39,15 +39,15 @@ class Login:
 
 def login(call: Call, now: Callable[[], float]) -> Login:
     """A new token of ECR (rule 72). `now` is the time in seconds since 1970."""
-    given = call(TOKEN)["authorizationData"][0]
-    user, _, password = base64.b64decode(given["authorizationToken"]).decode().partition(":")
-    left = given["expiresAt"].timestamp() - now()
-    return Login(url=str(given["proxyEndpoint"]), user=user, password=password, left=left)
+    data = call(TOKEN)["authorizationData"][0]
+    user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    left = data["expiresAt"].timestamp() - now()
+    return Login(url=str(data["proxyEndpoint"]), user=user, password=password, left=left)
 
 
 @dataclass(kw_only=True)
 class Registry:
-    """One registry. `ask` gives a new token; `verify` is a CA bundle's path, or True for the usual one."""
+    """One registry. `ask` returns a new token; `verify` is the path of a CA bundle, or True for the default one."""
 
     ask: Callable[[], Login]
     clock: Clock = field(default_factory=Clock)
@@ -58,7 +58,7 @@ class Registry:
     _local: threading.local = field(default_factory=threading.local)
 
     def has(self, repository: str, digest: str) -> bool:
-        """Whether a blob lies in a repository."""
+        """Whether a repository has a blob."""
         return self._send("HEAD", f"/v2/{repository}/blobs/{digest}", missing=True) is not None
 
     def blob(self, repository: str, digest: str) -> bytes:
@@ -66,19 +66,19 @@ class Registry:
         return self._sent("GET", f"/v2/{repository}/blobs/{digest}").content
 
     def manifest(self, repository: str, name: str) -> Manifest | None:
-        """The manifest with a tag or digest, as it lies there; None when there is none."""
+        """The manifest with this tag or digest, without any conversion; None without one."""
         headers = {"Accept": ", ".join(ACCEPTED)}
         answer = self._send("GET", f"/v2/{repository}/manifests/{name}", headers=headers, missing=True)
         return None if answer is None else read(answer.content, answer.headers.get("Content-Type", ""))
 
     def put(self, repository: str, tag: str, manifest: Manifest) -> str:
-        """Gives a manifest a tag; returns its digest."""
+        """Puts a manifest under a tag; returns its digest."""
         headers = {"Content-Type": manifest.media_type}
         answer = self._sent("PUT", f"/v2/{repository}/manifests/{tag}", headers=headers, body=manifest.text)
         return str(answer.headers.get("Docker-Content-Digest") or manifest.digest)
 
     def upload(self, repository: str, pieces: Callable[[], Iterator[bytes]], digest: Callable[[], str]) -> None:
-        """Uploads a blob. `pieces` begins to give it, once more for every new try; `digest` is asked at its end.
+        """Uploads a blob. `pieces` starts its content, once per try; `digest` is called after the last piece.
 
         Raises PushError.
         """
@@ -88,30 +88,30 @@ class Registry:
                 self._upload(repository, pieces(), digest)
             except InterruptedUploadError as error:
                 if attempt == ATTEMPTS - 1:
-                    raise PushError(f"{repository}: {error}; ./inv push goes on from there") from error
+                    raise PushError(f"{repository}: {error}; ./inv push resumes") from error
                 self.clock.sleep(pause)
                 pause *= 2
             else:
                 return
 
     def _upload(self, repository: str, pieces: Iterator[bytes], digest: Callable[[], str]) -> None:
-        where = self._sent("POST", f"/v2/{repository}/blobs/uploads/").headers["Location"]
+        location = self._sent("POST", f"/v2/{repository}/blobs/uploads/").headers["Location"]
         try:
-            answer = self._once("PATCH", where, {"Content-Type": "application/octet-stream"}, pieces)
+            answer = self._once("PATCH", location, {"Content-Type": "application/octet-stream"}, pieces)
         except requests.RequestException as error:
             raise InterruptedUploadError(f"the connection broke ({error})") from error
         if _is_expired(answer):
             self._forget()
             raise InterruptedUploadError("the token expired during an upload")
         if answer.status_code >= 400:
-            raise InterruptedUploadError(_words(answer))
-        where = answer.headers.get("Location", where)
-        self._sent("PUT", f"{where}{'&' if '?' in where else '?'}digest={digest()}")
+            raise InterruptedUploadError(_message(answer))
+        location = answer.headers.get("Location", location)
+        self._sent("PUT", f"{location}{'&' if '?' in location else '?'}digest={digest()}")
 
     def _sent(self, method: str, path: str, **more: Any) -> requests.Response:
         answer = self._send(method, path, **more)
         if answer is None:
-            raise PushError(f"{method} {urlsplit(path).path}: the registry knows no such thing")
+            raise PushError(f"{method} {urlsplit(path).path}: not found in the registry")
         return answer
 
     def _send(
@@ -123,8 +123,8 @@ class Registry:
         body: bytes | None = None,
         missing: bool = False,
     ) -> requests.Response | None:
-        """The answer, tried again where that may help; None for 404 with `missing`. Raises PushError."""
-        pause, said = 1.0, ""
+        """The answer, after retries where they may help; None for a 404 if `missing`. Raises PushError."""
+        pause, message = 1.0, ""
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.clock.sleep(pause)
@@ -132,18 +132,18 @@ class Registry:
             try:
                 answer = self._once(method, path, headers or {}, body)
             except requests.RequestException as error:
-                said = f"nothing answers ({error})"
+                message = f"no answer ({error})"
                 continue
             if answer.status_code == 404 and missing:
                 return None
             if answer.status_code < 400:
                 return answer
-            said = _words(answer)
+            message = _message(answer)
             if _is_expired(answer):
                 self._forget()
             elif answer.status_code < 500 and answer.status_code != 429:
                 break
-        raise PushError(f"{method} {urlsplit(path).path}: {said}")
+        raise PushError(f"{method} {urlsplit(path).path}: {message}")
 
     def _once(self, method: str, path: str, headers: Mapping[str, str], body: Body) -> requests.Response:
         token = self._token()
@@ -157,7 +157,7 @@ class Registry:
         )
 
     def _session(self, url: str) -> requests.Session:
-        """One for each thread. A registry of this machine is never asked through a proxy."""
+        """One HTTP session per thread. A registry on this machine is never reached through a proxy."""
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -178,14 +178,14 @@ class Registry:
 
 
 def _is_expired(answer: requests.Response) -> bool:
-    """ECR says 403 with these words for an expired token, a registry in general 401."""
+    """For an expired token ECR answers 403 with this text, other registries 401."""
     return answer.status_code == 401 or (answer.status_code == 403 and "token has expired" in answer.text)
 
 
-def _words(answer: requests.Response) -> str:
-    """What the registry said, for a person."""
+def _message(answer: requests.Response) -> str:
+    """The registry's error message with its status code."""
     try:
-        found = "; ".join(f"{each.get('code')}: {each.get('message')}" for each in answer.json()["errors"])
+        text = "; ".join(f"{each.get('code')}: {each.get('message')}" for each in answer.json()["errors"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        found = answer.text.strip()[:300]
-    return f"{answer.status_code} {found}"
+        text = answer.text.strip()[:300]
+    return f"{answer.status_code} {text}"

@@ -1,4 +1,4 @@
-"""An ECR repository of one image: immutable tags, a scan of what is pushed, a lifecycle, who else may pull."""
+"""An image's ECR repository: immutable tags, scan on push, a lifecycle policy, and who else may pull."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from deploy.planning.resource import ResourceKind, delete, listing, require_ours
 from deploy.values import Act, Call, Request, State, Step, differences
 
 UNTAGGED_DAYS = 14
-# By count or age of tagged images it would one day take what a live endpoint starts from: `./inv prune` looks first.
+# Rules for tagged images would one day delete an image that a live endpoint uses; `./inv prune` checks that first.
 LIFECYCLE = {
     "rules": [
         {
             "rulePriority": 1,
-            "description": f"What has no tag any more goes after {UNTAGGED_DAYS} days",
+            "description": f"Expire untagged images after {UNTAGGED_DAYS} days",
             "selection": {
                 "tagStatus": "untagged",
                 "countType": "sinceImagePushed",
@@ -37,7 +37,7 @@ ENCRYPTION = "AES256"
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A repository that should be. With `lambda_of`, the ARN of a function, Lambda may pull for it (rule 64)."""
+    """The desired repository. `lambda_of` is the ARN of a function that Lambda may pull for (rule 64)."""
 
     name: str
     arn: str
@@ -56,28 +56,28 @@ class Repository:
         listed = lookup(call, ecr("DescribeRepositories", **self._names()))
         if listed is None:
             return None
-        found = listed["repositories"][0]
+        described = listed["repositories"][0]
         lifecycle = lookup(call, self._ecr("GetLifecyclePolicy")) or {}
         policy = lookup(call, self._ecr("GetRepositoryPolicy")) or {}
         tags = call(ecr("ListTagsForResource", resourceArn=self.arn))
         return State(
             fields={
-                "tag_mutability": found.get("imageTagMutability"),
-                "scan_on_push": found.get("imageScanningConfiguration", {}).get("scanOnPush"),
+                "tag_mutability": described.get("imageTagMutability"),
+                "scan_on_push": described.get("imageScanningConfiguration", {}).get("scanOnPush"),
                 "lifecycle": _document(lifecycle.get("lifecyclePolicyText")),
                 "policy": _document(policy.get("policyText")),
             },
-            attributes={"uri": str(found["repositoryUri"])},
+            attributes={"uri": str(described["repositoryUri"])},
             tags=tags_of(tags["tags"]),
         )
 
-    def plan(self, seen: State | None) -> Step:
-        if seen is None:
+    def plan(self, observed: State | None) -> Step:
+        if observed is None:
             later = {"lifecycle", "policy"} & set(self.desired())
             acts = (self._create(), *self._settle(later))
             return Step(action="create", address=self.address, reason="does not exist", acts=acts)
-        require_ours(self.address, seen, self.tags)
-        changes = differences(seen.fields, self.desired())
+        require_ours(self.address, observed, self.tags)
+        changes = differences(observed.fields, self.desired())
         if not changes:
             return unchanged(self.address)
         acts = self._settle({change.field for change in changes})
@@ -87,7 +87,7 @@ class Repository:
         return delete(self.address, self._ecr("DeleteRepository", force=True), touches="every image in it")
 
     def _create(self) -> Request:
-        """Tags come with it, so that even a half-made one is known as ours (rules 73, 75)."""
+        """Sends the tags too, so that a repository that still lacks its policies counts as ours (rules 73, 75)."""
         return self._ecr(
             "CreateRepository",
             imageTagMutability="IMMUTABLE",
@@ -127,7 +127,7 @@ class Repository:
 
 
 def repository(settings: Settings, kind: ImageKind) -> Repository:
-    """The stage's repository of one image."""
+    """The stage's repository for a kind of image."""
     name = settings.repository_name(kind)
     lambda_of = settings.arn("lambda", f"function:{settings.function_name}") if kind == "lambda" else ""
     return Repository(name=name, arn=_arn(settings, name), tags=settings.tags, lambda_of=lambda_of)

@@ -1,51 +1,61 @@
-"""What every place where a job runs offers, and following a job to its end: the same for SageMaker, EC2 and here."""
+"""The interface that SageMaker, EC2 and this machine implement to run jobs, and how a job is followed to its end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from contract import metrics
 from deploy.aws.client import Clock
 from deploy.aws.logs import Line
 from deploy.errors import JobError
-from deploy.jobs.failures import plain
+from deploy.jobs.failures import explained
+from deploy.jobs.lifecycle import poll
 from deploy.jobs.request import JobRequest, JobResult
+from deploy.jobs.training_job import TrainingJob
 
-ENDED = ("Completed", "Failed", "Stopped")
 INTERRUPTED = "Interrupted"
 
-Description = Mapping[str, Any]
-Seen = Callable[[Line], None]
-Status = Callable[[str, str], None]
+OnLine = Callable[[Line], None]
+OnStatus = Callable[[str, str], None]
 
 
 class InterruptedJobError(JobError):
-    """The machine was taken away; the job goes on from its checkpoint on another."""
+    """The job's machine was taken away. On another machine the job resumes from its checkpoint."""
 
 
 class Reader(Protocol):
-    """Gives what a job has written since the last time."""
+    """Yields the lines that a job has written since the last call."""
 
     def read(self) -> Iterator[Line]: ...
 
 
 class Backend(Protocol):
-    """A place where jobs run. A description is what SageMaker's DescribeTrainingJob answers, wherever the job runs."""
+    """Runs jobs and reports their state."""
 
-    def take_up(self, job: JobRequest) -> tuple[JobRequest, Description | None]:
-        """The job as it is to be run, with its description when it runs already or is done."""
+    def find_attempt(self, job: JobRequest) -> tuple[JobRequest, TrainingJob | None]:
+        """The job under the name to run it by, and its state when it runs already or has completed; else None."""
         ...
 
     def start(self, job: JobRequest) -> None:
-        """Begins it. Raises DeployError."""
+        """Starts the job. Raises DeployError."""
         ...
 
-    def describe(self, name: str) -> Description | None: ...
+    def describe(self, name: str) -> TrainingJob | None:
+        """The job's state; None when it does not exist."""
+        ...
 
     def reader(self, name: str) -> Reader: ...
 
     def stop(self, name: str) -> None: ...
+
+
+def unless_restarted(job: TrainingJob | None) -> TrainingJob | None:
+    """The state of a job that need not be started; None for a failed or stopped one, which starts again under its name.
+
+    For EC2 and this machine, whose job names can be used again.
+    """
+    return None if job is None or job.status in ("Failed", "Stopped") else job
 
 
 def follow(
@@ -54,64 +64,53 @@ def follow(
     *,
     clock: Clock,
     every: float = 2.0,
-    line: Seen = lambda _: None,
-    status: Status = lambda *_: None,
+    on_line: OnLine = lambda _: None,
+    on_status: OnStatus = lambda *_: None,
     reader: Reader | None = None,
 ) -> JobResult:
-    """Watches a job to its end: `line` hears what it writes, `status` each new secondary status with its message.
+    """Follows a job to its end. `on_line` gets each line of its log, `on_status` each new secondary status with its
+    message.
 
-    A `reader` that has read already goes on from there.
+    A `reader` from an earlier call continues where it stopped. `every` is the polling interval in seconds.
 
-    Raises InterruptedJobError when its machine was taken away, JobError when it failed or was stopped, with the
-    reason in plain words.
+    Raises InterruptedJobError when the job's machine was taken away, JobError with the reason when the job failed or
+    was stopped.
     """
-    last, numbers = "", dict[str, float]()
     reader = reader or backend.reader(name)
-    while True:
-        found = backend.describe(name)
-        if found is None:
-            raise JobError(f"training job {name}: is not there")
-        secondary = str(found.get("SecondaryStatus", found["TrainingJobStatus"]))
+    last, numbers = "", dict[str, float]()
+    for job in poll("training job", name, backend.describe, clock=clock, every=every):
+        secondary = job.secondary_status or job.status
         if secondary != last:
-            moves = found.get("SecondaryStatusTransitions") or [{}]
-            status(secondary, str(moves[-1].get("StatusMessage", "")))
+            on_status(secondary, job.status_message)
             last = secondary
-        has_ended = found["TrainingJobStatus"] in ENDED
-        for each in reader.read():
-            line(each)
-            for values in metrics.parse(each.text):
+        for line in reader.read():
+            on_line(line)
+            for values in metrics.parse(line.text):
                 numbers.update(values)
-        if has_ended:
-            return result_of(found, numbers)
-        clock.sleep(every)
+    return result_of(job, numbers)
 
 
-def result_of(found: Description, numbers: Mapping[str, float] | None = None) -> JobResult:
-    """The result that a description of an ended job tells; `numbers` are those that its lines told. Raises JobError."""
-    name, status = str(found["TrainingJobName"]), str(found["TrainingJobStatus"])
-    if found.get("SecondaryStatus") == INTERRUPTED:
-        raise InterruptedJobError(f"training job {name}: {found.get('FailureReason') or 'its machine was taken away'}")
-    if status != "Completed":
-        reason = plain(found.get("FailureReason") or _secondary(found, status))
-        raise JobError(f"training job {name}: {status}: {reason}\n./inv logs {name} shows all it wrote")
-    artifact = str(found["ModelArtifacts"]["S3ModelArtifacts"])
-    final = {each["MetricName"].replace(":", "_"): each["Value"] for each in found.get("FinalMetricDataList", ())}
+def result_of(job: TrainingJob, numbers: Mapping[str, float] | None = None) -> JobResult:
+    """The result of a job that has ended; `numbers` are the metrics read from its log.
+
+    Raises InterruptedJobError, and JobError for a job that failed or was stopped.
+    """
+    if job.secondary_status == INTERRUPTED:
+        raise InterruptedJobError(f"training job {job.name}: {job.failure_reason or 'its machine was taken away'}")
+    if job.status != "Completed":
+        reason = explained(job.failure_reason or _stop_reason(job))
+        raise JobError(f"training job {job.name}: {job.status}: {reason}\n./inv logs {job.name} shows its whole log")
     return JobResult(
-        name=name,
-        status=status,
-        artifact=artifact,
-        reports=artifact.removesuffix("model.tar.gz") + "output.tar.gz",
-        seconds=_seconds(found),
-        metrics={**final, **(numbers or {})},
+        name=job.name,
+        status=job.status,
+        artifact=job.artifact,
+        reports=job.artifact.removesuffix("model.tar.gz") + "output.tar.gz",
+        seconds=job.seconds,
+        metrics={**job.metrics, **(numbers or {})},
     )
 
 
-def _secondary(found: Description, status: str) -> str:
-    """Of a stopped job the secondary status may tell more: MaxRuntimeExceeded, MaxWaitTimeExceeded."""
-    told = str(found.get("SecondaryStatus") or status)
-    return told if told != "Stopped" else "it was stopped; ./inv train goes on from its checkpoint"
-
-
-def _seconds(found: Description) -> float:
-    began, ended = found.get("TrainingStartTime"), found.get("TrainingEndTime")
-    return (ended - began).total_seconds() if began and ended else 0.0
+def _stop_reason(job: TrainingJob) -> str:
+    """A stopped job may say why in its secondary status: MaxRuntimeExceeded, MaxWaitTimeExceeded."""
+    secondary = job.secondary_status or job.status
+    return secondary if secondary != "Stopped" else "it was stopped; ./inv train resumes it from its checkpoint"

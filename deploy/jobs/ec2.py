@@ -1,9 +1,9 @@
-"""Training on one EC2 instance that fetches, trains, uploads and ends itself: its requests, and EC2 as a backend."""
+"""Training on one EC2 instance, which fetches, trains, uploads and terminates itself: its requests and its backend."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,10 +16,11 @@ from deploy.errors import AwsError, JobError
 from deploy.iam.instance_profile import instance_profile
 from deploy.iam.role import ec2_role
 from deploy.jobs import ec2_instance, records
-from deploy.jobs.backend import ENDED, INTERRUPTED, Description
-from deploy.jobs.failures import plain
+from deploy.jobs.backend import INTERRUPTED, unless_restarted
+from deploy.jobs.failures import explained
 from deploy.jobs.request import JobRequest
 from deploy.jobs.security_group import security_group
+from deploy.jobs.training_job import TrainingJob
 from deploy.jobs.user_data import program, user_data
 from deploy.session import Session
 from deploy.storage.bucket import bucket
@@ -27,22 +28,22 @@ from deploy.storage.log_group import ec2_group
 from deploy.values import Call, Request, content_hash
 
 ALIVE = ("pending", "running")
-FULL = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow")
-ASK_AGAIN_S = 60.0
-SIGHT_S = 60.0
+NO_CAPACITY = ("InsufficientInstanceCapacity", "UnfulfillableCapacity", "SpotMaxPriceTooLow")
+RETRY_S = 60.0
+VISIBLE_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where an instance is to stand: what AWS says of the AMI, and the security group."""
+class InstanceSettings:
+    """What AWS knows and deploy.toml does not: the AMI's id, its root device, and the security group's id."""
 
     image: str
     root_device: str
     group: str
 
 
-def run(job: JobRequest, settings: Settings, place: Place, script: str, *, launch: int = 1) -> Request:
-    """The RunInstances request of a job's instance. Sent twice it makes one instance (rules 85–88)."""
+def run(job: JobRequest, settings: Settings, instance: InstanceSettings, script: str, *, launch: int = 1) -> Request:
+    """The RunInstances request of a job's instance. Sending it twice starts one instance (rules 85–88)."""
     ec2 = settings.training.ec2
     tags = tag_list({**job.tags, "Name": job.name, "kennel:job": job.name})
     disk = {
@@ -53,7 +54,7 @@ def run(job: JobRequest, settings: Settings, place: Place, script: str, *, launc
         **({"KmsKeyId": job.kms_key} if job.kms_key else {}),
     }
     params: dict[str, Any] = {
-        "ImageId": place.image,
+        "ImageId": instance.image,
         "InstanceType": ec2.instance_type,
         "MinCount": 1,
         "MaxCount": 1,
@@ -61,8 +62,8 @@ def run(job: JobRequest, settings: Settings, place: Place, script: str, *, launc
         "IamInstanceProfile": {"Name": settings.role_name("ec2")},
         "MetadataOptions": {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 2},
         "InstanceInitiatedShutdownBehavior": "terminate",
-        "BlockDeviceMappings": [{"DeviceName": place.root_device, "Ebs": disk}],
-        "SecurityGroupIds": [place.group],
+        "BlockDeviceMappings": [{"DeviceName": instance.root_device, "Ebs": disk}],
+        "SecurityGroupIds": [instance.group],
         "UserData": script,
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume")],
         **({"SubnetId": ec2.subnet} if ec2.subnet else {}),
@@ -81,13 +82,13 @@ SPOT: Mapping[str, Any] = {
 
 
 def newest_image(parameter: str) -> Request:
-    """Asks Systems Manager which AMI is the newest of its kind (rule 85)."""
+    """The request that asks Systems Manager for the newest AMI of a kind (rule 85)."""
     return requests.ssm("GetParameter", Name=parameter)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ec2:
-    """EC2 as a place where jobs run. A job's instance writes its description; when that dies silently, EC2 tells."""
+class Ec2Backend:
+    """Runs jobs on EC2. A job's instance writes its record; if the instance dies without that, EC2 gives the reason."""
 
     session: Session
 
@@ -99,91 +100,98 @@ class Ec2:
     def call(self) -> Call:
         return self.session.call
 
-    def take_up(self, job: JobRequest) -> tuple[JobRequest, Description | None]:
-        """A job that failed or was interrupted begins again under its name, from its checkpoint."""
-        found = self.describe(job.name)
-        return job, None if found is None or found["TrainingJobStatus"] in ("Failed", "Stopped") else found
+    def find_attempt(self, job: JobRequest) -> tuple[JobRequest, TrainingJob | None]:
+        """A job that failed or was interrupted starts again under its name, from its checkpoint."""
+        return job, unless_restarted(self.describe(job.name))
 
     def start(self, job: JobRequest) -> None:
-        """Role, profile and security group first, then the instance. Raises JobError when EC2 has none to give."""
+        """Creates role, profile, security group and log group, then the instance.
+
+        Raises JobError when EC2 has no such instance free.
+        """
         self._check(job)
-        before = records.read(self.settings.bucket, job.name, self.call) or {}
-        launch = int(before.get("Launch", 0)) + 1
-        created = before.get("CreationTime") or datetime.now(UTC)
-        settings, vpc = self.settings, self._vpc()
-        group = security_group(settings, vpc=vpc)
-        self.session.settle(
-            (bucket(settings), ec2_role(settings), instance_profile(settings), group, ec2_group(settings))
-        )
-        state = group.read(self.call)
-        if state is None:
-            raise JobError(f"{group.address}: is not there yet; try again")
-        region, logs = settings.stage.region, ec2_group(settings).name
+        settings, region, logs = self.settings, self.settings.stage.region, ec2_group(self.settings).name
+        before = records.read(settings.bucket, job.name, self.call)
+        created = (before.created if before else None) or datetime.now(UTC)
+        launch = before.launch + 1 if before else 1
+        group = self._security_group()
         script = user_data(job, program(), region=region, group=logs, created=created.isoformat(), launch=launch)
         image = self._image()
-        place = Place(image=image, root_device=self._root_device(image), group=state.attributes["id"])
-        self.call(records.put(settings.bucket, _begun(job.name, launch, created)))
+        instance = InstanceSettings(image=image, root_device=self._root_device(image), group=group)
+        begun = TrainingJob(
+            name=job.name, status="InProgress", secondary_status="Starting", created=created, launch=launch
+        )
+        self._record(begun)
         try:
-            self._launch(run(job, settings, place, script, launch=launch))
+            self._launch(run(job, settings, instance, script, launch=launch))
         except AwsError as error:
-            failed = {**_begun(job.name, launch, created), "TrainingJobStatus": "Failed", "FailureReason": str(error)}
-            self.call(records.put(settings.bucket, {**failed, "SecondaryStatus": "Failed"}))
-            raise JobError(f"training job {job.name}: {plain(str(error))}") from error
-        self._await_sight(job.name)
+            self._record(replace(begun, status="Failed", secondary_status="Failed", failure_reason=str(error)))
+            raise JobError(f"training job {job.name}: {explained(str(error))}") from error
+        self._await_visible(job.name)
 
-    def describe(self, name: str) -> Description | None:
-        """What its instance wrote last; of one that is gone without a last word, why."""
-        told = records.read(self.settings.bucket, name, self.call)
-        if told is None or told["TrainingJobStatus"] in ENDED or self._instances(name, ALIVE):
-            return told
-        told = records.read(self.settings.bucket, name, self.call) or told  # its last word may have come meanwhile
-        if told["TrainingJobStatus"] in ENDED:
-            return told
-        return {**told, **_silent(self._instances(name, ()))}
+    def describe(self, name: str) -> TrainingJob | None:
+        """The record that the job's instance wrote last; of an instance that died before the end, EC2's reason."""
+        job = records.read(self.settings.bucket, name, self.call)
+        if job is None or job.has_ended or self._instances(name, ALIVE):
+            return job
+        job = records.read(self.settings.bucket, name, self.call) or job  # written while we looked for the instance
+        return job if job.has_ended else _lost(job, self._instances(name, ()))
 
     def reader(self, name: str) -> LogReader:
         return LogReader(call=self.call, group=ec2_group(self.settings).name, prefix=f"{name}/")
 
     def stop(self, name: str) -> None:
-        """Ends its instance at once; the checkpoints of the last minute may be lost."""
+        """Terminates the job's instance at once; the checkpoints of the last minute may be lost."""
         for each in self._instances(name, ec2_instance.LIVING):
             self.call(ec2_instance.terminate(each["InstanceId"]))
-        told = records.read(self.settings.bucket, name, self.call)
-        if told and told["TrainingJobStatus"] not in ENDED:
-            stopped = {**told, "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
-            self.call(records.put(self.settings.bucket, stopped))
+        job = records.read(self.settings.bucket, name, self.call)
+        if job and not job.has_ended:
+            self._record(replace(job, status="Stopped", secondary_status="Stopped"))
+
+    def _record(self, job: TrainingJob) -> None:
+        self.call(records.put(self.settings.bucket, job))
 
     def _instances(self, name: str, states: tuple[str, ...]) -> list[Any]:
-        return list(ec2_instance.found(self.settings, self.call, job=name, states=states))
+        return list(ec2_instance.instances(self.settings, self.call, job=name, states=states))
+
+    def _security_group(self) -> str:
+        """The id of the security group, after making it and all else that an instance needs."""
+        settings = self.settings
+        group = security_group(settings, vpc=self._vpc())
+        self.session.settle(
+            (bucket(settings), ec2_role(settings), instance_profile(settings), group, ec2_group(settings))
+        )
+        state = group.read(self.call)
+        if state is None:
+            raise JobError(f"{group.address}: does not exist yet; try again")
+        return state.attributes["id"]
 
     def _launch(self, request: Request) -> None:
-        """Where no spot instance is free it is asked for again, for training.max_wait_minutes."""
+        """Sends the request. While no spot instance is free, tries again for training.max_wait_minutes."""
         training, clock = self.settings.training, self.session.clock
-        last = clock.now() + 60 * training.max_wait_minutes
+        deadline = clock.now() + 60 * training.max_wait_minutes
         while True:
             try:
                 self.call(request)
             except AwsError as error:
-                if error.code not in FULL or not training.ec2.spot or clock.now() + ASK_AGAIN_S > last:
+                if error.code not in NO_CAPACITY or not training.ec2.spot or clock.now() + RETRY_S > deadline:
                     raise
-                self.session.screen.say(
-                    f"   {error.code}: no spot instance is free; asking again in {ASK_AGAIN_S:.0f} s"
-                )
-                clock.sleep(ASK_AGAIN_S)
+                self.session.screen.say(f"   {error.code}: no spot instance is free; trying again in {RETRY_S:.0f} s")
+                clock.sleep(RETRY_S)
             else:
                 return
 
-    def _await_sight(self, name: str) -> None:
-        """A new instance is not seen everywhere at once, and one that is not seen counts as gone."""
+    def _await_visible(self, name: str) -> None:
+        """EC2 does not list a new instance at once, and `describe` takes an unlisted one for dead."""
         clock = self.session.clock
-        last = clock.now() + SIGHT_S
-        while not self._instances(name, ()) and clock.now() < last:
+        deadline = clock.now() + VISIBLE_WITHIN_S
+        while not self._instances(name, ()) and clock.now() < deadline:
             clock.sleep(2.0)
 
     def _check(self, job: JobRequest) -> None:
         if job.instance_count > 1:
             raise JobError(
-                f"training.instance_count: {job.instance_count}: EC2 training is one instance, with all of its GPUs; "
+                f"training.instance_count: {job.instance_count}: EC2 trains on one instance, with all of its GPUs; "
                 'choose a larger training.ec2.instance_type, or on = "sagemaker"'
             )
 
@@ -197,36 +205,22 @@ class Ec2:
 
     def _image(self) -> str:
         parameter = self.settings.training.ec2.ami_parameter
-        found = lookup(self.call, newest_image(parameter))
-        if found is None:
+        answer = lookup(self.call, newest_image(parameter))
+        if answer is None:
             raise JobError(
                 f"training.ec2.ami_parameter: {parameter}: no such parameter in {self.settings.stage.region}"
             )
-        return str(found["Parameter"]["Value"])
+        return str(answer["Parameter"]["Value"])
 
     def _root_device(self, image: str) -> str:
         request = requests.ec2("DescribeImages", ImageIds=[image])
         return str(self.call(request)["Images"][0]["RootDeviceName"])
 
 
-def _begun(name: str, launch: int, created: datetime) -> dict[str, Any]:
-    return {
-        "TrainingJobName": name,
-        "TrainingJobStatus": "InProgress",
-        "SecondaryStatus": "Starting",
-        "CreationTime": created,
-        "Launch": launch,
-    }
-
-
-def _silent(instances: list[Any]) -> dict[str, str]:
-    """What is to be said of a job whose instance ended without a word: EC2's own reason."""
+def _lost(job: TrainingJob, instances: list[Any]) -> TrainingJob:
+    """A job whose instance died before it wrote the job's end: interrupted or failed, with EC2's reason."""
     last: Mapping[str, Any] = max(instances, key=lambda each: each["LaunchTime"], default={})
-    reason = str(last.get("StateReason", {}).get("Message") or "no instance of it is left")
+    reason = str(last.get("StateReason", {}).get("Message") or "EC2 lists no instance of this job any more")
     if "SpotInstanceTermination" in reason or last.get("InstanceLifecycle") == "spot":
-        return {"TrainingJobStatus": "Stopped", "SecondaryStatus": INTERRUPTED, "FailureReason": reason}
-    return {
-        "TrainingJobStatus": "Failed",
-        "SecondaryStatus": "Failed",
-        "FailureReason": f"its instance ended: {reason}",
-    }
+        return replace(job, status="Stopped", secondary_status=INTERRUPTED, failure_reason=reason)
+    return replace(job, status="Failed", secondary_status="Failed", failure_reason=f"its instance ended: {reason}")

@@ -1,4 +1,4 @@
-"""EC2 instances that train: none should be between jobs, so `down` ends whatever is left."""
+"""EC2 instances that train: between jobs there should be none, so `down` terminates any that are left."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from deploy.values import Call, Request, Step, Wait
 LIVING = ("pending", "running", "stopping", "stopped", "shutting-down")
 
 
-def found(settings: Settings, call: Call, *, job: str = "", states: tuple[str, ...] = LIVING) -> Iterator[Any]:
-    """The stage's instances, or just those of one job, that are in one of `states` (all: an empty tuple)."""
+def instances(settings: Settings, call: Call, *, job: str = "", states: tuple[str, ...] = LIVING) -> Iterator[Any]:
+    """The stage's instances, or those of one job, in one of `states` (an empty tuple: in any state)."""
     tags = {**settings.tags, **({"kennel:job": job} if job else {})}
     filters = [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
     filters += [{"Name": "instance-state-name", "Values": list(states)}] if states else []
@@ -29,11 +29,11 @@ def terminate(instance: str) -> Request:
 
 
 def _names(settings: Settings, call: Call) -> Iterator[str]:
-    yield from (instance["InstanceId"] for instance in found(settings, call))
+    yield from (instance["InstanceId"] for instance in instances(settings, call))
 
 
 def _instance(name: str, settings: Settings, call: Call) -> Mapping[str, Any]:
-    return next((each for each in found(settings, call) if each["InstanceId"] == name), {})
+    return next((each for each in instances(settings, call) if each["InstanceId"] == name), {})
 
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
@@ -46,7 +46,7 @@ def _state(name: str, settings: Settings, call: Call) -> str:
 
 
 def _remove(name: str, _: Settings) -> Step:
-    """Waited for: a security group cannot go before its instances."""
+    """Waits for the end, because AWS does not delete a security group before its instances."""
     ended = Wait(
         request=ec2("DescribeInstances", InstanceIds=[name]),
         path="Reservations.0.Instances.0.State.Name",

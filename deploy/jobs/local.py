@@ -1,11 +1,11 @@
-"""Training on this box: docker run with its GPUs, in a folder that is kept, so that it goes on where it stopped."""
+"""Training on this machine: docker run with its GPUs, in a folder that stays, so that a stopped job resumes."""
 
 from __future__ import annotations
 
 import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from deploy.aws.logs import Line
 from deploy.errors import JobError
 from deploy.images import engine
 from deploy.jobs import records
-from deploy.jobs.backend import ENDED, Description
+from deploy.jobs.backend import unless_restarted
 from deploy.jobs.request import JobRequest
+from deploy.jobs.training_job import TrainingJob
 
 HOST = "algo-1"
 GRACE_S = 120  # as on SageMaker (rule 16)
@@ -24,7 +25,7 @@ LINES = "lines.txt"
 
 
 def command(job: JobRequest, *, folder: Path, sources: Mapping[str, Path], gpus: bool) -> list[str]:
-    """The docker argv that runs a job detached. `folder` becomes /opt/ml; `sources` are its channels' files."""
+    """The docker argv that runs a job detached. `folder` is mounted at /opt/ml, `sources` as its channels."""
     mounts = [f"{folder}:{ML}"]
     for channel, source in sources.items():
         inside = f"{ML}/input/data/{channel}" + (f"/{source.name}" if source.is_file() else "")
@@ -40,7 +41,7 @@ def command(job: JobRequest, *, folder: Path, sources: Mapping[str, Path], gpus:
 
 
 def container(name: str) -> str:
-    return f"kennel-here-{name}"
+    return f"kennel-local-{name}"
 
 
 def configuration(job: JobRequest) -> dict[str, Any]:
@@ -54,25 +55,24 @@ def configuration(job: JobRequest) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Here:
-    """This box as a place where jobs run. `runs` holds a folder a job, `sources` the channels' folders or files."""
+class LocalBackend:
+    """Runs jobs on this machine. `runs` holds a folder for each job; `sources` are the channels' folders or files."""
 
     runs: Path
     sources: Mapping[str, Path] = field(default_factory=dict)
-    run: engine.Run = engine.answer
+    run: engine.Run = engine.execute
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     say: Callable[[str], None] = lambda _: None
 
-    def take_up(self, job: JobRequest) -> tuple[JobRequest, Description | None]:
-        """A job that failed or was stopped begins again in its folder, from its checkpoint."""
-        found = self.describe(job.name)
-        return job, None if found is None or found["TrainingJobStatus"] in ("Failed", "Stopped") else found
+    def find_attempt(self, job: JobRequest) -> tuple[JobRequest, TrainingJob | None]:
+        """A job that failed or was stopped starts again in its folder, from its checkpoint."""
+        return job, unless_restarted(self.describe(job.name))
 
     def start(self, job: JobRequest) -> None:
         if job.instance_count > 1:
             raise JobError(
-                f"training.instance_count: {job.instance_count}: here is one box, with all of its GPUs; "
-                'choose --instances 1, or on = "sagemaker"'
+                f"training.instance_count: {job.instance_count}: local training uses one machine, with all of its "
+                'GPUs; choose --instances 1, or on = "sagemaker"'
             )
         folder = self.folder(job.name)
         for name in ("input/config", "input/data", "model", "output/data", "checkpoints"):
@@ -80,42 +80,42 @@ class Here:
         for name, content in configuration(job).items():
             (folder / "input" / "config" / name).write_text(json.dumps(content, sort_keys=True))
         self.run(["docker", "rm", "--force", container(job.name)])
-        self._write(
-            job.name,
-            {"TrainingJobName": job.name, "TrainingJobStatus": "InProgress", "SecondaryStatus": "Training",
-             "CreationTime": self.now(), "TrainingStartTime": self.now(), "MaxRuntimeInSeconds": job.max_run_s},
+        begun = TrainingJob(
+            name=job.name, status="InProgress", secondary_status="Training", created=self.now(), started=self.now(),
+            max_runtime_s=job.max_run_s,
         )  # fmt: skip
+        self._write(begun)
         argv = command(job, folder=folder, sources=self.sources, gpus=self._gpus())
-        status, said = self.run(argv, timeout=120)
+        status, output = self.run(argv, timeout=120)
         if status:
-            self._write(job.name, {**(self._read(job.name) or {}), **_ended("Failed", reason=said.strip())})
-            raise JobError(f"training job {job.name}: docker run: {said.strip()}")
+            self._write(_ended(begun, "Failed", reason=output.strip()))
+            raise JobError(f"training job {job.name}: docker run: {output.strip()}")
 
-    def describe(self, name: str) -> Description | None:
-        """How it stands; of one whose container has ended, what came of it."""
-        found = self._read(name)
-        if found is None or found["TrainingJobStatus"] in ENDED:
-            return found
+    def describe(self, name: str) -> TrainingJob | None:
+        """The job's state. Once its container has ended, packs the artifact and records how the job ended."""
+        job = self._read(name)
+        if job is None or job.has_ended:
+            return job
         running, code = self._state(name)
-        if running and not self._is_overdue(found):
-            return found
+        if running and not self._is_overdue(job):
+            return job
         if running:
             self._halt(name)
             running, code = self._state(name)
-        told = {**found, **self._conclude(name, code, overdue=self._is_overdue(found)), "TrainingEndTime": self.now()}
+        concluded = replace(self._conclude(job, code, overdue=self._is_overdue(job)), ended=self.now())
         self._keep_lines(name)
-        self._write(name, told)
+        self._write(concluded)
         self.run(["docker", "rm", "--force", container(name)])
-        return told
+        return concluded
 
     def reader(self, name: str) -> ContainerReader:
-        """Of the last launch: what earlier ones wrote stays in the file beside."""
-        began = (self._read(name) or {}).get("TrainingStartTime")
-        since = f"{began:%Y-%m-%dT%H:%M:%S.%f}" if began else ""
+        """Reads the last launch only: the file beside it also keeps the lines of earlier launches."""
+        job = self._read(name)
+        since = f"{job.started:%Y-%m-%dT%H:%M:%S.%f}" if job and job.started else ""
         return ContainerReader(container=container(name), kept=self.folder(name) / LINES, run=self.run, last=since)
 
     def stop(self, name: str) -> None:
-        """SIGTERM, up to 120 s for the checkpoint, SIGKILL; the next run goes on from there."""
+        """SIGTERM, up to 120 s to write the checkpoint, SIGKILL; the next run resumes from the checkpoint."""
         self._halt(name)
         self.describe(name)
 
@@ -126,64 +126,65 @@ class Here:
         self.run(["docker", "stop", f"--time={GRACE_S}", container(name)], timeout=GRACE_S + 30)
 
     def _state(self, name: str) -> tuple[bool, int | None]:
-        """Whether its container runs, and its exit code (None when there is no such container)."""
+        """Whether the job's container runs, and its exit code (None without a container)."""
         argv = ["docker", "inspect", "--format={{.State.Running}} {{.State.ExitCode}}", container(name)]
-        status, said = self.run(argv)
+        status, output = self.run(argv)
         if status:
             return False, None
-        running, _, code = said.strip().partition(" ")
+        running, _, code = output.strip().partition(" ")
         return running == "true", int(code)
 
     def _keep_lines(self, name: str) -> None:
         with (self.folder(name) / LINES).open("a", encoding="utf-8") as kept:
             kept.write("".join(f"{row}\n" for row in lines(self.run, container(name)) or ()))
 
-    def _conclude(self, name: str, code: int | None, *, overdue: bool) -> dict[str, Any]:
-        folder = self.folder(name)
+    def _conclude(self, job: TrainingJob, code: int | None, *, overdue: bool) -> TrainingJob:
+        folder = self.folder(job.name)
         if code is None:
-            return _ended("Failed", reason="its container is gone")
+            return _ended(job, "Failed", reason="its container does not exist any more")
         artifact = folder / "output" / "model.tar.gz"
         pack(folder / "model", artifact)
         pack(folder / "output" / "data", folder / "output" / "output.tar.gz")
-        artifacts = {"ModelArtifacts": {"S3ModelArtifacts": str(artifact)}}
+        packed = replace(job, artifact=str(artifact))
         if code == 0:
-            return {**_ended("Completed"), **artifacts}
+            return _ended(packed, "Completed")
         if overdue:
-            return {**_ended("Stopped", secondary="MaxRuntimeExceeded"), **artifacts}
+            return _ended(packed, "Stopped", secondary="MaxRuntimeExceeded")
         if code in (130, 143):
-            return {**_ended("Stopped", reason="it was stopped; ./inv train --on local goes on"), **artifacts}
+            return _ended(packed, "Stopped", reason="it was stopped; ./inv train --on local resumes it")
         failure = folder / "output" / "failure"
         reason = failure.read_text(errors="replace")[:1024] if failure.is_file() else ""
-        return _ended("Failed", reason=f"AlgorithmError: {reason}, exit code: {code}")
+        return _ended(job, "Failed", reason=f"AlgorithmError: {reason}, exit code: {code}")
 
-    def _is_overdue(self, found: Mapping[str, Any]) -> bool:
-        limit = found.get("MaxRuntimeInSeconds")
-        return bool(limit) and (self.now() - found["TrainingStartTime"]).total_seconds() > float(limit or 0)
+    def _is_overdue(self, job: TrainingJob) -> bool:
+        if not job.max_runtime_s or job.started is None:
+            return False
+        return (self.now() - job.started).total_seconds() > job.max_runtime_s
 
     def _gpus(self) -> bool:
-        """Whether Docker can hand GPUs on. A box that has some which Docker cannot is told so."""
+        """Whether Docker gives containers GPUs. Warns when the machine has some that Docker cannot use."""
         has_runtime = "nvidia" in self.run(["docker", "info", "--format={{json .Runtimes}}"])[1]
         if not has_runtime and self.run(["nvidia-smi", "-L"])[0] == 0:
-            self.say("   this box has GPUs, but Docker cannot use them: install nvidia-container-toolkit")
+            self.say("   this machine has GPUs, but Docker cannot use them: install nvidia-container-toolkit")
         return has_runtime
 
-    def _read(self, name: str) -> dict[str, Any] | None:
+    def _read(self, name: str) -> TrainingJob | None:
         try:
-            return records.parse((self.folder(name) / records.FILE).read_text(encoding="utf-8"))
+            return records.load((self.folder(name) / records.FILE).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
 
-    def _write(self, name: str, found: Mapping[str, Any]) -> None:
-        path = self.folder(name) / records.FILE
+    def _write(self, job: TrainingJob) -> None:
+        path = self.folder(job.name) / records.FILE
         draft = path.with_suffix(".new")
-        draft.write_text(json.dumps(found, indent=2, default=datetime.isoformat), encoding="utf-8")
+        draft.write_text(records.dump(job), encoding="utf-8")
         draft.replace(path)
 
 
 @dataclass(kw_only=True)
 class ContainerReader:
-    """What a container has written since `last` (a stamp of Docker's), in the order of time; when it is gone, what was
-    kept of it."""
+    """Reads a container's lines since `last` (a time as Docker writes it), or the `kept` file once the container does
+    not exist any more."""
 
     container: str
     kept: Path
@@ -202,21 +203,20 @@ class ContainerReader:
 
 
 def lines(run: engine.Run, name: str, *, since: str = "") -> list[str] | None:
-    """What a container wrote, each line behind its time, both streams in the order of time; None when it is gone."""
-    status, said = run(["docker", "logs", "--timestamps", *([f"--since={_zoned(since)}"] if since else []), name])
-    return None if status else sorted(said.splitlines(), key=lambda row: row.partition(" ")[0])
+    """A container's lines with their times, both streams in the order of time; None without such a container."""
+    status, output = run(["docker", "logs", "--timestamps", *([f"--since={_zoned(since)}"] if since else []), name])
+    return None if status else sorted(output.splitlines(), key=lambda row: row.partition(" ")[0])
 
 
 def pack(folder: Path, target: Path) -> None:
-    """A folder's content as SageMaker packs it."""
+    """Packs a folder's content as SageMaker does."""
     with tarfile.open(target, "w:gz", compresslevel=1) as tar:
         for path in sorted(folder.iterdir()):
             tar.add(path, arcname=path.name)
 
 
-def _ended(status: str, *, secondary: str = "", reason: str = "") -> dict[str, Any]:
-    told = {"TrainingJobStatus": status, "SecondaryStatus": secondary or status}
-    return {**told, **({"FailureReason": reason} if reason else {})}
+def _ended(job: TrainingJob, status: str, *, secondary: str = "", reason: str = "") -> TrainingJob:
+    return replace(job, status=status, secondary_status=secondary or status, failure_reason=reason)
 
 
 def _zoned(when: str) -> str:
@@ -224,7 +224,7 @@ def _zoned(when: str) -> str:
 
 
 def _milliseconds(when: str) -> int:
-    """Docker's nanosecond stamps (2026-11-21T05:00:00.123456789Z)."""
+    """Docker's times have nanoseconds: 2026-11-21T05:00:00.123456789Z."""
     seconds, _, fraction = when.rstrip("Z").partition(".")
     parsed = datetime.fromisoformat(f"{seconds}+00:00").timestamp()
     return int(1000 * parsed) + int((fraction + "000")[:3])

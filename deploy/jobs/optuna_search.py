@@ -1,4 +1,4 @@
-"""A search on this machine: Optuna chooses, the same training container trains, and the study is kept to go on from."""
+"""A search on this machine: Optuna chooses values, the training container trains, the study stays to resume from."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ STARTUP_TRIALS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
-    """How one training ended. `history` holds the objective after each epoch; its last is what counts."""
+class TrialResult:
+    """How one trial ended. `history` holds the objective after each epoch; the last value counts."""
 
     job: str
     status: str
@@ -31,50 +31,51 @@ class Ended:
     reason: str = ""
 
 
-Train = Callable[[Mapping[str, str], Callable[[float], bool]], Ended]
+Train = Callable[[Mapping[str, str], Callable[[float], bool]], TrialResult]
 
 
 def search(
-    tuning: Tuning, *, name: str, folder: Path, train: Train, seen: Callable[[Trial], None] = lambda _: None
+    tuning: Tuning, *, name: str, folder: Path, train: Train, on_trial: Callable[[Trial], None] = lambda _: None
 ) -> tuple[Trial, ...]:
-    """Every trial of the study, in the order in which they were made; those of an earlier run are not made again.
+    """Runs the study to its end and returns all of its trials in order; trials of an earlier run do not run again.
 
-    `train` is given values and a function that hears each objective and says whether to stop early. A study that was
-    broken off tries first what was under way. Raises SettingsError for a warm_start that is not there.
+    `train` gets values, and a function to call with each epoch's objective, which returns whether to stop early.
+    `on_trial` gets each trial as it ends. A resumed study first repeats the trial that was interrupted. Raises
+    SettingsError for an unknown warm_start.
     """
     study = _study(tuning, name=name, folder=folder)
-    wanted = len(combinations(tuning)) if tuning.strategy == "Grid" else tuning.max_jobs
-    _begin_again(study)
+    count = len(combinations(tuning)) if tuning.strategy == "Grid" else tuning.max_jobs
+    _requeue_interrupted(study)
     if tuning.strategy == "Grid":
         for chosen in combinations(tuning):
             study.enqueue_trial(chosen, skip_if_exists=True)
-    while len(_finished(study)) < wanted:
+    while len(_finished(study)) < count:
         trial = study.ask({key: _distribution(key, given) for key, given in tuning.ranges.items()})
         values = {key: text(value) for key, value in trial.params.items()}
-        ended = train(values, _Ear(trial=trial, early=tuning.early_stopping))
-        _tell(study, trial, ended)
-        seen(_trial(study.trials[trial.number]))
+        result = train(values, _EarlyStopping(trial=trial, enabled=tuning.early_stopping))
+        _record(study, trial, result)
+        on_trial(_trial(study.trials[trial.number]))
     return tuple(_trial(each) for each in _finished(study))
 
 
 def combinations(tuning: Tuning) -> list[dict[str, Scalar]]:
-    """Every choice of a grid."""
+    """Every combination of a grid's values."""
     every = itertools.product(*(given.values for given in tuning.ranges.values()))
     return [dict(zip(tuning.ranges, chosen, strict=True)) for chosen in every]
 
 
 @dataclass(kw_only=True)
-class _Ear:
-    """Hears a trial's objective after each epoch, and says whether it falls behind the median of the others."""
+class _EarlyStopping:
+    """Called with a trial's objective after each epoch; returns whether the trial is worse than the others' median."""
 
     trial: Any
-    early: bool
+    enabled: bool
     epoch: int = 0
 
     def __call__(self, value: float) -> bool:
         self.epoch += 1
         self.trial.report(value, self.epoch)
-        return self.early and bool(self.trial.should_prune())
+        return self.enabled and bool(self.trial.should_prune())
 
 
 def _study(tuning: Tuning, *, name: str, folder: Path) -> Any:
@@ -82,7 +83,7 @@ def _study(tuning: Tuning, *, name: str, folder: Path) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    seen = list(_parents(tuning, folder)) if tuning.warm_start else []
+    warm = list(_warm_trials(tuning, folder)) if tuning.warm_start else []
     study = optuna.create_study(
         study_name=name,
         storage=_storage(folder / f"{name}.log"),
@@ -92,26 +93,28 @@ def _study(tuning: Tuning, *, name: str, folder: Path) -> Any:
         pruner=optuna.pruners.MedianPruner(n_startup_trials=1),
     )
     if not study.trials:
-        study.add_trials(seen)
+        study.add_trials(warm)
     return study
 
 
 def _storage(path: Path) -> Any:
-    """A journal: it survives a kill, and needs no database."""
+    """A journal file: it survives a kill and needs no database."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     return JournalStorage(JournalFileBackend(str(path)))
 
 
-def _parents(tuning: Tuning, folder: Path) -> Iterator[Any]:
-    """What an earlier study saw within these ranges."""
+def _warm_trials(tuning: Tuning, folder: Path) -> Iterator[Any]:
+    """The trials of an earlier study whose values lie within these ranges."""
     import optuna
 
     path = folder / f"{tuning.warm_start}.log"
     if not path.is_file():
         known = ", ".join(sorted(each.stem for each in folder.glob("*.log"))) or "none"
-        raise SettingsError(f"tuning.warm_start: no search here is called {tuning.warm_start}; there are {known}")
+        raise SettingsError(
+            f"tuning.warm_start: {tuning.warm_start}: unknown search on this machine; choose one of {known}"
+        )
     earlier = optuna.load_study(study_name=tuning.warm_start, storage=_storage(path))
     distributions = {key: _distribution(key, given) for key, given in tuning.ranges.items()}
     for each in earlier.trials:
@@ -126,7 +129,7 @@ def _transferred(each: Any, distributions: Mapping[str, Any]) -> Iterator[Any]:
         yield create_trial(
             params=each.params, distributions=dict(distributions), value=each.value, user_attrs={"warm": True}
         )
-    except ValueError:  # outside of these ranges
+    except ValueError:  # values outside these ranges
         return
 
 
@@ -149,8 +152,8 @@ def _distribution(key: str, given: Range) -> Any:
     return FloatDistribution(low, high, log=log)
 
 
-def _begin_again(study: Any) -> None:
-    """What was under way when the study was broken off is tried first; its training goes on from its checkpoint."""
+def _requeue_interrupted(study: Any) -> None:
+    """Queues the trial that was running when the study was interrupted; its training resumes from its checkpoint."""
     from optuna.trial import TrialState
 
     for each in study.get_trials(states=(TrialState.RUNNING,)):
@@ -158,32 +161,31 @@ def _begin_again(study: Any) -> None:
         study.tell(each.number, state=TrialState.FAIL)
 
 
-def _tell(study: Any, trial: Any, ended: Ended) -> None:
+def _record(study: Any, trial: Any, result: TrialResult) -> None:
     from optuna.trial import TrialState
 
-    told = {"job": ended.job, "status": ended.status, "seconds": ended.seconds, "artifact": ended.artifact}
-    for key, value in {**told, "reason": ended.reason}.items():
-        trial.set_user_attr(key, value)
-    value = next((each for each in reversed(ended.history)), math.nan)
-    if ended.status == "Completed" and not math.isnan(value):
+    for key in ("job", "status", "seconds", "artifact", "reason"):
+        trial.set_user_attr(key, getattr(result, key))
+    value = next((each for each in reversed(result.history)), math.nan)
+    if result.status == "Completed" and not math.isnan(value):
         study.tell(trial, value)
     else:
-        study.tell(trial, state=TrialState.PRUNED if ended.status == "Stopped" else TrialState.FAIL)
+        study.tell(trial, state=TrialState.PRUNED if result.status == "Stopped" else TrialState.FAIL)
 
 
 def _finished(study: Any) -> list[Any]:
-    """Trials that ran to an end here; neither those of a parent nor those that were broken off."""
+    """Trials that ended in this study: neither those of warm_start nor interrupted ones."""
     return [each for each in study.trials if each.state.is_finished() and "job" in each.user_attrs]
 
 
 def _trial(each: Any) -> Trial:
-    told = each.user_attrs
+    attributes = each.user_attrs
     return Trial(
-        job=told["job"],
-        status=told["status"],
+        job=attributes["job"],
+        status=attributes["status"],
         values={key: text(value) for key, value in each.params.items()},
-        objective=each.value if told["status"] == "Completed" else None,
-        seconds=told["seconds"],
-        artifact=told["artifact"],
-        reason=told["reason"],
+        objective=each.value if attributes["status"] == "Completed" else None,
+        seconds=attributes["seconds"],
+        artifact=attributes["artifact"],
+        reason=attributes["reason"],
     )

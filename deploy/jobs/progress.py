@@ -1,4 +1,4 @@
-"""How far a job is: its epochs, and the seconds that are left at the pace of the epochs that it has done."""
+"""A job's progress: its epochs, and the time left at the speed of the epochs so far."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 
 @dataclass(kw_only=True)
-class Pace:
-    """Hears of each epoch's end. `epochs` is how many there will be (0: not known)."""
+class Progress:
+    """Turns metric lines into progress lines. `epochs` is the job's number of epochs (0: unknown)."""
 
     epochs: int = 0
     _ends: list[tuple[float, float]] = field(default_factory=list)
 
-    def hear(self, values: Mapping[str, float], when: float) -> str:
-        """What to say of a metric line that was written at `when` (seconds): the epoch, losses, top-1, time left."""
+    def update(self, values: Mapping[str, float], when: float) -> str:
+        """The progress line for a metric line written at `when` (seconds): epoch, losses, top-1, time left."""
         if "epoch" not in values:
             return "   ".join(["         ", *_scores(values)])
         self._ends.append((values["epoch"], when))
@@ -24,7 +24,7 @@ class Pace:
         return "   ".join([f"epoch {values['epoch']:3.0f}{of}", *_scores(values), *rest])
 
     def left(self) -> float | None:
-        """Seconds until the last epoch's end; None before two ends are known."""
+        """Seconds until the last epoch ends; None before two epochs have ended."""
         if not self.epochs or len(self._ends) < 2:
             return None
         (first, began), (last, ended) = self._ends[0], self._ends[-1]

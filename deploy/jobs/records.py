@@ -1,17 +1,18 @@
-"""Jobs that ran elsewhere than on SageMaker: their descriptions, in the stage's bucket beside their artifacts.
+"""Records of training jobs that ran on EC2 or on somebody's machine: job.json, in the stage's bucket.
 
-`jobs/<name>/job.json` has the shape of DescribeTrainingJob's answer, so that whatever reads one reads the other.
+`jobs/<name>/job.json` lies beside the job's artifact and has the shape of DescribeTrainingJob's answer.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from deploy.aws.client import lookup, pages
+from deploy.aws.client import lookup
 from deploy.aws.requests import s3
+from deploy.jobs import training_job
+from deploy.jobs.training_job import TrainingJob
+from deploy.storage.objects import objects
 from deploy.values import Call, Request
 
 FILE = "job.json"
@@ -22,34 +23,39 @@ def key(name: str) -> str:
     return f"jobs/{name}/{FILE}"
 
 
-def put(bucket: str, found: Mapping[str, Any]) -> Request:
-    """The request that writes a job's description."""
-    body = json.dumps(found, indent=2, default=datetime.isoformat).encode()
-    params = {"Bucket": bucket, "Key": key(found["TrainingJobName"]), "Body": body, "ContentType": "application/json"}
+def put(bucket: str, job: TrainingJob) -> Request:
+    """The request that writes a job's record."""
+    params = {"Bucket": bucket, "Key": key(job.name), "Body": dump(job).encode(), "ContentType": "application/json"}
     return s3("PutObject", **params)
 
 
-def read(bucket: str, name: str, call: Call) -> dict[str, Any] | None:
-    """A job's description, its times as datetimes; None when there is none."""
+def read(bucket: str, name: str, call: Call) -> TrainingJob | None:
+    """A job's record; None when there is none."""
     answer = lookup(call, s3("GetObject", Bucket=bucket, Key=key(name)))
-    return None if answer is None else parse(answer["Body"].read())
+    return None if answer is None else load(answer["Body"].read())
 
 
-def parse(text: bytes | str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text)
-    return {name: datetime.fromisoformat(value) if name in TIMES else value for name, value in found.items()}
+def dump(job: TrainingJob) -> str:
+    """The text of job.json, its times in ISO format."""
+    return json.dumps(training_job.record(job), indent=2, default=datetime.isoformat)
 
 
-def newest(bucket: str, prefix: str, call: Call, *, status: str = "Completed") -> dict[str, Any] | None:
-    """The description of the newest job whose name begins with `prefix` and that stands so; None when there is none, or
-    no bucket yet."""
+def load(text: bytes | str) -> TrainingJob:
+    """The job of a job.json."""
+    fields = json.loads(text)
+    times = {name: datetime.fromisoformat(fields[name]) for name in TIMES if name in fields}
+    return training_job.parse(fields | times)
+
+
+def newest(bucket: str, prefix: str, call: Call, *, status: str = "Completed") -> TrainingJob | None:
+    """The newest record with this status whose job's name begins with `prefix`; None without one, or without a
+    bucket."""
     if lookup(call, s3("HeadBucket", Bucket=bucket)) is None:
         return None
-    listing = s3("ListObjectsV2", Bucket=bucket, Prefix=f"jobs/{prefix}")
-    found = pages(call, listing, items="Contents", token=("NextContinuationToken", "ContinuationToken"))
-    written = sorted((each["LastModified"], each["Key"]) for each in found if each["Key"].endswith(f"/{FILE}"))
-    for _, name in reversed(written):
-        job = read(bucket, name.split("/")[1], call)
-        if job and job["TrainingJobStatus"] == status:
+    keys = ((each["LastModified"], each["Key"]) for each in objects(call, bucket=bucket, prefix=f"jobs/{prefix}"))
+    written = sorted((when, path) for when, path in keys if path.endswith(f"/{FILE}"))
+    for _, path in reversed(written):
+        job = read(bucket, path.split("/")[1], call)
+        if job and job.status == status:
             return job
     return None

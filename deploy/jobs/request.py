@@ -1,4 +1,4 @@
-"""A training job as a value, whatever it runs on: one shape of request, one shape of result."""
+"""A training job's request and result, the same for SageMaker, EC2 and this machine."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from deploy.config.settings import Settings
 from deploy.errors import SettingsError
 from deploy.values import Ref, content_hash
 
-NAME_LIMIT = 60  # of 63 (rule 17): a further attempt is called name-2, name-3, …
-LIMIT = 256  # of a hyperparameter's value: the stricter of two sources (rule 4)
+NAME_LIMIT = 60  # of 63 characters (rule 17): further attempts are called name-2, name-3, …
+LIMIT = 256  # characters of a hyperparameter's value: the stricter of two sources (rule 4)
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
-    """What to train, with what, on what. URIs are S3's; times are seconds."""
+    """What to train and on which machines. URIs are S3 URIs; times are seconds."""
 
     name: str
     image: str
@@ -30,7 +30,7 @@ class JobRequest:
     instance_count: int = 1
     volume_gb: int = 30
     max_run_s: int = 3600
-    max_wait_s: int | None = None  # with managed spot only
+    max_wait_s: int | None = None  # managed spot only
     keep_alive_s: int = 0
     subnets: tuple[str, ...] = ()
     security_groups: tuple[str, ...] = ()
@@ -65,12 +65,13 @@ def request(
     instance_type: str = "",
     instance_count: int | None = None,
 ) -> JobRequest:
-    """The settings' training job. Its name follows from all that decides the model, so that nothing is trained twice.
+    """The training job that the settings describe. Its name is a hash of all that decides the model, so that the same
+    model is not trained twice.
 
-    `data` is the S3 prefix of the pictures and `data_hash` names their content; `weights` is the prefix of a weights
-    file; `overrides` are hyperparameters that go before the settings' own. `image_tag` names the image's content
-    wherever it lies, so that pushing it elsewhere does not train again. `instance_type` and
-    `instance_count` go before those of the settings. Raises SettingsError.
+    `data` is the S3 prefix of the pictures and `data_hash` a hash of their content; `weights` is the prefix of a
+    weights file. `image_tag` is a hash of the image's content, so that pushing the image to another registry does not
+    train again. `overrides` (hyperparameters), `instance_type` and `instance_count` override the settings. Raises
+    SettingsError.
     """
     training = settings.training
     hosts, count = instance_type or training.instance_type, instance_count or training.instance_count
@@ -80,7 +81,7 @@ def request(
     hashed = content_hash(*decisive, *([training.environment] if training.environment else []))
     name = f"{settings.prefix}-{purpose}-{hashed}"
     if len(name) > NAME_LIMIT:
-        raise SettingsError(f"{name}: a job's name may have {NAME_LIMIT} characters: shorten --name or project.name")
+        raise SettingsError(f"{name}: a job's name has at most {NAME_LIMIT} characters: shorten --name or project.name")
     return JobRequest(
         name=name,
         image=image,
@@ -104,8 +105,8 @@ def request(
 
 
 def text(value: Scalar) -> str:
-    """A hyperparameter as SageMaker carries it: a string. Raises SettingsError when it is too long (rule 4)."""
+    """A hyperparameter as the string that SageMaker passes on. Raises SettingsError when it is too long (rule 4)."""
     written = str(value).lower() if isinstance(value, bool) else str(value)
     if len(written) > LIMIT:
-        raise SettingsError(f"a hyperparameter may have {LIMIT} characters, not {len(written)}: {written[:40]}…")
+        raise SettingsError(f"a hyperparameter has at most {LIMIT} characters, not {len(written)}: {written[:40]}…")
     return written

@@ -1,4 +1,4 @@
-"""Jobs of SageMaker that run: none should outlive its stage, so `down` stops them. Ended ones cost nothing and stay."""
+"""Running jobs of SageMaker, which `down` stops. Jobs that have ended cost nothing, and SageMaker keeps them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from deploy.aws.requests import sagemaker
 from deploy.aws.tags import sagemaker_tags
 from deploy.config.settings import Settings
+from deploy.jobs.lifecycle import ENDED
 from deploy.planning.resource import ResourceKind, delete, listing
 from deploy.values import Call, Step, Wait
 
-TRIAL = re.compile(r".*-\d{3}-[0-9a-f]{8}")  # a training job that a tuning job launched, and stops
+TRIAL = re.compile(r".*-\d{3}-[0-9a-f]{8}")  # a training job that a tuning job started, and stops itself
 PATIENCE_S = 600
 
 
 def _kind(name: str, noun: str, arn: str, items: str) -> ResourceKind:
-    """One kind of job; `noun` is as in SageMaker's operations, `items` the list operation's answer."""
+    """One kind of job. `noun` is its name in SageMaker's operations, `items` the key of the list operation's answer."""
     listed = listing(
         "sagemaker", f"List{noun}s", items, f"{noun}Name", StatusEquals="InProgress", NameContains="{prefix}"
     )
@@ -29,11 +30,11 @@ def _kind(name: str, noun: str, arn: str, items: str) -> ResourceKind:
         ended = Wait(
             request=sagemaker(f"Describe{noun}", **params),
             path=f"{noun}Status",
-            until=("Stopped", "Completed", "Failed"),
+            until=ENDED,
             timeout=PATIENCE_S,
         )
         stop = sagemaker(f"Stop{noun}", **params)
-        return delete(f"{name}/{job}", stop, ended, touches="it runs, and is stopped")
+        return delete(f"{name}/{job}", stop, ended, touches="stops the running job")
 
     return ResourceKind(name=name, names=names, tags=sagemaker_tags(arn), remove=remove, state=lambda *_: "InProgress")
 

@@ -1,4 +1,4 @@
-"""The security group of instances that train: no inbound rule at all, or SSH from one's own address only."""
+"""The security group of instances that train: no inbound rule, or SSH from one address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SSH = 22
 
 @dataclass(frozen=True, kw_only=True)
 class SecurityGroup:
-    """A group that should be. `ssh_from` is an address as a /32, or empty; `vpc` is empty for the default one."""
+    """The desired group. `ssh_from` is an address as a /32, or empty; `vpc` is empty for the default VPC."""
 
     name: str
     tags: Mapping[str, str]
@@ -34,30 +34,33 @@ class SecurityGroup:
 
     def read(self, call: Call) -> State | None:
         filters = {"group-name": [self.name], **({"vpc-id": [self.vpc]} if self.vpc else {})}
-        found = call(ec2("DescribeSecurityGroups", Filters=_filters(filters)))["SecurityGroups"]
-        if not found:
+        groups = call(ec2("DescribeSecurityGroups", Filters=_filters(filters)))["SecurityGroups"]
+        if not groups:
             return None
-        inbound = [rule for permission in found[0].get("IpPermissions", ()) for rule in _rules(permission)]
+        permissions = list(groups[0].get("IpPermissions", ()))
+        inbound = [rule for permission in permissions for rule in _rules(permission)]
         return State(
-            fields={"inbound": sorted(inbound), "permissions": list(found[0].get("IpPermissions", ()))},
-            attributes={"id": found[0]["GroupId"]},
-            tags=tags_of(found[0].get("Tags", ())),
+            fields={"inbound": sorted(inbound), "permissions": permissions},
+            attributes={"id": groups[0]["GroupId"]},
+            tags=tags_of(groups[0].get("Tags", ())),
         )
 
-    def plan(self, seen: State | None) -> Step:
+    def plan(self, observed: State | None) -> Step:
         group = Ref(address=self.address, attribute="id")
-        if seen is None:
+        if observed is None:
             acts = (self._create(), *self._allow(group))
-            return Step(action="create", address=self.address, reason="does not exist", acts=acts, touches=self._said())
-        require_ours(self.address, seen, self.tags)
-        changes = differences({"inbound": seen.fields["inbound"]}, self.desired())
+            return Step(
+                action="create", address=self.address, reason="does not exist", acts=acts, touches=self._access()
+            )
+        require_ours(self.address, observed, self.tags)
+        changes = differences({"inbound": observed.fields["inbound"]}, self.desired())
         if not changes:
             return unchanged(self.address)
-        old = [{key: value for key, value in each.items() if value} for each in seen.fields["permissions"]]
+        old = [{key: value for key, value in each.items() if value} for each in observed.fields["permissions"]]
         closed = [ec2("RevokeSecurityGroupIngress", GroupId=group, IpPermissions=old)] if old else []
         acts = (*closed, *self._allow(group))
         return Step(
-            action="update", address=self.address, reason="differs", acts=acts, changes=changes, touches=self._said()
+            action="update", address=self.address, reason="differs", acts=acts, changes=changes, touches=self._access()
         )
 
     def _create(self) -> Request:
@@ -76,18 +79,18 @@ class SecurityGroup:
         permission = {"IpProtocol": "tcp", "FromPort": SSH, "ToPort": SSH, "IpRanges": ranges}
         return (ec2("AuthorizeSecurityGroupIngress", GroupId=group, IpPermissions=[permission]),)
 
-    def _said(self) -> str:
-        return f"lets in: SSH from {self.ssh_from}" if self.ssh_from else "lets nobody in"
+    def _access(self) -> str:
+        return f"allows SSH from {self.ssh_from}" if self.ssh_from else "allows no inbound traffic"
 
 
 def security_group(settings: Settings, *, vpc: str = "") -> SecurityGroup:
-    """The group of instances that train."""
+    """The stage's security group for instances that train."""
     ssh_from = settings.training.ec2.ssh_from
     return SecurityGroup(name=settings.role_name("ec2"), tags=settings.tags, ssh_from=ssh_from, vpc=vpc)
 
 
 def _rules(permission: Mapping[str, Any]) -> Iterator[str]:
-    """A permission's rules in words: anything that is not ours reads differently, so that it is taken away."""
+    """A permission's rules as text. A rule that differs from the desired text is revoked."""
     ports = str(permission.get("FromPort", "all"))
     if permission.get("ToPort", "all") != permission.get("FromPort", "all"):
         ports += f"-{permission['ToPort']}"
@@ -99,21 +102,21 @@ def _rules(permission: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _filters(values: Mapping[str, list[str]]) -> list[dict[str, Any]]:
-    return [{"Name": name, "Values": found} for name, found in values.items()]
+    return [{"Name": name, "Values": each} for name, each in values.items()]
 
 
-def _found(settings: Settings, call: Call) -> Iterator[Mapping[str, Any]]:
+def _groups(settings: Settings, call: Call) -> Iterator[Mapping[str, Any]]:
     filters = _filters({f"tag:{key}": [value] for key, value in settings.tags.items()})
     return pages(call, ec2("DescribeSecurityGroups", Filters=filters), items="SecurityGroups")
 
 
 def _names(settings: Settings, call: Call) -> Iterator[str]:
-    yield from (group["GroupId"] for group in _found(settings, call))
+    yield from (group["GroupId"] for group in _groups(settings, call))
 
 
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
-    found = [tags_of(group.get("Tags", ())) for group in _found(settings, call) if group["GroupId"] == name]
-    return found[0] if found and is_ours(found[0], settings.tags) else {}
+    tags = next((tags_of(group.get("Tags", ())) for group in _groups(settings, call) if group["GroupId"] == name), {})
+    return tags if is_ours(tags, settings.tags) else {}
 
 
 def _remove(name: str, _: Settings) -> Step:

@@ -1,4 +1,4 @@
-"""The user data of an instance that trains: the job's values as shell variables, then the program, instance.sh."""
+"""The user data of an EC2 instance that trains: the job's values as shell variables, then instance.sh."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deploy.errors import JobError
 from deploy.jobs.request import JobRequest
 
 LIMIT_BYTES = 16384  # raw (rule 88)
-AROUND_MINUTES = 30  # for pulling, fetching and uploading, beyond the job's own limit
+OVERHEAD_MINUTES = 30  # to pull, fetch and upload, on top of the job's own limit
 HOST = "algo-1"
 
 
@@ -23,7 +23,7 @@ def program() -> str:
 def user_data(job: JobRequest, body: str, *, region: str, group: str, created: str, launch: int = 1) -> str:
     """The script. `group` is the log group, `created` an ISO time, `launch` counts this job's instances.
 
-    Raises JobError when it is longer than EC2 takes.
+    Raises JobError for a script longer than EC2 accepts.
     """
     channels = {name: {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"} for name in job.channels}
     values = {
@@ -37,7 +37,7 @@ def user_data(job: JobRequest, body: str, *, region: str, group: str, created: s
         "CREATED": created,
         "LAUNCH": str(launch),
         "MAX_RUN_S": str(job.max_run_s),
-        "LIMIT_MINUTES": str(ceil(job.max_run_s / 60) + AROUND_MINUTES),
+        "LIMIT_MINUTES": str(ceil(job.max_run_s / 60) + OVERHEAD_MINUTES),
         "HYPERPARAMETERS": json.dumps(dict(job.hyperparameters), sort_keys=True),
         "CHANNEL_CONFIG": json.dumps(channels, sort_keys=True),
         "RESOURCES": json.dumps({"current_host": HOST, "hosts": [HOST], "current_instance_type": job.instance_type}),
@@ -52,14 +52,14 @@ def user_data(job: JobRequest, body: str, *, region: str, group: str, created: s
     script = "\n".join(["#!/bin/bash", *lines, body])
     if len(script.encode()) > LIMIT_BYTES:
         raise JobError(
-            f"training job {job.name}: {len(script.encode())} bytes of user data, and EC2 takes {LIMIT_BYTES}: "
+            f"training job {job.name}: {len(script.encode())} bytes of user data, but EC2 takes {LIMIT_BYTES}: "
             "shorten training.environment"
         )
     return script
 
 
 def registry(image: str) -> str:
-    """Where an image is pulled from: an image by digest lies in a registry, any other in the engine already."""
+    """The registry to pull an image from; empty for an image without digest, which the engine already holds."""
     return image.partition("/")[0] if "@sha256:" in image else ""
 
 

@@ -148,7 +148,7 @@ def test_pictures_become_a_classifier_that_answers_and_down_leaves_nothing(desk:
     assert "nothing to do" in desk.inv("deploy")
     assert json.loads(desk.inv("deploy", "--json")) == {"steps": []}
     again = desk.inv("train", "--quiet")
-    assert "taken up again" in again
+    assert "not started again" in again
     answer = json.loads(desk.inv("invoke", str(next((pictures / "test" / "Orange").iterdir()))))
     assert answer["statusCode"] == 200
     assert {each["label"] for each in answer["predictions"][0]["top"]} == {"Kaiser", "Orange", "Honeydew-Melon"}

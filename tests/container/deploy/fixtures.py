@@ -1,4 +1,4 @@
-"""A stage to deploy to: a localcloud of its own, a model that a job of it has trained, and Kennel's own images."""
+"""A stage to deploy to: its own localcloud, a trained model in it, and Kennel's own images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from deploy.aws.lock import Holder
 from deploy.config.settings import Settings, choose, parse
 from deploy.console import Screen
 from deploy.images.builder import ImageBuilder
+from deploy.jobs.backend import follow
+from deploy.jobs.sagemaker import SageMakerBackend
 from deploy.session import Session
 from deploy.stage.desired import foundation
 from deploy.values import Request
@@ -20,7 +22,7 @@ from tests.clients import QUICK, connect
 from tests.unit.serve.artifacts import write_artifact
 
 ROOT = Path(__file__).resolve().parents[3]
-NOBODY = 2**30  # no process: a lock that is left behind counts as its holder's, who has ended
+NOBODY = 2**30  # not a process: the holder of a lock that is left behind counts as ended
 STAGE = """
 [stages.local]
 account = "123456789012"
@@ -28,7 +30,7 @@ endpoint_url = "{url}"
 credentials = "dummy"
 engine_images = true
 """
-# What stands for training: it hands on a model that lies in a channel.
+# Replaces training: copies the model of a channel.
 PROGRAM = b"""
 import pathlib, shutil
 for path in pathlib.Path("/opt/ml/input/data/artifact").iterdir():
@@ -38,7 +40,7 @@ for path in pathlib.Path("/opt/ml/input/data/artifact").iterdir():
 
 @dataclass(frozen=True, kw_only=True)
 class StageFixture:
-    """Settings of a stage and the references of its images: all that a session needs, also in another process."""
+    """A stage's settings and image references: all that a session needs, also in another process."""
 
     toml: str
     images: Mapping[str, str]
@@ -57,7 +59,7 @@ class StageFixture:
             build=lambda kind: self.images[kind],
             screen=Screen(out=out or io.StringIO()),
             clock=QUICK,
-            holder=Holder(who="tests", host="bed", pid=NOBODY),
+            holder=Holder(who="tests", host="tests", pid=NOBODY),
         )
 
     def change(self, before: str, after: str) -> StageFixture:
@@ -105,9 +107,7 @@ def train(stage: StageFixture, name: str, folder: Path) -> None:
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
-    from deploy.jobs import sagemaker
-
-    sagemaker.follow(name, session.call, clock=session.clock, every=0.2)
+    follow(name, SageMakerBackend(call=session.call), clock=session.clock, every=0.2)
 
 
 def _channel(name: str, uri: str) -> dict[str, Any]:

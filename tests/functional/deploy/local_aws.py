@@ -1,5 +1,5 @@
-"""moto over HTTP with localcloud's Lambda, notebooks, quotas and prices before it. The containers of Lambda are in
-memory, and answer every picture."""
+"""moto over HTTP, with localcloud's Lambda, notebooks, quotas and prices in front. Lambda's containers are fakes in
+memory that answer every picture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def classified(_: Served, __: str, path: str, ___: bytes, ____: Mapping[str, str
 
 
 class AnyImages(ServingEngine):
-    """An engine that holds every image that is asked for."""
+    """An engine that holds every image."""
 
     def __init__(self) -> None:
         super().__init__(classified, images=())
@@ -45,7 +45,7 @@ class _All(tuple[str, ...]):
 
 
 def services(engine: ServingEngine) -> list[Service]:
-    """localcloud's Lambda, notebooks and tags; what they would do later is done at once."""
+    """localcloud's Lambda, notebooks and tags; their background work runs at once."""
 
     def now(work: Callable[..., None], *arguments: object) -> None:
         work(*arguments)
@@ -60,7 +60,7 @@ def services(engine: ServingEngine) -> list[Service]:
         Service(name="lambda", handlers=handlers),
         Service(name="sagemaker", handlers=notebooks.handlers()),
         cloud.tags.service(),
-        # moto has neither quotas nor prices, and boto3 retries its refusals again and again.
+        # moto has neither quotas nor prices, and boto3 retries its errors many times.
         api.service(cloud.quotas, arn=cloud.arn, now=cloud.now),
         api.price_list(),
     ]
@@ -68,10 +68,10 @@ def services(engine: ServingEngine) -> list[Service]:
 
 @contextmanager
 def local_aws() -> Iterator[str]:
-    """An AWS of one's own: its address. What it holds is forgotten at the end."""
-    rooms = services(AnyImages())
+    """The URL of a local AWS, which is emptied at the end."""
+    emulated = services(AnyImages())
     sockets = bind(0, ["127.0.0.1"])
-    listener = Listener(sockets, Application(rooms, region="us-east-1", health=lambda: {}))
+    listener = Listener(sockets, Application(emulated, region="us-east-1", health=lambda: {}))
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     listener.start()
     try:

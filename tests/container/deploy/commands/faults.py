@@ -1,4 +1,4 @@
-"""Faults at the door: each call of a command fails once, the first time it is made, and the command is run again."""
+"""Fault injection: each call of a command fails once, at its first time, and the command runs again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deploy.values import Request, printable
 Fault = Literal["denied", "throttled", "timeout", "kill"]
 READS = ("BatchGet", "Get", "Describe", "List", "Head")
 TOLERATED = "tolerated: "
-LIMIT = 200  # runs until a command must have come through
+LIMIT = 200  # runs within which a command must succeed
 
 
 def is_change(request: Request) -> bool:
@@ -30,20 +30,20 @@ def is_change(request: Request) -> bool:
 
 
 def name_of(request: Request, fault: Fault) -> str:
-    """What tells a call from others. What has happened can be undone for one resource and not for another, so there
-    each counts; refusals are met alike wherever one operation is called."""
+    """The name under which a call fails once. A refusal is handled alike for all calls of an operation, so its name is
+    the operation. A call that took effect differs by resource, so its name includes the parameters."""
     operation = f"{request.service}.{request.operation}"
     if fault in ("denied", "throttled"):
         return operation
-    told = json.dumps(printable(request.params), sort_keys=True)
-    return f"{operation}:{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    text = json.dumps(printable(request.params), sort_keys=True)
+    return f"{operation}:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 @dataclass(kw_only=True)
 class FaultyClient:
-    """A door that fails each call once, as `fault` says. What has failed stands in `file`, a line each.
+    """A client that fails each call once with `fault`. `file` lists the failed calls, a line each.
 
-    Refusals come instead of the call; a time-out and a kill come after it, when what was asked for has happened.
+    A refusal replaces the call; a timeout and a kill follow the call, after it took effect.
     """
 
     client: Client
@@ -67,7 +67,7 @@ class FaultyClient:
 
 @dataclass(kw_only=True)
 class _Failing:
-    """One call through the real door, whose client fails."""
+    """One call through the real client, whose boto3 client fails."""
 
     inner: Client
     fault: Fault
@@ -85,7 +85,7 @@ class _Failing:
 
 
 class _Client:
-    """A client whose one operation fails."""
+    """A boto3 client with one failing operation."""
 
     def __init__(self, real: Any, operation: str, fault: Fault) -> None:
         self._real, self._operation, self._fault = real, operation, fault
@@ -109,20 +109,20 @@ class _Client:
 
 
 def walk(command: Callable[[Callable[[Client], Any]], None], fault: Fault, file: Path) -> list[str]:
-    """Runs a command until it comes through, while each of its calls fails once. Returns what was said of each failure.
+    """Runs a command until it succeeds, while each of its calls fails once. Returns the message of each failure.
 
-    `command` runs with a door made by what it is given; for "kill" it runs in a process of its own.
+    `command` gets a function that wraps its client; for "kill" it runs in a process of its own.
     """
-    said: list[str] = []
+    messages: list[str] = []
     for _ in range(LIMIT):
-        outcome = _in_process(command, file) if fault == "kill" else _here(command, fault, file)
+        outcome = _in_own_process(command, file) if fault == "kill" else _in_this_process(command, fault, file)
         if outcome is None:
-            return said
-        said.append(outcome)
-    raise AssertionError(f"still failing after {LIMIT} runs: {said[-3:]}")
+            return messages
+        messages.append(outcome)
+    raise AssertionError(f"still failing after {LIMIT} runs: {messages[-3:]}")
 
 
-def _here(command: Callable[[Callable[[Client], Any]], None], fault: Fault, file: Path) -> str | None:
+def _in_this_process(command: Callable[[Callable[[Client], Any]], None], fault: Fault, file: Path) -> str | None:
     from deploy.errors import DeployError
 
     clients: list[FaultyClient] = []
@@ -143,7 +143,7 @@ def _faulty(file: Path, client: Client) -> FaultyClient:
     return FaultyClient(client=client, fault="kill", file=file)
 
 
-def _in_process(command: Callable[[Callable[[Client], Any]], None], file: Path) -> str | None:
+def _in_own_process(command: Callable[[Callable[[Client], Any]], None], file: Path) -> str | None:
     context = multiprocessing.get_context("forkserver")
     process = context.Process(target=command, args=(partial(_faulty, file),))
     process.start()

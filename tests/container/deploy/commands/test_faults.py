@@ -1,4 +1,4 @@
-"""Each call of a deploy fails once, in each way: the next run goes on from there and ends where it would have ended."""
+"""Each call of a deploy fails once, in each way: the next run resumes, and the end is the same as without faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deploy.aws.lock import Holder
 from deploy.commands.deploy import deploy
 from deploy.commands.down import down
 from localcloud import daemon
-from tests.container.deploy import fixtures as beds
+from tests.container.deploy import fixtures
 from tests.container.deploy.commands.faults import TOLERATED, Fault, FaultyClient, is_change, walk
 from tests.container.deploy.fixtures import StageFixture
 
@@ -37,7 +37,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageFixture]:
     folder = tmp_path_factory.mktemp("faults")
     cloud = daemon.start_background(port=0, state_dir=folder / "state")
     try:
-        yield beds.make(cloud.endpoint_url, TOML, folder / "model")
+        yield fixtures.make(cloud.endpoint_url, TOML, folder / "model")
     finally:
         daemon.stop(folder / "state")
 
@@ -46,40 +46,40 @@ def deployed(stage: StageFixture, client: Callable[[Client], Any]) -> None:
     deploy(stage.session(client=client))
 
 
-def taken_away(stage: StageFixture, client: Callable[[Client], Any]) -> None:
+def deleted(stage: StageFixture, client: Callable[[Client], Any]) -> None:
     down(stage.session(client=client), lambda _: True)
 
 
 @pytest.mark.parametrize("fault", ["denied", "throttled", "timeout", "kill"])
-def test_a_deploy_and_a_down_whose_every_call_fails_once_end_where_they_should(
+def test_a_deploy_and_a_down_whose_every_call_fails_once_reach_the_same_end(
     stage: StageFixture, tmp_path: Path, fault: Fault
 ) -> None:
-    said = walk(partial(deployed, stage), fault, tmp_path / "deploy")
+    messages = walk(partial(deployed, stage), fault, tmp_path / "deploy")
     assert deploy(stage.session()) == ()
     serving = stage.ask("sagemaker", "DescribeEndpoint", EndpointName=stage.settings.endpoint_name)
     assert serving["EndpointStatus"] == "InService"
-    if fault in ("timeout", "kill"):  # a refusal leaves all as it was, and is met alike
-        said += walk(partial(taken_away, stage), fault, tmp_path / "down")
+    if fault in ("timeout", "kill"):  # a refusal changes nothing, so one command is enough
+        messages += walk(partial(deleted, stage), fault, tmp_path / "down")
     down(stage.session(), lambda _: True)
     assert down(stage.session(), lambda _: True).gone == ()
-    assert len(said) > 10
-    for text in said:
-        tells_what_to_do(fault, text)
+    assert len(messages) > 10
+    for text in messages:
+        check_advice(fault, text)
 
 
-def tells_what_to_do(fault: Fault, text: str) -> None:
+def check_advice(fault: Fault, text: str) -> None:
     expected = {
         "denied": "ask for this permission",
         "throttled": "try again in a minute",
         "timeout": "run the same command again",
         "kill": "killed",
     }
-    # Giving the lock back may fail: it is told, and the next one takes it over.
+    # Releasing the lock may fail: that is only reported, and the next command takes the lock over.
     assert expected[fault] in text or text.startswith((f"{TOLERATED}s3.DeleteObject", f"{TOLERATED}ecr.BatchGetImage"))
     assert "Traceback" not in text
 
 
-def test_the_faults_are_those_that_are_asked_for(stage: StageFixture, tmp_path: Path) -> None:
+def test_a_faulty_client_fails_a_call_once_as_told(stage: StageFixture, tmp_path: Path) -> None:
     from deploy.errors import DeployError
     from deploy.values import Request
     from tests.clients import connect
@@ -92,25 +92,25 @@ def test_the_faults_are_those_that_are_asked_for(stage: StageFixture, tmp_path: 
     assert client(who)["Account"] == "123456789012"
 
 
-def test_of_two_deploys_at_once_the_second_waits_and_finds_all_done(stage: StageFixture) -> None:
+def test_of_two_deploys_at_once_the_second_waits_and_has_nothing_to_do(stage: StageFixture) -> None:
     context = multiprocessing.get_context("forkserver")
-    said = [context.Queue() for _ in range(2)]
-    both = [context.Process(target=deploying, args=(stage, each)) for each in said]
+    outputs = [context.Queue() for _ in range(2)]
+    both = [context.Process(target=deploying, args=(stage, each)) for each in outputs]
     for process in both:
         process.start()
-    told = [each.get(timeout=180) for each in said]
+    texts = [each.get(timeout=180) for each in outputs]
     for process in both:
         process.join(30)
     assert [process.exitcode for process in both] == [0, 0]
-    made = [sum(line.endswith("done") for line in text.splitlines()) for text in told]
-    assert (min(made), max(made) > 5) == (0, True), told
-    assert any("is changing this stage: waiting" in text for text in told)
+    made = [sum(line.endswith("done") for line in text.splitlines()) for text in texts]
+    assert (min(made), max(made) > 5) == (0, True), texts
+    assert any("is changing this stage: waiting" in text for text in texts)
     assert deploy(stage.session()) == ()
 
 
-def deploying(stage: StageFixture, said: multiprocessing.Queue[str]) -> None:
+def deploying(stage: StageFixture, output: multiprocessing.Queue[str]) -> None:
     out = io.StringIO()
     session = stage.session(out)
-    session.holder = Holder(who="tests", host="bed", pid=os.getpid())
+    session.holder = Holder(who="tests", host="tests", pid=os.getpid())
     deploy(session)
-    said.put(out.getvalue())
+    output.put(out.getvalue())

@@ -1,4 +1,4 @@
-"""Answers that come later, from Kennel's own serving image: batch transform of a folder, an asynchronous endpoint."""
+"""Batch transform of a folder and an asynchronous endpoint, with Kennel's own serving image."""
 
 import io
 from collections.abc import Iterator
@@ -49,38 +49,38 @@ def pictures(folder: Path, count: int) -> Path:
 
 
 def test_every_picture_of_a_folder_is_answered_once(stage: StageFixture, tmp_path: Path) -> None:
-    folder, said = pictures(tmp_path / "album", 5), io.StringIO()
-    found = transform(stage.session(said), str(folder), instances=2)
-    assert [each.picture for each in found.answers] == ["0.jpg", "2.jpg", "4.jpg", "sub/1.png", "sub/3.png"]
-    assert found.missing == ()
-    assert all(0 < each.predictions[0][1] <= 1 for each in found.answers)
-    again = transform(stage.session(said), str(folder), instances=2)
-    assert again == found
-    assert "taken up again" in said.getvalue()
+    folder, output = pictures(tmp_path / "album", 5), io.StringIO()
+    result = transform(stage.session(output), str(folder), instances=2)
+    assert [each.picture for each in result.answers] == ["0.jpg", "2.jpg", "4.jpg", "sub/1.png", "sub/3.png"]
+    assert result.missing == ()
+    assert all(0 < each.predictions[0][1] <= 1 for each in result.answers)
+    again = transform(stage.session(output), str(folder), instances=2)
+    assert again == result
+    assert "already completed, not started again" in output.getvalue()
 
 
-def test_a_picture_that_is_none_is_named_with_the_reason(stage: StageFixture, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture_is_named_with_the_reason(stage: StageFixture, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "album", 2)
     (folder / "broken.jpg").write_bytes(b"this is no picture")
-    found = transform(stage.session(), str(folder))
-    assert len(found.answers) == 2
-    assert found.missing == ("broken.jpg",)
-    assert "ClientError" in found.reason
-    assert "broken.jpg: Bad HTTP status received from algorithm: 422" in found.reason
+    result = transform(stage.session(), str(folder))
+    assert len(result.answers) == 2
+    assert result.missing == ("broken.jpg",)
+    assert "ClientError" in result.reason
+    assert "broken.jpg: Bad HTTP status received from algorithm: 422" in result.reason
 
 
 def test_an_asynchronous_endpoint_is_deployed_asked_and_changed_by_no_second_deploy(
     stage: StageFixture, tmp_path: Path
 ) -> None:
-    said = io.StringIO()
-    session = stage.session(said)
+    output = io.StringIO()
+    session = stage.session(output)
     deploy(session)
     picture, broken = tmp_path / "a.jpg", tmp_path / "b.jpg"
     Image.new("RGB", (40, 40), (200, 90, 10)).save(picture)
     broken.write_bytes(b"this is no picture")
     answer = invoke_endpoint(session, "bulk", picture)
     assert 0 < answer["predictions"][0]["probability"] <= 1
-    assert "waits in its queue" in said.getvalue()
+    assert "waits in its queue" in output.getvalue()
     with pytest.raises(DeployError, match="Received client error \\(422\\)"):
         invoke_endpoint(session, "bulk", broken)
     assert deploy(stage.session()) == ()

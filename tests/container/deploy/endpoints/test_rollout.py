@@ -162,7 +162,7 @@ def test_a_wrong_answer_after_the_update_rolls_the_endpoint_back(stage: Deployme
     stage.serve("", main=stage.artifact("right"))
     before = stage.config()
     lenient = 'environment = {KENNEL_GOLDEN_TOLERANCE = "1"}'  # as an image that checks nothing would be
-    with pytest.raises(DeployError, match=rf"(?s)golden picture of red.*rolled back: .* is at {before} again"):
+    with pytest.raises(DeployError, match=rf"(?s)golden picture of red.*rolled back: .* runs {before} again"):
         stage.serve(f"[endpoint]\n{lenient}", main=stage.artifact("wrong", SWAPPED))
     assert (stage.label(), stage.config()) == ("red", before)
 

@@ -1,4 +1,4 @@
-"""Push to a real registry, from nothing to models and functions by digest; what must be refused, and what is mended."""
+"""Pushing to a real registry: from no repository to models and functions by digest, refusals, and repairs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from deploy.config.settings import Settings, choose, parse
 from deploy.console import Screen
 from deploy.errors import AwsError, ImageRefusedError
 from deploy.images.builder import ImageBuilder
-from deploy.images.compression import KnownLayers
-from deploy.images.engine import answer
+from deploy.images.compression import LayerCache
+from deploy.images.engine import execute
 from deploy.images.layers import Engine
 from deploy.images.manifest import DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 from deploy.images.push import Pusher
@@ -39,7 +39,7 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 
 
 class Desk:
-    """A session of a project of its own with one localcloud, and what it said."""
+    """A session of its own project with one localcloud, and its output."""
 
     def __init__(self, url: str, project: str, folder: Path) -> None:
         text = (ROOT / "deploy.toml").read_text()
@@ -47,29 +47,29 @@ class Desk:
         stage = chosen.stage.model_copy(update={"endpoint_url": url})
         named = chosen.project.model_copy(update={"name": project})
         self.settings: Settings = chosen.model_copy(update={"stage": stage, "project": named})
-        self.said, self.folder = io.StringIO(), folder
+        self.output, self.folder = io.StringIO(), folder
         self.passwords: list[str] = []
         builder = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False)
         self.session = Session(
             settings=self.settings,
             call=connect(self.settings),
             build=builder.build,  # type: ignore[arg-type]
-            screen=Screen(out=self.said),
+            screen=Screen(out=self.output),
         )
         self.engine = Engine(scratch=folder)
 
     def push(self, *kinds: ImageKind, repair: bool = False) -> dict[ImageKind, str]:
-        self.said.truncate(0)
-        return push(self.session, kinds, self._doors, repair=repair)
+        self.output.truncate(0)
+        return push(self.session, kinds, self._connect, repair=repair)
 
-    def _doors(self, session: Session) -> tuple[Pusher, Registry]:
+    def _connect(self, session: Session) -> tuple[Pusher, Registry]:
         def ask() -> Login:
-            given = login(session.call, time.time)
-            self.passwords.append(given.password)
-            return given
+            token = login(session.call, time.time)
+            self.passwords.append(token.password)
+            return token
 
         registry = Registry(ask=ask)
-        return Pusher(engine=self.engine, known=KnownLayers(folder=self.folder / "layers")), registry
+        return Pusher(engine=self.engine, known=LayerCache(folder=self.folder / "layers")), registry
 
     def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         return self.session.call(Request(service=service, operation=operation, params=params))
@@ -80,8 +80,8 @@ class Desk:
     def manifest(self, kind: ImageKind, tag: str) -> dict[str, Any]:
         """A pushed image as ECR describes it."""
         name = self.settings.repository_name(kind)
-        found = self.ask("ecr", "BatchGetImage", repositoryName=name, imageIds=[{"imageTag": tag}])["images"]
-        return dict(found[0])
+        images = self.ask("ecr", "BatchGetImage", repositoryName=name, imageIds=[{"imageTag": tag}])["images"]
+        return dict(images[0])
 
     def tag(self, kind: ImageKind) -> str:
         return self.session.build(kind).rpartition(":")[2]
@@ -101,14 +101,14 @@ def desk(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
     return Desk(url, "t" + hashlib.sha256(request.node.name.encode()).hexdigest()[:8], tmp_path)
 
 
-def test_images_are_pushed_once_and_used_by_digest_ever_after(desk: Desk) -> None:
+def test_images_are_pushed_once_and_then_used_by_digest(desk: Desk) -> None:
     pushed = desk.push("serve", "lambda")
     assert "@sha256:" in pushed["serve"]
-    found = desk.manifest("serve", desk.tag("serve"))
-    assert found["imageManifestMediaType"] == DOCKER_MANIFEST
-    assert pushed["serve"].endswith(found["imageId"]["imageDigest"])
+    image = desk.manifest("serve", desk.tag("serve"))
+    assert image["imageManifestMediaType"] == DOCKER_MANIFEST
+    assert pushed["serve"].endswith(image["imageId"]["imageDigest"])
     assert desk.push("serve", "lambda") == pushed
-    assert " MB " not in desk.said.getvalue()  # nothing was sent
+    assert " MB " not in desk.output.getvalue()  # nothing was sent
     assert {kind: desk.session.image(kind).uri for kind in pushed} == pushed
 
     desk.model("by-digest", pushed["serve"])
@@ -120,14 +120,14 @@ def test_images_are_pushed_once_and_used_by_digest_ever_after(desk: Desk) -> Non
         desk.model("nothing", pushed["serve"][:-64] + 64 * "0")
 
 
-def test_a_token_is_left_nowhere(desk: Desk, url: str) -> None:
+def test_no_token_is_written_anywhere(desk: Desk, url: str) -> None:
     own = Path.home() / ".docker" / "config.json"
     before = own.read_bytes() if own.exists() else None
     desk.push("lambda")
     assert desk.passwords
     written = [path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()]
     for password in desk.passwords:
-        assert password not in desk.said.getvalue()
+        assert password not in desk.output.getvalue()
         assert not any(password.encode() in content for content in written)
     assert (own.read_bytes() if own.exists() else None) == before
 
@@ -140,7 +140,7 @@ def test_lambda_may_pull_from_its_own_repository_only(desk: Desk) -> None:
     with pytest.raises(AwsError, match="Lambda does not have permission to access the ECR image"):
         desk.ask("lambda", "CreateFunction", FunctionName="no-right", PackageType="Image",
                  Code={"ImageUri": pushed["lambda"]}, Role=ROLE)  # fmt: skip
-    desk.push("lambda")  # what is missing of a repository is put back
+    desk.push("lambda")  # restores the missing policy
     assert desk.ask("ecr", "GetRepositoryPolicy", repositoryName=desk.settings.repository_name("lambda"))
 
 
@@ -162,7 +162,7 @@ def _as_index(entry: str) -> str:
 
 @pytest.mark.parametrize("kind", ["serve", "lambda"])
 @pytest.mark.parametrize("form", ["oci", "index"])
-def test_what_other_tools_pushed_is_refused_and_then_repaired_without_a_rebuild(
+def test_images_that_other_tools_pushed_are_refused_and_then_repaired_without_a_rebuild(
     desk: Desk, kind: ImageKind, form: str
 ) -> None:
     desk.push(kind)
@@ -174,7 +174,7 @@ def test_what_other_tools_pushed_is_refused_and_then_repaired_without_a_rebuild(
         desk.ask("ecr", "PutImage", repositoryName=name, imageManifest=text)
     desk.ask("ecr", "PutImage", repositoryName=name, imageManifest=texts[-1], imageTag=tag)
     uri = desk.session.image(kind).uri
-    if (kind, form) == ("lambda", "oci"):  # the one that is good as it is
+    if (kind, form) == ("lambda", "oci"):  # Lambda accepts OCI
         assert desk.push(kind)[kind] == uri
         return
     if kind == "serve":
@@ -182,20 +182,20 @@ def test_what_other_tools_pushed_is_refused_and_then_repaired_without_a_rebuild(
             desk.model("refused", uri)
     with pytest.raises(ImageRefusedError, match="--repair"):
         desk.push(kind)
-    mended = desk.push(kind, repair=True)[kind]
-    assert mended != uri
+    repaired = desk.push(kind, repair=True)[kind]
+    assert repaired != uri
     assert desk.manifest(kind, f"{tag}-docker")["imageManifestMediaType"] == DOCKER_MANIFEST
-    assert desk.push(kind) == {kind: mended}  # from now on it is the one that is meant
-    assert desk.session.image(kind).uri == mended
+    assert desk.push(kind) == {kind: repaired}  # from now on the repaired one
+    assert desk.session.image(kind).uri == repaired
     if kind == "serve":
-        desk.model(f"mended-{form}", mended)
+        desk.model(f"repaired-{form}", repaired)
 
 
-def test_docker_save_leads_to_the_same_image_where_the_engines_store_cannot_be_read(desk: Desk) -> None:
+def test_docker_save_gives_the_same_image_when_the_engines_store_is_unreadable(desk: Desk) -> None:
     pushed = desk.push("lambda")["lambda"]
 
     def elsewhere(command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
-        return (0, "vfs /nowhere") if command[1] == "info" else answer(command, timeout=timeout)
+        return (0, "vfs /nowhere") if command[1] == "info" else execute(command, timeout=timeout)
 
     other = Desk(desk.settings.stage.endpoint_url, f"{desk.settings.project.name}-s", desk.folder / "other")
     other.folder.mkdir()
@@ -204,7 +204,7 @@ def test_docker_save_leads_to_the_same_image_where_the_engines_store_cannot_be_r
     assert not list(other.folder.glob("kennel-save-*"))
 
 
-def test_a_push_that_was_killed_leaves_no_tag_and_the_next_one_comes_through(desk: Desk, url: str) -> None:
+def test_a_killed_push_leaves_no_tag_and_the_next_one_succeeds(desk: Desk, url: str) -> None:
     script = (
         "import sys, pathlib\n"
         "from tests.container.deploy.images.test_push import Desk\n"
@@ -225,7 +225,7 @@ def test_a_push_that_was_killed_leaves_no_tag_and_the_next_one_comes_through(des
     desk.model("after-all", pushed)
 
 
-def test_docker_itself_pushes_and_pulls_there_and_cannot_move_a_tag(desk: Desk) -> None:
+def test_docker_itself_pushes_and_pulls_but_cannot_move_a_tag(desk: Desk) -> None:
     pushed = desk.push("lambda")["lambda"]
     repository, tag = pushed.partition("@")[0], desk.tag("lambda")
     token = desk.ask("ecr", "GetAuthorizationToken")["authorizationData"][0]["authorizationToken"]
@@ -235,17 +235,17 @@ def test_docker_itself_pushes_and_pulls_there_and_cannot_move_a_tag(desk: Desk) 
     base = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False).base()
 
     def docker(*command: str) -> tuple[int, str]:
-        return answer(["docker", "--config", str(config), *command], timeout=120)
+        return execute(["docker", "--config", str(config), *command], timeout=120)
 
     for name in (f"{repository}:{tag}", f"{repository}:other"):
         assert docker("tag", base, name)[0] == 0
     try:
-        status, said = docker("push", f"{repository}:{tag}")
+        status, output = docker("push", f"{repository}:{tag}")
         assert status != 0
-        assert "cannot be overwritten because the tag is immutable" in said
+        assert "cannot be overwritten because the tag is immutable" in output
         assert docker("push", f"{repository}:other")[0] == 0
-        status, said = docker("pull", pushed)
-        assert status == 0, said
+        status, output = docker("pull", pushed)
+        assert status == 0, output
     finally:
         docker("rmi", f"{repository}:{tag}", f"{repository}:other")
         docker("rmi", pushed)

@@ -1,4 +1,4 @@
-"""A search on SageMaker and on this box, for real, with a tiny trainer; its best model is training `tuned`."""
+"""A search on SageMaker and on this machine, with a tiny trainer; its best model becomes training `tuned`."""
 
 import io
 import time
@@ -11,7 +11,7 @@ import pytest
 import docker
 from deploy.aws.client import Clock
 from deploy.commands import data
-from deploy.commands.train import Local
+from deploy.commands.train import LocalPaths
 from deploy.commands.tune import tune
 from deploy.config.settings import choose, parse
 from deploy.config.training import Tuning
@@ -42,26 +42,26 @@ RATES = (0.01, 0.1, 0.5)
 
 @dataclass(kw_only=True)
 class Bench:
-    """A stage with pictures in its bucket, and what its screen said."""
+    """A stage with pictures in its bucket, and the output of its screen."""
 
     url: str
     image: str
     root: Path
-    said: io.StringIO = field(default_factory=io.StringIO)
+    output: io.StringIO = field(default_factory=io.StringIO)
 
     def session(self, **tuning: object) -> Session:
         settings = choose(parse(TOML.read_text().replace("http://127.0.0.1:4566", self.url)), "local")
-        wanted = {"strategy": "Grid", "max_parallel": 2, "ranges": {"learning_rate": {"values": list(RATES)}}}
+        grid = {"strategy": "Grid", "max_parallel": 2, "ranges": {"learning_rate": {"values": list(RATES)}}}
         training = settings.training.model_copy(update={"instance_count": 1, "hyperparameters": {"optimizer": "sgd"}})
-        changed = {"training": training, "tuning": Tuning.model_validate(wanted | tuning)}
+        changed = {"training": training, "tuning": Tuning.model_validate(grid | tuning)}
         settings = settings.model_copy(update=changed)
         return Session(
-            settings=settings, call=connect(settings), build=lambda _: self.image, screen=Screen(out=self.said),
+            settings=settings, call=connect(settings), build=lambda _: self.image, screen=Screen(out=self.output),
             clock=Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.3))),
         )  # fmt: skip
 
     def tune(self, session: Session, **options: object) -> Search:
-        local = Local(runs=self.root / "runs", sources={"training": self.root / "pictures"})
+        local = LocalPaths(runs=self.root / "runs", sources={"training": self.root / "pictures"})
         return tune(session, "pictures", local=local, studies=self.root / "tuning", **options)  # type: ignore[arg-type]
 
 
@@ -83,26 +83,25 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("on", ["sagemaker", "local"])
-def test_a_search_finds_the_best_values_once_and_its_model_is_the_one_that_is_served(bench: Bench, on: str) -> None:
+def test_a_search_finds_the_best_values_once_and_its_model_is_the_newest_of_tuned(bench: Bench, on: str) -> None:
     session = bench.session()
-    found = bench.tune(session, on=on)
-    assert [float(each.values["learning_rate"]) for each in found.trials] == [0.1, 0.01, 0.5]
-    assert [round(each.objective or 0, 5) for each in found.trials] == [1.0, 0.91, 0.6]
-    assert all(each.status == "Completed" and each.seconds > 0 for each in found.trials)
+    search = bench.tune(session, on=on)
+    assert [float(each.values["learning_rate"]) for each in search.trials] == [0.1, 0.01, 0.5]
+    assert [round(each.objective or 0, 5) for each in search.trials] == [1.0, 0.91, 0.6]
+    assert all(each.status == "Completed" and each.seconds > 0 for each in search.trials)
     served = latest_job(session.settings, session.call, training="tuned")
     assert served is not None
-    assert float(served["HyperParameters"]["learning_rate"]) == 0.1
-    artifact = served["ModelArtifacts"]["S3ModelArtifacts"]
-    assert found.trials[0].job in artifact
+    assert float(served.hyperparameters["learning_rate"]) == 0.1
+    assert search.trials[0].job in served.artifact
     again = bench.tune(session, on=on)
-    assert again == found
+    assert again == search
 
 
 @pytest.mark.parametrize("on", ["sagemaker", "local"])
-def test_trials_that_fail_are_told_and_the_best_of_the_others_is_found(bench: Bench, on: str) -> None:
+def test_failed_trials_give_their_reason_and_the_best_of_the_others_wins(bench: Bench, on: str) -> None:
     ranges = {"optimizer": {"values": ["adamw", "sgd"]}, "learning_rate": {"values": [0.2]}}
-    found = bench.tune(bench.session(ranges=ranges), on=on)
-    assert [(each.values["optimizer"], each.status) for each in found.trials] == [
+    search = bench.tune(bench.session(ranges=ranges), on=on)
+    assert [(each.values["optimizer"], each.status) for each in search.trials] == [
         ("sgd", "Completed"), ("adamw", "Failed"),
     ]  # fmt: skip
-    assert "adamw is not for me" in found.trials[1].reason
+    assert "adamw is not for me" in search.trials[1].reason

@@ -42,7 +42,7 @@ class Account:
     def ask(self, service: str, operation: str, **params: Any) -> dict[str, Any]:
         return self.session.call(Request(service=service, operation=operation, params=params))
 
-    def found(self, *, days: int = 0) -> list[tuple[str, str, str]]:
+    def findings(self, *, days: int = 0) -> list[tuple[str, str, str]]:
         """Severity, what and finding, some days from now."""
         now = datetime.now(UTC) + timedelta(days=days)
         rows = audit(self.session, now=now)
@@ -54,7 +54,7 @@ def account() -> Iterator[Account]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=5)  # moto's records are the whole process's
+    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=5)  # moto keeps its records in the process
     try:
         yield Account(f"http://{host}:{port}")
     finally:
@@ -68,15 +68,23 @@ def test_an_account_without_faults_has_no_finding_but_for_its_root_user(account:
     account.ask("s3", "CreateBucket", Bucket="closed")
     block = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
     account.ask("s3", "PutPublicAccessBlock", Bucket="closed", PublicAccessBlockConfiguration=block)
-    assert account.found() == []
+    assert account.findings() == []
     assert [each.what for each in audit(account.session)] == [ROOT]
 
 
 def test_each_fault_is_found_once_and_the_worst_comes_first(account: Account) -> None:
     spoil(account)
-    found = account.found()
-    assert [severity for severity, _, _ in found] == ["critical", "critical", "high", "high", "high", "medium", "low"]
-    assert {what: finding for _, what, finding in found} == {
+    findings = account.findings()
+    assert [severity for severity, _, _ in findings] == [
+        "critical",
+        "critical",
+        "high",
+        "high",
+        "high",
+        "medium",
+        "low",
+    ]
+    assert {what: finding for _, what, finding in findings} == {
         "bucket/open": "public access is not blocked: "
         "BlockPublicAcls, IgnorePublicAcls, BlockPublicPolicy, RestrictPublicBuckets",
         "endpoint/kennel-local": "variant main does not scale",
@@ -85,14 +93,14 @@ def test_each_fault_is_found_once_and_the_worst_comes_first(account: Account) ->
         f"security-group/{group_id(account)}": "door: port 22 is open to 0.0.0.0/0",
         "user/somebody": "has a password and no MFA",
     }
-    assert ("critical", "bucket/open", "its ACL grants everybody READ") in found
+    assert ("critical", "bucket/open", "its ACL grants everybody READ") in findings
     assert is_severe(audit(account.session))
 
 
 def test_what_ages_is_found_when_it_is_old(account: Account) -> None:
     spoil(account)
     account.ask("iam", "CreateAccessKey", UserName="somebody")
-    late = {what: finding for severity, what, finding in account.found(days=100) if severity == "medium"}
+    late = {what: finding for severity, what, finding in account.findings(days=100) if severity == "medium"}
     assert late["role/god"] == "never used in the 100 days since it was created"
     assert late["user/somebody"].endswith("is never used")
     assert late["endpoint/kennel-local"] == "variant main got no request in a day, and is billed"
@@ -102,7 +110,7 @@ def test_more_buckets_and_users_than_one_page_are_all_looked_at(account: Account
     for number in range(120):
         account.ask("iam", "CreateUser", UserName=f"user-{number:03}")
     account.ask("iam", "CreateLoginProfile", UserName="user-119", Password="long-and-Random-7")
-    assert account.found() == [("high", "user/user-119", "has a password and no MFA")]
+    assert account.findings() == [("high", "user/user-119", "has a password and no MFA")]
 
 
 def spoil(account: Account) -> None:
@@ -128,5 +136,5 @@ def spoil(account: Account) -> None:
 
 
 def group_id(account: Account) -> str:
-    found = account.ask("ec2", "DescribeSecurityGroups")["SecurityGroups"]
-    return str(next(group["GroupId"] for group in found if group["GroupName"] == "door"))
+    groups = account.ask("ec2", "DescribeSecurityGroups")["SecurityGroups"]
+    return str(next(group["GroupId"] for group in groups if group["GroupName"] == "door"))

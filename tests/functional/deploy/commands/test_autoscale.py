@@ -58,10 +58,10 @@ class Stage:
         return Session(settings=settings, call=client, build=str, screen=Screen(out=io.StringIO()), clock=clock)
 
     def changes(self) -> list[str]:
-        """What was changed since the last look."""
-        asked = [each.operation for each in self.sent if each.service == "application-autoscaling"]
+        """The changing requests since the last call."""
+        operations = [each.operation for each in self.sent if each.service == "application-autoscaling"]
         self.sent.clear()
-        return [each for each in asked if not each.startswith(("Describe", "List"))]
+        return [each for each in operations if not each.startswith(("Describe", "List"))]
 
     def settle(self, settings: Settings, resources: Sequence[Resource]) -> None:
         self.session(settings).settle(resources)
@@ -74,18 +74,18 @@ def stage() -> Iterator[Stage]:
         yield Stage(aws=aws, sent=[])
 
 
-def test_scaling_is_made_so_once_scales_survives_a_redeploy_and_goes_with_down(stage: Stage) -> None:
+def test_scaling_is_set_once_works_survives_a_redeploy_and_goes_with_down(stage: Stage) -> None:
     settings = stage.settings()
-    told = autoscale(stage.session(settings))
+    result = autoscale(stage.session(settings))
     assert stage.changes() == ["RegisterScalableTarget", "PutScalingPolicy", "PutScheduledAction"]
-    assert told.scaled[0].row[1:] == ("1", "1", "1", "3", "10 invocations per instance and minute")
+    assert result.states[0].row[1:] == ("1", "1", "1", "3", "10 invocations per instance and minute")
     autoscale(stage.session(settings))
     assert stage.changes() == []
 
     for _ in range(4):
         stage.aws.minute(15)
-    told = report(settings, connect(settings))
-    assert (told.scaled[0].now, told.activities[0].status, told.activities[0].why) == (
+    result = report(settings, connect(settings))
+    assert (result.states[0].now, result.activities[0].status, result.activities[0].cause) == (
         2,
         "successful",
         "above the target",
@@ -106,10 +106,10 @@ def test_scaling_is_made_so_once_scales_survives_a_redeploy_and_goes_with_down(s
     kinds = [kind for kind in KINDS if kind.name == "scalable-target"]
     gone = teardown(larger, inventory(larger, connect(larger), kinds), BY_NAME)
     apply(gone, connect(larger))
-    assert report(larger, connect(larger)).scaled[0].target == "does not scale"
+    assert report(larger, connect(larger)).states[0].target == "does not scale"
 
 
-def test_what_is_switched_off_is_deregistered(stage: Stage) -> None:
+def test_scaling_that_is_switched_off_is_deregistered(stage: Stage) -> None:
     autoscale(stage.session(stage.settings()))
     stage.changes()
     autoscale(stage.session(stage.settings(most=0)))

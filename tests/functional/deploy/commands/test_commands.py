@@ -1,4 +1,4 @@
-"""The verbs over real HTTP, with moto as AWS: what is sent, what is made, and that down leaves nothing of ours."""
+"""The commands over real HTTP, with moto as AWS: requests, created resources, and that down leaves nothing of ours."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ TOML = Path(__file__).parents[4] / "deploy.toml"
 
 
 class Desk:
-    """A session on a moto of its own, with what it sent and what it said."""
+    """A session on its own moto; counts the requests and keeps the output."""
 
     def __init__(self, settings: Settings) -> None:
         self.sent: Counter[str] = Counter()
-        self.said = io.StringIO()
+        self.output = io.StringIO()
         self.images = {"train": "kennel/train:1", "serve": "kennel/serve:1", "lambda": "kennel/lambda:1"}
         self.client: Client = connect(settings, log=self._log)
         self.session = Session(
             settings=settings,
             call=self.client,
             build=lambda kind: self.images[kind],
-            screen=Screen(out=self.said),
+            screen=Screen(out=self.output),
             check_account=self.client.check_account,
         )
 
@@ -73,7 +73,7 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pets"
 
 
-def test_a_push_sends_all_and_then_only_what_differs(desk: Desk, pictures: Path) -> None:
+def test_a_push_sends_all_and_the_next_one_only_differences(desk: Desk, pictures: Path) -> None:
     first = push(desk.session, pictures, "pets")
     assert (first.count, desk.sent["PutObject"]) == (3, 3)
     desk.sent.clear()
@@ -86,7 +86,7 @@ def test_a_push_sends_all_and_then_only_what_differs(desk: Desk, pictures: Path)
     assert (second.count, second.hash == first.hash) == (2, False)
 
 
-def test_a_weights_file_goes_along(desk: Desk, pictures: Path, tmp_path: Path) -> None:
+def test_a_weights_file_becomes_a_channel(desk: Desk, pictures: Path, tmp_path: Path) -> None:
     weights = tmp_path / "resnet.safetensors"
     weights.write_bytes(b"w")
     push(desk.session, pictures, "pets", weights=weights)
@@ -104,9 +104,7 @@ def test_an_archive_is_one_object(desk: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "notes.txt"])
-def test_what_is_no_folder_of_pictures_is_refused_before_anything_is_made(
-    desk: Desk, tmp_path: Path, name: str
-) -> None:
+def test_a_source_without_pictures_is_refused_before_the_first_request(desk: Desk, tmp_path: Path, name: str) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(DataError, match=name):
         push(desk.session, tmp_path / name, name)
@@ -114,11 +112,11 @@ def test_what_is_no_folder_of_pictures_is_refused_before_anything_is_made(
 
 
 def test_training_before_data_says_what_to_do(desk: Desk) -> None:
-    with pytest.raises(DataError, match=r"no pictures there yet; run ./inv data --source pets"):
+    with pytest.raises(DataError, match=r"no pictures yet; run ./inv data --source pets"):
         train(desk.session, "pets")
 
 
-def test_what_is_trained_is_not_trained_again(desk: Desk, pictures: Path) -> None:
+def test_a_trained_model_is_not_trained_again(desk: Desk, pictures: Path) -> None:
     push(desk.session, pictures, "pets")
     first, second = train(desk.session, "pets"), train(desk.session, "pets")
     assert first.name == second.name
@@ -133,7 +131,7 @@ def test_deploying_before_training_says_what_to_do(desk: Desk) -> None:
     assert {step.kind for step in plan(desk.session).changes} == {"bucket", "role"}
 
 
-def test_a_deploy_makes_it_so_and_a_second_changes_nothing(desk: Desk, pictures: Path) -> None:
+def test_a_deploy_follows_its_plan_and_a_second_changes_nothing(desk: Desk, pictures: Path) -> None:
     push(desk.session, pictures, "pets")
     train(desk.session, "pets")
     planned = [step.address for step in plan(desk.session).changes]
@@ -146,7 +144,7 @@ def test_a_deploy_makes_it_so_and_a_second_changes_nothing(desk: Desk, pictures:
     assert not [name for name in desk.sent if name.startswith(("Create", "Update", "Put", "Delete"))]
 
 
-def test_status_shows_all_that_was_made(desk: Desk, pictures: Path) -> None:
+def test_status_lists_everything(desk: Desk, pictures: Path) -> None:
     push(desk.session, pictures, "pets")
     train(desk.session, "pets")
     deploy(desk.session)
@@ -162,7 +160,7 @@ def test_status_shows_all_that_was_made(desk: Desk, pictures: Path) -> None:
     assert bill.startswith("0.1")
 
 
-def test_down_takes_all_of_ours_away_and_nothing_else(desk: Desk, pictures: Path) -> None:
+def test_down_deletes_everything_of_ours_and_nothing_else(desk: Desk, pictures: Path) -> None:
     desk.ask("s3", "CreateBucket", Bucket="kennel-local-of-another")
     trust = plan(desk.session).steps[1].acts[0].params["AssumeRolePolicyDocument"]  # type: ignore[union-attr]
     desk.ask("iam", "CreateRole", RoleName="kennel-local-of-another", AssumeRolePolicyDocument=trust)
@@ -179,9 +177,9 @@ def test_down_takes_all_of_ours_away_and_nothing_else(desk: Desk, pictures: Path
     assert [role["RoleName"] for role in roles] == ["kennel-local-of-another"]  # type: ignore[attr-defined]
 
 
-def test_down_asks_first_and_a_no_leaves_all_as_it_is(desk: Desk, pictures: Path) -> None:
+def test_down_asks_first_and_a_no_deletes_nothing(desk: Desk, pictures: Path) -> None:
     push(desk.session, pictures, "pets")
-    with pytest.raises(DeployError, match="nothing was taken away"):
+    with pytest.raises(DeployError, match="nothing was deleted"):
         down(desk.session, lambda _: False)
     assert len(status(desk.session)[0]) == 4
 
@@ -200,12 +198,12 @@ def test_an_address_where_nothing_answers_says_how_to_start_it(desk: Desk, pictu
         push(Desk(desk.session.settings.model_copy(update={"stage": stage})).session, pictures, "pets")
 
 
-def test_logs_of_what_never_wrote_say_so(desk: Desk) -> None:
-    with pytest.raises(DeployError, match="nothing of that name has written a log"):
+def test_a_name_without_a_log_is_an_error(desk: Desk) -> None:
+    with pytest.raises(DeployError, match="nobody: no log"):
         logs(desk.session, "nobody")
 
 
-def test_the_function_goes_back_and_forth_and_a_notebook_with_its_role_goes_with_down(
+def test_the_function_rolls_back_and_forward_and_down_deletes_a_notebook_with_its_role(
     desk: Desk, pictures: Path
 ) -> None:
     push(desk.session, pictures, "pets")

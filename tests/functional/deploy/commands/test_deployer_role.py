@@ -1,4 +1,4 @@
-"""The deployer's role over real HTTP: made once, changed where it differs, kept by `down` unless it is told."""
+"""The deployer's role over real HTTP: created once, updated where it differs, kept by `down` without its option."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CI = "arn:aws:iam::123456789012:role/ci"
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with local_aws() as found:
-        yield found
+    with local_aws() as address:
+        yield address
 
 
 def desk(url: str, **iam: str) -> Desk:
@@ -41,7 +41,7 @@ def attached(at: Desk) -> list[str]:
     return sorted(each["PolicyName"].rpartition("-")[2] for each in answer["AttachedPolicies"])
 
 
-def test_it_is_made_with_its_policies_and_a_second_time_changes_nothing(url: str) -> None:
+def test_it_is_created_with_its_policies_and_a_second_time_changes_nothing(url: str) -> None:
     at = desk(url)
     made = [step.address for step in settle(at).changes]
     assert made[-1] == "deployer/kennel-local-deployer"
@@ -49,7 +49,7 @@ def test_it_is_made_with_its_policies_and_a_second_time_changes_nothing(url: str
     assert settle(at).changes == ()
 
 
-def test_a_policy_that_was_changed_by_hand_is_put_right_and_one_version_is_kept(url: str) -> None:
+def test_a_policy_changed_by_hand_is_restored(url: str) -> None:
     at = desk(url)
     settle(at)
     arn = "arn:aws:iam::123456789012:policy/kennel-local-deployer-rights"
@@ -61,7 +61,7 @@ def test_a_policy_that_was_changed_by_hand_is_put_right_and_one_version_is_kept(
     assert settle(at).changes == ()
 
 
-def test_down_keeps_it_unless_it_is_told_and_then_nothing_of_it_is_left(url: str) -> None:
+def test_down_keeps_it_without_the_option_and_deletes_all_of_it_with_the_option(url: str) -> None:
     at = desk(url)
     settle(at)
     kept = down(at.session, lambda _: True, also={"data"}).kept
@@ -72,7 +72,7 @@ def test_down_keeps_it_unless_it_is_told_and_then_nothing_of_it_is_left(url: str
     assert at.ask("iam", "ListRoles")["Roles"] == []
 
 
-def test_a_role_of_that_name_that_is_somebody_elses_is_not_touched(url: str) -> None:
+def test_somebody_elses_role_of_that_name_is_not_touched(url: str) -> None:
     at = desk(url)
     at.ask("iam", "CreateRole", RoleName="kennel-local-deployer", AssumeRolePolicyDocument="{}")
     with pytest.raises(DeployError, match="kennel-local-deployer: exists but does not carry the tags"):

@@ -1,4 +1,4 @@
-"""Several endpoints over real HTTP: each of its own training, those that leave deploy.toml go, untrained ones wait."""
+"""Several endpoints over real HTTP: each with its own training; removed ones are deleted, untrained ones stay."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ def with_endpoints(desk: Desk, **tables: Mapping[str, Any]) -> None:
     desk.session.settings = desk.session.settings.model_copy(update={"endpoints": further})
 
 
-def test_endpoints_of_several_trainings_stand_side_by_side_until_they_leave_deploy_toml(
+def test_endpoints_of_several_trainings_exist_side_by_side_until_deploy_toml_drops_them(
     desk: Desk, pictures: Path
 ) -> None:
     push(desk.session, pictures, "pets")
     train(desk.session, "pets")
     with_endpoints(desk, multi={"training": "multi"}, small={"kind": "serverless"})
-    told = {step.address: step.reason for step in plan(desk.session).steps}
-    assert told["endpoint/kennel-local-multi"] == "no model of training multi yet; run ./inv train --name multi first"
+    reasons = {step.address: step.reason for step in plan(desk.session).steps}
+    assert (
+        reasons["endpoint/kennel-local-multi"] == "no model of training multi yet; run ./inv train --name multi first"
+    )
     with pytest.raises(DeployError, match=r"kennel-local-multi: no model of training multi yet"):
         deploy(desk.session)
-    assert desk.sent["CreateEndpoint"] == 0, "nothing is made before all can be"
+    assert desk.sent["CreateEndpoint"] == 0, "no endpoint is created before all have a model"
 
     train(desk.session, "pets", purpose="multi")
     deploy(desk.session)

@@ -28,11 +28,11 @@ TOML = Path(__file__).parents[4] / "deploy.toml"
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    """A session with a new account, that wants a GPU."""
+    """A session with a new account, whose settings need a GPU."""
     new = replace(cloud(tmp_path), quotas=Quotas(limited=True))
     sockets = bind(0, ["127.0.0.1"])
-    rooms = [api.service(new.quotas, arn=new.arn, now=new.now), api.price_list()]
-    listener = Listener(sockets, Application(rooms, region="us-east-1", health=dict))
+    emulated = [api.service(new.quotas, arn=new.arn, now=new.now), api.price_list()]
+    listener = Listener(sockets, Application(emulated, region="us-east-1", health=dict))
     listener.start()
     chosen = choose(parse(TOML.read_text()), "local")
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
@@ -47,21 +47,21 @@ def short(session: Session) -> list[str]:
     return [row.quota.name for row in quotas(session) if row.is_short and row.quota]
 
 
-def test_a_new_account_is_told_what_it_lacks_and_has_it_once_it_is_granted(session: Session) -> None:
+def test_a_new_account_lacks_a_quota_until_its_increase_is_granted(session: Session) -> None:
     gpu = "ml.g5.xlarge for training job usage"
     assert gpu in short(session)
-    said = request_more(session, quotas(session), lambda _: True)
-    assert f"{gpu}: 2 asked for, PENDING" in said
-    assert f"{gpu}: asked for already, PENDING" in request_more(session, quotas(session), lambda _: True)
-    asked = session.call(Request(service="service-quotas", operation="ListRequestedServiceQuotaChangeHistory"))[
+    results = request_more(session, quotas(session), lambda _: True)
+    assert f"{gpu}: 2 requested, PENDING" in results
+    assert f"{gpu}: already requested, PENDING" in request_more(session, quotas(session), lambda _: True)
+    requested = session.call(Request(service="service-quotas", operation="ListRequestedServiceQuotaChangeHistory"))[
         "RequestedQuotas"
     ]
-    number = next(each["Id"] for each in asked if each["QuotaName"] == gpu)
+    number = next(each["Id"] for each in requested if each["QuotaName"] == gpu)
     grant = f"{session.settings.stage.endpoint_url}/_localcloud/quotas/{number}/approve"
     urllib.request.urlopen(urllib.request.Request(grant, method="POST"), timeout=5).close()
     assert gpu not in short(session)
 
 
-def test_a_price_list_that_is_empty_leaves_the_table(session: Session) -> None:
+def test_with_an_empty_price_list_prices_come_from_the_table(session: Session) -> None:
     prices = Prices(call=session.call, region="us-east-1")
     assert (prices.of("training", "ml.g5.xlarge").usd, prices.source) == (1.408, TABLE_SOURCE)

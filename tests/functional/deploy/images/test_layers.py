@@ -1,4 +1,4 @@
-"""Layers read from an engine's store and from what `docker save` wrote, both made here; and what they are packed to."""
+"""Layers read from an engine's store and from a file of `docker save`, both fakes; and their compression."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import PushError
-from deploy.images.compression import KnownLayers, Packing
-from deploy.images.layers import Engine, Saved, Stored, hashed, stored
+from deploy.images.compression import LayerCache, LayerCompressor
+from deploy.images.layers import Engine, SavedImage, StoredImage, hashed, stored_image
 from deploy.images.manifest import DOCKER_LAYER, Blob, digest_of
 
 LAYER = b"HEAD" + b"content of a" + b"PAD" + b"content of b" + b"END"
@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
     (chain / "cache-id").write_text("cache-1")
     (files / "etc" / "a").write_bytes(b"content of a")
     (files / os.fsdecode(b"b\xff")).write_bytes(b"content of b")
-    recipe = [
+    entries = [
         {"type": 2, "payload": base64.b64encode(b"HEAD").decode()},
         {"type": 1, "name": "etc/a", "size": 12},
         {"type": 1, "name": "etc/empty"},
@@ -45,23 +45,23 @@ def root(tmp_path: Path) -> Path:
         {"type": 2, "payload": base64.b64encode(b"END").decode()},
     ]
     with gzip.open(chain / "tar-split.json.gz", "wt") as file:
-        file.write("\n".join(json.dumps(line) for line in recipe))
+        file.write("\n".join(json.dumps(line) for line in entries))
     return tmp_path
 
 
-def test_a_layer_comes_out_of_the_store_byte_by_byte(root: Path) -> None:
-    found = stored(root, digest_of(CONFIG))
-    assert found is not None
-    assert found.config == CONFIG
-    assert b"".join(found.layer(0)) == LAYER
-    assert hashed(found.layer(0)) == digest_of(LAYER)
+def test_a_layer_of_the_store_is_read_byte_for_byte(root: Path) -> None:
+    image = stored_image(root, digest_of(CONFIG))
+    assert image is not None
+    assert image.config == CONFIG
+    assert b"".join(image.layer(0)) == LAYER
+    assert hashed(image.layer(0)) == digest_of(LAYER)
 
 
-def test_a_store_that_lacks_something_or_is_no_store_is_left_alone(root: Path) -> None:
-    assert stored(root, digest_of(b"another")) is None
-    assert stored(root / "nowhere", digest_of(CONFIG)) is None
+def test_an_incomplete_or_missing_store_is_not_used(root: Path) -> None:
+    assert stored_image(root, digest_of(b"another")) is None
+    assert stored_image(root / "nowhere", digest_of(CONFIG)) is None
     next(root.glob("image/overlay2/layerdb/sha256/*/tar-split.json.gz")).unlink()
-    assert stored(root, digest_of(CONFIG)) is None
+    assert stored_image(root, digest_of(CONFIG)) is None
 
 
 def _save(path: Path, layer: bytes) -> None:
@@ -74,16 +74,16 @@ def _save(path: Path, layer: bytes) -> None:
             tar.addfile(entry, io.BytesIO(content))
 
 
-@pytest.mark.parametrize("written", [LAYER, gzip.compress(LAYER)], ids=["plain", "packed by a newer engine"])
-def test_what_docker_save_wrote_gives_the_plain_layers(tmp_path: Path, written: bytes) -> None:
+@pytest.mark.parametrize("written", [LAYER, gzip.compress(LAYER)], ids=["plain", "compressed by a newer engine"])
+def test_a_file_of_docker_save_gives_the_plain_layers(tmp_path: Path, written: bytes) -> None:
     _save(tmp_path / "image.tar", written)
-    found = Saved(path=tmp_path / "image.tar")
-    assert found.config == CONFIG
-    assert b"".join(found.layer(0)) == LAYER
+    image = SavedImage(path=tmp_path / "image.tar")
+    assert image.config == CONFIG
+    assert b"".join(image.layer(0)) == LAYER
 
 
 class Docker:
-    """A client whose engine lies in `root`; `docker save` writes the same image."""
+    """A docker client whose engine has its store at `root`; `docker save` writes the same image."""
 
     def __init__(self, root: Path, driver: str = "overlay2") -> None:
         self.root, self.driver, self.saves = root, driver, 0
@@ -98,22 +98,22 @@ class Docker:
         return (1, "no such image") if command[-1] == "gone" else (0, json.dumps([{"Id": digest_of(CONFIG)}]))
 
 
-def test_the_store_goes_first_and_docker_save_is_run_only_when_it_is_asked_for(root: Path, tmp_path: Path) -> None:
+def test_the_store_is_read_first_and_docker_save_runs_only_if_needed(root: Path, tmp_path: Path) -> None:
     docker = Docker(root)
     with Engine(run=docker, scratch=tmp_path).ways("x") as ways:
-        assert isinstance(next(ways), Stored)
+        assert isinstance(next(ways), StoredImage)
         assert docker.saves == 0
-        assert isinstance(next(ways), Saved)
+        assert isinstance(next(ways), SavedImage)
     assert docker.saves == 1
     assert list(tmp_path.glob("kennel-save-*")) == []
 
 
-def test_an_engine_of_another_kind_is_asked_to_save(root: Path, tmp_path: Path) -> None:
+def test_an_engine_with_another_driver_uses_docker_save(root: Path, tmp_path: Path) -> None:
     with Engine(run=Docker(root, driver="overlayfs"), scratch=tmp_path).ways("x") as ways:
-        assert isinstance(next(ways), Saved)
+        assert isinstance(next(ways), SavedImage)
 
 
-def test_an_image_that_is_not_there_says_to_build_it(root: Path) -> None:
+def test_for_a_missing_image_the_error_says_to_build_it(root: Path) -> None:
     with pytest.raises(PushError, match=r"gone: .* run \./inv build"):
         Engine(run=Docker(root)).inspect("gone")
 
@@ -122,20 +122,20 @@ def _in(size: int, content: bytes) -> Iterator[bytes]:
     return (content[first : first + size] for first in range(0, len(content), size))
 
 
-def test_a_layer_packs_to_the_same_bytes_however_it_was_read() -> None:
+def test_a_layer_compresses_to_the_same_bytes_however_it_was_read() -> None:
     content = b"".join(hashlib.sha256(bytes([number % 251])).digest() for number in range(100_000))
-    packings = [Packing(plain=_in(size, content)) for size in (1 << 20, 4096, 77_777)]
-    packed = [b"".join(packing) for packing in packings]
-    assert packed[0] == packed[1] == packed[2]
-    assert gzip.decompress(packed[0]) == content
-    assert packings[0].diff_id == digest_of(content)
-    assert (packings[0].blob.digest, packings[0].blob.size) == (digest_of(packed[0]), len(packed[0]))
+    compressors = [LayerCompressor(plain=_in(size, content)) for size in (1 << 20, 4096, 77_777)]
+    compressed = [b"".join(compressor) for compressor in compressors]
+    assert compressed[0] == compressed[1] == compressed[2]
+    assert gzip.decompress(compressed[0]) == content
+    assert compressors[0].diff_id == digest_of(content)
+    assert (compressors[0].blob.digest, compressors[0].blob.size) == (digest_of(compressed[0]), len(compressed[0]))
 
 
-def test_what_is_remembered_of_a_layer_survives_and_what_is_damaged_is_forgotten(tmp_path: Path) -> None:
-    known, blob = KnownLayers(folder=tmp_path / "layers"), Blob(media_type=DOCKER_LAYER, digest="sha256:d", size=7)
+def test_the_layer_cache_survives_and_ignores_a_damaged_file(tmp_path: Path) -> None:
+    known, blob = LayerCache(folder=tmp_path / "layers"), Blob(media_type=DOCKER_LAYER, digest="sha256:d", size=7)
     assert known.get("sha256:a") is None
     known.put("sha256:a", blob)
-    assert KnownLayers(folder=tmp_path / "layers").get("sha256:a") == blob
+    assert LayerCache(folder=tmp_path / "layers").get("sha256:a") == blob
     (tmp_path / "layers" / "a.json").write_text("{")
     assert known.get("sha256:a") is None

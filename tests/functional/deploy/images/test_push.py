@@ -1,4 +1,4 @@
-"""Sending an image to a real registry: tokens that really expire, uploads that break, what is there and what is not."""
+"""Pushing an image to a real registry: tokens that really expire, uploads that break, layers that exist or not."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ import pytest
 
 from deploy.aws.client import Clock
 from deploy.errors import PushError
-from deploy.images.compression import KnownLayers
+from deploy.images.compression import LayerCache
 from deploy.images.layers import Layers
 from deploy.images.manifest import DOCKER_LAYER, DOCKER_MANIFEST
-from deploy.images.push import Pusher, Target, seen
+from deploy.images.push import Pusher, Target, registry_facts
 from deploy.images.registry import Login, Registry
 from localcloud.ecr.registry import Registry as Served
 from localcloud.ecr.repositories import Records
@@ -42,7 +42,7 @@ def _tar(name: str, size: int) -> bytes:
 
 @dataclass
 class Picture:
-    """An image in memory. `before` is called before a layer's second piece, to let something go wrong there."""
+    """An image in memory. `before` is called before a layer's second piece, to cause a failure there."""
 
     tars: tuple[bytes, ...] = (_tar("a", 3 << 20), _tar("b", 1 << 20))
     before: Callable[[int], None] = lambda _: None
@@ -64,22 +64,22 @@ class Picture:
 
 
 @dataclass
-class FakeRegistry:
-    """An engine of images in memory, each by one or several ways."""
+class FakeEngine:
+    """An engine with images in memory, each readable in one or several ways."""
 
-    ways_there: tuple[Layers, ...]
+    readable: tuple[Layers, ...]
 
     def inspect(self, _: str) -> Mapping[str, Any]:
         return {"Size": 4 << 20, "Os": "linux", "Architecture": "amd64", "Config": {"Entrypoint": ["x"]}}
 
     @contextmanager
     def ways(self, _: str) -> Iterator[Iterator[Layers]]:
-        yield iter(self.ways_there)
+        yield iter(self.readable)
 
 
 @dataclass
 class Fakes:
-    """A served registry, and a client of it that counts its tokens and its waits."""
+    """A registry on this machine, and its client; counts the tokens and the waits."""
 
     served: Served
     folder: Path
@@ -97,12 +97,12 @@ class Fakes:
 
     def send(self, *ways: Layers, repository: str, tag: str = "tag") -> Registry:
         registry = self.registry()
-        pusher = Pusher(engine=FakeRegistry(ways), known=KnownLayers(folder=self.folder))
-        self.told: list[tuple[int, int]] = []
+        pusher = Pusher(engine=FakeEngine(ways), known=LayerCache(folder=self.folder))
+        self.progress: list[tuple[int, int]] = []
         pusher.send(
             "any:tag",
             Target(registry=registry, repository=repository, tag=tag),
-            progress=lambda *at: self.told.append(at),
+            progress=lambda *at: self.progress.append(at),
         )
         return registry
 
@@ -130,31 +130,33 @@ def repository(served: Served, request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_what_arrives_is_the_image_in_dockers_types_and_its_layers_unpack_to_what_it_names(
+def test_the_pushed_image_has_dockers_media_types_and_its_layers_decompress_to_the_originals(
     fakes: Fakes, repository: str
 ) -> None:
     picture = Picture()
     registry = fakes.send(picture, repository=repository)
-    found = registry.manifest(repository, "tag")
-    assert found is not None
-    assert found.media_type == DOCKER_MANIFEST
-    assert registry.blob(repository, found.config.digest) == picture.config
-    for layer, tar in zip(found.layers, picture.tars, strict=True):
+    manifest = registry.manifest(repository, "tag")
+    assert manifest is not None
+    assert manifest.media_type == DOCKER_MANIFEST
+    assert registry.blob(repository, manifest.config.digest) == picture.config
+    for layer, tar in zip(manifest.layers, picture.tars, strict=True):
         assert layer.media_type == DOCKER_LAYER
         assert gzip.decompress(registry.blob(repository, layer.digest)) == tar
-    assert seen(registry, repository, found).platform == "linux/amd64"
-    assert fakes.told[-1] == (4, 4)
+    assert registry_facts(registry, repository, manifest).platform == "linux/amd64"
+    assert fakes.progress[-1] == (4, 4)
     assert fakes.tokens == 1
 
 
-def test_a_second_image_sends_only_the_layers_that_are_new(fakes: Fakes, repository: str) -> None:
+def test_a_second_image_sends_new_layers_only(fakes: Fakes, repository: str) -> None:
     fakes.send(Picture(), repository=repository)
     second = Picture(tars=(*Picture().tars, _tar("c", 1 << 20)))
     fakes.send(second, repository=repository, tag="two")
     assert second.read == [2]
 
 
-def test_a_layer_that_is_known_but_not_there_is_sent(fakes: Fakes, repository: str, served: Served) -> None:
+def test_a_layer_that_the_cache_knows_but_the_registry_lacks_is_sent(
+    fakes: Fakes, repository: str, served: Served
+) -> None:
     fakes.send(Picture(), repository=repository)
     served.records.create({"repositoryName": f"{repository}-elsewhere"})
     elsewhere = Picture()
@@ -162,7 +164,7 @@ def test_a_layer_that_is_known_but_not_there_is_sent(fakes: Fakes, repository: s
     assert sorted(elsewhere.read) == [0, 1]
 
 
-def test_a_token_that_expires_while_a_layer_goes_up_is_renewed_and_the_push_comes_through(
+def test_a_token_that_expires_during_an_upload_is_renewed_and_the_push_succeeds(
     fakes: Fakes, repository: str, served: Served
 ) -> None:
     expired: list[int] = []
@@ -206,11 +208,11 @@ def test_a_registry_that_refuses_every_token_is_an_error_that_says_so_and_shows_
 
 
 class Relay:
-    """A line to the registry that is cut once, after `limit` bytes went up a connection."""
+    """A proxy to the registry that breaks one connection, after `limit` bytes of an upload."""
 
     def __init__(self, address: str, limit: int) -> None:
         host, _, port = address.partition(":")
-        self.there, self.limit, self.cuts = (host, int(port)), limit, 0
+        self.target, self.limit, self.cuts = (host, int(port)), limit, 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -224,7 +226,7 @@ class Relay:
                 near = self.listener.accept()[0]
             except OSError:
                 return
-            far = socket.create_connection(self.there)
+            far = socket.create_connection(self.target)
             threading.Thread(target=self._pump, args=(near, far, True), daemon=True).start()
             threading.Thread(target=self._pump, args=(far, near, False), daemon=True).start()
 
@@ -241,7 +243,7 @@ class Relay:
                 target.sendall(piece)
 
 
-def test_an_upload_whose_line_is_cut_is_begun_again(fakes: Fakes, repository: str, served: Served) -> None:
+def test_an_upload_whose_connection_breaks_starts_again(fakes: Fakes, repository: str, served: Served) -> None:
     noise = Picture(tars=(random.Random(1).randbytes(3 << 20),))
     relay = Relay(served.address(), limit=1 << 20)
     fakes.at = relay.url
@@ -254,7 +256,7 @@ def test_an_upload_whose_line_is_cut_is_begun_again(fakes: Fakes, repository: st
     assert fakes.registry().manifest(repository, "tag") is not None
 
 
-def test_a_way_whose_layers_are_not_what_the_image_names_is_left_for_the_next(fakes: Fakes, repository: str) -> None:
+def test_a_way_whose_layers_do_not_match_their_hashes_is_left_for_the_next(fakes: Fakes, repository: str) -> None:
     honest = Picture()
 
     class Liar(Picture):
@@ -266,16 +268,16 @@ def test_a_way_whose_layers_are_not_what_the_image_names_is_left_for_the_next(fa
     assert sorted(honest.read) == [0, 1]
 
 
-def test_no_way_left_is_an_error_for_people(fakes: Fakes, repository: str) -> None:
+def test_without_a_readable_way_the_error_says_what_to_check(fakes: Fakes, repository: str) -> None:
     class Unreadable(Picture):
         def layer(self, number: int) -> Iterator[bytes]:
             raise PermissionError("not for you")
 
-    with pytest.raises(PushError, match="layers cannot be read"):
+    with pytest.raises(PushError, match="cannot read its layers"):
         fakes.send(Unreadable(), repository=repository)
 
 
-def test_a_tag_that_holds_something_else_is_refused_in_ecrs_words(fakes: Fakes, repository: str) -> None:
+def test_a_tag_of_another_image_is_refused_with_ecrs_message(fakes: Fakes, repository: str) -> None:
     fakes.send(Picture(), repository=repository)
     with pytest.raises(PushError, match="cannot be overwritten because the tag is immutable"):
         fakes.send(Picture(tars=(_tar("z", 1 << 20),)), repository=repository)

@@ -1,5 +1,5 @@
-"""The user data run by bash, with aws, docker and shutdown that only note what they were asked: it ends itself whatever
-happens, and its last word says why."""
+"""The user data in bash, with fake aws, docker and shutdown commands that note their arguments: the instance always
+terminates itself, and its last record gives the reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ login) cat >/dev/null ;;
 run)
   [ -z "$REFUSED" ] || { echo "$REFUSED" >&2; exit 125; }
   echo '{}' >"$KENNEL_ROOT/model/model.json"; echo c0ffee
-  [ -z "$SAID" ] || echo "$SAID" >"$KENNEL_ROOT/output/failure" ;;
+  [ -z "$FAILURE" ] || echo "$FAILURE" >"$KENNEL_ROOT/output/failure" ;;
 inspect)
   case "$*" in
   *Running*)
@@ -53,7 +53,7 @@ esac
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A folder with the commands of an instance, and what they noted."""
+    """A folder with an instance's commands and their notes."""
 
     folder: Path
     job: JobRequest = JOB
@@ -71,20 +71,20 @@ class Machine:
         script.write_text(user_data(self.job, program(), region="us-east-1", group="/k", created=CREATED))
         variables = {
             "PATH": f"{self.folder / 'bin'}:/usr/bin:/bin", "KENNEL_ROOT": str(self.folder / "root"),
-            "NOTES": str(self.folder / "notes"), "no_proxy": "*", "FAIL": "", "REFUSED": "", "SAID": "", "HANG": "",
+            "NOTES": str(self.folder / "notes"), "no_proxy": "*", "FAIL": "", "REFUSED": "", "FAILURE": "", "HANG": "",
             "ASLEEP": "",
         }  # fmt: skip
         return subprocess.Popen(["/bin/bash", str(script)], env={**variables, **environment}, stdout=subprocess.DEVNULL)
 
     def run(self, **environment: str) -> dict[str, Any]:
-        """Its last word."""
+        """The record that it wrote last."""
         self.start(**environment).wait(timeout=30)
-        return self.told
+        return self.record
 
     @property
-    def told(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "notes" / "job.json").read_text())
-        return found
+    def record(self) -> dict[str, Any]:
+        written: dict[str, Any] = json.loads((self.folder / "notes" / "job.json").read_text())
+        return written
 
     @property
     def calls(self) -> list[str]:
@@ -96,7 +96,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(folder=tmp_path)
 
 
-def test_the_generated_script_has_no_fault_that_shellcheck_knows(tmp_path: Path) -> None:
+def test_shellcheck_finds_no_fault_in_the_script(tmp_path: Path) -> None:
     script = tmp_path / "user-data.sh"
     script.write_text(user_data(JOB, program(), region="us-east-1", group="/k", created=CREATED))
     shellcheck = shutil.which("shellcheck", path=str(Path(sys.executable).parent))
@@ -105,10 +105,10 @@ def test_the_generated_script_has_no_fault_that_shellcheck_knows(tmp_path: Path)
     assert checked.stdout == ""
 
 
-def test_it_limits_its_time_first_and_ends_itself_last(machine: Machine) -> None:
-    told = machine.run()
-    assert (told["TrainingJobStatus"], told["TrainingJobName"], told["Launch"]) == ("Completed", JOB.name, 1)
-    assert told["ModelArtifacts"] == {"S3ModelArtifacts": f"s3://b/jobs/{JOB.name}/output/model.tar.gz"}
+def test_it_limits_its_time_first_and_terminates_itself_last(machine: Machine) -> None:
+    record = machine.run()
+    assert (record["TrainingJobStatus"], record["TrainingJobName"], record["Launch"]) == ("Completed", JOB.name, 1)
+    assert record["ModelArtifacts"] == {"S3ModelArtifacts": f"s3://b/jobs/{JOB.name}/output/model.tar.gz"}
     calls = machine.calls
     assert calls[0] == "shutdown -P +40"
     assert calls[-1] == "shutdown -P now"
@@ -128,35 +128,35 @@ def test_it_limits_its_time_first_and_ends_itself_last(machine: Machine) -> None
         ({"FAIL": "get-login-password"}, "ClientError: Cannot pull registry.example/kennel@sha256:0"),
         ({"ASLEEP": "1"}, NO_ENGINE),
         ({"REFUSED": "docker: exec format error"}, "CannotStartContainerError: docker: exec format error"),
-        ({"CODE": "2", "SAID": "too dark"}, "AlgorithmError: too dark, exit code: 2"),
+        ({"CODE": "2", "FAILURE": "too dark"}, "AlgorithmError: too dark, exit code: 2"),
         ({"CODE": "137"}, "AlgorithmError: , exit code: 137"),
-        ({"FAIL": "output/model.tar.gz"}, f"ClientError: the artifact could not be uploaded to s3://b/jobs/{JOB.name}"),
-        ({"FAIL": "--delete"}, "ClientError: the checkpoints could not be uploaded to s3://b/checkpoints/j"),
+        ({"FAIL": "output/model.tar.gz"}, f"ClientError: artifact upload failed: s3://b/jobs/{JOB.name}"),
+        ({"FAIL": "--delete"}, "ClientError: checkpoint upload failed: s3://b/checkpoints/j"),
     ],
 )
-def test_whatever_fails_is_its_last_word_and_it_ends_itself(
+def test_any_failure_is_its_last_record_and_it_terminates_itself(
     machine: Machine, environment: dict[str, str], reason: str
 ) -> None:
-    told = machine.run(**environment)
-    assert (told["TrainingJobStatus"], told["FailureReason"]) == ("Failed", reason)
+    record = machine.run(**environment)
+    assert (record["TrainingJobStatus"], record["FailureReason"]) == ("Failed", reason)
     assert machine.calls[-1] == "shutdown -P now"
 
 
-def test_a_job_over_its_time_is_stopped_gracefully_and_what_it_made_is_kept(tmp_path: Path) -> None:
+def test_a_job_over_its_time_stops_gracefully_and_its_output_is_kept(tmp_path: Path) -> None:
     machine = Machine(folder=tmp_path, job=replace(JOB, max_run_s=1))
-    told = machine.run(HANG="1", CODE="143")
-    assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    record = machine.run(HANG="1", CODE="143")
+    assert (record["TrainingJobStatus"], record["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert any(call.startswith("docker stop -t 120") for call in machine.calls)
     assert any(call.endswith("output/model.tar.gz") for call in machine.calls)
     assert machine.calls[-1] == "shutdown -P now"
 
 
-def test_ended_from_outside_it_still_says_so_and_ends_the_instance(machine: Machine) -> None:
+def test_killed_from_outside_it_still_records_it_and_terminates_the_instance(machine: Machine) -> None:
     process = machine.start(HANG="1")
     deadline = time.monotonic() + 20
     while not (machine.folder / "notes" / "looked").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGTERM)
     process.wait(timeout=20)
-    assert machine.told["FailureReason"].startswith("InternalError: the instance's script ended")
+    assert machine.record["FailureReason"].startswith("InternalError: the instance's script ended")
     assert machine.calls[-1] == "shutdown -P now"

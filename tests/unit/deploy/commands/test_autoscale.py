@@ -66,29 +66,29 @@ def session(settings: Settings, aws: FakeAws) -> Session:
 
 
 def scaled(settings: Settings, **endpoint: Any) -> Settings:
-    wanted = {**endpoint, "autoscaling": {"max": 4}}
-    return settings.model_copy(update={"endpoint": Endpoint.model_validate(wanted)})
+    changed = {**endpoint, "autoscaling": {"max": 4}}
+    return settings.model_copy(update={"endpoint": Endpoint.model_validate(changed)})
 
 
 def changes(aws: FakeAws) -> list[str]:
-    """What was asked of Application Auto Scaling that is no question."""
+    """The requests to Application Auto Scaling that change something."""
     sent = [request for request in aws.sent if request.service == "application-autoscaling"]
     return [each.operation for each in sent if not each.operation.startswith(("Describe", "List"))]
 
 
-def test_what_should_scale_is_registered_and_its_counts_are_told(settings: Settings) -> None:
+def test_a_target_that_should_scale_is_registered_and_its_counts_are_reported(settings: Settings) -> None:
     aws = Fakes(registered=False)
-    told = autoscale(session(scaled(settings), aws))
+    result = autoscale(session(scaled(settings), aws))
     assert changes(aws) == ["RegisterScalableTarget", "PutScalingPolicy"]
-    (row,) = [each.row for each in told.scaled]
+    (row,) = [each.row for each in result.states]
     assert row == (RESOURCE, "1", "2", "1", "4", "100 invocations per instance and minute")
 
 
-def test_what_should_not_scale_any_more_is_deregistered(settings: Settings) -> None:
+def test_a_target_that_should_no_longer_scale_is_deregistered(settings: Settings) -> None:
     aws = Fakes(registered=True)
-    told = autoscale(session(settings, aws))
+    result = autoscale(session(settings, aws))
     assert changes(aws) == ["DeregisterScalableTarget"]
-    assert told.scaled[0].row == (RESOURCE, "1", "2", "–", "–", "does not scale")
+    assert result.states[0].row == (RESOURCE, "1", "2", "–", "–", "does not scale")
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def test_what_should_not_scale_any_more_is_deregistered(settings: Settings) -> N
         (
             {"instance_type": "ml.c5.large"},
             {},
-            "runs as real-time ml.m5.large and should be real-time ml.c5.large; ./inv",
+            "runs as real-time ml.m5.large, but deploy.toml says real-time ml.c5.large; ./inv",
         ),
     ],
 )
-def test_a_deploy_that_has_to_come_first_is_named_and_nothing_is_changed(
+def test_where_deploy_must_run_first_the_error_says_so_and_nothing_changes(
     settings: Settings, endpoint: dict[str, Any], reply: dict[str, Any], message: str
 ) -> None:
     aws = Fakes(registered=False, **reply)
@@ -122,7 +122,7 @@ def test_what_cannot_scale_is_refused_before_the_first_call(settings: Settings) 
     assert aws.sent == []
 
 
-def test_activities_are_told_in_few_words_the_newest_first(settings: Settings) -> None:
+def test_activities_are_shown_briefly_the_newest_first(settings: Settings) -> None:
     def at(minute: int, **more: Any) -> dict[str, Any]:
         when = datetime(2026, 11, 21, 6, minute, tzinfo=UTC)
         return {
@@ -133,39 +133,39 @@ def test_activities_are_told_in_few_words_the_newest_first(settings: Settings) -
             **more,
         }
 
-    found = [
+    activities = [
         at(1),
         at(3, StatusCode="Failed", NotScaledReasons=[{"Code": "AlreadyAtMaxCapacity"}]),
         at(0, Cause="monitor alarm e-main-queued in state ALARM triggered policy kennel-from-zero"),
         at(4, StatusCode="Failed", NotScaledReasons=[{"Code": "AlreadyAtMinCapacity"}]),
         at(2, StatusCode="Failed", StatusMessage="Failed to set desired instance count to 2. Reason: no capacity"),
     ]
-    aws = Fakes(registered=True, DescribeScalingActivities={"ScalingActivities": found})
-    told = report(scaled(settings), aws).activities
-    assert [(each.status, each.why) for each in told] == [
-        ("not scaled", "it has its maximum already"),
+    aws = Fakes(registered=True, DescribeScalingActivities={"ScalingActivities": activities})
+    shown = report(scaled(settings), aws).activities
+    assert [(each.status, each.cause) for each in shown] == [
+        ("not scaled", "already at its maximum"),
         ("failed", "Failed to set desired instance count to 2. Reason: no capacity"),
         ("successful", "above the target"),
-        ("successful", "requests waited and none was there"),
+        ("successful", "requests waited and no instance was running"),
     ]
-    assert told[0].row[0] == "2026-11-21 06:03:00"
+    assert shown[0].row[0] == "2026-11-21 06:03:00"
 
 
 def test_a_report_is_a_table_for_people_and_json_for_scripts(settings: Settings) -> None:
     when = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
     done = {"StartTime": when, "Description": "Setting desired instance count to 2.", "StatusCode": "Successful",
             "Cause": "minimum capacity was set to 2"}  # fmt: skip
-    told = report(scaled(settings), Fakes(registered=True, DescribeScalingActivities={"ScalingActivities": [done]}))
+    result = report(scaled(settings), Fakes(registered=True, DescribeScalingActivities={"ScalingActivities": [done]}))
     out = io.StringIO()
-    told.show(Screen(out=out))
+    result.show(Screen(out=out))
     assert "100 invocations per instance and minute" in out.getvalue()
     assert "Setting desired instance count to 2  successful  minimum capacity was set to 2" in out.getvalue()
-    as_json = json.loads(told.to_json())
-    assert as_json["scaled"][0]["most"] == 4
+    as_json = json.loads(result.to_json())
+    assert as_json["states"][0]["max"] == 4
     assert as_json["activities"][0]["when"] == "2026-11-21T06:00:00+00:00"
 
 
-def test_what_is_asked_for_a_report_is_what_aws_takes(settings: Settings) -> None:
+def test_the_requests_of_a_report_are_ones_that_aws_accepts(settings: Settings) -> None:
     aws = Fakes(registered=True)
     report(scaled(settings), aws)
     for request in aws.sent:

@@ -19,18 +19,18 @@ def screen() -> Screen:
     return Screen(out=io.StringIO())
 
 
-def said(screen: Screen) -> str:
+def output(screen: Screen) -> str:
     return screen.out.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
-def test_every_role_is_shown_with_who_takes_it_and_what_it_may_do_on_what(settings: Settings, screen: Screen) -> None:
+def test_every_role_is_shown_with_who_may_assume_it_and_its_permissions(settings: Settings, screen: Screen) -> None:
     show(sheets(settings), screen)
-    text = said(screen)
+    text = output(screen)
     for purpose in ("training", "endpoint", "lambda", "ec2", "notebook", "deployer", "auditor"):
         assert f"\nkennel-local-{purpose}: " in text
-    assert "kennel-local-lambda: taken by lambda.amazonaws.com\n" in text
+    assert "kennel-local-lambda: assumed by lambda.amazonaws.com\n" in text
     assert (
-        "kennel-local-training: taken by sagemaker.amazonaws.com where aws:SourceArn like "
+        "kennel-local-training: assumed by sagemaker.amazonaws.com where aws:SourceArn like "
         "arn:aws:sagemaker:us-east-1:123456789012:training-job/* or "
     ) in text
     rights = next(line for line in text.splitlines() if line.startswith("InvokeEndpoint "))
@@ -39,37 +39,37 @@ def test_every_role_is_shown_with_who_takes_it_and_what_it_may_do_on_what(settin
     assert "iam:PassedToService is lambda.amazonaws.com" in text
 
 
-def test_a_right_has_a_row_with_each_service_and_each_place(settings: Settings) -> None:
+def test_a_statement_has_a_row_with_its_services_and_resources(settings: Settings) -> None:
     lambdas = next(sheet for sheet in sheets(settings) if sheet.name == "kennel-local-lambda")
     rows = [dict(zip(HEADINGS, row, strict=True)) for row in lambdas.rows()]
     assert rows[0] == {
-        "right": "InvokeEndpoint",
+        "permission": "InvokeEndpoint",
         "allows": "sagemaker: InvokeEndpoint",
         "on": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/kennel-local",
         "where": "",
     }
 
 
-def test_who_takes_the_deployers_role_is_told_where_it_is_made(settings: Settings, screen: Screen) -> None:
+def test_the_deployers_role_shows_who_may_assume_it_and_its_boundary(settings: Settings, screen: Screen) -> None:
     ci = "arn:aws:iam::123456789012:role/ci"
     bounded = Iam(deployer_principal=ci, permissions_boundary="arn:aws:iam::123456789012:policy/bounds")
     show(sheets(settings.model_copy(update={"iam": bounded})), screen)
-    assert f"kennel-local-deployer: taken by {ci}\n" in said(screen)
-    assert "; bounded by arn:aws:iam::123456789012:policy/bounds\n" in said(screen)
+    assert f"kennel-local-deployer: assumed by {ci}\n" in output(screen)
+    assert "; bounded by arn:aws:iam::123456789012:policy/bounds\n" in output(screen)
 
 
-def test_the_deployers_policies_are_json_to_paste_and_what_is_said_of_them_is_apart(settings: Settings) -> None:
+def test_the_deployers_policies_are_json_to_paste_with_the_instructions_apart(settings: Settings) -> None:
     out, notes = Screen(out=io.StringIO()), Screen(out=io.StringIO())
     show_deployer(settings, out, notes)
-    decoder, text, found = json.JSONDecoder(), said(out), []
+    decoder, text, documents = json.JSONDecoder(), output(out), []
     while text.strip():
         document, end = decoder.raw_decode(text.lstrip())
-        found.append(document)
+        documents.append(document)
         text = text.lstrip()[end:]
-    assert len(found) == 4
-    assert all(size(document) <= MANAGED_LIMIT for document in found)
-    assert "4 policies, since all together are longer than the 6144 characters" in said(notes)
-    assert "kennel-local-deployer-storage: " in said(notes)
+    assert len(documents) == 4
+    assert all(size(document) <= MANAGED_LIMIT for document in documents)
+    assert "4 policies, because a policy has at most 6144 characters" in output(notes)
+    assert "kennel-local-deployer-storage: " in output(notes)
 
 
 def test_documents_are_there_for_scripts(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Logs by name: where they are looked for, followed to the end, patient with a CloudWatch that asks to slow down."""
+"""Logs by name: the groups to read, following to the end, and slowing down when CloudWatch throttles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GROUP = "/aws/lambda/kennel-local-classify"
 
 
 class Desk:
-    """A session that hears lines in turn, one list at each look at the function's group."""
+    """A session whose function log gives the next list of lines at each read."""
 
     def __init__(self, settings: Settings, looks: list[Any], replies: dict[str, Any] | None = None) -> None:
         self.out, self.time, self.looks = io.StringIO(), FakeTime(), list(looks)
@@ -46,20 +46,20 @@ def desk(settings: Settings) -> Callable[..., Desk]:
     return lambda looks, replies=None: Desk(settings, looks, replies)
 
 
-def test_lines_are_told_with_time_and_writer(desk: Callable[..., Desk]) -> None:
+def test_lines_are_shown_with_time_and_host(desk: Callable[..., Desk]) -> None:
     made = desk([["hello"]])
     logs(made.session, "lambda")
     assert made.out.getvalue() == "00:16:40  3/0a1b2c3d  hello\n"
 
 
-def test_following_tells_each_line_once_and_ends_quietly_at_ctrl_c(desk: Callable[..., Desk]) -> None:
+def test_following_shows_each_line_once_and_ends_quietly_at_ctrl_c(desk: Callable[..., Desk]) -> None:
     made = desk([["one"], ["one", "two"], KeyboardInterrupt()])
     logs(made.session, "kennel-local-classify", follow=True)
     assert [line.split()[-1] for line in made.out.getvalue().splitlines()] == ["one", "two"]
     assert made.time.slept == [2.0, 2.0]
 
 
-def test_following_slows_down_when_it_is_asked_to_and_loses_nothing(desk: Callable[..., Desk]) -> None:
+def test_following_slows_down_when_throttled_and_loses_no_line(desk: Callable[..., Desk]) -> None:
     slow = refusal("ThrottlingException", "Rate exceeded")
     made = desk([["one"], slow, slow, ["two"], KeyboardInterrupt()])
     logs(made.session, "lambda", follow=True)
@@ -67,7 +67,7 @@ def test_following_slows_down_when_it_is_asked_to_and_loses_nothing(desk: Callab
     assert made.time.slept == [2.0, 4.0, 8.0, 2.0]
 
 
-def test_another_refusal_ends_it(desk: Callable[..., Desk]) -> None:
+def test_another_error_ends_it(desk: Callable[..., Desk]) -> None:
     with pytest.raises(AwsError, match="AccessDenied"):
         logs(desk([refusal("AccessDeniedException")]).session, "lambda", follow=True)
 
@@ -79,8 +79,8 @@ def test_a_job_that_has_ended_is_followed_to_its_last_line(desk: Callable[..., D
     assert made.out.getvalue().endswith("last\n")
 
 
-def test_what_never_wrote_is_said_with_the_time_that_was_asked_for(desk: Callable[..., Desk]) -> None:
-    with pytest.raises(DeployError, match="nothing of that name has written a log in the last 10m"):
+def test_a_name_without_a_log_is_an_error_that_names_the_time_span(desk: Callable[..., Desk]) -> None:
+    with pytest.raises(DeployError, match="lambda: no log in the last 10m"):
         logs(desk([[]]).session, "lambda", since="10m")
 
 
@@ -98,8 +98,8 @@ def test_since_is_read_as_people_write_it(desk: Callable[..., Desk]) -> None:
 
 def test_a_name_may_be_a_job_an_endpoint_the_function_a_run_or_the_notebook(settings: Settings, golden: Golden) -> None:
     aws = FakeAws({"FilterLogEvents": {"events": []}})
-    found = readers(settings, aws, "main", since=5)
-    assert [(each.group, each.prefix, each.since) for each in found] == [
+    sources = readers(settings, aws, "main", since=5)
+    assert [(each.group, each.prefix, each.since) for each in sources] == [
         ("/aws/sagemaker/TrainingJobs", "main/", 5),
         ("/aws/sagemaker/TransformJobs", "main/", 5),
         ("/aws/sagemaker/Endpoints/kennel-local", "", 5),
@@ -108,5 +108,5 @@ def test_a_name_may_be_a_job_an_endpoint_the_function_a_run_or_the_notebook(sett
         ("/aws/sagemaker/NotebookInstances", "main/", 5),
     ]
     assert readers(settings, aws, "lambda")[3].group == GROUP
-    list(found[2].read())
+    list(sources[2].read())
     golden("endpoint", aws.sent[0])

@@ -1,4 +1,4 @@
-"""Pruning: what is old goes, and never what something starts from."""
+"""Pruning deletes old images, and never one in use."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def image(number: int, *tags: str) -> PushedImage:
     return PushedImage(digest=f"sha256:{number}", tags=tags, pushed=float(number))
 
 
-def test_in_the_engine_what_is_neither_wanted_nor_referred_to_is_old() -> None:
+def test_in_the_engine_an_image_neither_current_nor_in_use_is_old() -> None:
     local = ["kennel/serve:now", "kennel/serve:old", "kennel/serve:live", "kennel/base:1"]
     assert old_tags(local, {"kennel/serve:now", "kennel/base:1"}, {"kennel/serve:live"}) == ["kennel/serve:old"]
 
 
-def test_the_engine_keeps_the_tags_of_digests_that_are_referred_to() -> None:
+def test_the_engine_keeps_the_tags_of_digests_in_use() -> None:
     lists: dict[ImageKind, Sequence[PushedImage]] = {"serve": [image(1, "a"), image(2, "b-docker"), image(3, "c")]}
     assert tags_of(lists, {"there/serve@sha256:1", "there/serve@sha256:2"}) == {"kennel/serve:a", "kennel/serve:b"}
 
 
-def test_in_ecr_the_newest_the_current_and_what_is_referred_to_stay() -> None:
+def test_in_ecr_the_newest_the_current_and_images_in_use_stay() -> None:
     there = [image(number, f"t{number}") for number in range(1, 13)]
     live = {"there/serve@sha256:2", "there/serve:t3"}
     stay = {2, 3, 4, *range(13 - NEWEST, 13)}
@@ -50,7 +50,7 @@ def test_a_repaired_image_stays_with_its_content() -> None:
     assert old_digests(there, "now", ()) == ["sha256:2"]
 
 
-def test_what_is_referred_to_is_told_by_models_functions_of_any_version_and_running_jobs(golden: Golden) -> None:
+def test_images_in_use_are_those_of_models_functions_of_any_version_and_running_jobs(golden: Golden) -> None:
     aws = FakeAws(
         {
             "ListModels": {"Models": [{"ModelName": "one"}, {"ModelName": "two"}]},
@@ -72,13 +72,13 @@ def test_what_is_referred_to_is_told_by_models_functions_of_any_version_and_runn
 
 
 class Docker:
-    """An engine that holds three images and keeps what it was told."""
+    """An engine with three images; it records its commands."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.commands: list[str] = []
 
     def __call__(self, command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
-        self.told.append(" ".join(command[1:]))
+        self.commands.append(" ".join(command[1:]))
         if command[1] == "images":
             return 0, "kennel/serve:now\nkennel/serve:old\nkennel/serve:busy\nkennel/serve:<none>\n"
         return (1, "conflict: a container uses it") if "busy" in command[-1] else (0, "Untagged")
@@ -98,15 +98,15 @@ def replies(there: Any) -> dict[str, Any]:
     }
 
 
-def test_the_engine_alone_is_cleared_when_ecr_is_not_asked_for(settings: Settings) -> None:
+def test_without_pushed_only_the_engine_is_pruned(settings: Settings) -> None:
     aws, docker = FakeAws(replies(refusal("RepositoryNotFoundException"))), Docker()
     session = desk(settings, aws)
     prune(session, docker, CURRENT, (), pushed=False, confirm=lambda _: True)
-    assert docker.told[1:] == ["rmi kennel/serve:busy", "rmi kennel/serve:old"]
+    assert docker.commands[1:] == ["rmi kennel/serve:busy", "rmi kennel/serve:old"]
     assert "BatchDeleteImage" not in aws.operations
-    said = session.screen.out.getvalue()  # type: ignore[attr-defined]
-    assert "kennel/serve:busy stays: conflict" in said
-    assert "kennel/serve:old gone" in said
+    shown = session.screen.out.getvalue()  # type: ignore[attr-defined]
+    assert "kennel/serve:busy not deleted: conflict" in shown
+    assert "kennel/serve:old deleted" in shown
 
 
 def test_old_digests_go_a_hundred_at_a_time(settings: Settings, golden: Golden) -> None:
@@ -123,11 +123,11 @@ def test_old_digests_go_a_hundred_at_a_time(settings: Settings, golden: Golden) 
     golden("prune", delete_images("kennel-local/serve", ["sha256:" + 64 * "a"]))
 
 
-def test_nothing_goes_unless_somebody_says_yes(settings: Settings) -> None:
+def test_nothing_is_deleted_without_confirmation(settings: Settings) -> None:
     docker = Docker()
-    with pytest.raises(DeployError, match="nothing was taken away"):
+    with pytest.raises(DeployError, match="nothing was deleted"):
         prune(
             desk(settings, FakeAws(replies(refusal("RepositoryNotFoundException")))), docker, CURRENT, (),
             pushed=True, confirm=lambda _: False,
         )  # fmt: skip
-    assert len(docker.told) == 1
+    assert len(docker.commands) == 1

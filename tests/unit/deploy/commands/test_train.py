@@ -1,4 +1,4 @@
-"""train: one way of following a job wherever it runs, going on after interruptions; and which model is the newest."""
+"""train: following a job on any backend, resuming it after interruptions; and which model is the newest."""
 
 from __future__ import annotations
 
@@ -16,37 +16,36 @@ from deploy.config.settings import Settings
 from deploy.console import Screen
 from deploy.errors import JobError, SettingsError
 from deploy.jobs import request as jobs
-from deploy.jobs.backend import Description
 from deploy.jobs.latest import is_of, latest_job
 from deploy.jobs.request import JobRequest
+from deploy.jobs.training_job import TrainingJob
 from deploy.session import Session
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws, FakeTime, refusal
 
-ARTIFACT = {"ModelArtifacts": {"S3ModelArtifacts": "s3://b/jobs/j/output/model.tar.gz"}}
+ARTIFACT = "s3://b/jobs/j/output/model.tar.gz"
 
 
 @dataclass
-class FakePlace:
-    """A place where a job ends as told, one ending a launch; each launch writes one line."""
+class FakeBackend:
+    """Each launch of a job writes one line and ends with the next of `endings`; `existing` is the job before that."""
 
-    endings: list[dict[str, Any]]
-    there: Description | None = None
+    endings: list[TrainingJob]
+    existing: TrainingJob | None = None
     started: int = 0
     lines: list[Line] = field(default_factory=list)
 
-    def take_up(self, job: JobRequest) -> tuple[JobRequest, Description | None]:
-        return job, self.there
+    def find_attempt(self, job: JobRequest) -> tuple[JobRequest, TrainingJob | None]:
+        return job, self.existing
 
     def start(self, job: JobRequest) -> None:
         self.started += 1
         self.lines.append(Line(host="algo-1", text=f"launch {self.started}", when=self.started))
 
-    def describe(self, name: str) -> Description | None:
-        ending = self.endings[min(max(self.started, 1), len(self.endings)) - 1]
-        return {"TrainingJobName": name, **ending}
+    def describe(self, name: str) -> TrainingJob | None:
+        return self.endings[min(max(self.started, 1), len(self.endings)) - 1]
 
-    def reader(self, name: str) -> FakePlace:
+    def reader(self, name: str) -> FakeBackend:
         return self
 
     def read(self) -> Iterator[Line]:
@@ -69,67 +68,67 @@ def job(settings: Settings) -> JobRequest:
     return jobs.request(settings, image="kennel/train:1", data="s3://b/data/x/", data_hash="abc")
 
 
-COMPLETED = {"TrainingJobStatus": "Completed", **ARTIFACT}
-INTERRUPTED = {"TrainingJobStatus": "Stopped", "SecondaryStatus": "Interrupted", "FailureReason": "taken away"}
-FAILED = {"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: , exit code: 137"}
-STOPPED = {"TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
-TOO_LONG = {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"}
+COMPLETED = TrainingJob(name="j", status="Completed", artifact=ARTIFACT)
+INTERRUPTED = TrainingJob(name="j", status="Stopped", secondary_status="Interrupted", failure_reason="taken away")
+FAILED = TrainingJob(name="j", status="Failed", failure_reason="AlgorithmError: , exit code: 137")
+STOPPED = TrainingJob(name="j", status="Stopped", secondary_status="Stopped")
+TOO_LONG = TrainingJob(name="j", status="Stopped", secondary_status="MaxRuntimeExceeded")
 
 
-def test_an_interrupted_job_goes_on_and_its_lines_are_told_once(settings: Settings) -> None:
-    place, asked = FakePlace(endings=[INTERRUPTED, INTERRUPTED, COMPLETED]), session(settings)
-    result = run(asked, place, job(settings))
-    assert (result.status, place.started) == ("Completed", 3)
-    said = asked.screen.out.getvalue()  # type: ignore[attr-defined]  # a StringIO, above
-    assert [said.count(f"launch {number}") for number in (1, 2, 3)] == [1, 1, 1]
-    assert said.count("goes on from its checkpoint") == 2
+def test_an_interrupted_job_resumes_and_its_lines_are_shown_once(settings: Settings) -> None:
+    backend, here = FakeBackend(endings=[INTERRUPTED, INTERRUPTED, COMPLETED]), session(settings)
+    result = run(here, backend, job(settings))
+    assert (result.status, backend.started) == ("Completed", 3)
+    shown = here.screen.out.getvalue()  # type: ignore[attr-defined]  # a StringIO, above
+    assert [shown.count(f"launch {number}") for number in (1, 2, 3)] == [1, 1, 1]
+    assert shown.count("the job resumes from its checkpoint on another machine") == 2
 
 
-def test_a_job_that_is_interrupted_for_ever_is_given_up(settings: Settings) -> None:
-    place = FakePlace(endings=[INTERRUPTED])
+def test_a_job_that_is_interrupted_again_and_again_fails(settings: Settings) -> None:
+    backend = FakeBackend(endings=[INTERRUPTED])
     with pytest.raises(JobError, match="taken away"):
-        run(session(settings), place, job(settings))
-    assert place.started == LAUNCHES
+        run(session(settings), backend, job(settings))
+    assert backend.started == LAUNCHES
 
 
-def test_what_is_done_already_is_not_started_again(settings: Settings) -> None:
-    place = FakePlace(endings=[COMPLETED], there=COMPLETED)
-    assert run(session(settings), place, job(settings)).artifact == "s3://b/jobs/j/output/model.tar.gz"
-    assert place.started == 0
+def test_a_completed_job_is_not_started_again(settings: Settings) -> None:
+    backend = FakeBackend(endings=[COMPLETED], existing=COMPLETED)
+    assert run(session(settings), backend, job(settings)).artifact == ARTIFACT
+    assert backend.started == 0
 
 
 @pytest.mark.parametrize(
-    ("ending", "said"),
+    ("ending", "message"),
     [
         (FAILED, "out of memory"),
-        (STOPPED, "goes on from its checkpoint"),
+        (STOPPED, "resumes it from its checkpoint"),
         (TOO_LONG, "raise that in deploy.toml"),
     ],
 )
-def test_a_job_that_did_not_end_well_says_why(settings: Settings, ending: dict[str, Any], said: str) -> None:
-    with pytest.raises(JobError, match=said):
-        run(session(settings), FakePlace(endings=[ending]), job(settings))
+def test_a_job_that_did_not_end_well_says_why(settings: Settings, ending: TrainingJob, message: str) -> None:
+    with pytest.raises(JobError, match=message):
+        run(session(settings), FakeBackend(endings=[ending]), job(settings))
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("options", "message"),
     [
         ({"on": "moon"}, "--on: unknown; choose one of sagemaker, ec2, local"),
         ({"on": "sagmaker"}, "did you mean sagemaker"),
-        ({"name": "Multi"}, "--name: 'Multi': lower-case"),
+        ({"name": "Multi"}, "--name: 'Multi': use lower-case"),
         ({"name": "a--b"}, "--name"),
         ({"name": "x" * 21}, "--name"),
-        ({"instances": -1}, "--instances: -1: from 1 to 100"),
+        ({"instances": -1}, "--instances: -1: choose 1 to 100"),
         ({"instances": 101}, "--instances: 101"),
-        ({"on": "ec2", "instances": 4}, "ec2 is one machine"),
-        ({"on": "local", "instances": 4}, "local is one machine"),
+        ({"on": "ec2", "instances": 4}, "ec2 trains on one machine"),
+        ({"on": "local", "instances": 4}, "local trains on one machine"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_the_first_call(
-    settings: Settings, asked: dict[str, Any], said: str
+    settings: Settings, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=said):
-        checked(settings, **asked)
+    with pytest.raises(SettingsError, match=message):
+        checked(settings, **options)
 
 
 def test_the_settings_say_where_unless_the_command_line_does(settings: Settings) -> None:
@@ -151,7 +150,7 @@ def test_ctrl_c_says_what_it_left() -> None:
         ("my-kennel-local-multi-0123456789", False),
     ],
 )
-def test_a_training_is_told_from_others_whose_names_begin_alike(name: str, is_ours: bool) -> None:
+def test_a_training_is_distinguished_from_others_whose_names_begin_alike(name: str, is_ours: bool) -> None:
     assert is_of("kennel-local-multi-", name) is is_ours
 
 
@@ -162,7 +161,7 @@ def record(status: str, hour: int) -> Any:
 
 
 def fakes(*, sagemaker: int | None = None, elsewhere: int | None = None, status: str = "Completed") -> FakeAws:
-    """Jobs that were made at those hours: one of SageMaker, one that left a record in the bucket."""
+    """An account with a job of SageMaker and one that left a record in the bucket, created at these hours."""
     summaries = [{"TrainingJobName": "kennel-local-train-0123456789"}] if sagemaker else []
     made = datetime(2026, 11, 21, sagemaker or 0, tzinfo=UTC)
     key = "jobs/kennel-local-train-aaaaaaaaaa/job.json"
@@ -170,7 +169,11 @@ def fakes(*, sagemaker: int | None = None, elsewhere: int | None = None, status:
     return FakeAws(
         {
             "ListTrainingJobs": {"TrainingJobSummaries": summaries},
-            "DescribeTrainingJob": {"TrainingJobName": "on-sagemaker", "CreationTime": made},
+            "DescribeTrainingJob": {
+                "TrainingJobName": "on-sagemaker",
+                "TrainingJobStatus": "Completed",
+                "CreationTime": made,
+            },
             "ListObjectsV2": {"Contents": contents if elsewhere else []},
             "GetObject": record(status, elsewhere or 0),
         }
@@ -191,11 +194,13 @@ def fakes(*, sagemaker: int | None = None, elsewhere: int | None = None, status:
 def test_the_newest_model_is_served_wherever_it_was_trained(
     settings: Settings, jobs_there: dict[str, Any], served: str | None
 ) -> None:
-    found = latest_job(settings, fakes(**jobs_there))
-    assert (found and found["TrainingJobName"]) == served
+    newest = latest_job(settings, fakes(**jobs_there))
+    assert (newest and newest.name) == served
 
 
-def test_what_is_asked_for_the_newest_model_and_a_running_job_is_recorded(settings: Settings, golden: Golden) -> None:
+def test_the_requests_for_the_newest_model_and_a_running_job_are_as_the_golden_files_say(
+    settings: Settings, golden: Golden
+) -> None:
     aws = fakes(sagemaker=3, elsewhere=4)
     latest_job(settings, aws)
     for request in aws.sent:
@@ -214,9 +219,9 @@ def test_without_a_bucket_nothing_was_trained(settings: Settings) -> None:
 def test_a_named_job_is_found_on_sagemaker_or_among_the_records(settings: Settings) -> None:
     aws = FakeAws({"DescribeTrainingJob": refusal("ValidationException", "Requested resource not found."),
                    "GetObject": record("Completed", 3)})  # fmt: skip
-    found = latest_job(settings, aws, job="elsewhere")
-    assert found is not None
-    assert found["TrainingJobName"] == "elsewhere"
+    named = latest_job(settings, aws, job="elsewhere")
+    assert named is not None
+    assert named.name == "elsewhere"
 
 
 def test_stopping_takes_the_running_job_and_says_when_there_is_none(settings: Settings) -> None:
@@ -224,5 +229,5 @@ def test_stopping_takes_the_running_job_and_says_when_there_is_none(settings: Se
     running = FakeAws({**fakes(sagemaker=3).replies, **who})
     assert stop(session(settings, running)) == "kennel-local-train-0123456789"
     assert running.operations[-1] == "StopTrainingJob"
-    with pytest.raises(JobError, match="no training called multi runs"):
+    with pytest.raises(JobError, match="no training called multi is running"):
         stop(session(settings, fakes()), purpose="multi")

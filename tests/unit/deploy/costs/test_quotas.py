@@ -139,7 +139,7 @@ def test_an_increase_is_requested_once_a_quota_for_the_largest_need(plain: Setti
     aws = account({TRAINING: 0.0, ENDPOINT: 9.0}, RequestServiceQuotaIncrease={"RequestedQuota": {"Status": "PENDING"}})
     lines, questions = ask(session_with(plain, aws))
     assert questions == [[f"{TRAINING}: 2"]]  # tuning's two jobs at once
-    assert lines == [f"{TRAINING}: 2 asked for, PENDING"]
+    assert lines == [f"{TRAINING}: 2 requested, PENDING"]
     assert [each.params["DesiredValue"] for each in aws.sent if each.operation == "RequestServiceQuotaIncrease"] == [
         2.0
     ]
@@ -148,10 +148,10 @@ def test_an_increase_is_requested_once_a_quota_for_the_largest_need(plain: Setti
 def test_a_pending_increase_is_not_requested_again_and_a_no_requests_nothing(plain: Settings) -> None:
     waiting = {"RequestedQuotas": [{"QuotaCode": f"L-{TRAINING}", "Status": "CASE_OPENED"}]}
     aws = account({TRAINING: 0.0}, ListRequestedServiceQuotaChangeHistory=waiting)
-    assert ask(session_with(plain, aws))[0] == [f"{TRAINING}: asked for already, CASE_OPENED"]
-    assert ask(session_with(plain, aws), yes=False)[0] == ["nothing was asked for"]
+    assert ask(session_with(plain, aws))[0] == [f"{TRAINING}: already requested, CASE_OPENED"]
+    assert ask(session_with(plain, aws), yes=False)[0] == ["nothing was requested"]
     assert "RequestServiceQuotaIncrease" not in aws.operations
-    assert ask(session_with(plain, account({})))[0] == ["every quota that is known is enough"]
+    assert ask(session_with(plain, account({})))[0] == ["every known quota is high enough"]
 
 
 def test_the_table_shows_an_unknown_quota(plain: Settings) -> None:

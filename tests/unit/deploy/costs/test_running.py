@@ -96,6 +96,8 @@ def test_only_jobs_that_run_cost_and_all_kinds_of_jobs_are_listed(settings: Sett
         "ListTrainingJobs": {"TrainingJobSummaries": listed},
         "ListTransformJobs": {"TransformJobSummaries": [{"TransformJobName": "t", "TransformJobStatus": "Completed"}]},
         "DescribeTrainingJob": {
+            "TrainingJobName": "new",
+            "TrainingJobStatus": "InProgress",
             "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
             "TrainingStartTime": T,
         },
@@ -112,7 +114,7 @@ def test_the_table_shows_costs_and_times_where_there_are_any_and_the_bill_their_
     rows = [Row(kind="a", name="b", state="c", usd=0.5, since=T), Row(kind="d", name="e", state="f")]
     assert table(rows) == [("a", "b", "c", "", "0.500", "2026-11-21 04:30"), ("d", "e", "f", "", "", "")]
     assert bill(rows, "a table") == "0.500 USD an hour now (prices: a table)"
-    assert bill(rows[1:], "a table") == "nothing is paid by the hour now"
+    assert bill(rows[1:], "a table") == "nothing is billed by the hour now"
 
 
 def test_every_question_is_one_that_aws_takes(settings: Settings, golden: Golden) -> None:
@@ -124,6 +126,7 @@ def test_every_question_is_one_that_aws_takes(settings: Settings, golden: Golden
         "ListTrainingJobs": {
             "TrainingJobSummaries": [{"TrainingJobName": "kennel-local-train-1", "TrainingJobStatus": "InProgress"}]
         },
+        "DescribeTrainingJob": {"TrainingJobName": "kennel-local-train-1", "TrainingJobStatus": "InProgress"},
         "DescribeEndpoint": {"EndpointConfigName": "kennel-local-c"},
     })  # fmt: skip
     looked = Ledger(settings=settings, call=aws, prices=Prices(call=aws, region="us-east-1"))

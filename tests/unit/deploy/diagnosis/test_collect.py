@@ -210,4 +210,4 @@ def test_a_healthy_endpoint_has_no_diagnosis(settings: Settings) -> None:
     out = io.StringIO()
     facts, _ = collect(settings, "kennel-local", serving())
     show(facts, [], Screen(out=out))
-    assert out.getvalue().endswith("it is well\n")
+    assert out.getvalue().endswith("healthy\n")

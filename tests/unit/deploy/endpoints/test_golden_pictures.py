@@ -114,7 +114,7 @@ def test_a_version_that_answers_them_as_in_training_stays() -> None:
 def test_a_version_that_answers_otherwise_is_rolled_back_and_the_command_fails() -> None:
     session, aws, output = moved({"InvokeEndpoint": lambda _: body(b"[[0.2, 0.8]]")})
     message = (
-        rf"(?s)golden picture of Orange: .*rolled back: kennel-local is at {OLD.config} again; ./inv logs kennel-local"
+        rf"(?s)golden picture of Orange: .*rolled back: kennel-local runs {OLD.config} again; ./inv logs kennel-local"
     )
     with pytest.raises(DeployError, match=message):
         verify(session, NEW)

@@ -1,4 +1,4 @@
-"""The gate: what each consumer refuses is refused, with the reason and the fix; what it takes goes through."""
+"""Image checks: an image that its consumer would refuse is refused with the reason and the fix; others pass."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOOD: dict[str, Any] = {
     ("consumer", "changes"),
     [("SageMaker", {}), ("Lambda", {}), ("Lambda", {"media_type": OCI_MANIFEST}), ("SageMaker", {"size": 10 * 10**9})],
 )
-def test_what_the_consumer_takes_goes_through(consumer: Consumer, changes: dict[str, Any]) -> None:
+def test_an_image_that_the_consumer_accepts_passes(consumer: Consumer, changes: dict[str, Any]) -> None:
     assert list(checks.faults(Facts(**(GOOD | changes)), consumer)) == []
 
 
@@ -42,14 +42,14 @@ def test_what_the_consumer_takes_goes_through(consumer: Consumer, changes: dict[
         ("SageMaker", {"size": 10 * 10**9 + 10**8}, "has 10.1 GB, and 10 are allowed"),
     ],
 )
-def test_what_the_consumer_refuses_is_refused_with_the_fix(
+def test_an_image_that_the_consumer_refuses_is_refused_with_the_fix(
     consumer: Consumer, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ImageRefusedError, match=f"^x:1: {words}"):
         checks.check("x:1", Facts(**(GOOD | changes)), consumer)
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_listed_at_once() -> None:
     bad = Facts(media_type=OCI_MANIFEST, platform="linux/arm64", entrypoint=(), size=11 * 10**9)
     assert len(list(checks.faults(bad, "SageMaker"))) == 4
 

@@ -1,4 +1,4 @@
-"""Which docker client builds, and what `./inv engine` would do on which machine."""
+"""Which docker client builds, and what `./inv engine` would do on different machines."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ DEBIAN = Host(apt=True, root=True)
 
 
 class Clients:
-    """Docker clients that answer as told: by client, its version and whether it has buildx."""
+    """Fake docker clients: by path, the version and whether it has buildx."""
 
     def __init__(self, known: dict[str, tuple[str, bool]]) -> None:
         self.known = known
 
     def __call__(self, command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
-        client, asked = command[0], command[1]
+        client, subcommand = command[0], command[1]
         if client not in self.known:
             return 127, "no such program"
         release, buildx = self.known[client]
-        if asked == "buildx":
+        if subcommand == "buildx":
             return (0, "v0.12") if buildx else (1, "docker: 'buildx' is not a docker command.")
         return 0, f"Docker version {release}, build 1234567\n"
 
@@ -36,9 +36,9 @@ def test_a_client_with_buildx_is_preferred_wherever_it_stands_on_the_path() -> N
 
 def test_a_new_client_without_buildx_is_passed_over_for_an_old_one_that_builds() -> None:
     run = Clients({"/usr/local/bin/docker": ("28.2.2", False), "/usr/bin/docker": ("20.10.24+dfsg1", False)})
-    found = builder(["/usr/local/bin/docker", "/usr/bin/docker"], run)
-    assert found == Builder(client="/usr/bin/docker", buildx=False)
-    assert found.environment({"A": "1"}) == {"A": "1", "DOCKER_BUILDKIT": "1"}
+    chosen = builder(["/usr/local/bin/docker", "/usr/bin/docker"], run)
+    assert chosen == Builder(client="/usr/bin/docker", buildx=False)
+    assert chosen.environment({"A": "1"}) == {"A": "1", "DOCKER_BUILDKIT": "1"}
 
 
 def test_when_no_client_builds_the_error_names_them_and_the_fix() -> None:
@@ -72,7 +72,7 @@ def test_the_pid_file_of_a_killed_daemon_is_removed_before_the_next_one_starts()
     assert plan(replace(DEBIAN, daemon_installed=True, stale_pid=4711)) == ("forget stale pid file", "start")
 
 
-def test_a_daemon_that_lives_but_does_not_answer_yet_is_waited_for_and_never_doubled() -> None:
+def test_a_running_daemon_that_does_not_answer_yet_is_waited_for_and_no_second_one_starts() -> None:
     assert plan(replace(DEBIAN, daemon_installed=True, daemon_pid=12)) == ("wait",)
 
 
@@ -81,7 +81,7 @@ def test_a_client_that_cannot_build_gets_its_plugin_and_the_engine_stays() -> No
 
 
 @pytest.mark.parametrize(
-    ("host", "says"),
+    ("host", "message"),
     [
         (Host(), "no Docker engine answers: install Docker with its buildx plugin and start it"),
         (Host(apt=True), "no Docker engine answers: run `./inv engine` as root"),
@@ -94,7 +94,7 @@ def test_a_client_that_cannot_build_gets_its_plugin_and_the_engine_stays() -> No
     ],
     ids=["no apt", "not root", "stopped", "remote", "no buildx"],
 )
-def test_elsewhere_it_says_what_a_person_must_do(host: Host, says: str) -> None:
+def test_on_other_machines_the_error_says_what_to_do(host: Host, message: str) -> None:
     with pytest.raises(EngineError) as caught:
         plan(host)
-    assert says in str(caught.value)
+    assert message in str(caught.value)

@@ -41,14 +41,14 @@ def index(*platforms: str) -> bytes:
 
 
 def test_a_manifest_is_named_by_the_hash_of_its_exact_bytes() -> None:
-    found = manifest.read(oci())
-    assert found.digest == f"sha256:{hashlib.sha256(oci()).hexdigest()}"
-    assert found.config.digest == "sha256:c"
-    assert [layer.size for layer in found.layers] == [1, 2]
+    image = manifest.read(oci())
+    assert image.digest == f"sha256:{hashlib.sha256(oci()).hexdigest()}"
+    assert image.config.digest == "sha256:c"
+    assert [layer.size for layer in image.layers] == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("text", "sent_as", "told"),
+    ("text", "sent_as", "media_type"),
     [
         (oci(), "", OCI_MANIFEST),
         (oci(), f"{OCI_MANIFEST}; charset=utf-8", OCI_MANIFEST),
@@ -56,8 +56,10 @@ def test_a_manifest_is_named_by_the_hash_of_its_exact_bytes() -> None:
         (b'{"manifests": []}', "", OCI_INDEX),
     ],
 )
-def test_the_type_is_what_it_says_or_was_sent_as_or_looks_like(text: bytes, sent_as: str, told: str) -> None:
-    assert manifest.read(text, sent_as).media_type == told
+def test_the_media_type_comes_from_the_text_or_the_header_or_the_shape(
+    text: bytes, sent_as: str, media_type: str
+) -> None:
+    assert manifest.read(text, sent_as).media_type == media_type
 
 
 def test_a_repair_changes_the_names_of_types_and_nothing_else() -> None:
@@ -76,20 +78,20 @@ def test_a_repair_of_a_good_manifest_names_the_same_layers() -> None:
 @pytest.mark.parametrize("kind", ["tar+zstd", "tar"])
 def test_layers_that_dockers_manifest_cannot_name_are_refused_with_the_fix(kind: str) -> None:
     text = oci(layer=f"application/vnd.oci.image.layer.v1.{kind}")
-    with pytest.raises(ImageRefusedError, match="build it with gzip"):
+    with pytest.raises(ImageRefusedError, match="build the image with gzip layers"):
         manifest.repaired(manifest.read(text))
 
 
-def test_out_of_an_index_comes_the_one_image_of_the_platform() -> None:
-    found = manifest.read(index("linux/arm64", "linux/amd64", "unknown/unknown"))
-    assert found.is_index
-    assert found.entry("linux/amd64") == "sha256:1"
-    with pytest.raises(ImageRefusedError, match=r"holds 0 images for linux/s390x .*linux/arm64"):
-        found.entry("linux/s390x")
-    with pytest.raises(ImageRefusedError, match="holds 2 images"):
+def test_an_index_gives_the_one_image_of_the_platform() -> None:
+    several = manifest.read(index("linux/arm64", "linux/amd64", "unknown/unknown"))
+    assert several.is_index
+    assert several.entry("linux/amd64") == "sha256:1"
+    with pytest.raises(ImageRefusedError, match=r"has 0 images for linux/s390x; .*linux/arm64"):
+        several.entry("linux/s390x")
+    with pytest.raises(ImageRefusedError, match="has 2 images"):
         manifest.read(index("linux/amd64", "linux/amd64")).entry("linux/amd64")
     with pytest.raises(ImageRefusedError, match="is an index"):
-        manifest.repaired(found)
+        manifest.repaired(several)
 
 
 def test_the_engines_names_of_layers_follow_from_their_hashes() -> None:

@@ -20,8 +20,8 @@ from deploy.images.recipe import (
     installs,
     kind_named,
     labels,
-    parted,
     pinned,
+    split_lock,
 )
 
 DOCKER = Path(__file__).parents[4] / "docker"
@@ -71,11 +71,11 @@ def test_the_context_is_the_same_bytes_every_time_and_holds_modes() -> None:
         }
 
 
-def test_a_lock_is_cut_into_its_layers_and_nothing_is_lost_or_told_twice() -> None:
+def test_a_lock_is_split_by_layer_and_each_package_appears_once() -> None:
     entries = ["nvidia-cudnn-cu13==1 \\\n    --hash=a", "nvidia-nvtx==2", "torch==3", "torchvision==4", "zlib[x]==5"]
-    found = parted("\n".join(entries) + "\n", "train", LAYERS["train"])
-    assert tuple(found) == installs("train", "runtime")
-    assert {name: text.decode().splitlines() for name, text in found.items() if text} == {
+    parts = split_lock("\n".join(entries) + "\n", "train", LAYERS["train"])
+    assert tuple(parts) == installs("train", "runtime")
+    assert {name: text.decode().splitlines() for name, text in parts.items() if text} == {
         "train-cudnn": entries[0].splitlines(),
         "train-cuda": [entries[1]],
         "train-torch": [entries[2]],
@@ -85,8 +85,8 @@ def test_a_lock_is_cut_into_its_layers_and_nothing_is_lost_or_told_twice() -> No
 
 def test_a_change_of_a_small_package_leaves_the_locks_of_the_big_layers_as_they_are() -> None:
     lock = (DOCKER / "train.lock").read_text()
-    before = parted(lock, "train", LAYERS["train"])
-    after = parted(lock.replace("matplotlib==", "matplotlib==9"), "train", LAYERS["train"])
+    before = split_lock(lock, "train", LAYERS["train"])
+    after = split_lock(lock.replace("matplotlib==", "matplotlib==9"), "train", LAYERS["train"])
     assert [name for name in before if before[name] != after[name]] == ["train"]
     assert all(before.values()), "a layer without packages"
 
@@ -137,5 +137,5 @@ def test_a_package_that_is_not_locked_is_an_error_that_says_what_to_run() -> Non
 
 
 def test_an_unknown_image_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ImageError, match="'trian': choose from serve, lambda, train"):
+    with pytest.raises(ImageError, match="trian: unknown image; choose one of serve, lambda, train"):
         kind_named("trian")

@@ -1,4 +1,4 @@
-"""Repositories: what is made, what is mended, what is left alone; and what is asked of ECR about images."""
+"""Repositories: creation, updates, removal; and the requests to ECR about images."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Golden = Callable[..., None]
 GONE = refusal("RepositoryNotFoundException")
 
 
-def state(wanted: Repository, **changes: Any) -> State:
-    return State(fields=wanted.desired() | changes, tags=wanted.tags, attributes={"uri": "registry/name"})
+def state(desired: Repository, **changes: Any) -> State:
+    return State(fields=desired.desired() | changes, tags=desired.tags, attributes={"uri": "registry/name"})
 
 
 def operations(acts: Any) -> list[str]:
@@ -45,7 +45,7 @@ def test_a_new_repository_is_tagged_immutable_scanned_and_encrypted_from_its_fir
         golden(f"repository-{kind}", act, rules=(74,) if act.operation == "PutLifecyclePolicy" else (64,))
 
 
-def test_only_lambda_is_let_in_and_for_the_one_function(settings: Settings) -> None:
+def test_only_lambda_may_pull_and_for_the_one_function_only(settings: Settings) -> None:
     policy = repository(settings, "lambda").desired()["policy"]["Statement"]
     assert [each["Principal"] for each in policy] == [{"Service": "lambda.amazonaws.com"}]
     arns = policy[0]["Condition"]["ArnLike"]["aws:SourceArn"]
@@ -72,58 +72,58 @@ def test_the_lifecycle_is_within_ecrs_rules() -> None:
         ({"policy": None}, ["SetRepositoryPolicy"]),
     ],
 )
-def test_what_differs_is_mended_and_nothing_else(
+def test_only_differences_are_updated(
     settings: Settings, golden: Golden, changes: dict[str, Any], sent: list[str]
 ) -> None:
-    wanted = repository(settings, "lambda")
-    step = wanted.plan(state(wanted, **changes))
+    desired = repository(settings, "lambda")
+    step = desired.plan(state(desired, **changes))
     assert (step.action, operations(step.acts)) == ("update", sent)
     if sent[0].startswith("PutImage"):
         golden("repository-mended", step.acts[0], rules=(73,) if "Tag" in sent[0] else ())
 
 
-def test_what_is_as_it_should_be_is_left_alone(settings: Settings) -> None:
-    wanted = repository(settings, "lambda")
-    assert wanted.plan(state(wanted)).action == "none"
+def test_a_repository_as_desired_needs_no_change(settings: Settings) -> None:
+    desired = repository(settings, "lambda")
+    assert desired.plan(state(desired)).action == "none"
 
 
 def test_a_repository_of_somebody_else_is_not_touched(settings: Settings) -> None:
-    wanted = repository(settings, "serve")
+    desired = repository(settings, "serve")
     with pytest.raises(DeployError, match="does not carry the tags"):
-        wanted.plan(State(fields={}, tags={"owner": "another"}))
+        desired.plan(State(fields={}, tags={"owner": "another"}))
 
 
 def test_a_repository_is_read_with_its_policies_which_may_be_missing(settings: Settings, golden: Golden) -> None:
-    wanted = repository(settings, "serve")
+    desired = repository(settings, "serve")
     described = {"imageTagMutability": "IMMUTABLE", "imageScanningConfiguration": {"scanOnPush": True}}
     aws = FakeAws(
         {
             "DescribeRepositories": {"repositories": [{"repositoryUri": "there/serve", **described}]},
             "GetLifecyclePolicy": {"lifecyclePolicyText": json.dumps(LIFECYCLE)},
             "GetRepositoryPolicy": refusal("RepositoryPolicyNotFoundException"),
-            "ListTagsForResource": {"tags": [{"Key": key, "Value": value} for key, value in wanted.tags.items()]},
+            "ListTagsForResource": {"tags": [{"Key": key, "Value": value} for key, value in desired.tags.items()]},
         }
     )
-    seen = wanted.read(aws)
-    assert seen is not None
-    assert wanted.plan(seen).action == "none"
-    assert seen.attributes == {"uri": "there/serve"}
+    observed = desired.read(aws)
+    assert observed is not None
+    assert desired.plan(observed).action == "none"
+    assert observed.attributes == {"uri": "there/serve"}
     for request in aws.sent:
         golden("repository-read", request)
-    assert wanted.read(FakeAws({"DescribeRepositories": GONE})) is None
+    assert desired.read(FakeAws({"DescribeRepositories": GONE})) is None
 
 
-def test_down_takes_a_repository_with_its_images_only_when_asked(settings: Settings, golden: Golden) -> None:
+def test_down_deletes_a_repository_with_its_images_only_with_the_option(settings: Settings, golden: Golden) -> None:
     assert KIND.keep == "images"
     step = KIND.remove("kennel-local/serve", settings)
     golden("repository", step.acts[0])
     assert step.touches == "every image in it"
 
 
-@pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (12, "12 images")])
-def test_status_tells_how_many_images_there_are(settings: Settings, count: int, said: str) -> None:
+@pytest.mark.parametrize(("count", "text"), [(0, "0 images"), (1, "1 image"), (12, "12 images")])
+def test_status_shows_the_number_of_images(settings: Settings, count: int, text: str) -> None:
     aws = FakeAws({"DescribeImages": {"imageDetails": [{}] * count}})
-    assert KIND.state("kennel-local/serve", settings, aws) == said
+    assert KIND.state("kennel-local/serve", settings, aws) == text
 
 
 def test_a_token_is_asked_for_without_parameters(golden: Golden) -> None:
@@ -143,15 +143,15 @@ def test_an_image_is_found_by_its_contents_tag_and_named_by_its_digest(settings:
     golden("pushed", aws.sent[0])
 
 
-def test_a_repaired_image_goes_before_the_one_that_it_was_made_from(settings: Settings) -> None:
+def test_a_repaired_image_is_preferred_to_its_original(settings: Settings) -> None:
     aws = FakeAws({"BatchGetImage": {"images": [image("abc", OCI_MANIFEST), image("abc-docker")]}})
-    found = pushed.manifest(settings, aws, "serve", "abc")
-    assert found is not None
-    assert found.media_type == DOCKER_MANIFEST
+    image_manifest = pushed.manifest(settings, aws, "serve", "abc")
+    assert image_manifest is not None
+    assert image_manifest.media_type == DOCKER_MANIFEST
 
 
 @pytest.mark.parametrize("answer", [GONE, {"images": [], "failures": [{"failureCode": "ImageNotFound"}]}])
-def test_what_was_not_pushed_has_no_address(settings: Settings, answer: Any) -> None:
+def test_an_image_that_is_not_pushed_has_no_uri(settings: Settings, answer: Any) -> None:
     assert pushed.uri(settings, FakeAws({"BatchGetImage": answer}), "serve", "abc") == ""
 
 

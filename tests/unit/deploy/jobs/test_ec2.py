@@ -1,4 +1,4 @@
-"""Training on EC2: its requests against golden files, its user data, and what is told of a job whose instance died."""
+"""Training on EC2: its requests against golden files, its user data, and jobs whose instance died."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from deploy.errors import JobError
 from deploy.iam import instance_profile
 from deploy.jobs import ec2, ec2_instance, records, security_group
 from deploy.jobs import request as jobs
-from deploy.jobs.ec2 import Ec2, Place
+from deploy.jobs.ec2 import Ec2Backend, InstanceSettings
 from deploy.jobs.request import JobRequest
+from deploy.jobs.training_job import TrainingJob
 from deploy.jobs.user_data import program, registry, user_data
 from deploy.session import Session
 from deploy.values import Ref, Request, State
@@ -30,7 +31,7 @@ from tests.unit.deploy.golden import requests
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/kennel-local/train@sha256:" + "0" * 64
 BUCKET = "s3://kennel-local-123456789012-us-east-1"
-PLACE = Place(image="ami-0abc", root_device="/dev/sda1", group="sg-0def")
+INSTANCE = InstanceSettings(image="ami-0abc", root_device="/dev/sda1", group="sg-0def")
 CREATED = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
@@ -44,9 +45,9 @@ def with_ec2(settings: Settings, **changed: Any) -> Settings:
     return settings.model_copy(update={"training": settings.training.model_copy(update={"ec2": chosen})})
 
 
-def script(wanted: JobRequest, launch: int = 1) -> str:
+def script(request: JobRequest, launch: int = 1) -> str:
     group, created = "/kennel/kennel-local/ec2", CREATED.isoformat()
-    return user_data(wanted, program(), region="us-east-1", group=group, created=created, launch=launch)
+    return user_data(request, program(), region="us-east-1", group=group, created=created, launch=launch)
 
 
 @pytest.mark.parametrize(
@@ -57,44 +58,46 @@ def script(wanted: JobRequest, launch: int = 1) -> str:
         ("own-subnet-and-key", {"subnet": "subnet-0a", "key_pair": "mine", "ssh_from": "203.0.113.7/32"}, (86, 88)),
     ],
 )
-def test_an_instance_is_asked_for_as_the_settings_say(
+def test_the_instance_request_follows_the_settings(
     settings: Settings, golden: Golden, name: str, options: dict[str, Any], contracts: tuple[int, ...]
 ) -> None:
-    golden(name, ec2.run(job(settings), with_ec2(settings, **options), PLACE, "#!/bin/bash\n"), rules=contracts)
+    golden(name, ec2.run(job(settings), with_ec2(settings, **options), INSTANCE, "#!/bin/bash\n"), rules=contracts)
 
 
 def test_a_key_encrypts_the_disk_and_what_is_uploaded(settings: Settings) -> None:
-    wanted = replace(job(settings), kms_key="arn:aws:kms:us-east-1:123456789012:key/1")
-    disk = ec2.run(wanted, settings, PLACE, "").params["BlockDeviceMappings"][0]["Ebs"]
-    assert (disk["Encrypted"], disk["KmsKeyId"]) == (True, wanted.kms_key)
-    assert f"ENCRYPTION=(--sse aws:kms --sse-kms-key-id {wanted.kms_key})" in script(wanted)
+    encrypted = replace(job(settings), kms_key="arn:aws:kms:us-east-1:123456789012:key/1")
+    disk = ec2.run(encrypted, settings, INSTANCE, "").params["BlockDeviceMappings"][0]["Ebs"]
+    assert (disk["Encrypted"], disk["KmsKeyId"]) == (True, encrypted.kms_key)
+    assert f"ENCRYPTION=(--sse aws:kms --sse-kms-key-id {encrypted.kms_key})" in script(encrypted)
 
 
 def test_the_same_launch_sent_twice_is_one_instance_and_the_next_launch_another(settings: Settings) -> None:
-    tokens = [ec2.run(job(settings), settings, PLACE, "s", launch=n).params["ClientToken"] for n in (1, 1, 2)]
+    tokens = [ec2.run(job(settings), settings, INSTANCE, "s", launch=n).params["ClientToken"] for n in (1, 1, 2)]
     assert tokens[0] == tokens[1] != tokens[2]
 
 
-def test_the_newest_image_and_its_disk_are_asked_for(settings: Settings, golden: Golden) -> None:
+def test_the_requests_for_the_newest_image_and_its_disk_are_as_the_golden_files_say(
+    settings: Settings, golden: Golden
+) -> None:
     golden("deep-learning-ami", ec2.newest_image(settings.training.ec2.ami_parameter), rules=(85,))
     aws = FakeAws(answers())
-    Ec2(session=session(settings, aws)).start(job(settings))
+    Ec2Backend(session=session(settings, aws)).start(job(settings))
     for request in aws.sent:
         if request.operation in ("DescribeImages", "DescribeSecurityGroups"):
             golden("training", request)
 
 
-def test_the_subnet_tells_its_vpc(settings: Settings, golden: Golden) -> None:
-    found = {"Subnets": [{"VpcId": "vpc-0a"}]}
-    aws = FakeAws({**answers(), "DescribeSubnets": found, "DescribeSecurityGroups": {"SecurityGroups": []}})
-    with pytest.raises(JobError, match="is not there yet"):
-        Ec2(session=session(with_ec2(settings, subnet="subnet-0a"), aws)).start(job(settings))
-    asked = {request.operation: request for request in aws.sent}
-    golden("of-a-subnet", asked["DescribeSubnets"])
-    assert asked["CreateSecurityGroup"].params["VpcId"] == "vpc-0a"
+def test_the_security_group_is_created_in_the_vpc_of_the_subnet(settings: Settings, golden: Golden) -> None:
+    subnets = {"Subnets": [{"VpcId": "vpc-0a"}]}
+    aws = FakeAws({**answers(), "DescribeSubnets": subnets, "DescribeSecurityGroups": {"SecurityGroups": []}})
+    with pytest.raises(JobError, match="does not exist yet"):
+        Ec2Backend(session=session(with_ec2(settings, subnet="subnet-0a"), aws)).start(job(settings))
+    sent = {request.operation: request for request in aws.sent}
+    golden("of-a-subnet", sent["DescribeSubnets"])
+    assert sent["CreateSecurityGroup"].params["VpcId"] == "vpc-0a"
 
 
-def test_one_address_may_log_in_only_when_asked_and_nobody_else(settings: Settings, golden: Golden) -> None:
+def test_one_address_may_log_in_only_with_ssh_from_and_nobody_else(settings: Settings, golden: Golden) -> None:
     closed = security_group.security_group(settings)
     step = closed.plan(None)
     assert [act.operation for act in step.acts if isinstance(act, Request)] == ["CreateSecurityGroup"]
@@ -102,11 +105,17 @@ def test_one_address_may_log_in_only_when_asked_and_nobody_else(settings: Settin
     for act in opened.plan(None).acts:
         assert isinstance(act, Request)
         golden("one-address", _known(act))
-    fakes = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": []}
-    fields = {"inbound": ["tcp 22 from 0.0.0.0/0"], "permissions": [fakes]}
-    mended = closed.plan(State(fields=fields, attributes={"id": "sg-1"}, tags=settings.tags))
-    assert mended.touches == "lets nobody in"
-    (revoked,) = mended.acts
+    public = {
+        "IpProtocol": "tcp",
+        "FromPort": 22,
+        "ToPort": 22,
+        "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+        "Ipv6Ranges": [],
+    }
+    fields = {"inbound": ["tcp 22 from 0.0.0.0/0"], "permissions": [public]}
+    step = closed.plan(State(fields=fields, attributes={"id": "sg-1"}, tags=settings.tags))
+    assert step.touches == "allows no inbound traffic"
+    (revoked,) = step.acts
     assert isinstance(revoked, Request)
     golden("open-to-the-world", _known(revoked))
 
@@ -121,9 +130,9 @@ def test_the_profile_holds_just_its_role(settings: Settings, golden: Golden) -> 
     assert operations == ["RemoveRoleFromInstanceProfile", "AddRoleToInstanceProfile"]
 
 
-def test_what_is_left_over_is_found_by_its_tags_and_ended(settings: Settings, golden: Golden) -> None:
-    found = {"InstanceId": "i-0a", "State": {"Name": "running"}, "InstanceType": "t3.micro", "Tags": []}
-    aws = FakeAws({"DescribeInstances": {"Reservations": [{"Instances": [found]}]}})
+def test_a_left_over_instance_is_found_by_its_tags_and_terminated(settings: Settings, golden: Golden) -> None:
+    instance = {"InstanceId": "i-0a", "State": {"Name": "running"}, "InstanceType": "t3.micro", "Tags": []}
+    aws = FakeAws({"DescribeInstances": {"Reservations": [{"Instances": [instance]}]}})
     assert list(ec2_instance.KIND.names(settings, aws)) == ["i-0a"]
     golden("of-the-stage", aws.sent[0])
     assert ec2_instance.KIND.state("i-0a", settings, aws) == "running, t3.micro"
@@ -131,7 +140,7 @@ def test_what_is_left_over_is_found_by_its_tags_and_ended(settings: Settings, go
     golden("left-over", Request(service="ec2", operation="DeleteSecurityGroup", params={"GroupId": "sg-0a"}))
 
 
-def test_the_user_data_is_what_was_read_and_agreed_on(settings: Settings) -> None:
+def test_the_user_data_is_as_the_golden_file_says(settings: Settings) -> None:
     text = script(job(settings))
     path = requests.FOLDER / "ec2/user-data.sh"
     if os.environ.get("KENNEL_GOLDEN") == "write":
@@ -141,8 +150,8 @@ def test_the_user_data_is_what_was_read_and_agreed_on(settings: Settings) -> Non
 
 
 def test_values_with_quotes_and_spaces_stay_values(settings: Settings) -> None:
-    wanted = replace(job(settings), environment={"NOTE": "it's $(reboot)"})
-    assert "-e 'NOTE=it'\"'\"'s $(reboot)'" in script(wanted)
+    quoted = replace(job(settings), environment={"NOTE": "it's $(reboot)"})
+    assert "-e 'NOTE=it'\"'\"'s $(reboot)'" in script(quoted)
 
 
 def test_user_data_that_ec2_would_not_take_is_refused(settings: Settings) -> None:
@@ -165,43 +174,43 @@ def test_only_an_image_by_digest_is_pulled(image: str, pulled_from: str) -> None
 def test_more_than_one_host_is_refused_with_what_to_do_instead(settings: Settings) -> None:
     aws = FakeAws(answers())
     with pytest.raises(JobError, match="one instance, with all of its GPUs"):
-        Ec2(session=session(settings, aws)).start(job(settings, instance_count=2))
+        Ec2Backend(session=session(settings, aws)).start(job(settings, instance_count=2))
     assert aws.sent == []
 
 
-def test_an_instance_that_ec2_has_not_is_told_in_plain_words_and_recorded(settings: Settings) -> None:
+def test_missing_capacity_is_explained_and_recorded(settings: Settings) -> None:
     full = refusal("InsufficientInstanceCapacity", "We currently do not have sufficient g4dn.xlarge capacity")
     aws = FakeAws({**answers(), "RunInstances": full})
     with pytest.raises(JobError, match=r"(?s)InsufficientInstanceCapacity.*try again later"):
-        Ec2(session=session(settings, aws)).start(job(settings))
+        Ec2Backend(session=session(settings, aws)).start(job(settings))
     written = json.loads(aws.sent[-1].params["Body"])
     assert (written["TrainingJobStatus"], written["Launch"]) == ("Failed", 1)
 
 
-@pytest.mark.parametrize(("spot", "asked"), [(True, 3), (False, 1)])
-def test_a_spot_instance_that_is_not_free_is_asked_for_again(settings: Settings, spot: bool, asked: int) -> None:
+@pytest.mark.parametrize(("spot", "requests"), [(True, 3), (False, 1)])
+def test_a_spot_request_is_repeated_while_no_instance_is_free(settings: Settings, spot: bool, requests: int) -> None:
     full = refusal("InsufficientInstanceCapacity", "no capacity")
     aws = FakeAws({**answers(), "RunInstances": [full, full, {}]})
-    asking = session(with_ec2(settings, spot=spot), aws)
+    here = session(with_ec2(settings, spot=spot), aws)
     if spot:
-        Ec2(session=asking).start(job(settings))
+        Ec2Backend(session=here).start(job(settings))
     else:
         with pytest.raises(JobError):
-            Ec2(session=asking).start(job(settings))
-    assert aws.operations.count("RunInstances") == asked
+            Ec2Backend(session=here).start(job(settings))
+    assert aws.operations.count("RunInstances") == requests
 
 
-def test_a_new_instance_is_waited_for_until_it_is_seen(settings: Settings) -> None:
-    seen = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
-    aws = FakeAws({**answers(), "DescribeInstances": [{"Reservations": []}, {"Reservations": []}, seen]})
-    Ec2(session=session(settings, aws)).start(job(settings))
+def test_start_waits_until_ec2_lists_the_new_instance(settings: Settings) -> None:
+    listed = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
+    aws = FakeAws({**answers(), "DescribeInstances": [{"Reservations": []}, {"Reservations": []}, listed]})
+    Ec2Backend(session=session(settings, aws)).start(job(settings))
     assert aws.operations[-4:] == ["RunInstances", *["DescribeInstances"] * 3]
 
 
 def test_after_the_longest_wait_a_spot_instance_is_given_up(settings: Settings) -> None:
     aws = FakeAws({**answers(), "RunInstances": refusal("InsufficientInstanceCapacity", "no capacity")})
     with pytest.raises(JobError, match="try again later"):
-        Ec2(session=session(with_ec2(settings, spot=True), aws)).start(job(settings))
+        Ec2Backend(session=session(with_ec2(settings, spot=True), aws)).start(job(settings))
     assert aws.operations.count("RunInstances") == settings.training.max_wait_minutes + 1
 
 
@@ -212,42 +221,42 @@ def test_after_the_longest_wait_a_spot_instance_is_given_up(settings: Settings) 
         ("Client.UserInitiatedShutdown: User initiated shutdown", "", "Failed"),
     ],
 )
-def test_of_an_instance_that_died_without_a_word_ec2_tells(
+def test_for_an_instance_that_died_silently_ec2_gives_the_reason(
     settings: Settings, reason: str, lifecycle: str, secondary: str
 ) -> None:
     dead = {"InstanceId": "i-0", "LaunchTime": CREATED, "StateReason": {"Message": reason}}
     gone = {"Reservations": [{"Instances": [dead | ({"InstanceLifecycle": lifecycle} if lifecycle else {})]}]}
-    aws = FakeAws({"GetObject": told("InProgress"), "DescribeInstances": [{"Reservations": []}, gone]})
-    found = Ec2(session=session(settings, aws)).describe("j")
-    assert found is not None
-    assert (found["SecondaryStatus"], reason in found["FailureReason"]) == (secondary, True)
+    aws = FakeAws({"GetObject": recorded("InProgress"), "DescribeInstances": [{"Reservations": []}, gone]})
+    lost = Ec2Backend(session=session(settings, aws)).describe("j")
+    assert lost is not None
+    assert (lost.secondary_status, reason in lost.failure_reason) == (secondary, True)
 
 
 @pytest.mark.parametrize(
     ("status", "is_new"), [("InProgress", False), ("Completed", False), ("Failed", True), ("Stopped", True)]
 )
-def test_a_job_is_taken_up_under_its_name_from_where_it_stands(settings: Settings, status: str, is_new: bool) -> None:
+def test_a_job_that_ended_badly_starts_again_under_its_name(settings: Settings, status: str, is_new: bool) -> None:
     alive = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
-    aws = FakeAws({"GetObject": told(status), "DescribeInstances": alive})
-    wanted = job(settings)
-    taken, found = Ec2(session=session(settings, aws)).take_up(wanted)
-    assert taken.name == wanted.name
-    assert (found is None) is is_new
+    aws = FakeAws({"GetObject": recorded(status), "DescribeInstances": alive})
+    request = job(settings)
+    attempt, state = Ec2Backend(session=session(settings, aws)).find_attempt(request)
+    assert attempt.name == request.name
+    assert (state is None) is is_new
 
 
 def test_a_stopped_job_is_ended_and_its_record_says_so(settings: Settings) -> None:
     alive = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
-    aws = FakeAws({"GetObject": told("InProgress"), "DescribeInstances": alive})
-    Ec2(session=session(settings, aws)).stop("j")
+    aws = FakeAws({"GetObject": recorded("InProgress"), "DescribeInstances": alive})
+    Ec2Backend(session=session(settings, aws)).stop("j")
     assert "TerminateInstances" in aws.operations
     assert json.loads(aws.sent[-1].params["Body"])["TrainingJobStatus"] == "Stopped"
 
 
 def test_a_record_is_read_back_as_it_was_written(golden: Golden) -> None:
-    found = {"TrainingJobName": "j", "TrainingJobStatus": "Completed", "CreationTime": CREATED}
-    request = records.put("b", found)
+    written = TrainingJob(name="j", status="Completed", created=CREATED)
+    request = records.put("b", written)
     golden("job-record", request)
-    assert records.parse(request.params["Body"]) == found
+    assert records.load(request.params["Body"]) == written
 
 
 def session(settings: Settings, aws: FakeAws) -> Session:
@@ -255,14 +264,14 @@ def session(settings: Settings, aws: FakeAws) -> Session:
     return Session(settings=settings, call=aws, build=lambda kind: f"kennel/{kind}:1", screen=screen, clock=clock)
 
 
-def told(status: str) -> Any:
-    """What GetObject answers of a job's record; each reader gets a body of its own."""
+def recorded(status: str) -> Any:
+    """GetObject's answer with a job's record; each call gets a body of its own."""
     text = json.dumps({"TrainingJobName": "j", "TrainingJobStatus": status, "Launch": 1})
     return lambda _: {"Body": io.BytesIO(text.encode())}
 
 
 def answers() -> Mapping[str, Any]:
-    """An account in which nothing of ours is there but the security group."""
+    """The answers of an account that holds only our security group."""
     mine = tag_list({"kennel:project": "kennel", "kennel:stage": "local"})
     return {
         "GetObject": refusal("NoSuchKey"),

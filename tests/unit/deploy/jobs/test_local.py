@@ -1,4 +1,4 @@
-"""Training on this box: the docker argv, and what is read off its containers. No Docker here: its answers are told."""
+"""Training on this machine: the docker argv, and what is read of its containers. Docker is a fake."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from deploy.config.settings import Settings
 from deploy.errors import JobError
 from deploy.jobs import request as jobs
-from deploy.jobs.local import Here, configuration, lines
+from deploy.jobs.local import LocalBackend, configuration, lines
 from deploy.jobs.local import command as docker_command
 from deploy.jobs.request import JobRequest
 
@@ -22,10 +22,10 @@ class Docker:
     """Answers a docker command by its second word."""
 
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
-    asked: list[list[str]] = field(default_factory=list)
+    commands: list[list[str]] = field(default_factory=list)
 
     def __call__(self, command: Sequence[str], *, timeout: float = 20) -> tuple[int, str]:
-        self.asked.append([*command, f"{timeout:g}"])
+        self.commands.append([*command, f"{timeout:g}"])
         return self.answers.get(command[1], (0, ""))
 
 
@@ -36,9 +36,9 @@ def job(settings: Settings, **more: Any) -> JobRequest:
 
 @pytest.mark.parametrize("gpus", [True, False])
 def test_the_command_mounts_the_run_and_its_channels_and_hands_gpus_on(settings: Settings, gpus: bool) -> None:
-    wanted = job(settings, weights="w")
+    request = job(settings, weights="w")
     sources = {"training": Path("/data/pictures"), "weights": Path("/data/w")}
-    argv = docker_command(wanted, folder=Path("/runs/j"), sources=sources, gpus=gpus)
+    argv = docker_command(request, folder=Path("/runs/j"), sources=sources, gpus=gpus)
     assert argv[:3] == ["docker", "run", "--detach"]
     assert argv[-2:] == ["kennel/train:1", "train"]  # rule 1
     assert ("--gpus=all" in argv) is gpus
@@ -50,7 +50,7 @@ def test_the_command_mounts_the_run_and_its_channels_and_hands_gpus_on(settings:
         "/data/pictures:/opt/ml/input/data/training:ro",
         "/data/w:/opt/ml/input/data/weights:ro",
     ]
-    assert f"--env=TRAINING_JOB_NAME={wanted.name}" in argv
+    assert f"--env=TRAINING_JOB_NAME={request.name}" in argv
 
 
 def test_the_configuration_is_that_of_one_host(settings: Settings) -> None:
@@ -62,13 +62,13 @@ def test_the_configuration_is_that_of_one_host(settings: Settings) -> None:
 
 def test_more_than_one_host_is_refused_before_anything_is_made(settings: Settings) -> None:
     docker = Docker()
-    with pytest.raises(JobError, match="one box, with all of its GPUs"):
-        Here(runs=Path("/nowhere"), run=docker).start(job(settings, instance_count=4))
-    assert docker.asked == []
+    with pytest.raises(JobError, match="one machine, with all of its GPUs"):
+        LocalBackend(runs=Path("/nowhere"), run=docker).start(job(settings, instance_count=4))
+    assert docker.commands == []
 
 
 def test_lines_of_both_streams_come_in_the_order_of_time() -> None:
-    said = "2026-11-21T05:00:02.000000002Z out\n2026-11-21T05:00:01.5Z err one\n"
-    docker = Docker({"logs": (0, said)})
+    output = "2026-11-21T05:00:02.000000002Z out\n2026-11-21T05:00:01.5Z err one\n"
+    docker = Docker({"logs": (0, output)})
     assert [row.partition(" ")[2] for row in lines(docker, "c") or ()] == ["err one", "out"]
     assert lines(Docker({"logs": (1, "no such container")}), "c") is None

@@ -1,4 +1,4 @@
-"""Jobs that run when a stage is taken down are stopped; what a tuning job launched goes with it."""
+"""`down` stops running jobs; a tuning job stops its own trials."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def listed(noun: str, *names: str) -> dict[str, Any]:
         ("transform-job", "TransformJob"),
     ],
 )
-def test_what_runs_is_found_and_stopped(settings: Settings, golden: Golden, kind: str, noun: str) -> None:
+def test_a_running_job_is_listed_and_stopped(settings: Settings, golden: Golden, kind: str, noun: str) -> None:
     aws = FakeAws(listed(noun, "kennel-local-x-1", "kennel-locally-1"))
     assert list(KINDS[kind].names(settings, aws)) == ["kennel-local-x-1"]
     step = KINDS[kind].remove("kennel-local-x-1", settings)

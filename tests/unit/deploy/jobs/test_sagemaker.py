@@ -1,4 +1,4 @@
-"""Training jobs: the request, its name, taking one up again, and following it."""
+"""Training jobs on SageMaker: the request, the job's name, its attempts, and following it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from deploy.config.settings import Settings
 from deploy.errors import JobError, SettingsError
 from deploy.jobs import request as jobs
 from deploy.jobs import sagemaker
+from deploy.jobs.backend import follow
 from deploy.jobs.request import JobRequest
+from deploy.jobs.sagemaker import SageMakerBackend
 from deploy.values import Ref
 from localcloud.gateway.validation import validate
 from tests.unit.deploy.fakes import FakeAws, FakeTime, refusal
@@ -80,12 +82,14 @@ def test_the_name_follows_from_what_decides_the_model(settings: Settings) -> Non
         (["Failed", "InProgress"], "-2", False),
     ],
 )
-def test_a_job_is_taken_up_where_it_stands(settings: Settings, statuses: list[str], suffix: str, is_new: bool) -> None:
-    aws = FakeAws({"DescribeTrainingJob": [*({"TrainingJobStatus": status} for status in statuses), MISSING]})
-    wanted = job(settings)
-    taken, found = sagemaker.attempt(wanted, aws)
-    assert taken.name == wanted.name + suffix
-    assert (found is None) is is_new
+def test_a_job_that_failed_gets_a_new_attempt_and_any_other_is_reused(
+    settings: Settings, statuses: list[str], suffix: str, is_new: bool
+) -> None:
+    aws = FakeAws({"DescribeTrainingJob": [*(described(status, status) for status in statuses), MISSING]})
+    base = job(settings)
+    attempt, state = sagemaker.attempt(base, aws)
+    assert attempt.name == base.name + suffix
+    assert (state is None) is is_new
 
 
 def described(status: str, secondary: str, **more: Any) -> dict[str, Any]:
@@ -104,38 +108,39 @@ def cloud(*descriptions: dict[str, Any], lines: list[list[str]]) -> FakeAws:
     return FakeAws({"DescribeTrainingJob": list(descriptions), "FilterLogEvents": events})
 
 
-def test_following_tells_each_line_and_status_and_ends_with_the_numbers() -> None:
+def test_following_passes_on_each_line_and_status_and_returns_the_metrics() -> None:
     lines = [["hello", "kennel epoch=1 valid_top1=0.5"], [], ["kennel epoch=2 valid_top1=0.75"]]
     done = described("Completed", "Completed", ModelArtifacts={"S3ModelArtifacts": "s3://b/jobs/j/output/model.tar.gz"})
     aws = cloud(described("InProgress", "Downloading"), described("InProgress", "Training"), done, lines=lines)
-    said, moved = list[str](), list[str]()
-    result = sagemaker.follow(
-        "j", aws, clock=FakeTime().clock(), line=lambda line: said.append(f"{line.host} {line.text}"),
-        status=lambda status, _: moved.append(status),
+    written, statuses = list[str](), list[str]()
+    result = follow(
+        "j", SageMakerBackend(call=aws), clock=FakeTime().clock(),
+        on_line=lambda line: written.append(f"{line.host} {line.text}"),
+        on_status=lambda status, _: statuses.append(status),
     )  # fmt: skip
-    assert said[0] == "algo-1 hello"
-    assert moved == ["Downloading", "Training", "Completed"]
+    assert written[0] == "algo-1 hello"
+    assert statuses == ["Downloading", "Training", "Completed"]
     assert result.metrics == {"epoch": 2, "valid_top1": 0.75}
     assert result.reports == "s3://b/jobs/j/output/output.tar.gz"
 
 
 @pytest.mark.parametrize(
-    ("reason", "said"),
+    ("reason", "message"),
     [
         ("AlgorithmError: two classes or more are needed, exit code: 2", "two classes or more"),
         ("CapacityError: Unable to provision", "no such instance free now"),
         ("AlgorithmError: , exit code: 137", "out of memory"),
     ],
 )
-def test_a_failed_job_says_why_in_plain_words_and_what_to_do(reason: str, said: str) -> None:
+def test_a_failed_job_says_why_in_plain_words_and_what_to_do(reason: str, message: str) -> None:
     aws = cloud(described("Failed", "Failed", FailureReason=reason), lines=[])
-    with pytest.raises(JobError, match=rf"(?s){said}.*./inv logs j"):
-        sagemaker.follow("j", aws, clock=FakeTime().clock())
+    with pytest.raises(JobError, match=rf"(?s){message}.*./inv logs j"):
+        follow("j", SageMakerBackend(call=aws), clock=FakeTime().clock())
 
 
 def test_the_last_lines_of_a_job_that_has_ended_are_not_lost() -> None:
     done = described("Completed", "Completed", ModelArtifacts={"S3ModelArtifacts": "s3://b/model.tar.gz"})
-    said: list[str] = []
+    written: list[str] = []
     aws = cloud(done, lines=[["last words"]])
-    sagemaker.follow("j", aws, clock=FakeTime().clock(), line=lambda line: said.append(line.text))
-    assert said == ["last words"]
+    follow("j", SageMakerBackend(call=aws), clock=FakeTime().clock(), on_line=lambda line: written.append(line.text))
+    assert written == ["last words"]

@@ -36,7 +36,7 @@ def made(settings: Settings, training: dict[str, Any], **more: Any) -> JobReques
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_each_option_becomes_what_the_api_has_for_it(settings: Settings, golden: Golden, name: str) -> None:
+def test_each_option_becomes_the_request_of_its_golden_file(settings: Settings, golden: Golden, name: str) -> None:
     training, contracts = OPTIONS[name]
     golden(name, sagemaker.create(made(settings, training)), rules=contracts)
 
@@ -61,7 +61,7 @@ def test_disks_that_encrypt_themselves_are_not_asked_to_use_a_key(
     assert params["OutputDataConfig"]["KmsKeyId"] == KEY
 
 
-def test_the_command_lines_hosts_go_before_the_files_and_make_another_job(settings: Settings) -> None:
+def test_hosts_of_the_command_line_override_the_file_and_make_another_job(settings: Settings) -> None:
     four = made(settings, {}, purpose="multi", instance_count=4)
     assert (four.instance_count, made(settings, {}).instance_count) == (4, 2)
     assert four.name.startswith("kennel-local-multi-")
@@ -86,7 +86,7 @@ def test_the_role_is_filled_in_before_it_is_sent(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ("spot = true\nkeep_alive_minutes = 5", "training.keep_alive_minutes: a warm pool cannot use spot instances"),
         ("spot = true\nmax_wait_minutes = 10", "training.max_wait_minutes: must be at least max_run_minutes"),
@@ -105,6 +105,6 @@ def test_the_role_is_filled_in_before_it_is_sent(settings: Settings) -> None:
         ('[training.ec2]\nvolume_gb = 8', "training.ec2.volume_gb"),
     ],
 )  # fmt: skip
-def test_what_cannot_work_is_refused_before_the_first_call(lines: str, said: str) -> None:
-    with pytest.raises(SettingsError, match=said):
+def test_what_cannot_work_is_refused_before_the_first_call(lines: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         parse(f"[training]\n{lines}\n[stages.local]\n")

@@ -14,6 +14,7 @@ from deploy.config.settings import Settings
 from deploy.console import Screen
 from deploy.errors import DataError, DeployError, JobError
 from deploy.jobs import transform as jobs
+from deploy.jobs.lifecycle import JobStatus
 from deploy.jobs.transform import Answer, Pictures
 from deploy.session import Session
 from tests.unit.deploy.conftest import Golden
@@ -39,8 +40,8 @@ def test_the_request_is_as_the_golden_file_says(settings: Settings, golden: Gold
     golden("large-pictures", request(settings, pictures(a=30 * MIB)), rules=(43,))
 
 
-def test_what_is_asked_of_a_transform_job(golden: Golden) -> None:
-    aws = FakeAws()
+def test_the_requests_about_a_transform_job_are_as_the_golden_files_say(golden: Golden) -> None:
+    aws = FakeAws({"DescribeTransformJob": {"TransformJobStatus": "InProgress"}})
     jobs.describe(NAME, aws)
     for sent in (*aws.sent, jobs.stop(NAME)):
         golden("transform", sent)
@@ -55,7 +56,7 @@ def test_payload_and_requests_at_once_stay_within_100_mb(
 
 
 def test_a_picture_too_large_is_refused(settings: Settings) -> None:
-    with pytest.raises(DataError, match="a: has 101 MB and batch transform takes 100"):
+    with pytest.raises(DataError, match="a: 101 MB, but batch transform takes 100"):
         request(settings, pictures(a=101 * MIB, b=1))
 
 
@@ -71,9 +72,9 @@ ANSWER = {
 
 
 def test_answers_become_a_table_and_csv() -> None:
-    found = [jobs.answer("x/a.jpg", json.dumps(ANSWER).encode())]
-    assert jobs.table(found) == [("x/a.jpg", "pug", "0.7500")]
-    assert jobs.as_csv(found) == (
+    answers = [jobs.answer("x/a.jpg", json.dumps(ANSWER).encode())]
+    assert jobs.table(answers) == [("x/a.jpg", "pug", "0.7500")]
+    assert jobs.as_csv(answers) == (
         'picture,label,probability,label_2,probability_2\nx/a.jpg,pug,0.75,"beagle, small",0.2\n'
     )
     assert jobs.as_csv([]) == "picture,label,probability\n"
@@ -86,9 +87,9 @@ def test_pictures_without_an_answer_are_named(settings: Settings) -> None:
             "GetObject": lambda _: {"Body": io.BytesIO(json.dumps(ANSWER).encode())},
         }
     )
-    found, missing = jobs.answers(settings, NAME, ["b.jpg", "a.jpg"], aws)
-    assert [each.picture for each in found] == ["a.jpg"]
-    assert isinstance(found[0], Answer)
+    answers, missing = jobs.answers(settings, NAME, ["b.jpg", "a.jpg"], aws)
+    assert [each.picture for each in answers] == ["a.jpg"]
+    assert isinstance(answers[0], Answer)
     assert missing == ["b.jpg"]
 
 
@@ -98,32 +99,32 @@ def session(settings: Settings, aws: FakeAws) -> Session:
 
 
 @pytest.mark.parametrize(
-    ("source", "keys", "said"),
+    ("source", "keys", "message"),
     [
-        ("s3://other/x", [], "the endpoint's role reads"),
-        (f"{BUCKET}/data/groceries", [], "the endpoint's role reads"),
-        (f"{BUCKET}/transform/in/x", [], "no object lies there"),
-        (f"{BUCKET}/transform/in/x", ["a.jpg", "notes.txt"], "notes.txt is no picture"),
+        ("s3://other/x", [], "the endpoint's role may read"),
+        (f"{BUCKET}/data/groceries", [], "the endpoint's role may read"),
+        (f"{BUCKET}/transform/in/x", [], "holds no objects"),
+        (f"{BUCKET}/transform/in/x", ["a.jpg", "notes.txt"], "notes.txt is not a picture"),
     ],
 )
 def test_a_prefix_that_cannot_be_read_or_holds_other_things_is_refused(
-    settings: Settings, source: str, keys: list[str], said: str
+    settings: Settings, source: str, keys: list[str], message: str
 ) -> None:
     contents = [{"Key": f"transform/in/x/{key}", "Size": 1, "ETag": "e"} for key in keys]
-    with pytest.raises(DataError, match=said):
-        command.listed(session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), source)
+    with pytest.raises(DataError, match=message):
+        command.pictures_below(session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), source)
 
 
 def test_the_pictures_of_a_prefix_are_named_by_their_path_below_it(settings: Settings) -> None:
     contents = [{"Key": f"transform/in/x/{key}", "Size": 7, "ETag": "e"} for key in ("a.jpg", "sub/b.png")]
-    found = command.listed(
+    listed = command.pictures_below(
         session(settings, FakeAws({"ListObjectsV2": {"Contents": contents}})), f"{BUCKET}/transform/in/x"
     )
-    assert found.uri == f"{BUCKET}/transform/in/x/"
-    assert found.sizes == {"a.jpg": 7, "sub/b.png": 7}
+    assert listed.uri == f"{BUCKET}/transform/in/x/"
+    assert listed.sizes == {"a.jpg": 7, "sub/b.png": 7}
 
 
-def test_what_cannot_be_asked_is_refused_before_anything_is_sent(settings: Settings) -> None:
+def test_invalid_options_are_refused_before_the_first_request(settings: Settings) -> None:
     aws = FakeAws()
     with pytest.raises(DeployError, match="other: unknown endpoint; choose one of main"):
         command.transform(session(settings, aws), "s3://x", endpoint="other")
@@ -134,13 +135,13 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_sent(settings: Setti
     assert aws.sent == []
 
 
-def test_a_job_that_failed_keeps_what_was_answered_and_says_why() -> None:
+def test_a_failed_job_keeps_its_answers_and_gives_the_reason() -> None:
     some = command.Transformed(name=NAME, answers=(Answer(picture="a", predictions=(("pug", 1.0),)),), missing=("b",))
     none = command.Transformed(name=NAME, answers=(), missing=("a", "b"))
-    failed = {"TransformJobStatus": "Failed", "FailureReason": "ClientError: See job logs"}
-    assert command.concluded({"TransformJobStatus": "Completed"}, some, "") == some
+    failed = JobStatus(status="Failed", failure_reason="ClientError: See job logs")
+    assert command.concluded(JobStatus(status="Completed"), some, "") == some
     assert command.concluded(failed, some, "b: 422").reason == "ClientError: See job logs\nb: 422"
     with pytest.raises(JobError, match="Failed: ClientError: See job logs"):
         command.concluded(failed, none, "b: 422")
     with pytest.raises(JobError, match="Stopped: it was stopped"):
-        command.concluded({"TransformJobStatus": "Stopped"}, some, "")
+        command.concluded(JobStatus(status="Stopped"), some, "")

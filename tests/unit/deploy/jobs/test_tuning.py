@@ -1,4 +1,4 @@
-"""Tuning jobs: their requests as golden files, what is refused before anything is asked, and a search followed."""
+"""Tuning jobs: their requests as golden files, what is refused before the first request, and following a search."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ SEARCHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_each_search_becomes_what_the_api_has_for_it(settings: Settings, golden: Golden, name: str) -> None:
+def test_each_search_becomes_the_request_of_its_golden_file(settings: Settings, golden: Golden, name: str) -> None:
     changes, training = SEARCHES[name]
     chosen = searched(settings, **changes)
     tuning.check(chosen)
     golden(name, tuning.create(chosen, job(settings, **training), NAME), rules=(4, 11, 18, 19))
 
 
-def test_what_is_asked_of_a_tuning_job(settings: Settings, golden: Golden) -> None:
-    aws = FakeAws()
+def test_the_requests_about_a_tuning_job_are_as_the_golden_files_say(settings: Settings, golden: Golden) -> None:
+    aws = FakeAws({"DescribeHyperParameterTuningJob": {"HyperParameterTuningJobStatus": "InProgress"}})
     tuning.describe(NAME, aws)
     tuning.trials(NAME, settings.tuning, aws)
     for request in (*aws.sent, tuning.stop(NAME), tuning.running(settings)):
@@ -80,30 +80,30 @@ def test_a_range_goes_before_a_fixed_value_and_trials_keep_no_warm_pool(settings
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"ranges": {}}, "tuning.ranges: empty"),
-        ({"ranges": {"batch_size": {"values": [32, 1.5]}}}, "1.5 is no whole number"),
-        ({"ranges": {"batch_size": {"values": [32, True]}}}, "True is no whole number"),
-        ({"ranges": {"freeze_backbone": {"values": [1]}}}, "1 is no true or false"),
-        ({"ranges": {"optimizer": {"values": [7]}}}, "7 is no text"),
-        ({"ranges": {"learning_rate": {"values": ["fast"]}}}, "'fast' is no number"),
-        ({"ranges": {"epochs": {"min": 1.5, "max": 9}}}, "1.5 is no whole number"),
-        ({"ranges": {"learning_rate": {"min": 0.1, "max": float("inf")}}}, "inf is no number"),
+        ({"ranges": {"batch_size": {"values": [32, 1.5]}}}, "1.5 is not a whole number"),
+        ({"ranges": {"batch_size": {"values": [32, True]}}}, "True is not a whole number"),
+        ({"ranges": {"freeze_backbone": {"values": [1]}}}, "1 is not true or false"),
+        ({"ranges": {"optimizer": {"values": [7]}}}, "7 is not text"),
+        ({"ranges": {"learning_rate": {"values": ["fast"]}}}, "'fast' is not a number"),
+        ({"ranges": {"epochs": {"min": 1.5, "max": 9}}}, "1.5 is not a whole number"),
+        ({"ranges": {"learning_rate": {"min": 0.1, "max": float("inf")}}}, "inf is not a number"),
         ({"ranges": {"batch_size": {"values": [32, 0]}}}, "tuning.ranges.batch_size=0: must be at least 1"),
         ({"ranges": {"optimizer": {"values": ["adam"]}}}, "optimizer='adam': must be one of sgd, adamw"),
         ({"ranges": {"momentum": {"min": 0.5, "max": 1}}}, "momentum=1: must be at least 0 and at most 0.9999"),
-        ({"ranges": {"optimizer": {"min": 0, "max": 1}}}, "is text, so it takes values"),
+        ({"ranges": {"optimizer": {"min": 0, "max": 1}}}, "is text, so give values"),
         ({"ranges": {"batch_size": {"values": [32, 32]}}}, "each once"),
         ({"ranges": {"seed": {"values": list(range(31))}}}, "at most 30 values"),
         ({"strategy": "Grid"}, "Grid takes values only"),
         ({"objective": "valid:f1"}, "'valid:f1': unknown"),
     ],
 )
-def test_what_cannot_be_searched_is_refused_before_anything_is_asked(
-    settings: Settings, changes: dict[str, Any], said: str
+def test_what_cannot_be_searched_is_refused_before_the_first_request(
+    settings: Settings, changes: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         command.checked(searched(settings, **changes), "sagemaker")
 
 
@@ -133,19 +133,21 @@ def test_the_name_follows_from_what_is_searched_and_fits(settings: Settings) -> 
 
 
 def test_trials_are_ranked_and_those_without_an_objective_come_last() -> None:
-    found = [
+    trials = [
         Trial(job=name, status="Completed", values={"rate": "0.012345"}, objective=value)
         for name, value in (("a", 0.5), ("b", None), ("c", 0.9))
     ]
-    assert [each.job for each in tuning.ranked(found, maximise=True)] == ["c", "a", "b"]
-    assert [each.job for each in tuning.ranked(found, maximise=False)] == ["a", "c", "b"]
-    assert tuning.table(found)[0] == ("1", "0.5", "0", "Completed", "rate=0.01235", "a")
-    assert tuning.table(found)[1][:2] == ("-", "-")
+    assert [each.job for each in tuning.ranked(trials, maximise=True)] == ["c", "a", "b"]
+    assert [each.job for each in tuning.ranked(trials, maximise=False)] == ["a", "c", "b"]
+    assert tuning.table(trials)[0] == ("1", "0.5", "0", "Completed", "rate=0.01235", "a")
+    assert tuning.table(trials)[1][:2] == ("-", "-")
 
 
 def test_a_script_reads_numbers() -> None:
-    found = Search(name="s", status="Completed", trials=(Trial(job="a", status="Completed", values={}, objective=0.5),))
-    read = json.loads(found.to_json())
+    search = Search(
+        name="s", status="Completed", trials=(Trial(job="a", status="Completed", values={}, objective=0.5),)
+    )
+    read = json.loads(search.to_json())
     assert (read["name"], read["trials"][0]["objective"]) == ("s", 0.5)
 
 
@@ -185,9 +187,9 @@ class Followed:
                 **replies,
             }
         )  # fmt: skip
-        self.said = io.StringIO()
+        self.output = io.StringIO()
         self.session = Session(
-            settings=settings, call=self.aws, build=lambda kind: f"kennel/{kind}:1", screen=Screen(out=self.said),
+            settings=settings, call=self.aws, build=lambda kind: f"kennel/{kind}:1", screen=Screen(out=self.output),
             clock=FakeTime().clock(),
         )  # fmt: skip
         self.session._is_locked = True
@@ -196,17 +198,17 @@ class Followed:
         return [dict(request.params) for request in self.aws.sent if request.operation == operation]
 
 
-def test_a_search_that_is_done_is_not_made_again_and_its_best_is_registered_as_tuned(settings: Settings) -> None:
+def test_a_completed_search_does_not_run_again_and_its_best_is_registered_as_tuned(settings: Settings) -> None:
     followed = Followed(settings, "Completed")
-    found = command.tune(followed.session, "x")
-    assert found.best is not None
-    assert (found.best.job, found.best.objective) == (f"{NAME}-003", 0.8)
-    assert [each.job[-3:] for each in found.trials] == ["003", "001", "002"]
+    result = command.tune(followed.session, "x")
+    assert result.best is not None
+    assert (result.best.job, result.best.objective) == (f"{NAME}-003", 0.8)
+    assert [each.job[-3:] for each in result.trials] == ["003", "001", "002"]
     assert followed.sent("CreateHyperParameterTuningJob") == []
     (record,) = followed.sent("PutObject")
     assert record["Key"].startswith("jobs/kennel-local-tuned-")
     assert b"s3://b/jobs/best/output/model.tar.gz" in record["Body"]
-    assert "taken up again" in followed.said.getvalue()
+    assert "already completed, not started again" in followed.output.getvalue()
 
 
 def test_a_search_without_an_objective_fails_with_the_reason(settings: Settings) -> None:
@@ -222,9 +224,9 @@ def test_a_search_without_an_objective_fails_with_the_reason(settings: Settings)
         command.tune(followed.session, "x")
 
 
-def test_without_pictures_nothing_is_begun(settings: Settings) -> None:
+def test_without_pictures_nothing_starts(settings: Settings) -> None:
     followed = Followed(settings, "Completed", ListObjectsV2={})
-    with pytest.raises(DeployError, match="no pictures there yet"):
+    with pytest.raises(DeployError, match="no pictures yet"):
         command.tune(followed.session, "x")
 
 
@@ -233,5 +235,5 @@ def test_the_newest_running_search_is_stopped(settings: Settings) -> None:
     followed = Followed(settings, "InProgress", ListHyperParameterTuningJobs=listed)
     assert command.stop(followed.session) == NAME
     assert followed.sent("StopHyperParameterTuningJob") == [{"HyperParameterTuningJobName": NAME}]
-    with pytest.raises(JobError, match="no tuning job runs"):
+    with pytest.raises(JobError, match="no tuning job is running"):
         command.stop(Followed(settings, "InProgress").session)

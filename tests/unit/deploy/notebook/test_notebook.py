@@ -81,7 +81,7 @@ def desk(settings: Settings) -> Desk:
 
 
 def test_it_is_created_after_its_cost_was_confirmed_and_without_root(desk: Desk) -> None:
-    with pytest.raises(DeployError, match="not made"):
+    with pytest.raises(DeployError, match="not created"):
         commands.create(desk.session, lambda *_: False)
     assert not desk.notebooks.instances
     assert commands.create(desk.session, desk.yes) == NAME
@@ -108,7 +108,7 @@ def test_a_notebook_is_opened_stopped_started_and_deleted(desk: Desk) -> None:
 
 @pytest.mark.parametrize("act", [commands.address, commands.stop, commands.start])
 def test_a_missing_notebook_says_how_to_create_it(desk: Desk, act: Any) -> None:
-    with pytest.raises(DeployError, match=r"is not there; ./inv notebook create"):
+    with pytest.raises(DeployError, match=r"does not exist; ./inv notebook create"):
         act(desk.session)
 
 

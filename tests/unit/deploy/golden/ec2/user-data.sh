@@ -17,49 +17,49 @@ CHANNELS=(training=s3://kennel-local-123456789012-us-east-1/data/x/ weights=s3:/
 ENCRYPTION=()
 ENVIRONMENT=(-e TRAINING_JOB_NAME=kennel-local-train-90ac986d79)
 # shellcheck shell=bash
-# What an instance does: fetch, train, keep checkpoints, upload, and end itself whatever happens. The lines above this
-# one are the job's own values. It needs what any deep-learning AMI has: bash, python3 (cloud-init is Python), aws, docker.
+# An EC2 instance's program: fetch, train, save checkpoints, upload, and always terminate itself at the end. The lines
+# above set the job's values. It needs bash, python3, aws and docker, which every deep-learning AMI has.
 set -u -o pipefail
-shutdown -P "+$LIMIT_MINUTES" # first of all: a time limit that holds even if this script hangs
+shutdown -P "+$LIMIT_MINUTES" # first of all, so that the time limit holds even if this script hangs
 
 export HOME=/root AWS_DEFAULT_REGION="$REGION" JOB OUTPUT CREATED LAUNCH # cloud-init sets no HOME
 ROOT=${KENNEL_ROOT:-/srv/kennel}
 CONTAINER='' BEGAN='' ENDED=''
 
-# A leaf of the instance's metadata, by a token; fails when it is not there.
+# Prints one value of the instance's metadata (IMDSv2); fails when it does not exist.
 metadata() {
   python3 - "$1" <<'PY'
 import sys, urllib.request
 base = "http://169.254.169.254/latest/"
 try:
-    ask = urllib.request.Request(base + "api/token", method="PUT")
-    ask.add_header("X-aws-ec2-metadata-token-ttl-seconds", "60")
-    token = urllib.request.urlopen(ask, timeout=2).read().decode()
-    ask = urllib.request.Request(base + sys.argv[1], headers={"X-aws-ec2-metadata-token": token})
-    print(urllib.request.urlopen(ask, timeout=2).read().decode())
+    request = urllib.request.Request(base + "api/token", method="PUT")
+    request.add_header("X-aws-ec2-metadata-token-ttl-seconds", "60")
+    token = urllib.request.urlopen(request, timeout=2).read().decode()
+    request = urllib.request.Request(base + sys.argv[1], headers={"X-aws-ec2-metadata-token": token})
+    print(urllib.request.urlopen(request, timeout=2).read().decode())
 except OSError:
     sys.exit(1)
 PY
 }
 
-# Writes how the job stands, as DescribeTrainingJob would tell it: STATUS SECONDARY [REASON].
-tell() {
+# Writes and uploads the job's record, in the shape of DescribeTrainingJob: STATUS SECONDARY [REASON].
+report() {
   INSTANCE=$INSTANCE BEGAN=$BEGAN python3 - "$@" >"$ROOT/job.json" <<'PY'
 import datetime, json, os, sys
 now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 status, secondary, reason = [*sys.argv[1:], ""][:3]
-told = {
+record = {
     "TrainingJobName": os.environ["JOB"], "TrainingJobStatus": status, "SecondaryStatus": secondary,
     "CreationTime": os.environ["CREATED"], "InstanceId": os.environ["INSTANCE"], "Launch": int(os.environ["LAUNCH"]),
     "ModelArtifacts": {"S3ModelArtifacts": os.environ["OUTPUT"] + "/output/model.tar.gz"},
 }
 if reason:
-    told["FailureReason"] = reason
+    record["FailureReason"] = reason
 if os.environ["BEGAN"]:
-    told["TrainingStartTime"] = os.environ["BEGAN"]
+    record["TrainingStartTime"] = os.environ["BEGAN"]
 if status != "InProgress":
-    told["TrainingEndTime"] = now
-json.dump(told, sys.stdout, indent=2)
+    record["TrainingEndTime"] = now
+json.dump(record, sys.stdout, indent=2)
 PY
   [ "$1" = InProgress ] || ENDED=1
   echo "kennel: $*"
@@ -67,30 +67,30 @@ PY
 }
 
 fail() {
-  tell Failed Failed "$1"
+  report Failed Failed "$1"
   exit 1
 }
 
 finish() {
   local code=$?
   trap - EXIT
-  [ -n "$ENDED" ] || tell Failed Failed "InternalError: the instance's script ended with code $code; its console says more"
+  [ -n "$ENDED" ] || report Failed Failed "InternalError: the instance's script ended with code $code; see its console output"
   shutdown -P now
 }
 
-# Only what has changed is sent; what training deleted is deleted there too, as SageMaker does.
-keep_checkpoints() {
+# Sends changes only, and deletes what training deleted, as SageMaker does.
+save_checkpoints() {
   aws s3 sync --only-show-errors "${ENCRYPTION[@]}" --delete "$ROOT/checkpoints" "$CHECKPOINTS"
 }
 
-upload() { # FOLDER NAME: a folder as SageMaker packs it
+upload() { # FOLDER NAME: packs a folder as SageMaker does
   [ -n "$(ls -A "$ROOT/$1")" ] || return 0
   tar -C "$ROOT/$1" -czf "$ROOT/$2" . && aws s3 cp --only-show-errors "${ENCRYPTION[@]}" "$ROOT/$2" "$OUTPUT/output/$2"
 }
 
 fetch() {
   local channel
-  tell InProgress Downloading
+  report InProgress Downloading
   for channel in "${CHANNELS[@]}"; do
     aws s3 sync --only-show-errors "${channel#*=}" "$ROOT/input/data/${channel%%=*}" ||
       fail "ClientError: Data download failed: ${channel#*=}"
@@ -101,7 +101,7 @@ fetch() {
     docker pull --quiet "$IMAGE"; } || fail "ClientError: Cannot pull $IMAGE"
 }
 
-# User data may run before the engine does.
+# User data may run before the Docker engine has started.
 wait_for_docker() {
   local try
   for try in {1..60}; do
@@ -116,28 +116,28 @@ train() {
   local gpus=()
   nvidia-smi -L >/dev/null 2>&1 && gpus=(--gpus all)
   BEGAN=$(date -u +%Y-%m-%dT%H:%M:%S+00:00)
-  tell InProgress Training
+  report InProgress Training
   CONTAINER=$(docker run -d "${gpus[@]}" --ipc=host --stop-timeout 75 --log-driver awslogs \
     --log-opt "awslogs-region=$REGION" --log-opt "awslogs-group=$GROUP" --log-opt awslogs-create-group=true \
     --log-opt "awslogs-stream=$JOB/algo-1-$(date +%s)000" "${ENVIRONMENT[@]}" -v "$ROOT:/opt/ml" "$IMAGE" train \
-    2>"$ROOT/said") || fail "CannotStartContainerError: $(cat "$ROOT/said")"
+    2>"$ROOT/error") || fail "CannotStartContainerError: $(cat "$ROOT/error")"
 }
 
-# Until the container has ended: the spot notice is looked for every 5 s, checkpoints are kept every minute.
+# Until the container ends: checks for a spot interruption every 5 s, saves checkpoints every minute.
 watch() {
-  local kept=0
+  local saved=0
   SECONDS=0 STOPPED=''
   while [ "$(docker inspect -f '{{.State.Running}}' "$CONTAINER")" = true ]; do
     sleep 5
     if metadata meta-data/spot/instance-action >/dev/null; then
       STOPPED=Interrupted
-      docker stop -t 75 "$CONTAINER" >/dev/null # of the 120 s that are left; the rest is for the upload
+      docker stop -t 75 "$CONTAINER" >/dev/null # AWS gives 120 s; the rest is for the upload
     elif [ "$SECONDS" -gt "$MAX_RUN_S" ]; then
       STOPPED=MaxRuntimeExceeded
       docker stop -t 120 "$CONTAINER" >/dev/null
-    elif [ $((SECONDS - kept)) -ge 60 ]; then
-      keep_checkpoints
-      kept=$SECONDS
+    elif [ $((SECONDS - saved)) -ge 60 ]; then
+      save_checkpoints
+      saved=$SECONDS
     fi
   done
 }
@@ -145,21 +145,21 @@ watch() {
 conclude() {
   local code reason
   code=$(docker inspect -f '{{.State.ExitCode}}' "$CONTAINER")
-  keep_checkpoints || fail "ClientError: the checkpoints could not be uploaded to $CHECKPOINTS"
+  save_checkpoints || fail "ClientError: checkpoint upload failed: $CHECKPOINTS"
   if [ "$STOPPED" = Interrupted ] && [ "$code" != 0 ]; then
-    tell Stopped Interrupted "SpotInstanceTermination: the instance was taken away"
+    report Stopped Interrupted "SpotInstanceTermination: AWS took the instance back"
     return
   fi
-  tell InProgress Uploading
+  report InProgress Uploading
   { upload output/data output.tar.gz && upload model model.tar.gz; } ||
-    fail "ClientError: the artifact could not be uploaded to $OUTPUT"
+    fail "ClientError: artifact upload failed: $OUTPUT"
   if [ -n "$STOPPED" ] && [ "$code" != 0 ]; then
-    tell Stopped "$STOPPED" "$STOPPED: it ran for $SECONDS s"
+    report Stopped "$STOPPED" "$STOPPED: it ran for $SECONDS s"
   elif [ "$code" = 0 ]; then
-    tell Completed Completed
+    report Completed Completed
   else
     reason=$(head -c 1024 "$ROOT/output/failure" 2>/dev/null)
-    tell Failed Failed "AlgorithmError: $reason, exit code: $code"
+    report Failed Failed "AlgorithmError: $reason, exit code: $code"
   fi
 }
 
