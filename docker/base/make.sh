@@ -1,9 +1,9 @@
 #!/bin/sh
-# The base image from the distribution's own packages, for a machine that reaches no image registry: prints a root file
-# system as a tar. Debian trixie, whose Python is 3.13, with nothing but what is essential, Python, the C++ runtime and
-# the root certificates; no apt, no docs. Where packages come from is the host's setting (mmdebstrap's default).
+# Builds the base image from Debian packages, for machines that reach no image registry: prints a root file system as a
+# tar. It holds Debian trixie's essential packages, Python 3.13, the C++ runtime and the root certificates; no apt, no
+# documentation. The host's apt configuration says where packages come from (mmdebstrap's default).
 set -eu
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1735689600} # one recipe, one result
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1735689600} # the same input gives the same image
 export SOURCE_DATE_EPOCH
 exec mmdebstrap --quiet --variant=essential --include=python3,ca-certificates,libstdc++6 \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \

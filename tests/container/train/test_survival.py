@@ -1,4 +1,4 @@
-"""The training image where loaders die: SageMaker's 64 MB of /dev/shm, data that cannot be written to, giants."""
+"""The training image under hard conditions: 64 MB of /dev/shm as on SageMaker, read-only data, huge pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HYPERPARAMETERS = {
 
 @pytest.fixture(scope="module")
 def opt_ml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree as SageMaker mounts it; a training picture of each class is 7000 pixels wide."""
+    """/opt/ml as SageMaker mounts it. One training picture of each class is 7000 pixels wide."""
     root = tmp_path_factory.mktemp("opt-ml")
     chance = random.Random(0)
     for label, colour in COLOURS.items():
@@ -43,7 +43,7 @@ def opt_ml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_two_ranks_end_with_a_model_on_64_mb_of_shm_read_only_data_and_pictures_of_7000_pixels(opt_ml: Path) -> None:
+def test_two_ranks_train_with_64_mb_of_shm_read_only_data_and_pictures_of_7000_pixels(opt_ml: Path) -> None:
     data = opt_ml / "input" / "data" / "training"
     ended = subprocess.run(
         [

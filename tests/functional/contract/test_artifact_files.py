@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_written_is_read_back_with_checksums(folder: Path) -> None:
+def test_a_written_artifact_is_read_back_with_checksums(folder: Path) -> None:
     found = artifact.read(folder)
     assert (found.labels, found.architecture) == (("cat", "dog"), "resnet18")
     assert found.files[artifact.NETWORK] == artifact.sha256(folder / artifact.NETWORK)
@@ -32,7 +32,7 @@ def test_an_incomplete_artifact_is_not_written(tmp_path: Path) -> None:
     assert not (tmp_path / artifact.MANIFEST).exists()
 
 
-def test_a_changed_file_is_noticed_unless_asked_not_to(folder: Path) -> None:
+def test_a_changed_file_is_noticed_unless_checksums_are_not_checked(folder: Path) -> None:
     (folder / artifact.NETWORK).write_bytes(b"changed")
     with pytest.raises(ArtifactError, match=r"model\.onnx: checksum differs"):
         artifact.read(folder)
@@ -42,7 +42,7 @@ def test_a_changed_file_is_noticed_unless_asked_not_to(folder: Path) -> None:
         artifact.verify(folder, found, artifact.NETWORK)
 
 
-def test_a_lost_file_is_noticed(folder: Path) -> None:
+def test_a_missing_file_is_noticed(folder: Path) -> None:
     (folder / artifact.NETWORK).unlink()
     with pytest.raises(ArtifactError, match=r"model\.onnx: named in model\.json but not there"):
         artifact.read(folder)

@@ -1,4 +1,4 @@
-"""Runs the supervisor over two tiny ranks, as a process of its own so that tests can send it signals."""
+"""Runs the supervisor with two tiny ranks in its own process, so that tests can send it signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real ranks as processes: `train.worker.main` with an environment as torchrun gives it, without torchrun's own start.
+"""Real ranks as processes: runs `train.worker.main` with torchrun's environment variables, but without torchrun.
 
 A fork server imports torch once, so that a rank starts in a fraction of a second.
 """
@@ -30,7 +30,7 @@ CONTEXT.set_forkserver_preload(["train.worker", "torch.export", "torch.onnx", "o
 
 
 def pictures(folder: Path, *, train: int = 9, valid: int = 5, test: int = 4, labels: Sequence[str] = ()) -> Path:
-    """Noisy patches of a colour a class, of many sizes."""
+    """Noisy pictures of many sizes, one colour per class."""
     random = np.random.default_rng(7)
     for split, count in (("train", train), ("valid", valid), ("test", test)):
         for label in labels or COLOURS:
@@ -44,7 +44,7 @@ def pictures(folder: Path, *, train: int = 9, valid: int = 5, test: int = 4, lab
 
 
 def make_run(root: Path, pictures_in: Path, *, memory: int | None = None, **hyperparameters: Any) -> dict[str, str]:
-    """What the supervisor leaves for the ranks of a host with so much memory; returns the variables that they need."""
+    """Writes the supervisor's files for ranks, on a host with `memory` bytes; returns their environment variables."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("model", "output", "checkpoints", "marks"):
         (root / name).mkdir(exist_ok=True)
@@ -66,13 +66,13 @@ def make_run(root: Path, pictures_in: Path, *, memory: int | None = None, **hype
         "precision": "fp32", "workers": 1, "engine": "onnxruntime", "serve_precision": "fp32",
     }  # fmt: skip
     chosen = hyper.from_hyperparameters({**defaults, **hyperparameters})
-    what = run.Run(config=chosen, environment=place, index_path=root / "index.json")
-    (root / "run.json").write_text(what.to_json(), encoding="utf-8")
+    described = run.Run(config=chosen, environment=place, index_path=root / "index.json")
+    (root / "run.json").write_text(described.to_json(), encoding="utf-8")
     return {run.RUN_VARIABLE: str(root / "run.json"), run.ERRORS_VARIABLE: str(root / "marks")}
 
 
 def with_channel(variables: Mapping[str, str], name: str, path: Path) -> None:
-    """Adds a channel to a run that was made."""
+    """Adds a channel to a run of `make_run`."""
     file = Path(variables[run.RUN_VARIABLE])
     what = run.Run.from_json(file.read_text(encoding="utf-8"))
     place = replace(what.environment, channels={**what.environment.channels, name: path})
@@ -80,7 +80,7 @@ def with_channel(variables: Mapping[str, str], name: str, path: Path) -> None:
 
 
 def start(work: Callable[..., None], *arguments: Any, output: Path | None = None) -> BaseProcess:
-    """A process that runs `work`; what it prints goes to `output`."""
+    """A process that runs `work` and prints to `output`."""
     process = CONTEXT.Process(target=_inside, args=(work, arguments, output))
     process.start()
     return process
@@ -95,7 +95,7 @@ def start_ranks(variables: Mapping[str, str], count: int, root: Path) -> list[Ba
 
 
 def train(variables: Mapping[str, str], count: int, root: Path) -> list[int | None]:
-    """Runs ranks to their end; returns their exit codes."""
+    """Runs ranks until they exit; returns their exit codes."""
     return finish(start_ranks(variables, count, root))
 
 
@@ -109,7 +109,7 @@ def finish(processes: Sequence[BaseProcess]) -> list[int | None]:
 
 
 def weights_of(root: Path) -> str:
-    """The checksum of a finished run's weights; of the file it differs, whose header is in no order."""
+    """The checksum of a finished run's weights. The file's own differs, because its header has no fixed order."""
     from safetensors.torch import load_file
 
     from train.learning import distributed

@@ -1,4 +1,4 @@
-"""The container's entry as a black box: `python -m train`, by hand and over a /opt/ml as SageMaker lays it out."""
+"""The container's entry point as a black box: `python -m train`, by hand and with SageMaker's /opt/ml."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATIENCE = 120.0
 
 
 def pictures(folder: Path) -> None:
-    """Two colours that are easily told apart."""
+    """Pictures of two colours that are easy to distinguish."""
     random = np.random.default_rng(0)
     for split, count in (("train", 12), ("valid", 4), ("test", 4)):
         for label, tint in (("blue", 2), ("red", 0)):
@@ -64,7 +64,7 @@ def failure(root: Path) -> str:
     return (root / "output" / "failure").read_text(encoding="utf-8")
 
 
-def test_without_opt_ml_and_data_two_lines_say_what_to_do(tmp_path: Path) -> None:
+def test_without_opt_ml_and_data_two_lines_tell_what_to_do(tmp_path: Path) -> None:
     code, out, err = run(tmp_path / "nowhere")
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 2
@@ -111,7 +111,7 @@ def test_bad_pictures_end_the_job_before_any_rank_starts(tmp_path: Path) -> None
     assert "rank(s)" not in err
 
 
-def test_a_stop_before_any_rank_has_started_is_heard(tmp_path: Path) -> None:
+def test_a_stop_signal_before_any_rank_has_started_stops_the_run(tmp_path: Path) -> None:
     root = opt_ml(tmp_path, QUICK, current_host="algo-2", hosts=["algo-1.invalid", "algo-2"])
     child = start(root)
     with child.stderr or pytest.fail("no stderr") as lines:
@@ -129,7 +129,7 @@ def test_broken_json_of_the_platform_is_named(tmp_path: Path) -> None:
     assert "resourceconfig.json: cannot be read" in failure(root)
 
 
-def test_a_job_on_two_ranks_leaves_what_sagemaker_collects(tmp_path: Path) -> None:
+def test_a_job_on_two_ranks_writes_the_files_that_sagemaker_collects(tmp_path: Path) -> None:
     root = opt_ml(tmp_path, {**QUICK, "model": '"resnet18"', "ranks": "2"})
     (root / "output").mkdir()
     (root / "output" / "failure").write_text("of an earlier try")
@@ -153,7 +153,7 @@ def test_a_job_on_two_ranks_leaves_what_sagemaker_collects(tmp_path: Path) -> No
     assert not (root / "output" / "failure").exists()
 
 
-def test_by_hand_everything_lands_in_the_output_folder(tmp_path: Path) -> None:
+def test_by_hand_everything_is_written_to_the_output_folder(tmp_path: Path) -> None:
     pictures(tmp_path / "data")
     flags = [word for name, value in QUICK.items() for word in (f"--{name}", value)]
     code, out, err = run(tmp_path / "none", "--data", str(tmp_path / "data"), "--output", str(tmp_path / "out"), *flags)
@@ -170,7 +170,7 @@ def free_port() -> str:
 
 
 def two_hosts(tmp_path: Path, **more: str) -> list[tuple[Path, subprocess.Popen[str]]]:
-    """Two hosts of one job, each with a /opt/ml of its own; their names resolve to this machine."""
+    """Two hosts of one job, each with its own /opt/ml. Their names resolve to this machine."""
     port, names = free_port(), ["localhost", "localhost.localdomain"]
     found = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Whole ranks on a toy folder: what they leave, and what they say when they cannot go on."""
+"""Complete ranks on a small folder of pictures: the files that they write, and their errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.functional.train import ranks
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two ranks, frozen backbone, twice as many epochs as needed."""
+    """Two ranks with a frozen backbone, for twice as many epochs as needed."""
     root = tmp_path_factory.mktemp("trained")
     variables = ranks.make_run(root, ranks.pictures(root / "data"), epochs=4, views=3)
     built = {"KENNEL_VERSION": "1.2.3", "KENNEL_GIT_REVISION": "abc123", "KENNEL_IMAGE_DIGEST": "sha256:1"}
@@ -41,7 +41,7 @@ def test_the_model_folder_holds_exactly_the_artifact_and_no_pickle(trained: Path
     assert all(path.stat().st_mode & 0o444 == 0o444 for path in (trained / "model").iterdir())
 
 
-def test_what_serving_computes_from_a_picture_is_what_training_computes(trained: Path) -> None:
+def test_serving_and_training_compute_the_same_from_a_picture(trained: Path) -> None:
     manifest = artifact.read(trained / "model")
     weights = models.read_weights(trained / "model" / artifact.WEIGHTS, architecture=manifest.architecture)
     network = models.build(manifest.architecture, len(manifest.labels), weights.variant).eval()
@@ -56,7 +56,7 @@ def test_what_serving_computes_from_a_picture_is_what_training_computes(trained:
         np.testing.assert_allclose(there, here, atol=1e-4, rtol=1e-4)
 
 
-def test_rank_zero_alone_prints_a_line_an_epoch_and_the_test_and_nothing_is_redrawn(trained: Path) -> None:
+def test_only_rank_0_prints_a_line_per_epoch_and_for_the_test_without_a_progress_bar(trained: Path) -> None:
     first, second = ((trained / f"rank-{rank}.log").read_text() for rank in (0, 1))
     rows = metrics.parse(first)
     assert [row["epoch"] for row in rows if "epoch" in row] == [1, 2, 3, 4]
@@ -65,14 +65,14 @@ def test_rank_zero_alone_prints_a_line_an_epoch_and_the_test_and_nothing_is_redr
     assert "\r" not in first + second
 
 
-def test_the_report_and_the_marks_of_the_ranks_are_there(trained: Path) -> None:
-    told = json.loads((trained / "output" / "metrics.json").read_text())
-    assert told["split"] == "test"
-    assert sum(map(sum, told["confusion"])) == 12
+def test_the_report_and_the_ranks_outcome_files_are_written(trained: Path) -> None:
+    written = json.loads((trained / "output" / "metrics.json").read_text())
+    assert written["split"] == "test"
+    assert sum(map(sum, written["confusion"])) == 12
     assert sorted(path.name for path in (trained / "marks").iterdir()) == ["rank-0.done", "rank-1.done"]
 
 
-def test_training_goes_on_from_a_model_of_kennel_with_its_head(trained: Path, tmp_path: Path) -> None:
+def test_training_starts_from_a_model_of_kennel_with_its_head(trained: Path, tmp_path: Path) -> None:
     start = trained / "model" / artifact.WEIGHTS
     variables = ranks.make_run(tmp_path, trained / "data", weights=str(start), epochs=1, learning_rate=1e-9)
     assert ranks.train(variables, 1, tmp_path) == [0], (tmp_path / "rank-0.log").read_text()
@@ -81,7 +81,7 @@ def test_training_goes_on_from_a_model_of_kennel_with_its_head(trained: Path, tm
             torch.testing.assert_close(after.get_tensor(name), before.get_tensor(name), rtol=1e-4, atol=1e-4)
 
 
-def test_weights_of_the_channel_serve_as_imagenet_weights_and_set_the_scale(trained: Path, tmp_path: Path) -> None:
+def test_weights_of_the_channel_replace_imagenet_weights_and_set_mean_and_std(trained: Path, tmp_path: Path) -> None:
     network = models.build("mobilenet_v3_small", 10)
     channel = tmp_path / "channel"
     channel.mkdir()
@@ -102,7 +102,7 @@ def test_weights_of_the_channel_serve_as_imagenet_weights_and_set_the_scale(trai
     assert manifest.provenance.weights_source == "own mobilenet_v3_small"
 
 
-def test_every_rank_leaves_with_the_reason_of_the_one_that_failed(trained: Path, tmp_path: Path) -> None:
+def test_every_rank_exits_with_the_reason_of_the_failed_one(trained: Path, tmp_path: Path) -> None:
     variables = ranks.make_run(tmp_path, trained / "data", weights=str(tmp_path / "nothing.safetensors"))
     assert ranks.train(variables, 2, tmp_path) == [1, 1]
     for rank in (0, 1):
@@ -110,7 +110,7 @@ def test_every_rank_leaves_with_the_reason_of_the_one_that_failed(trained: Path,
     assert not list((tmp_path / "model").iterdir())
 
 
-def test_hosts_with_other_pictures_are_found_out_before_the_first_step(trained: Path, tmp_path: Path) -> None:
+def test_hosts_with_different_pictures_are_detected_before_the_first_step(trained: Path, tmp_path: Path) -> None:
     one = ranks.make_run(tmp_path / "one", trained / "data")
     two = ranks.make_run(tmp_path / "two", ranks.pictures(tmp_path / "data", train=8))
     port = str(ranks.free_port())

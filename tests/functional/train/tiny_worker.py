@@ -1,4 +1,4 @@
-"""A rank without torch, for the supervisor's tests: what it does is said by the variable TINY."""
+"""A rank without torch for the supervisor's tests. The variable TINY decides what it does."""
 
 from __future__ import annotations
 

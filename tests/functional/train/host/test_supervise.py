@@ -16,7 +16,7 @@ PATIENCE = 60.0
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a supervisor over two tiny ranks in the given mode; ends it with the test."""
+    """Starts a supervisor with two tiny ranks in a mode, and ends it after the test."""
     running: list[subprocess.Popen[bytes]] = []
 
     def begin(mode: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
@@ -66,7 +66,7 @@ def test_a_run_that_is_done_exits_with_0_and_its_ranks_saw_a_terminal_where_ther
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_reaches_every_rank_which_saves_and_leaves(
+def test_a_signal_reaches_every_rank_which_saves_and_exits(
     start: Start, tmp_path: Path, number: int, code: int
 ) -> None:
     child = start("wait")
@@ -93,13 +93,13 @@ def test_ranks_that_another_host_stopped_make_this_host_stopped_too(start: Start
     assert start("stopped-elsewhere").wait(PATIENCE) == 143
 
 
-def test_a_failing_rank_s_own_words_become_the_reason_and_the_others_are_ended(start: Start, tmp_path: Path) -> None:
+def test_a_failing_rank_s_error_becomes_the_reason_and_the_others_are_ended(start: Start, tmp_path: Path) -> None:
     assert start("fail").wait(PATIENCE) == 1
     assert (tmp_path / "failure").read_text() == "ValueError: picture train/a/7.jpg has no pixels"
     assert ranks_gone(tmp_path)
 
 
-def test_a_rank_that_dies_without_a_word_leaves_its_last_line_as_the_reason(start: Start, tmp_path: Path) -> None:
+def test_the_last_line_of_a_rank_that_dies_without_an_error_is_the_reason(start: Start, tmp_path: Path) -> None:
     assert start("crash").wait(PATIENCE) == 1
     reason = (tmp_path / "failure").read_text()
     assert reason == "training ended with exit code 1: ValueError: picture train/a/7.jpg has no pixels"

@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or not there, damaged ones passed over, never a pickle that runs code."""
+"""Checkpoint files: complete or not there, damaged ones are skipped, and no pickle runs code."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from train.learning.checkpoint import Store
 STATE = {"step": 1, "finished": False, "model": {"weight": torch.arange(6.0)}, "history": [{"epoch": 1.0}]}
 
 
-def store(folder: Path, told: list[str]) -> Store:
-    return Store(folder, {"model": "resnet18"}, warn=told.append)
+def store(folder: Path, warnings: list[str]) -> Store:
+    return Store(folder, {"model": "resnet18"}, warn=warnings.append)
 
 
-def test_what_was_saved_comes_back(tmp_path: Path) -> None:
+def test_a_saved_state_is_read_back(tmp_path: Path) -> None:
     kept = store(tmp_path / "new", [])
     kept.save(4, STATE)
     state = kept.latest()
@@ -27,12 +27,12 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     assert state["history"] == STATE["history"]
 
 
-def test_there_is_none_in_an_empty_or_missing_folder(tmp_path: Path) -> None:
+def test_an_empty_or_missing_folder_has_no_checkpoint(tmp_path: Path) -> None:
     assert store(tmp_path, []).latest() is None
     assert store(tmp_path / "missing", []).latest() is None
 
 
-def test_the_last_two_are_kept(tmp_path: Path) -> None:
+def test_the_newest_two_checkpoints_are_kept(tmp_path: Path) -> None:
     kept = store(tmp_path, [])
     for step in (1, 2, 10, 9, 11):
         kept.save(step, {**STATE, "step": step})
@@ -41,8 +41,8 @@ def test_the_last_two_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign"])
 def test_a_damaged_newest_falls_back_to_the_one_before_with_a_warning(damage: str, tmp_path: Path) -> None:
-    told: list[str] = []
-    kept = store(tmp_path, told)
+    warnings: list[str] = []
+    kept = store(tmp_path, warnings)
     kept.save(1, {**STATE, "step": 1})
     newest = kept.save(2, {**STATE, "step": 2})
     content = newest.read_bytes()
@@ -56,19 +56,19 @@ def test_a_damaged_newest_falls_back_to_the_one_before_with_a_warning(damage: st
     state = kept.latest()
     assert state is not None
     assert state["step"] == 1
-    assert len(told) == 1
-    assert newest.name in told[0]
+    assert len(warnings) == 1
+    assert newest.name in warnings[0]
 
 
-def test_all_damaged_starts_anew(tmp_path: Path) -> None:
-    told: list[str] = []
-    kept = store(tmp_path, told)
+def test_if_all_checkpoints_are_damaged_training_starts_from_the_beginning(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    kept = store(tmp_path, warnings)
     kept.save(1, STATE).write_bytes(b"x")
     assert kept.latest() is None
-    assert len(told) == 1
+    assert len(warnings) == 1
 
 
-def test_the_rest_of_a_killed_write_is_cleared_away_and_never_read(tmp_path: Path) -> None:
+def test_a_file_of_a_killed_write_is_deleted_and_never_read(tmp_path: Path) -> None:
     kept = store(tmp_path, [])
     kept.save(1, STATE)
     (tmp_path / f"step-000000002{checkpoint.SUFFIX}{checkpoint.PART}").write_bytes(b"half")
@@ -83,8 +83,8 @@ def test_a_checkpoint_that_would_run_code_is_not_loaded(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return (os.system, (f"touch {tmp_path}/ran",))
 
-    told: list[str] = []
-    kept = store(tmp_path, told)
+    warnings: list[str] = []
+    kept = store(tmp_path, warnings)
     kept.save(1, {**STATE, "evil": Evil()})
     assert kept.latest() is None
     assert not (tmp_path / "ran").exists()

@@ -1,9 +1,8 @@
-"""Two ranks give what one gives at the same global batch.
+"""Two ranks give the same result as one with the same global batch.
 
-Tolerance: 1e-4 relative on weights in float32 (sums are taken in another order); features of a frozen backbone, whose
-batches are the same however many ranks there are, are equal to the bit, and so is the head. A network with BatchNorm,
-trained whole on CPUs, normalises over each rank's share instead of the whole batch, and is not equal (on GPUs it is
-synchronised).
+The tolerance for weights is 1e-4 relative in float32, because sums have another order. Features of a frozen backbone
+and the head on them are equal bit for bit, because their batches do not depend on the number of ranks. A whole network
+with BatchNorm is not equal on CPUs, where each rank normalises over its share of the batch (GPUs synchronise).
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def test_whole_network_training_is_the_same_on_one_rank_and_on_more(world_size: 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A run of `count` ranks on a host with `memory` bytes; `killed`: once, before all features are there."""
+    """A run of `count` ranks on a host with `memory` bytes; `killed` once before all features are computed."""
 
     count: int
     memory: int | None = None
@@ -95,11 +94,11 @@ class Case:
 CASES = {"one": Case(count=1), "two": Case(count=2), "from disk": Case(count=2, memory=1000, killed=True)}
 
 
-def test_a_frozen_backbone_with_a_new_head_is_the_same_to_the_bit_on_one_rank_on_two_and_from_disk_after_a_kill(
+def test_a_head_on_a_frozen_backbone_is_bit_for_bit_the_same_on_one_rank_on_two_and_from_disk_after_a_kill(
     tmp_path: Path,
 ) -> None:
     data = ranks.pictures(tmp_path / "data", train=30)  # several chunks of features
-    told, weights = [], []
+    on_disk, weights = [], []
     for name, case in CASES.items():
         root = tmp_path / name
         variables = ranks.make_run(root, data, memory=case.memory, views=2, epochs=2)
@@ -107,10 +106,10 @@ def test_a_frozen_backbone_with_a_new_head_is_the_same_to_the_bit_on_one_rank_on
             kill_after_the_first_chunk(ranks.start_ranks(variables, case.count, root), root / "checkpoints")
         log = root / "rank-0.log"
         assert ranks.train(variables, case.count, root) == [0] * case.count, log.read_text()
-        told.append("features are on disk" in log.read_text())
+        on_disk.append("features are on disk" in log.read_text())
         weights.append(ranks.weights_of(root))
         assert not list((root / "checkpoints").glob(f"*{checkpoint.PART}"))
-    assert told == [False, False, True]
+    assert on_disk == [False, False, True]
     assert weights[0] == weights[1] == weights[2]
 
 

@@ -12,7 +12,7 @@ SMALL = "mobilenet_v3_small"
 
 
 def official(url: str, cache: Path) -> Path:
-    """Stands for torchvision's server: a state dict as its files are."""
+    """Replaces torchvision's server: a state dict like its files."""
     assert url.startswith("https://")
     path = cache / "state.pth"
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Killed at any moment, told to stop, or with damaged checkpoints: a run goes on and ends with the same weights."""
+"""A run that is killed, stopped, or left with damaged checkpoints resumes and ends with the same weights."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], str]:
-    """The weights' checksum of a run that nobody disturbed, by mode and number of ranks."""
+def uninterrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], str]:
+    """The checksum of the weights of an uninterrupted run, by mode and number of ranks."""
     known: dict[tuple[str, int], str] = {}
 
     def find(mode: str, count: int) -> str:
         if (mode, count) not in known:
-            root = tmp_path_factory.mktemp("unbroken")
+            root = tmp_path_factory.mktemp("uninterrupted")
             assert ranks.train(ranks.make_run(root, data, **settings(mode)), count, root) == [0] * count
             known[mode, count] = ranks.weights_of(root)
         return known[mode, count]
@@ -49,10 +49,10 @@ def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
 
 @pytest.mark.parametrize(("mode", "count"), [("head on features", 1), ("whole network", 1), ("whole network", 2)])
-def test_killed_again_and_again_at_random_moments_it_ends_with_the_weights_of_an_unbroken_run(
-    mode: str, count: int, data: Path, unbroken: Callable[[str, int], str], tmp_path: Path
+def test_a_run_killed_repeatedly_at_random_moments_ends_with_the_weights_of_an_uninterrupted_one(
+    mode: str, count: int, data: Path, uninterrupted: Callable[[str, int], str], tmp_path: Path
 ) -> None:
-    wanted, moments = unbroken(mode, count), random.Random(f"{mode}{count}")
+    expected, moments = uninterrupted(mode, count), random.Random(f"{mode}{count}")
     variables = ranks.make_run(tmp_path, data, **settings(mode))
     kills = 0
     for _ in range(30):
@@ -64,11 +64,11 @@ def test_killed_again_and_again_at_random_moments_it_ends_with_the_weights_of_an
         break
     assert kills >= 3, "the kills came too late to prove anything"
     assert "resuming after step" in (tmp_path / "rank-0.log").read_text()
-    assert ranks.weights_of(tmp_path) == wanted
+    assert ranks.weights_of(tmp_path) == expected
 
 
 def _killed(started: list[BaseProcess], root: Path, moments: random.Random) -> bool:
-    """SIGKILL to all ranks a random while after the next sign of life in the checkpoint folder; False: too late."""
+    """Kills all ranks a random time after the next change in the checkpoint folder. False if they ended before."""
     folder = root / "checkpoints"
     before = _state_of(folder)
     while started[0].is_alive() and _state_of(folder) == before:
@@ -85,8 +85,8 @@ def _state_of(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_killed_during_a_write_there_is_always_a_whole_checkpoint(tmp_path: Path) -> None:
-    moments, seen = random.Random(5), 0
+def test_a_kill_during_a_write_always_leaves_a_complete_checkpoint(tmp_path: Path) -> None:
+    moments, interrupted = random.Random(5), 0
     for _ in range(8):
         for rest in tmp_path.glob(f"*{checkpoint.PART}"):
             rest.unlink()
@@ -97,10 +97,10 @@ def test_killed_during_a_write_there_is_always_a_whole_checkpoint(tmp_path: Path
         time.sleep(moments.uniform(0, 0.02))
         process.kill()
         process.join()
-        seen += any(path.name.endswith(checkpoint.PART) for path in tmp_path.iterdir())
+        interrupted += any(path.name.endswith(checkpoint.PART) for path in tmp_path.iterdir())
         for path in tmp_path.glob(f"*{checkpoint.SUFFIX}"):
             assert set(checkpoint.decode(checkpoint.read(path))["state"]) == {"values", "number"}
-    assert seen, "no kill fell into a write: the test proves nothing"
+    assert interrupted, "no kill fell into a write: the test proves nothing"
 
 
 def write_forever(folder: Path) -> None:
@@ -110,8 +110,8 @@ def write_forever(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", list(MODES))
-def test_told_to_stop_all_ranks_leave_with_a_checkpoint_and_a_resumed_run_ends_the_same(
-    mode: str, data: Path, unbroken: Callable[[str, int], str], tmp_path: Path
+def test_after_a_stop_signal_all_ranks_exit_with_a_checkpoint_and_the_resumed_run_ends_the_same(
+    mode: str, data: Path, uninterrupted: Callable[[str, int], str], tmp_path: Path
 ) -> None:
     variables = ranks.make_run(tmp_path, data, **settings(mode))
     started = ranks.start_ranks(variables, 2, tmp_path)
@@ -119,12 +119,12 @@ def test_told_to_stop_all_ranks_leave_with_a_checkpoint_and_a_resumed_run_ends_t
         time.sleep(0.002)
     pid = started[1].pid
     assert pid is not None
-    os.kill(pid, signal.SIGTERM)  # one rank is told; all must agree
+    os.kill(pid, signal.SIGTERM)  # one rank gets the signal; all must agree
     assert ranks.finish(started) == [0, 0], (tmp_path / "rank-0.log").read_text()  # the marks tell the supervisor
     assert sorted(path.name for path in (tmp_path / "marks").iterdir()) == ["rank-0.stopped", "rank-1.stopped"]
     assert not list((tmp_path / "model").iterdir())
     assert ranks.train(variables, 2, tmp_path) == [0, 0], (tmp_path / "rank-0.log").read_text()
-    assert ranks.weights_of(tmp_path) == unbroken(mode, 2)
+    assert ranks.weights_of(tmp_path) == uninterrupted(mode, 2)
 
 
 def test_a_resumed_run_computes_no_feature_twice(data: Path, tmp_path: Path) -> None:
@@ -136,16 +136,18 @@ def test_a_resumed_run_computes_no_feature_twice(data: Path, tmp_path: Path) -> 
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "checkpoints").glob("features-*")} == before
 
 
-def test_other_settings_or_pictures_than_the_unfinished_run_are_refused_by_name(data: Path, tmp_path: Path) -> None:
+def test_settings_or_pictures_that_differ_from_the_unfinished_run_are_refused_by_name(
+    data: Path, tmp_path: Path
+) -> None:
     Store(tmp_path, {"model": "resnet18", "epochs": "5"}).save(3, {"finished": False})
     with pytest.raises(CheckpointError, match=r"model=resnet18, now resnet50.*empty"):
         Store(tmp_path, {"model": "resnet50", "epochs": "5"}).latest()
 
 
-def test_a_finished_run_makes_room_for_one_with_other_settings(tmp_path: Path) -> None:
+def test_a_finished_run_is_replaced_by_one_with_other_settings(tmp_path: Path) -> None:
     Store(tmp_path, {"epochs": "5"}).save(30, {"finished": True})
-    told: list[str] = []
-    other = Store(tmp_path, {"epochs": "9"}, warn=told.append)
+    warnings: list[str] = []
+    other = Store(tmp_path, {"epochs": "9"}, warn=warnings.append)
     assert other.latest() is None
-    assert "finished training with other epochs" in told[0]
+    assert "finished training with other epochs" in warnings[0]
     assert other.files() == []

@@ -1,6 +1,6 @@
-"""No speed is lost: what is decoded and computed is counted, and times are compared with others of the same run only.
+"""Speed: counts decoded and computed pictures, and compares times of the same run only.
 
-A ratio is the best of some rounds in turns, so that a busy machine meets both sides alike.
+A ratio is the best of several rounds in turns, so that a busy machine slows both sides alike.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Backbone(nn.Module):
 
 @dataclass(frozen=True)
 class Pass:
-    """One forward pass: how many pictures, in which numbers and layout, and whether autocast cast the weights."""
+    """One forward pass: number of pictures, type, layout, and whether autocast cast the weights."""
 
     pictures: int
     kind: torch.dtype
@@ -59,7 +59,7 @@ class Pass:
 
 
 class Watched(Backbone):
-    """Notes its passes; asks for the pictures' values, so torch.fx cannot trace it and the copy notes them too."""
+    """Records its passes. Reads the pictures' values, so that torch.fx cannot trace it and the copy records too."""
 
     def __init__(self, together: int = 1) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ def test_each_view_of_a_picture_is_decoded_and_computed_once_and_never_again(
 
 
 @pytest.mark.parametrize(("kind", "numbers"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
-def test_a_backbone_is_made_ready_once_and_nothing_is_cast_for_each_batch(
+def test_a_backbone_is_prepared_once_and_nothing_is_cast_for_each_batch(
     kind: str, numbers: torch.dtype, samples: list[Sample]
 ) -> None:
     backbone = Watched()
@@ -181,7 +181,7 @@ def test_the_pass_from_tensors_to_features_adds_little_to_the_bare_forward_passe
     assert plain / passed >= 0.8
 
 
-def test_a_picture_costs_an_epoch_on_features_a_fraction_of_what_it_costs_one_on_pictures(
+def test_an_epoch_on_features_costs_a_fraction_of_an_epoch_on_pictures(
     samples: list[Sample],
 ) -> None:
     backbone = Backbone(width=16).eval()

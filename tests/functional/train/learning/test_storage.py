@@ -1,4 +1,4 @@
-"""Features that are too many for memory get a file that leaves nothing behind; test_ddp.py trains from one."""
+"""Features that do not fit in memory get a file that leaves nothing behind; test_distributed.py trains from one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from train.learning.distributed import Ranks
 
 
 def mapped() -> list[str]:
-    """The files without a name that this process has mapped."""
+    """The unlinked files that this process has mapped."""
     lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line.endswith("(deleted)") and ".part" in line]
 
@@ -31,7 +31,7 @@ def test_values_go_to_a_file_when_they_are_more_than_their_share_of_memory(
     assert not list(tmp_path.rglob("*.*")), "the file has no name, so that nothing uploads it or must delete it"
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_is_written(tmp_path: Path) -> None:
+def test_a_disk_that_is_too_small_is_reported_before_anything_is_written(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))  # stands for a full disk
     try:

@@ -1,4 +1,4 @@
-"""Where starting weights come from: the channel before the download, and what is said when there is neither."""
+"""The source of the initial weights: the channel before the download, and the error without both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_nothing_is_loaded_for_none() -> None:
     assert weights.resolve("none", NAME, None) is None
 
 
-def test_a_fitting_file_of_the_channel_goes_before_the_download(tmp_path: Path) -> None:
+def test_a_matching_file_of_the_channel_is_used_instead_of_the_download(tmp_path: Path) -> None:
     models.write_weights(tmp_path / "b.safetensors", Weights(state=state(), architecture=NAME, source="channel"))
     models.write_weights(tmp_path / "a.safetensors", Weights(state={}, architecture="resnet50", source="other"))
     found = weights.resolve("imagenet", NAME, tmp_path)
@@ -43,7 +43,7 @@ def test_without_network_the_error_says_how_to_supply_weights(tmp_path: Path) ->
         weights.official(NAME, tmp_path, download=offline)
 
 
-def test_official_weights_are_read_without_running_code_and_bring_their_scale(tmp_path: Path) -> None:
+def test_official_weights_are_read_without_running_code_and_have_their_own_mean_and_std(tmp_path: Path) -> None:
     torch.save(state(), tmp_path / "official.pth")
     found = weights.official(NAME, tmp_path, download=lambda _url, cache: cache / "official.pth")
     assert found.mean == pytest.approx((0.485, 0.456, 0.406))

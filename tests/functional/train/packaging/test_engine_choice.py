@@ -1,4 +1,4 @@
-"""A whole packaging of a small network in the engines that ship: measured, recorded, still held to its pictures."""
+"""The complete packaging of a small network with the real engines: measured, recorded, and checked on pictures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ INT8 = named("onnxruntime-int8")
 
 
 def encoded(colour: Sequence[int], seed: int) -> bytes:
-    """A noisy picture of a colour."""
+    """A noisy picture of one colour."""
     noise = np.random.default_rng(seed).normal(0, 40, (SIDE, SIDE, 3))
     stream = io.BytesIO()
     Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(stream, "PNG")
@@ -55,7 +55,7 @@ def truth(count: int) -> np.ndarray:
 
 
 def trained(labels: torch.Tensor) -> nn.Module:
-    """A few layers that have learned colours, as sure of them as smoothed labels let them be."""
+    """A few layers trained on colours with smoothed labels."""
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(3, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, stride=2), nn.BatchNorm2d(16),
@@ -72,7 +72,7 @@ def trained(labels: torch.Tensor) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
-    """The exported network, with what it is held against."""
+    """The exported network and the data to measure it with."""
     folder = tmp_path_factory.mktemp("model")
     model = trained(torch.from_numpy(truth(48)))
     export.write_networks(model, MANIFEST, torch.from_numpy(pictures(3, seed=2000)), folder)
@@ -101,7 +101,7 @@ def found(inputs: Inputs, lines: list[str]) -> Packaged:
 
 @pytest.fixture(scope="module")
 def int8(inputs: Inputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The quantised network, also where this CPU is not offered it."""
+    """The quantised network, also where this CPU does not support int8."""
     path = tmp_path_factory.mktemp("int8") / INT8_NETWORK
     quantise.quantise(inputs.folder / NETWORK, path, inputs.calibration)
     return path
@@ -122,9 +122,7 @@ def test_every_engine_is_measured_or_refused_with_a_reason(inputs: Inputs, found
     assert len(lines) == len(ENGINES) + 1
 
 
-def test_the_network_that_was_chosen_answers_and_its_record_survives_the_artifact(
-    inputs: Inputs, found: Packaged
-) -> None:
+def test_the_chosen_network_is_correct_and_the_artifact_records_the_choice(inputs: Inputs, found: Packaged) -> None:
     assert found.network.engine == found.choice.engine
     assert (engine_choice.logits(found.network, inputs.held_out).argmax(axis=1) == inputs.truth).all()
     written = export.complete(replace(MANIFEST, serving=found.choice), inputs.folder, found.golden)
@@ -134,7 +132,7 @@ def test_the_network_that_was_chosen_answers_and_its_record_survives_the_artifac
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine.network == INT8_NETWORK], ids=str)
-def test_both_engines_open_the_quantised_network_which_answers_alike(
+def test_both_engines_open_the_quantised_network_and_give_the_same_answers(
     inputs: Inputs, int8: Path, engine: Engine
 ) -> None:
     network = open_network(int8, engine, threads=1)
@@ -158,7 +156,7 @@ def test_a_quantiser_that_fails_leaves_logging_as_it_was(inputs: Inputs, tmp_pat
 
 
 def asks_int8(inputs: Inputs, folder: Path) -> Inputs:
-    """On a copy of the network, and a CPU that has what int8 needs."""
+    """Inputs that allow int8: a copy of the network, and a CPU with the flags that int8 needs."""
     shutil.copyfile(inputs.folder / NETWORK, folder / NETWORK)
     return replace(inputs, folder=folder, machine=replace(inputs.machine, flags=("avx512_vnni",)), precision="int8")
 
@@ -193,7 +191,7 @@ def test_a_network_that_cannot_be_opened_at_all_is_an_error(inputs: Inputs, tmp_
 
 
 def wrongs(answers: Sequence[Golden], network: Network, scale: Preprocessing = SCALE, *, flip: bool = False) -> int:
-    """How many golden pictures are not answered as in training, decoded as serving does."""
+    """The number of golden pictures with a wrong answer, decoded as in serving."""
     count = 0
     for each in answers:
         picture = to_array(open_picture(each.picture, shorter_side=scale.resize), scale)
@@ -202,7 +200,7 @@ def wrongs(answers: Sequence[Golden], network: Network, scale: Preprocessing = S
     return count
 
 
-def test_under_int8s_tolerance_the_quantised_network_is_taken_and_a_wrong_one_is_not(
+def test_the_tolerance_for_int8_accepts_the_quantised_network_and_refuses_a_wrong_one(
     inputs: Inputs, int8: Path
 ) -> None:
     network = open_network(int8, INT8, threads=1)

@@ -1,4 +1,4 @@
-"""The artifact's ONNX computes what torch computes, for every family and any batch size; a wrong one is refused."""
+"""The exported ONNX computes the same as torch for every family and batch size; a wrong one is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The golden pictures of an artifact are answered by what it holds, and cannot be changed unseen."""
+"""The artifact's network answers its golden pictures as recorded, and a change of the file is noticed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def samples(tmp_path: Path) -> list[Sample]:
     return made
 
 
-def test_an_artifact_holds_golden_pictures_with_its_own_answers(samples: list[Sample], tmp_path: Path) -> None:
+def test_an_artifact_has_golden_pictures_with_its_own_answers(samples: list[Sample], tmp_path: Path) -> None:
     model = network()
     manifest = Manifest(architecture="mobilenet_v3_small", labels=LABELS, preprocessing=SCALE)
     written = export.export(model, manifest, pictures(1), tmp_path / "model", held_out=samples)
@@ -47,7 +47,7 @@ def test_an_artifact_holds_golden_pictures_with_its_own_answers(samples: list[Sa
         artifact.read(tmp_path / "model")
 
 
-def test_without_pictures_an_earlier_golden_file_does_not_stay(samples: list[Sample], tmp_path: Path) -> None:
+def test_without_pictures_an_earlier_golden_file_is_deleted(samples: list[Sample], tmp_path: Path) -> None:
     (tmp_path / golden.FILE).write_text("of an earlier run")
     manifest = Manifest(architecture="mobilenet_v3_small", labels=LABELS, preprocessing=SCALE)
     assert golden.FILE not in export.export(network(), manifest, pictures(1), tmp_path).files

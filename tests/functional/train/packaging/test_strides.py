@@ -1,4 +1,4 @@
-"""Strides move to where they save work, and the network still answers what it answered."""
+"""Strides move to where they save work, and the network computes the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIDE = 64
 
 
 def exported(name: str, variant: str, path: Path) -> onnx.ModelProto:
-    """As torch writes it, before anything moves."""
+    """The network as torch exports it."""
     torch.manual_seed(0)
     torch.onnx.export(
         models.build(name, 3, variant).eval(), (torch.zeros(2, 3, SIDE, SIDE),), path, input_names=["pictures"],
@@ -31,7 +31,7 @@ def exported(name: str, variant: str, path: Path) -> onnx.ModelProto:
 
 
 def products(model: onnx.ModelProto) -> int:
-    """Multiplications of all convolutions, for one picture."""
+    """The multiplications of all convolutions for one picture."""
     inferred = shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
     sizes = {
         value.name: [size.dim_value for size in value.type.tensor_type.shape.dim]
@@ -63,7 +63,7 @@ def same(before: onnx.ModelProto, after: onnx.ModelProto, shape: tuple[int, ...]
     ("name", "variant", "share", "pools"),
     [("resnet50", "v1", 0.903, 3), ("resnet18", "", 1, 3), ("regnet_y_400mf", "", 1, 4)],
 )
-def test_a_network_answers_the_same_with_no_1x1_convolution_left_that_skips(
+def test_no_1x1_convolution_has_a_stride_and_the_network_computes_the_same(
     name: str, variant: str, share: float, pools: int, tmp_path: Path
 ) -> None:
     before = exported(name, variant, tmp_path / "model.onnx")
@@ -134,7 +134,7 @@ GRAPHS = {
 
 @pytest.mark.parametrize("side", [7, 8, 9])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_the_answers_stay(name: str, side: int) -> None:
+def test_the_outputs_stay_the_same(name: str, side: int) -> None:
     nodes, outputs = GRAPHS[name]
     before = graph(nodes, outputs, side)
     after = strides.move(graph(nodes, outputs, side))
@@ -145,6 +145,6 @@ def test_the_answers_stay(name: str, side: int) -> None:
     same(before, after, (2, 4, side, side))
 
 
-def test_what_no_one_reads_is_not_computed() -> None:
+def test_values_that_no_node_reads_are_not_computed() -> None:
     nodes, outputs = GRAPHS["the convolution before it takes the stride"]
     assert products(strides.move(graph(nodes, outputs, 8))) == 16 * (9 + 1) * 4 * 4

@@ -38,7 +38,7 @@ def write(path: Path, content: bytes) -> None:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """A folder of noise in class folders: make(train=6, valid=2) writes so many per class."""
+    """Class folders with pictures of noise: make(train=6, valid=2) writes that many per class."""
 
     def build(name: str = "data", classes: tuple[str, ...] = ("cat", "dog"), **counts: int) -> Path:
         for split, count in counts.items():
@@ -80,7 +80,7 @@ def test_class_folders_alone_are_all_for_training(make: Make, tmp_path: Path) ->
     assert sizes(index) == (16, 4, 0)
 
 
-def test_a_missing_validation_split_is_dealt_from_training_by_class_and_seed(make: Make, tmp_path: Path) -> None:
+def test_a_missing_validation_split_is_drawn_from_training_by_class_and_seed(make: Make, tmp_path: Path) -> None:
     root = make(train=10, test=2)
     first = run(root, tmp_path, seed=1)
     assert sizes(first) == (16, 4, 4)
@@ -92,7 +92,7 @@ def test_a_missing_validation_split_is_dealt_from_training_by_class_and_seed(mak
     assert run(root, tmp_path, seed=2).valid != first.valid
 
 
-def test_a_folder_around_the_splits_is_looked_through(make: Make, tmp_path: Path) -> None:
+def test_an_outer_folder_around_the_splits_is_skipped(make: Make, tmp_path: Path) -> None:
     for around in ("dogImages", "data", "train"):
         make(f"{around}-channel/{around}", train=4, valid=2)
         assert sizes(run(tmp_path / f"{around}-channel", tmp_path)) == (8, 4, 0)
@@ -107,7 +107,7 @@ def test_hidden_files_and_folders_are_no_pictures_and_no_classes(make: Make, tmp
     assert (index.labels, index.skipped) == (("cat", "dog"), ())
 
 
-def test_every_odd_but_whole_picture_is_used(make: Make, tmp_path: Path) -> None:
+def test_unusual_but_complete_pictures_are_used(make: Make, tmp_path: Path) -> None:
     root = make(train=4, valid=2)
     folder = root / "train" / "cat"
     sixteen = Image.fromarray(np.arange(1600, dtype=np.uint16).reshape(40, 40) * 40)
@@ -125,7 +125,7 @@ def test_every_odd_but_whole_picture_is_used(make: Make, tmp_path: Path) -> None
     assert sizes(index) == (15, 4, 0)
 
 
-def test_what_cannot_be_read_is_skipped_and_told_by_name(make: Make, tmp_path: Path) -> None:
+def test_unreadable_files_are_skipped_and_named(make: Make, tmp_path: Path) -> None:
     root = make(train=20, valid=2)
     folder = root / "train" / "cat"
     write(folder / "empty.jpg", b"")
@@ -149,7 +149,7 @@ def test_what_cannot_be_read_is_skipped_and_told_by_name(make: Make, tmp_path: P
     assert sizes(index) == (40, 4, 0)
 
 
-def test_more_bad_files_than_the_stated_share_fail_with_names_and_the_share(make: Make, tmp_path: Path) -> None:
+def test_too_many_bad_files_fail_with_their_names_and_the_share(make: Make, tmp_path: Path) -> None:
     root = make(train=8, valid=1)
     write(root / "train" / "dog" / "bad.jpg", b"x")
     with pytest.raises(
@@ -179,7 +179,7 @@ def test_more_bad_files_than_the_stated_share_fail_with_names_and_the_share(make
     ],
     ids=["only-train", "only-valid", "case", "empty", "empty-valid", "few", "two-valids"],
 )
-def test_folders_that_cannot_be_learnt_from_are_told_before_the_first_step(
+def test_unusable_folders_are_refused_before_the_first_step(
     make: Make, tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
     root = make(train=4, valid=2)
@@ -204,7 +204,7 @@ def test_no_channel_a_missing_folder_and_an_unknown_channel_are_clear(make: Make
         run({"train": root / "train", "extra": root / "train"}, tmp_path)
 
 
-def test_pictures_shared_between_train_and_test_are_warned_of(make: Make, tmp_path: Path) -> None:
+def test_pictures_that_are_in_train_and_test_give_a_warning(make: Make, tmp_path: Path) -> None:
     root = make(train=4, valid=2, test=2)
     write(root / "test" / "cat" / "copy.jpg", (root / "train" / "cat" / "0.jpg").read_bytes())
     assert run(root, tmp_path).notes == (
@@ -212,7 +212,9 @@ def test_pictures_shared_between_train_and_test_are_warned_of(make: Make, tmp_pa
     )
 
 
-def test_the_sum_is_the_same_for_the_same_pictures_anywhere_and_differs_for_others(make: Make, tmp_path: Path) -> None:
+def test_the_checksum_is_the_same_for_the_same_pictures_in_any_folder_and_differs_for_others(
+    make: Make, tmp_path: Path
+) -> None:
     first, second = make("here", train=3, valid=1), make("there/deep", train=3, valid=1)
     same = run(first, tmp_path).sha256
     assert same == run(second, tmp_path).sha256
@@ -227,7 +229,7 @@ def test_an_index_survives_its_file(make: Make, tmp_path: Path) -> None:
 
 
 def pack(folder: Path, target: Path) -> Path:
-    """Writes `folder`'s files into the archive `target`, of the kind that its name says."""
+    """Writes the files of `folder` into the archive `target`, whose suffix decides the kind."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     if target.suffix == ".zip":
         with zipfile.ZipFile(target, "w") as archive:
@@ -242,7 +244,7 @@ def pack(folder: Path, target: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["pictures.zip", "pictures.tar", "pictures.tar.gz", "pictures.tgz", "pictures.tar.xz"])
-def test_an_archive_gives_what_its_folder_gives(make: Make, tmp_path: Path, name: str) -> None:
+def test_an_archive_gives_the_same_index_as_its_folder(make: Make, tmp_path: Path, name: str) -> None:
     root = make(train=4, valid=2)
     channel = tmp_path / "channel"
     channel.mkdir()
@@ -261,7 +263,7 @@ def test_an_archive_per_split_is_accepted(make: Make, tmp_path: Path) -> None:
     assert sizes(run(channel, tmp_path)) == (8, 4, 0)
 
 
-def test_an_archive_s_other_files_are_counted_and_its_junk_is_not(make: Make, tmp_path: Path) -> None:
+def test_other_files_of_an_archive_are_counted_and_system_junk_is_not(make: Make, tmp_path: Path) -> None:
     path = pack(make(train=20, valid=2), tmp_path / "pictures.zip")
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("data/train/cat/readme.txt", "hello")
@@ -294,7 +296,7 @@ def test_a_path_that_leads_out_of_an_archive_is_refused(tmp_path: Path, name: st
     assert not list(tmp_path.rglob("escape.jpg"))
 
 
-def test_links_in_a_tar_are_left_out(make: Make, tmp_path: Path) -> None:
+def test_links_in_a_tar_are_skipped(make: Make, tmp_path: Path) -> None:
     path = pack(make(train=20, valid=2), tmp_path / "pictures.tar")
     with tarfile.open(path, "a") as tar:
         for name, kind in (
@@ -313,7 +315,7 @@ def test_links_in_a_tar_are_left_out(make: Make, tmp_path: Path) -> None:
     ]
 
 
-def test_a_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
+def test_an_archive_bomb_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("train/cat/0.jpg", bytes(300 * 2**20))

@@ -1,4 +1,4 @@
-"""Decoding: the same bits as serving, the same augmentation for any number of workers, big and broken pictures."""
+"""Decoding: same bits as in serving, same augmentation for any number of workers, huge and broken pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     return [Sample(path=path, label=number % 3) for number, path in enumerate(sorted(folder.rglob("*.jpg")))]
 
 
-def test_evaluation_sees_the_bits_that_serving_sees(samples: list[Sample]) -> None:
+def test_evaluation_prepares_pictures_bit_for_bit_as_serving(samples: list[Sample]) -> None:
     plan = [[3, 1], [20]]
     found = list(loader.batches(samples, plan, loader.evaluation(SMALL), workers=2))
     assert [batch.index for batch in found] == [(3, 1), (20,)]
@@ -62,14 +62,14 @@ def huge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_picture_of_7000_pixels_is_seen_without_ever_being_whole_in_memory(huge: Path, tmp_path: Path) -> None:
+def test_a_picture_of_7000_pixels_is_never_completely_in_memory(huge: Path, tmp_path: Path) -> None:
     grown = tmp_path / "grown"
     assert ranks.finish([ranks.start(see_twice, huge, grown)]) == [0]
     assert float(grown.read_text(encoding="utf-8")) < 64
 
 
 def see_twice(path: Path, grown: Path) -> None:
-    """Writes down by how many MB this process, a new one, grows beyond what it had when it sees a huge picture."""
+    """Records by how many MB this (new) process grows when it decodes a huge picture."""
     transforms = (loader.evaluation(Preprocessing()), loader.augmentation(Preprocessing(), seed=0, epoch=0))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for transform in transforms:
@@ -79,8 +79,8 @@ def see_twice(path: Path, grown: Path) -> None:
     grown.write_text(str((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024), encoding="utf-8")
 
 
-def test_a_crop_is_made_of_the_smallest_scale_of_the_decoder_that_has_all_its_pixels(tmp_path: Path) -> None:
-    """Of 600 pixels JPEG offers 300 too; a PNG of the same pixels is always read whole."""
+def test_a_crop_uses_the_smallest_decoder_scale_that_has_all_its_pixels(tmp_path: Path) -> None:
+    """A JPEG of 600 pixels can be decoded at 300; a PNG of the same pixels is always decoded whole."""
     noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
     jpeg, png = tmp_path / "picture.jpg", tmp_path / "picture.png"
     Image.fromarray(noise).save(jpeg, quality=90)
@@ -95,7 +95,7 @@ def test_a_crop_is_made_of_the_smallest_scale_of_the_decoder_that_has_all_its_pi
     assert {True, False} == set(wholes)
 
 
-def test_a_picture_that_broke_after_the_scan_is_named(tmp_path: Path) -> None:
+def test_a_picture_that_became_unreadable_after_the_scan_is_named(tmp_path: Path) -> None:
     path = tmp_path / "broken.jpg"
     path.write_bytes(b"\xff\xd8 no more")
     missing = Sample(path=tmp_path / "gone.jpg", label=0)
@@ -104,7 +104,7 @@ def test_a_picture_that_broke_after_the_scan_is_named(tmp_path: Path) -> None:
             list(loader.batches([sample], [[0]], loader.evaluation(SMALL), workers=1))
 
 
-def test_leaving_early_ends_the_threads(samples: list[Sample]) -> None:
+def test_an_early_exit_ends_the_threads(samples: list[Sample]) -> None:
     found = loader.batches(samples, [[number] for number in range(20)], loader.evaluation(SMALL), workers=2)
     next(found)
     found.close()  # type: ignore[attr-defined]

@@ -34,7 +34,7 @@ def results(classes: int = 3, **changes: Any) -> Results:
 
 
 class Page(HTMLParser):
-    """What matters of a page: addresses that it loads, images without a text, tags left open, its text."""
+    """A parsed page: the addresses that it loads, images without alternative text, open tags, and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
