@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen, MultipleOf
 from invoke.tasks import Task
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+if TYPE_CHECKING:
+    from contract.hyperparameters import Hyperparameter
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDER = REPOSITORY / "docs" / "reference"
@@ -52,7 +56,11 @@ def commands() -> str:
     """Every task with its options."""
     import tasks as project
 
-    lines = [MADE, "# Commands\n", "`./inv COMMAND [options]`; several commands in one line run one after the other.\n"]
+    lines = [
+        MADE,
+        "# Commands\n",
+        "Options follow their command. Several commands in one line run one after the other.\n",
+    ]
     for task in project.TASKS:
         lines += _command(task)
     return "\n".join(lines)
@@ -100,7 +108,7 @@ def deploy_toml() -> str:
         for name, info in model.model_fields.items():
             if section(info) is None:
                 key = info.alias or name
-                comment = comments.get(f"{comment_table(table)}.{key}", "")
+                comment = comments.get(f"{comment_table(table)}.{key}") or info.description or ""
                 cells = (f"`{key}`", _type(info), _default(info), _cell(comment))
                 lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
@@ -148,6 +156,8 @@ def _type(info: FieldInfo) -> str:
 def kind_words(kind: Any) -> str:
     """A type for people."""
     origin, inner = get_origin(kind), get_args(kind)
+    if kind == Scalar:
+        return "value"
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in inner)
     if origin in (Union, UnionType):
@@ -186,7 +196,28 @@ def _default(info: FieldInfo) -> str:
 
 def hyperparameters() -> str:
     """Every hyperparameter: default, values, meaning."""
-    return ""
+    from contract.hyperparameters import TABLE
+
+    intro = (
+        "In `[training.hyperparameters]` of deploy.toml, in SageMaker's HyperParameters, and as flags of\n"
+        "`docker run kennel-train` (`--batch-size` or `--batch_size`). `auto` leaves the choice to the trainer.\n"
+    )
+    lines = [MADE, "# Hyperparameters\n", intro]
+    for group in dict.fromkeys(each.group for each in TABLE.values()):
+        lines += [f"## {group.capitalize()}\n", "| name | values | default | meaning |\n|---|---|---|---|"]
+        for each in (each for each in TABLE.values() if each.group == group):
+            default = "auto" if each.default is None else str(each.default).lower()
+            lines.append(f"| `{each.name}` | {_values(each)} | `{default}` | {_cell(each.help)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _values(declared: Hyperparameter) -> str:
+    if declared.choices:
+        return ", ".join(f"`{choice}`" for choice in declared.choices)
+    low = f", at least {declared.low:g}" if math.isfinite(declared.low) else ""
+    high = f", at most {declared.high:,}" if math.isfinite(declared.high) else ""
+    return f"{declared.kind}{low}{high}"
 
 
 # ---------------------------------------------------------------------------------------------- error codes
@@ -194,7 +225,20 @@ def hyperparameters() -> str:
 
 def errors() -> str:
     """Every error code of the server and of the Lambda."""
-    return ""
+    from lambda_container.errors import ERRORS as LAMBDA
+    from serve.errors import ERRORS as SERVER
+
+    server = {code: (kind.status, kind.meaning) for code, kind in SERVER.items()}
+    intro = (
+        'An error answer is `{"error": {"code": "…", "message": "…"}}`.\n'
+        "Programs compare the code; the message is for people.\n"
+    )
+    lines = [MADE, "# Error codes\n", intro]
+    for title, table in (("The server", server), ("The Lambda", LAMBDA)):
+        lines += [f"## {title}\n", "| status | code | meaning |\n|---|---|---|"]
+        lines += [f"| {status} | `{code}` | {_cell(meaning)} |" for code, (status, meaning) in table.items()]
+        lines.append("")
+    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------------------------------------- the artifact

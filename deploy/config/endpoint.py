@@ -26,11 +26,11 @@ LONGEST_ROLLOUT_S = 28_800 - 3600  # AWS allows a deployment 8 hours; one is lef
 class Variant(Section):
     """One variant: a model on instances of its own, with a share of the traffic."""
 
-    training: Name = "train"
-    job: JobName = ""
-    weight: float = Field(default=1.0, ge=0)
-    instance_type: InstanceType | None = None
-    instance_count: Count | None = None
+    training: Name = Field(default="train", description="serve the newest model of this training")
+    job: JobName = Field(default="", description="serve the model of this job instead")
+    weight: float = Field(default=1.0, ge=0, description="share of the traffic, relative to the other variants")
+    instance_type: InstanceType | None = Field(default=None, description="default: the endpoint's")
+    instance_count: Count | None = Field(default=None, description="default: the endpoint's")
 
 
 class Rollout(Section):
@@ -73,9 +73,12 @@ class Rollout(Section):
 class Schedule(Section):
     """Other bounds of autoscaling from a stated time (UTC)."""
 
-    at: str = Field(pattern=r"^(at|rate|cron)\(.+\)$")  # rule 49
-    min: int | None = Field(default=None, ge=0)
-    max: int | None = Field(default=None, ge=0)
+    at: str = Field(  # rule 49
+        pattern=r"^(at|rate|cron)\(.+\)$",
+        description="`at(2026-01-31T08:00:00)`, `rate(12 hours)` or `cron(…)`, in UTC",
+    )
+    min: int | None = Field(default=None, ge=0, description="instances at least from then on")
+    max: int | None = Field(default=None, ge=0, description="instances at most from then on")
 
 
 class Autoscaling(Section):

@@ -66,7 +66,9 @@ class Training(Section):
     subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(default=(), max_length=16)
     security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")], ...] = Field(default=(), max_length=5)
     kms_key: str = Field(default="", max_length=2048, pattern=r"^$|^arn:aws[a-z-]*:kms:[a-z0-9:/_-]+$")
-    hyperparameters: dict[str, Scalar] = Field(default_factory=dict)
+    hyperparameters: dict[str, Scalar] = Field(
+        default_factory=dict, description="[the hyperparameters](hyperparameters.md) that differ from their defaults"
+    )
     ec2: Ec2 = Ec2()
 
     @model_validator(mode="after")
@@ -87,10 +89,10 @@ class Training(Section):
 class Range(Section):
     """The values of a hyperparameter that tuning tries: a list `values`, or a range from `min` to `max`."""
 
-    values: tuple[Scalar, ...] = ()
-    min: float | None = None
-    max: float | None = None
-    scale: Literal["linear", "log"] = "linear"
+    values: tuple[Scalar, ...] = Field(default=(), description="values to choose from, instead of min and max")
+    min: float | None = Field(default=None, description="smallest value")
+    max: float | None = Field(default=None, description="largest value")
+    scale: Literal["linear", "log"] = Field(default="linear", description="how values spread from min to max")
 
     @model_validator(mode="after")
     def _consistent(self) -> Range:
