@@ -19,6 +19,8 @@ from invoke.tasks import Task
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from deploy.config.section import Scalar
+
 if TYPE_CHECKING:
     from contract.hyperparameters import Hyperparameter
 
@@ -156,20 +158,18 @@ def _type(info: FieldInfo) -> str:
 def kind_words(kind: Any) -> str:
     """A type for people."""
     origin, inner = get_origin(kind), get_args(kind)
-    if kind == Scalar:
-        return "value"
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in inner)
     if origin in (Union, UnionType):
-        return " or ".join(kind_words(each) for each in inner if each is not type(None))
+        return "value" if kind == Scalar else " or ".join(kind_words(each) for each in inner if each is not type(None))
     if origin is tuple:
         return f"list of {kind_words(inner[0])}"
     if origin is dict:
         return f"table of {kind_words(inner[1])}"
     if hasattr(kind, "__metadata__"):
         return kind_words(inner[0])
-    names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    return names.get(kind, getattr(kind, "__name__", str(kind)))
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "value"}
+    return "object" if is_dataclass(kind) else names.get(kind, getattr(kind, "__name__", str(kind)))
 
 
 def _limits(metadata: list[Any]) -> str:
