@@ -29,7 +29,7 @@ from pathlib import Path
 from benchmarks.harness import Row, at_least, column, interleaved, machine, write
 from benchmarks.harness.rounds import Measured
 from benchmarks.serving import inputs
-from benchmarks.serving.contest import DEFAULT_MODEL
+from benchmarks.serving.comparison import DEFAULT_MODEL
 from benchmarks.serving.install import our_python
 from benchmarks.serving.ours import OURS, environment
 from benchmarks.serving.peer import Peer, Place, common_environment
@@ -66,15 +66,15 @@ def send(server: Server, way: Way) -> tuple[float, list[list[float]]]:
     shares = [range(caller, len(way.bodies), way.callers) for caller in range(way.callers)]
     began = time.perf_counter()
     with ThreadPoolExecutor(way.callers) as pool:
-        answered = list(pool.map(lambda share: list(_asked(server, way, share)), shares))
+        answered = list(pool.map(lambda share: list(_answers(server, way, share)), shares))
     seconds = time.perf_counter() - began
-    found = {
+    by_place = {
         at: body for share, bodies in zip(shares, answered, strict=True) for at, body in zip(share, bodies, strict=True)
     }
-    return seconds, [row for at in sorted(found) for row in json.loads(found[at])]
+    return seconds, [row for at in sorted(by_place) for row in json.loads(by_place[at])]
 
 
-def _asked(server: Server, way: Way, share: range) -> Iterator[bytes]:
+def _answers(server: Server, way: Way, share: range) -> Iterator[bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.place.port, timeout=120)
     for at in share:
         connection.request("POST", OURS.path(server.place), way.bodies[at], {"Content-Type": way.content_type})
@@ -131,9 +131,9 @@ class Bench:
             )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"the bare loop failed: {done.stderr.strip()[-1000:]}")
-        found = json.loads(done.stdout.splitlines()[-1])
-        self._check("the bare loop", found["answers"])
-        return {name: float(found[name]) for name in LOOPS}
+        printed = json.loads(done.stdout.splitlines()[-1])
+        self._check("the bare loop", printed["answers"])
+        return {name: float(printed[name]) for name in LOOPS}
 
     def _rate(self, server: Server, way: Way) -> float:
         seconds, answers = send(server, way)
@@ -143,9 +143,9 @@ class Bench:
         return len(self.pictures) / seconds
 
     def _check(self, who: str, answers: Sequence[Sequence[float]]) -> None:
-        found = inputs.agreement(answers, self.known.probabilities)
-        if found.wrong or (self.engine in EXACT and found.largest > inputs.FLOAT_TOLERANCE):
-            raise RuntimeError(f"{who} does not answer as torch in fp32 does: {found}")
+        agreement = inputs.agreement(answers, self.known.probabilities)
+        if agreement.wrong or (self.engine in EXACT and agreement.largest > inputs.FLOAT_TOLERANCE):
+            raise RuntimeError(f"{who} does not answer as torch in fp32 does: {agreement}")
 
     def _server(self) -> Peer:
         """Ours as a transform job starts it."""
@@ -155,13 +155,13 @@ class Bench:
 
 def rows(engine: str, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
     """Each way beside each loop; the target is the faster loop's."""
-    found = []
+    table = []
     for loop, peer in LOOPS.items():
-        for way, said in WAYS.items():
+        for way, description in WAYS.items():
             ours, bare = column(runs["ours"], way), column(runs["bare loop"], loop)
             target = TARGET if loop == "beside" else None
-            found.append(at_least(f"{engine}: {said}, pictures/s", ours, bare, peer, target=target))
-    return found
+            table.append(at_least(f"{engine}: {description}, pictures/s", ours, bare, peer, target=target))
+    return table
 
 
 def main() -> None:
@@ -179,9 +179,9 @@ def main() -> None:
         cpus = len(os.sched_getaffinity(0))
         bench = Bench(engine=engine, model=model, pictures=pictures, known=known, cpus=cpus)
         print(f"{engine}: pictures a second", flush=True)
-        taken = interleaved({"ours": bench.ours, "bare loop": bench.bare}, options.rounds)
-        table += rows(engine, taken)
-        runs |= {f"{engine}, {who}": each for who, each in taken.items()}
+        measured = interleaved({"ours": bench.ours, "bare loop": bench.bare}, options.rounds)
+        table += rows(engine, measured)
+        runs |= {f"{engine}, {who}": each for who, each in measured.items()}
     write("batch_transform", table, runs, machine(), title="Batches beside a bare loop of decode and forward")
 
 

@@ -26,7 +26,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.functions.contestants import Contestant, client_version, contestants, variables
+from benchmarks.functions.candidates import Candidate, candidates, client_version, variables
 from benchmarks.functions.fakes import PICTURE, PREDICTIONS, RuntimeApi, endpoint, serving
 from benchmarks.harness import Row, alone, at_most, column, interleaved, machine, write
 from benchmarks.harness.rounds import Measured
@@ -54,24 +54,24 @@ def cpu_milliseconds(process: subprocess.Popen[bytes], *, ended: bool = False) -
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
-def until_it_waits(contestant: Contestant, events: Sequence[object], url: str, **more: str) -> float:
+def until_it_waits(candidate: Candidate, events: Sequence[object], url: str, **more: str) -> float:
     """CPU milliseconds from exec until all events are answered and the next is asked for."""
     api = RuntimeApi(events)
     with serving(api.answer) as port:
-        environ = variables(contestant, url, AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{port}", **more)
-        process = subprocess.Popen(contestant.command, env=environ, cwd=contestant.code, stdout=subprocess.DEVNULL)
+        environ = variables(candidate, url, AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{port}", **more)
+        process = subprocess.Popen(candidate.command, env=environ, cwd=candidate.code, stdout=subprocess.DEVNULL)
         waits = api.waiting.wait(PATIENCE)
         spent = cpu_milliseconds(process, ended=True)
         api.over.set()
     answered = [answer.get("predictions") for answer in api.answers]
-    if not waits or api.failed or (contestant.name != "nothing" and answered != [PREDICTIONS] * len(events)):
-        raise RuntimeError(f"{contestant.name} did not answer: {api.failed or answered}")
+    if not waits or api.failed or (candidate.name != "nothing" and answered != [PREDICTIONS] * len(events)):
+        raise RuntimeError(f"{candidate.name} did not answer: {api.failed or answered}")
     return spent
 
 
 def plain(code: str, url: str = "http://127.0.0.1:9") -> Measured:
     """The same without the runtime client, in this Python: what CI's check measures."""
-    me = Contestant(name="plain", python=Path(sys.executable), code=ROOT, module="")
+    me = Candidate(name="plain", python=Path(sys.executable), code=ROOT, module="")
     environ = variables(me, url)
     return {"ready": cpu_milliseconds(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environ))}
 
@@ -82,15 +82,15 @@ def measure(rounds: int) -> dict[str, list[Measured]]:
         tls, trust = authority(Path(name))
         with serving(endpoint()) as port, serving(endpoint(), tls=tls) as secured:
 
-            def one(contestant: Contestant) -> Measured:
+            def one(candidate: Candidate) -> Measured:
                 url, over_tls = f"http://127.0.0.1:{port}", f"https://localhost:{secured}"
                 return {
-                    "ready": until_it_waits(contestant, [], url),
-                    "first answer": until_it_waits(contestant, [EVENT], url),
-                    "over TLS": until_it_waits(contestant, [EVENT], over_tls, **trust),
+                    "ready": until_it_waits(candidate, [], url),
+                    "first answer": until_it_waits(candidate, [EVENT], url),
+                    "over TLS": until_it_waits(candidate, [EVENT], over_tls, **trust),
                 }
 
-            runs = interleaved({each.name: partial(one, each) for each in contestants()}, rounds, warm=1)
+            runs = interleaved({each.name: partial(one, each) for each in candidates()}, rounds, warm=1)
     without = {f"{name}, no runtime client": partial(plain, code) for name, code in PLAIN.items()}
     return runs | interleaved(without, rounds, warm=1)
 
@@ -119,15 +119,15 @@ def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
     ours, boto3, nothing = (column(runs[name], "ready") for name in ("ours", "boto3", "nothing"))
     added, peers = ([a - b for a, b in zip(whose, nothing, strict=True)] for whose in (ours, boto3))
     peer = "plain boto3 handler"
-    found = [
+    table = [
         at_most("ready on awslambdaric, whole process, CPU ms", ours, boto3, peer, target=TARGET),
         at_most("ready: what the handler adds to awslambdaric, CPU ms", added, peers, peer, target=TARGET),
     ]
     for moment in ("first answer", "over TLS"):
         mine, theirs = (column(runs[name], moment) for name in ("ours", "boto3"))
         what = "to the first answer, CPU ms" if moment == "first answer" else "to the first answer over TLS, CPU ms"
-        found.append(at_most(what, mine, theirs, peer, target=TARGET))
-    return [*found, *plain_rows(runs), alone("awslambdaric alone, with Python, CPU ms", nothing)]
+        table.append(at_most(what, mine, theirs, peer, target=TARGET))
+    return [*table, *plain_rows(runs), alone("awslambdaric alone, with Python, CPU ms", nothing)]
 
 
 def plain_rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:

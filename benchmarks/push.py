@@ -119,16 +119,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", nargs="+", default=["serve", "lambda"], choices=["serve", "lambda", "train"])
     options = parser.parse_args()
-    said = ["docker", "version", "--format={{.Server.Version}}"]
-    engine = subprocess.run(said, capture_output=True, text=True, check=True).stdout.strip()
+    command = ["docker", "version", "--format={{.Server.Version}}"]
+    engine = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     builder = ImageBuilder(repository=ROOT, say=lambda _: None)
     rows: list[Row] = []
     runs: dict[str, list[Measured]] = {}
     for name in options.images:
-        taken = measure(builder.build(kind_named(name)), options.rounds)
-        mine, theirs = (column(taken[who], "seconds") for who in ("ours", "docker push"))
+        measured = measure(builder.build(kind_named(name)), options.rounds)
+        mine, theirs = (column(measured[who], "seconds") for who in ("ours", "docker push"))
         rows.append(at_most(f"{name} into an empty registry, s", mine, theirs, "docker push", target=TARGET))
-        runs |= {f"{name}, {who}": each for who, each in taken.items()}
+        runs |= {f"{name}, {who}": each for who, each in measured.items()}
     write("push", rows, runs, machine({"Docker": engine}), title="Push into an empty registry")
 
 

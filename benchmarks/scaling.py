@@ -41,27 +41,25 @@ BOX, BOXES = "1 container, 1 core", "2 containers, 1 core each"
 Measured = Mapping[str, float]
 
 
-def rows(found: Mapping[str, Sequence[Measured]], cases: Sequence[Case] = CASES) -> list[Row]:
+def rows(runs: Mapping[str, Sequence[Measured]], cases: Sequence[Case] = CASES) -> list[Row]:
     """Efficiency of ranks, then of containers, case by case; then what else two cores could do, and the exchange."""
     made = []
     for more, one in ((TWO, ONE), (BOXES, BOX)):
-        if more not in found:
+        if more not in runs:
             continue
-        measured = [case for case in cases if case.name in found[more][0]]
+        measured = [case for case in cases if case.name in runs[more][0]]
         for case in measured:
-            twice = [2 * speed for speed in column(found[one], case.name)]
-            ours = column(found[more], case.name)
+            twice = [2 * speed for speed in column(runs[one], case.name)]
+            ours = column(runs[more], case.name)
             what = f"{case.name}: {more}, pictures/s"
             made.append(at_least(what, ours, twice, f"twice {one}", target=TARGETS.get(case.name)))
         for case in (case for case in measured if not case.frozen):
-            alone = column(found[more], case.name + ALONE)
+            alone = column(runs[more], case.name + ALONE)
             what = f"{case.name}: {more}, pictures/s"
-            said = "what is missing to 1 is communication's share"
-            made.append(
-                at_least(what, column(found[more], case.name), alone, "without exchanging gradients", note=said)
-            )
-    for case in cases if WIDE in found else ():
-        ours, wide = column(found[TWO], case.name), column(found[WIDE], case.name)
+            note = "what is missing to 1 is communication's share"
+            made.append(at_least(what, column(runs[more], case.name), alone, "without exchanging gradients", note=note))
+    for case in cases if WIDE in runs else ():
+        ours, wide = column(runs[TWO], case.name), column(runs[WIDE], case.name)
         made.append(at_least(f"{case.name}: {TWO}, pictures/s", ours, wide, WIDE))
     return made
 
@@ -84,16 +82,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kennel-pictures-") as folder:
         pictures = subset(groceries.fetch(ROOT / ".kennel" / "cache"), Path(folder) / "pictures", 24)
         here = partial(launching.ranks_here, python, pictures, CASES)
-        contestants: dict[str, Callable[[], Measured]] = {
+        candidates: dict[str, Callable[[], Measured]] = {
             ONE: partial(here, ranks=1, cores=1),
             WIDE: partial(here, ranks=1, cores=2),
             TWO: partial(here, ranks=2, cores=2),
         }
         if not options.no_containers:
             inside = partial(launching.containers, ImageBuilder(repository=ROOT).build("train"), pictures, CASES[:2])
-            contestants |= {BOX: partial(inside, count=1), BOXES: partial(inside, count=2)}
-        found = interleaved(contestants, options.rounds)
-    write("scaling", rows(found), found, machine(), title="From one to two")
+            candidates |= {BOX: partial(inside, count=1), BOXES: partial(inside, count=2)}
+        runs = interleaved(candidates, options.rounds)
+    write("scaling", rows(runs), runs, machine(), title="From one to two")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness import Row, at_most, column, write
 from benchmarks.harness.rounds import Measured
-from benchmarks.serving import contest, inputs, load
+from benchmarks.serving import comparison, inputs, load
 from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
@@ -53,24 +53,24 @@ def measure(server: Server) -> Measured:
 
 def rows(runs: Mapping[str, Sequence[Measured]], notes: Mapping[str, str]) -> list[Row]:
     """CPU a request is held to the target, latency is told beside it."""
-    found = []
+    table = []
     for key, what in WHAT.items():
         target = TARGET if key in ("cpu_1", "cpu_8") else None
-        for name, taken in runs.items():
+        for name, measured in runs.items():
             if name != "ours":
-                pair = column(runs["ours"], key), column(taken, key)
-                found.append(at_most(what, *pair, name, target=target, note=notes.get(name, "")))
-    return found
+                pair = column(runs["ours"], key), column(measured, key)
+                table.append(at_most(what, *pair, name, target=target, note=notes.get(name, "")))
+    return table
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, rounds=5)
-    contestants = contest.contest("null", inputs.check_model(options.model), options.peers)
-    print(contest.where(contestants), contest.tunings(contestants), sep="\n", flush=True)
-    runs = contestants.turns(measure, options.rounds)
-    table = [*rows(runs, contestants.notes()), *contestants.missing(WHAT["cpu_8"], target=TARGET)]
+    options = comparison.arguments(__doc__, rounds=5)
+    compared = comparison.prepare("null", inputs.check_model(options.model), options.peers)
+    print(comparison.setup(compared), comparison.tunings(compared), sep="\n", flush=True)
+    runs = compared.turns(measure, options.rounds)
+    table = [*rows(runs, compared.notes()), *compared.missing(WHAT["cpu_8"], target=TARGET)]
     title = "A server's own cost, without a model"
-    write("serve_overhead_peers", table, runs, contest.where(contestants), title=title)
+    write("serve_overhead_peers", table, runs, comparison.setup(compared), title=title)
 
 
 if __name__ == "__main__":

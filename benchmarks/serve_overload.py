@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness import Row, alone, at_least, at_most, column, write
 from benchmarks.harness.rounds import Measured
-from benchmarks.serving import contest, inputs, load
+from benchmarks.serving import comparison, inputs, load
 from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
@@ -31,9 +31,9 @@ PATIENCE = 0.45  # seconds
 
 def measure(server: Server) -> Measured:
     """One turn."""
-    driver, asked = k6(), inputs.pictures(PICTURES)
-    load.drive(server, driver, asked, {"main": load.closed(4, requests=32)})
-    full = load.drive(server, driver, asked, {"main": load.closed_for(PEAK_CONNECTIONS, seconds=PEAK_SECONDS)})
+    driver, pictures = k6(), inputs.pictures(PICTURES)
+    load.drive(server, driver, pictures, {"main": load.closed(4, requests=32)})
+    full = load.drive(server, driver, pictures, {"main": load.closed_for(PEAK_CONNECTIONS, seconds=PEAK_SECONDS)})
     peak = full.main.accepted / full.main.seconds
     patience = PATIENCE if server.peer.name == "ours" else OVER_SECONDS
     scenarios = {
@@ -42,19 +42,19 @@ def measure(server: Server) -> Measured:
             peak / 2, seconds=AFTER_SECONDS, start=OVER_SECONDS + PAUSE, name="after", patience=patience
         ),
     }
-    both = load.drive(server, driver, asked, scenarios, bound=USEFUL_MS)
+    both = load.drive(server, driver, pictures, scenarios, bound=USEFUL_MS)
     over, after = both.main, both.phases["after"]
     return {
         "peak": peak,
         "goodput": goodput(over),
-        "refused": over.refused / max(1, over.asked),
+        "refused": over.refused / max(1, over.requests),
         "hinted": over.hinted / max(1, over.refused),
-        "failed": over.failed / max(1, over.asked),
+        "failed": over.failed / max(1, over.requests),
         "refused_p99": over.refused_p99 if over.refused else 0.0,
         "accepted_p50": min(over.p50, 1e6),
         "accepted_p99": min(over.p99, 1e6),
         "after_p99": min(after.p99, 1e6),
-        "after_answered": after.accepted / max(1, after.asked),
+        "after_answered": after.accepted / max(1, after.requests),
     }
 
 
@@ -67,7 +67,7 @@ def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
     """Ours against its own peak and bounds; the peers' numbers stand beside."""
     ours = runs["ours"]
     bound = [REFUSED_MS] * len(ours)
-    found = [
+    table = [
         at_least("goodput at twice the peak, 1/s", column(ours, "goodput"), column(ours, "peak"), "its own peak",
                  target=GOODPUT),
         at_most("p99 of a refusal, ms", column(ours, "refused_p99"), bound, f"{REFUSED_MS:g} ms", target=1.0),
@@ -79,32 +79,34 @@ def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
         alone("share refused", column(ours, "refused"), "of all arrivals"),
         alone("refusals with Retry-After", column(ours, "hinted"), "share"),
     ]  # fmt: skip
-    for name, taken in runs.items():
+    for name, measured in runs.items():
         if name != "ours":
-            found += _beside(name, taken)
-    return found
+            table += _beside(name, measured)
+    return table
 
 
-def _beside(name: str, taken: Sequence[Measured]) -> list[Row]:
-    share = [goodput / peak for goodput, peak in zip(column(taken, "goodput"), column(taken, "peak"), strict=True)]
+def _beside(name: str, measured: Sequence[Measured]) -> list[Row]:
+    share = [
+        goodput / peak for goodput, peak in zip(column(measured, "goodput"), column(measured, "peak"), strict=True)
+    ]
     return [
         alone(f"{name}: goodput over its peak", share),
-        alone(f"{name}: p99 of the accepted, ms", column(taken, "accepted_p99")),
-        alone(f"{name}: share refused", column(taken, "refused")),
-        alone(f"{name}: share failed", column(taken, "failed")),
-        alone(f"{name}: p99 from one second after, ms", column(taken, "after_p99")),
+        alone(f"{name}: p99 of the accepted, ms", column(measured, "accepted_p99")),
+        alone(f"{name}: share refused", column(measured, "refused")),
+        alone(f"{name}: share failed", column(measured, "failed")),
+        alone(f"{name}: p99 from one second after, ms", column(measured, "after_p99")),
     ]
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, rounds=5)
+    options = comparison.arguments(__doc__, rounds=5)
     model = inputs.check_model(options.model)
-    contestants = contest.contest("resnet50", model, options.peers)
-    said = f"{contest.where(contestants)}; {contest.engine_of(model)}"
-    print(said, contest.tunings(contestants), sep="\n", flush=True)
-    runs = contestants.turns(measure, options.rounds)
-    table = [*rows(runs), *contestants.missing("goodput at twice the peak, 1/s")]
-    write("serve_overload", table, runs, said, title="Twice the load that a server can take")
+    compared = comparison.prepare("resnet50", model, options.peers)
+    setup = f"{comparison.setup(compared)}; {comparison.engine_of(model)}"
+    print(setup, comparison.tunings(compared), sep="\n", flush=True)
+    runs = compared.turns(measure, options.rounds)
+    table = [*rows(runs), *compared.missing("goodput at twice the peak, 1/s")]
+    write("serve_overload", table, runs, setup, title="Twice the load that a server can take")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.harness import Row, alone, at_least, column, interleaved, write
 from benchmarks.harness.rounds import Measured
-from benchmarks.serving import contest, inputs, load
+from benchmarks.serving import comparison, inputs, load
 from benchmarks.serving.install import k6, our_python
 from benchmarks.serving.peer import ROOT
 from benchmarks.serving.server import Server
@@ -60,26 +60,26 @@ def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
     """Held to the loop with one picture at a time, as requests come; the others stand beside it."""
     ours = column(runs["ours"], "rate")
     names = [*BARE, *(name for name in runs if name != "ours" and name not in BARE)]
-    found = [
+    table = [
         at_least(WHAT, ours, column(runs[name], "rate"), name, target=TARGET if name in BARE else None)
         for name in names
         if name in runs
     ]
-    return [*found, alone("largest difference of a probability from torch", column(runs["ours"], "difference"))]
+    return [*table, alone("largest difference of a probability from torch", column(runs["ours"], "difference"))]
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, rounds=5, peers=("litserve",))
+    options = comparison.arguments(__doc__, rounds=5, peers=("litserve",))
     model = inputs.check_model(options.model)
-    contestants = contest.contest("onnx", model, options.peers)
-    print(contest.where(contestants), contest.tunings(contestants), sep="\n", flush=True)
+    compared = comparison.prepare("onnx", model, options.peers)
+    print(comparison.setup(compared), comparison.tunings(compared), sep="\n", flush=True)
     known = inputs.reference(model, inputs.pictures(PICTURES))
-    turns: dict[str, Callable[[], Measured]] = dict(contestants.each(served(known)))
+    turns: dict[str, Callable[[], Measured]] = dict(compared.each(served(known)))
     for name, batch in BARE.items():
-        turns[name] = lambda batch=batch: bare(known.pictures, model, contestants.cpus, batch)  # type: ignore[misc]
-    runs = contestants.surviving(interleaved(turns, options.rounds))
-    said = contest.where(contestants)
-    write("serve_same_engine", [*rows(runs), *contestants.missing(WHAT)], runs, said, title="The same engine, fp32")
+        turns[name] = lambda batch=batch: bare(known.pictures, model, compared.cpus, batch)  # type: ignore[misc]
+    runs = compared.surviving(interleaved(turns, options.rounds))
+    setup = comparison.setup(compared)
+    write("serve_same_engine", [*rows(runs), *compared.missing(WHAT)], runs, setup, title="The same engine, fp32")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from statistics import median
 
 from benchmarks.harness import Row, alone, at_least, at_most, column, speedup, write
 from benchmarks.harness.rounds import Measured
-from benchmarks.serving import capacity, contest, inputs, load
+from benchmarks.serving import capacity, comparison, inputs, load
 from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
@@ -36,7 +36,7 @@ class Turn:
 
     def __init__(self, known: inputs.Reference) -> None:
         self._known, self._driver = known, k6()
-        self._found: dict[str, float] = {}
+        self._highest_rates: dict[str, float] = {}
 
     def __call__(self, server: Server) -> Measured:
         same = inputs.checked(server, self._known, exact=server.peer.name != "ours")
@@ -44,8 +44,8 @@ class Turn:
         equal = self._drive(server, load.arrivals(EQUAL_RATE, seconds=EQUAL_SECONDS))
         full = self._drive(server, load.closed_for(CONNECTIONS, seconds=CLOSED_SECONDS))
         rate = full.main.accepted / full.main.seconds
-        highest = self._highest(server, self._found.get(server.peer.name, 0.9 * rate))
-        self._found[server.peer.name] = highest or 0.9 * rate
+        highest = self._highest(server, self._highest_rates.get(server.peer.name, 0.9 * rate))
+        self._highest_rates[server.peer.name] = highest or 0.9 * rate
         return {
             "cpu_equal": equal.cpu_per_request,
             "p50": equal.main.p50,
@@ -71,13 +71,13 @@ class Turn:
 
 def best_peer(runs: Mapping[str, Sequence[Measured]]) -> str:
     """Of all but ours, whose highest rate has the highest median. Empty when no peer ran."""
-    rates = {name: median(column(taken, "highest")) for name, taken in runs.items() if name != "ours"}
+    rates = {name: median(column(measured, "highest")) for name, measured in runs.items() if name != "ours"}
     return max(rates, key=lambda name: rates[name], default="")
 
 
 def rows(runs: Mapping[str, Sequence[Measured]], best: str, notes: Mapping[str, str]) -> list[Row]:
     """The best peer comes first and is held to the target."""
-    ours, found = runs["ours"], []
+    ours, table = runs["ours"], []
     for name in sorted((name for name in runs if name != "ours"), key=lambda name: name != best):
         note = f"{notes.get(name, name)}{'; the best peer' if name == best else ''}"
         target = TARGET if name == best else None
@@ -85,7 +85,7 @@ def rows(runs: Mapping[str, Sequence[Measured]], best: str, notes: Mapping[str, 
         def pair(key: str, theirs: Sequence[Measured] = runs[name]) -> tuple[list[float], list[float]]:
             return column(ours, key), column(theirs, key)
 
-        found += [
+        table += [
             at_most("CPU a request at 6 a second, s", *pair("cpu_equal"), name, note=note),
             speedup("median latency at 6 a second, ms", *pair("p50"), name, note=note),
             speedup("90th percentile at 6 a second, ms", *pair("p90"), name, note=note),
@@ -95,23 +95,23 @@ def rows(runs: Mapping[str, Sequence[Measured]], best: str, notes: Mapping[str, 
         ]
     largest = "largest difference of a probability from torch in fp32"
     return [
-        *found,
+        *table,
         alone(largest, column(ours, "difference"), "the best label agrees wherever the reference is sure"),
         alone("k6's share of the CPU in ours' closed loop", column(ours, "driver_share")),
     ]
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, rounds=5)
+    options = comparison.arguments(__doc__, rounds=5)
     model = inputs.check_model(options.model)
-    contestants = contest.contest("resnet50", model, options.peers)
-    said = f"{contest.where(contestants)}; {contest.engine_of(model)}"
-    print(said, contest.tunings(contestants), sep="\n", flush=True)
+    compared = comparison.prepare("resnet50", model, options.peers)
+    setup = f"{comparison.setup(compared)}; {comparison.engine_of(model)}"
+    print(setup, comparison.tunings(compared), sep="\n", flush=True)
     turn = Turn(inputs.reference(model, inputs.pictures(PICTURES)))
-    runs = contestants.turns(turn, options.rounds)
+    runs = compared.turns(turn, options.rounds)
     best = best_peer(runs)
-    table = [*rows(runs, best, contestants.notes()), *contestants.missing(HIGHEST)]
-    write("serve_throughput", table, runs, said, title="ResNet-50 as shipped, beside torch in fp32 in its peers")
+    table = [*rows(runs, best, compared.notes()), *compared.missing(HIGHEST)]
+    write("serve_throughput", table, runs, setup, title="ResNet-50 as shipped, beside torch in fp32 in its peers")
 
 
 if __name__ == "__main__":

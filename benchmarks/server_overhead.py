@@ -78,9 +78,9 @@ def ask(port: int, picture: bytes, requests: int, *, keep: bool) -> None:
     for _ in range(requests):
         caller.request("POST", "/invocations", picture, headers)
         answer = caller.getresponse()
-        said = answer.read()
+        body = answer.read()
         if answer.status != 200:
-            raise RuntimeError(f"answered {answer.status}: {said[:300]!r}")
+            raise RuntimeError(f"answered {answer.status}: {body[:300]!r}")
     caller.close()
 
 
@@ -94,15 +94,15 @@ def together(calls: Sequence[Callable[[], None]]) -> None:
 
 def served(python: Path, module: Sequence[str], model: Path, picture: bytes, requests: int) -> Measured:
     """Microseconds of CPU a request, by callers and by whether they keep their connections."""
-    found = {}
+    costs = {}
     with started(python, module, model) as (pid, port):
         ask(port, picture, 200, keep=True)
         for callers, keep in ((1, True), (4, True), (4, False)):
             before = cpu_seconds(pid)
             together([partial(ask, port, picture, requests // callers, keep=keep)] * callers)
             took = (cpu_seconds(pid) - before) / (requests // callers * callers)
-            found[f"{callers} {'kept' if keep else 'new'}"] = took * 1e6
-    return found
+            costs[f"{callers} {'kept' if keep else 'new'}"] = took * 1e6
+    return costs
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -30,18 +30,18 @@ PEERS = {
     "abreast": "bare forward, a batch a thread",
     "plain": "plain float32 forward of decoded pictures",
 }
-Taken = Mapping[str, Any]
+Measurement = Mapping[str, Any]
 
 
 class DifferentError(RuntimeError):
     """Ours did not compute what the plain network does."""
 
 
-def rows(taken: Sequence[Taken]) -> list[Row]:
+def rows(measurements: Sequence[Measurement]) -> list[Row]:
     """Three of each network, in pictures a second."""
     made = []
-    for name in dict.fromkeys(row["model"] for row in taken):
-        own = [row for row in taken if row["model"] == name]
+    for name in dict.fromkeys(row["model"] for row in measurements):
+        own = [row for row in measurements if row["model"] == name]
         for kind, peer in PEERS.items():
             target = TARGETS.get(name) if kind == "bare" else None
             mine, theirs = ([1000 / row[who] for row in own] for who in ("ours", kind))
@@ -53,13 +53,13 @@ def rows(taken: Sequence[Taken]) -> list[Row]:
     return made
 
 
-def check(row: Taken) -> None:
+def check(row: Measurement) -> None:
     """Raises DifferentError when the features are too far from float32's."""
     if not row["off"] <= OFF:  # nor nan
         raise DifferentError(f"{row['model']}: features off by {row['off']:.2%}; at most {OFF:.0%} is right")
 
 
-def measured(count: int, rounds: int, models: Sequence[str]) -> Iterator[Taken]:
+def measured(count: int, rounds: int, models: Sequence[str]) -> Iterator[Measurement]:
     """Rows of benchmarks/throughput/features.py as they come; a network a process, in a rank's own variables."""
     folder, threads = pictures.whole() / "train", str(len(os.sched_getaffinity(0)))
     environ = {**os.environ, **launch.MALLOC, "OMP_NUM_THREADS": threads}
@@ -74,17 +74,24 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--pictures", type=int, default=256)
     options = parser.parse_args()
-    taken: list[Taken] = []
+    measurements: list[Measurement] = []
     for row in measured(options.pictures, options.rounds, options.models):
         check(row)  # now, not after the last network
-        taken.append(row)
-        seen = ", ".join(f"{kind} {row[kind]:.2f}" for kind in ("ours", *PEERS))
-        print(f"  round {row['round'] + 1}/{options.rounds}  {row['model']:20} {seen} ms a picture", flush=True)
+        measurements.append(row)
+        times = ", ".join(f"{kind} {row[kind]:.2f}" for kind in ("ours", *PEERS))
+        print(f"  round {row['round'] + 1}/{options.rounds}  {row['model']:20} {times} ms a picture", flush=True)
     numbers = ("ours", *PEERS, "decode")
     runs = {
-        name: [{key: row[key] for key in numbers} for row in taken if row["model"] == name] for name in options.models
+        name: [{key: row[key] for key in numbers} for row in measurements if row["model"] == name]
+        for name in options.models
     }
-    write("train_features", rows(taken), runs, machine(), title="From JPEGs to features, beside bare forward passes")
+    write(
+        "train_features",
+        rows(measurements),
+        runs,
+        machine(),
+        title="From JPEGs to features, beside bare forward passes",
+    )
 
 
 if __name__ == "__main__":

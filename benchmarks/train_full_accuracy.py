@@ -20,9 +20,9 @@ from pathlib import Path
 from benchmarks.harness import Row, at_least, column, fingerprint, interleaved, kept, machine, write
 from benchmarks.harness.environments import ROOT
 from benchmarks.training import checks, ours, peer, pictures
-from benchmarks.training.contest import RUNS
+from benchmarks.training.comparison import RUNS
+from benchmarks.training.evaluate import evaluate
 from benchmarks.training.job import Job
-from benchmarks.training.judge import judge
 from benchmarks.training.peer import PLAIN
 
 BATCH, RATE = 32, 0.01  # ours too, by default
@@ -51,7 +51,7 @@ class Accuracy:
         settings = {"epochs": self.epochs, "freeze_backbone": False, "batch_size": BATCH, "seed": seed}
         run = ours.train(self.data, self.weights, RUNS / "accuracy-ours", **settings)
         checks.ours_whole(run, counts=pictures.counts(self.data), epochs=self.epochs)
-        return {"seconds": run.wall, "top1": self.judged(run.model)}
+        return {"seconds": run.wall, "top1": self.top1(run.model)}
 
     def run_plain(self, seed: int) -> Mapping[str, float]:
         job = Job(
@@ -60,16 +60,16 @@ class Accuracy:
         )  # fmt: skip
         ran = peer.train(PLAIN, job)
         checks.peer_learns(PLAIN.name, ran.outcome.losses)
-        return {"seconds": ran.wall, "top1": self.judged(job.output / "model.pt")}
+        return {"seconds": ran.wall, "top1": self.top1(job.output / "model.pt")}
 
-    def judged(self, model: Path) -> float:
+    def top1(self, model: Path) -> float:
         """Test top-1 in float32."""
-        return judge(PLAIN.python(), model, self.data / "test", self.weights)["top1"]
+        return evaluate(PLAIN.python(), model, self.data / "test", self.weights)["top1"]
 
 
-def rows(taken: Mapping[str, list[Mapping[str, float]]], epochs: int) -> list[Row]:
+def rows(runs: Mapping[str, list[Mapping[str, float]]], epochs: int) -> list[Row]:
     """Top-1, where half a point less is still equal."""
-    us, them = (column(found, "top1") for found in taken.values())
+    us, them = (column(measured, "top1") for measured in runs.values())
     target = round(1 - checks.TOP1_TOLERANCE / statistics.median(them), 4)
     what = f"ResNet-50 fine-tuned whole, {epochs} epochs, test top-1 over {len(us)} seeds"
     return [at_least(what, us, them, f"{PLAIN.name}, rate {RATE}", target=target, note="equal within 0.5 points")]
@@ -81,12 +81,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     options = parser.parse_args()
     table = Accuracy(options.epochs)
-    said = machine(dict(package.split("==") for package in peer.TORCH))
-    print(said, flush=True)
+    setup = machine(dict(package.split("==") for package in peer.TORCH))
+    print(setup, flush=True)
     ours.ready()
     PLAIN.ready()
-    taken = interleaved({"ours": table.ours, PLAIN.name: table.plain}, options.seeds)
-    write("train_full_accuracy", rows(taken, options.epochs), taken, said, title="Full fine-tuning: test top-1")
+    runs = interleaved({"ours": table.ours, PLAIN.name: table.plain}, options.seeds)
+    write("train_full_accuracy", rows(runs, options.epochs), runs, setup, title="Full fine-tuning: test top-1")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ SHOWN = ("T4", "A10G", "L4", "A100", "H100")
 
 
 @dataclass(kw_only=True)
-class Found:
+class Measurements:
     """What was measured: rates by name and round, errors by name, and the device."""
 
     rates: dict[str, list[float]] = field(default_factory=dict)
@@ -62,52 +62,54 @@ class Found:
         return next((self.errors[name] for name in names if name in self.errors), NEEDS)
 
 
-def rows(found: Found) -> list[Row]:
-    return [*fed(found), *levers(found), *limits(found), *decoding(found)]
+def rows(measured: Measurements) -> list[Row]:
+    return [*fed(measured), *levers(measured), *limits(measured), *decoding(measured)]
 
 
-def fed(found: Found) -> list[Row]:
+def fed(measured: Measurements) -> list[Row]:
     what, peer = "JPEG to step, pictures/s", "the same on synthetic tensors on the device"
-    if not {JPEG, SYNTHETIC} <= set(found.rates):
-        return [not_measured(what, peer, found.why(JPEG, SYNTHETIC), target=TARGET)]
-    return [at_least(what, found.rates[JPEG], found.rates[SYNTHETIC], peer, target=TARGET)]
+    if not {JPEG, SYNTHETIC} <= set(measured.rates):
+        return [not_measured(what, peer, measured.why(JPEG, SYNTHETIC), target=TARGET)]
+    return [at_least(what, measured.rates[JPEG], measured.rates[SYNTHETIC], peer, target=TARGET)]
 
 
-def levers(found: Found) -> list[Row]:
+def levers(measured: Measurements) -> list[Row]:
     """Each beside the one before it."""
     made = []
     for before, name in itertools.pairwise(LEVERS):
         what = f"{name}: synthetic, pictures/s"
-        if {before, name} <= set(found.rates):
-            made.append(at_least(what, found.rates[name], found.rates[before], before))
+        if {before, name} <= set(measured.rates):
+            made.append(at_least(what, measured.rates[name], measured.rates[before], before))
         else:
-            made.append(not_measured(what, before, found.why(name, before)))
+            made.append(not_measured(what, before, measured.why(name, before)))
     return made
 
 
-def limits(found: Found) -> list[Row]:
+def limits(measured: Measurements) -> list[Row]:
     """Of the GPU that is here what it reaches of its peak; of well-known ones what none can exceed."""
     made = []
-    here = gpu_limits.peak(found.gpu) if found.gpu else None
-    if here is not None and SYNTHETIC in found.rates:
-        reached = [rate * found.flops / 1e12 for rate in found.rates[SYNTHETIC]]
-        made.append(at_least("TFLOP/s on synthetic tensors", reached, [here] * len(reached), f"{found.gpu}, its peak"))
+    here = gpu_limits.peak(measured.gpu) if measured.gpu else None
+    if here is not None and SYNTHETIC in measured.rates:
+        reached = [rate * measured.flops / 1e12 for rate in measured.rates[SYNTHETIC]]
+        made.append(
+            at_least("TFLOP/s on synthetic tensors", reached, [here] * len(reached), f"{measured.gpu}, its peak")
+        )
     for name in SHOWN:
-        most = gpu_limits.limit(gpu_limits.PEAKS[name], found.flops)
-        said = f"{gpu_limits.PEAKS[name]:g} TFLOP/s by its maker, {found.flops / 1e9:.1f} GFLOP a picture"
-        if each := per_core(found):
-            said += f"; a third of it takes {gpu_limits.cores(most / 3, each):.0f} of these cores to decode"
-        made.append(alone(f"{name}: no more than so many pictures/s", [most], said))
+        most = gpu_limits.limit(gpu_limits.PEAKS[name], measured.flops)
+        note = f"{gpu_limits.PEAKS[name]:g} TFLOP/s by its maker, {measured.flops / 1e9:.1f} GFLOP a picture"
+        if each := per_core(measured):
+            note += f"; a third of it takes {gpu_limits.cores(most / 3, each):.0f} of these cores to decode"
+        made.append(alone(f"{name}: no more than so many pictures/s", [most], note))
     return made
 
 
-def decoding(found: Found) -> list[Row]:
-    return [alone(f"{name}, pictures/s", rates) for name, rates in found.rates.items() if name.startswith(DECODING)]
+def decoding(measured: Measurements) -> list[Row]:
+    return [alone(f"{name}, pictures/s", rates) for name, rates in measured.rates.items() if name.startswith(DECODING)]
 
 
-def per_core(found: Found) -> float:
+def per_core(measured: Measurements) -> float:
     """Pictures that one thread decodes in a second."""
-    rates = sorted(found.rates.get(f"{DECODING}, 1 threads", []))
+    rates = sorted(measured.rates.get(f"{DECODING}, 1 threads", []))
     return rates[len(rates) // 2] if rates else 0.0
 
 
@@ -116,8 +118,8 @@ def threads(cores: int) -> list[int]:
     return sorted({*(2**power for power in range(8) if 2**power < cores), cores})
 
 
-def lines(python: Path, asked: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    argv = [str(python), "-m", "benchmarks.throughput.device", json.dumps(asked)]
+def lines(python: Path, settings: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    argv = [str(python), "-m", "benchmarks.throughput.device", json.dumps(settings)]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if line.startswith("{"):  # the product prints its metrics there too
@@ -145,19 +147,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("needs a GPU, and none is here: only decoding is measured, and limits are told by data sheet")
     python = environment("train", ["-r", str(ROOT / "docker" / "train.in")], python=newest_python())
     pictures = groceries.fetch(ROOT / ".kennel" / "cache") / "train"
-    asked = {
+    settings = {
         **(QUICK if options.quick else USUAL), "device": device, "rounds": options.rounds,
         "threads": threads(len(os.sched_getaffinity(0))), "pictures": str(pictures),
     }  # fmt: skip
-    found = Found()
-    for line in lines(python, asked):
-        found.add(line)
+    measured = Measurements()
+    for line in lines(python, settings):
+        measured.add(line)
         if "value" in line:
             print(f"  round {line['round'] + 1}/{options.rounds}  {line['name']:32} {line['value']:.1f}/s", flush=True)
-    runs = {name: [{"pictures_per_second": rate} for rate in rates] for name, rates in found.rates.items()}
-    told = f"{machine()}, {found.gpu or 'no GPU'}"
+    runs = {name: [{"pictures_per_second": rate} for rate in rates] for name, rates in measured.rates.items()}
+    setup = f"{machine()}, {measured.gpu or 'no GPU'}"
     folder = HOME / "rehearsal" if device == "cpu" or options.quick else FOLDER
-    write("train_gpu", rows(found), runs, told, folder=folder, title="On a GPU")
+    write("train_gpu", rows(measured), runs, setup, folder=folder, title="On a GPU")
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ def serving(answer: Answering, *, tls: ssl.SSLContext | None = None) -> Iterator
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            status, headers, said = answer(self, body)
+            status, headers, content = answer(self, body)
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(said)), **headers}.items():
+            for name, value in {"Content-Length": str(len(content)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(content)
 
         do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
@@ -63,8 +63,8 @@ class _Quiet(ThreadingHTTPServer):
 def endpoint(seconds: float = 0.0) -> Answering:
     """SageMaker's runtime and a web server in one: an answer takes `seconds`, a picture by URL nothing."""
 
-    def answer(asked: BaseHTTPRequestHandler, _: bytes) -> Reply:
-        if asked.command == "GET":
+    def answer(request: BaseHTTPRequestHandler, _: bytes) -> Reply:
+        if request.command == "GET":
             return 200, {"Content-Type": "image/jpeg"}, PICTURE
         time.sleep(seconds)
         return 200, {"Content-Type": "application/json"}, ANSWER
@@ -82,10 +82,10 @@ class RuntimeApi:
         self.waiting = threading.Event()
         self.over = threading.Event()
 
-    def answer(self, asked: BaseHTTPRequestHandler, body: bytes) -> Reply:
-        if asked.path.endswith("/next"):
+    def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> Reply:
+        if request.path.endswith("/next"):
             return self._next()
-        if asked.path.endswith("/response"):
+        if request.path.endswith("/response"):
             self.answers.append(json.loads(body))
         else:
             self.failed.append(body.decode(errors="replace"))

@@ -25,23 +25,23 @@ def environment(name: str, requirements: Sequence[str], *, python: str | Path | 
     """
     interpreter = str(python or sys.executable)
     folder = HOME / "environments" / f"{name}-{_key(interpreter, requirements)}"
-    found = folder / "bin" / "python"
+    executable = folder / "bin" / "python"
     if (folder / DONE).is_file():
-        return found
+        return executable
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"  installing {name}: {' '.join(requirements)}", flush=True)
     _uv("venv", "--python", interpreter, str(folder))
-    _uv("pip", "install", "--python", str(found), *requirements)
+    _uv("pip", "install", "--python", str(executable), *requirements)
     (folder / DONE).write_text("\n".join(requirements), encoding="utf-8")
-    return found
+    return executable
 
 
 def newest_python() -> str:
     """The interpreter of the images' version, 3.13, where there is one, else this one."""
     environ = {**_environ(), "PYENV_VERSION": "3.13"}  # pyenv's stand-in on PATH fails for versions not chosen
-    asked = subprocess.run(_command("python", "find", "3.13"), capture_output=True, text=True, check=False, env=environ)
-    return asked.stdout.strip() if asked.returncode == 0 else sys.executable
+    done = subprocess.run(_command("python", "find", "3.13"), capture_output=True, text=True, check=False, env=environ)
+    return done.stdout.strip() if done.returncode == 0 else sys.executable
 
 
 def json_lines(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
@@ -57,9 +57,9 @@ def json_lines(argv: Sequence[str], environ: Mapping[str, str] | None = None) ->
 
 
 def _key(interpreter: str, requirements: Sequence[str]) -> str:
-    said = [interpreter, *requirements]
-    said += [path.read_text(encoding="utf-8") for path in map(Path, requirements) if path.is_file()]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
+    parts = [interpreter, *requirements]
+    parts += [path.read_text(encoding="utf-8") for path in map(Path, requirements) if path.is_file()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def _uv(*arguments: str) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 def machine(versions: Mapping[str, str] | None = None, *, cpuinfo: str | None = None) -> str:
     """CPU, cores, memory, Python, date, and the versions of what was measured."""
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8") if cpuinfo is None else cpuinfo
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    name = found.group(1).strip() if found else platform.machine()
+    match = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    name = match.group(1).strip() if match else platform.machine()
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     known = [f"{name}{_wide(text)}, {len(os.sched_getaffinity(0))} cores, {gigabytes:.0f} GB"]
     known += [f"Python {platform.python_version()}", time.strftime("%Y-%m-%d")]

@@ -24,12 +24,12 @@ def tree(pid: int) -> list[int]:
     for path in PROC.iterdir():
         if path.name.isdigit() and (fields := _stat(int(path.name))):
             children.setdefault(int(fields[1]), []).append(int(path.name))
-    found, waiting = [], [pid]
+    pids, waiting = [], [pid]
     while waiting:
         one = waiting.pop()
-        found.append(one)
+        pids.append(one)
         waiting += children.get(one, [])
-    return found
+    return pids
 
 
 def cpu_seconds(pid: int) -> float:

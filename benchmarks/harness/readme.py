@@ -20,12 +20,12 @@ _HEAD = ("| what | ours | peer | | ratio | worst | target | |", "|---|--:|--:|--
 
 def filled(text: str, table_of: Callable[[str], str]) -> str:
     """The README with every marked table renewed; `table_of` gives a table's Markdown by its name."""
-    return _MARKED.sub(lambda found: found[1] + table_of(found[2]) + found[3], text)
+    return _MARKED.sub(lambda match: match[1] + table_of(match[2]) + match[3], text)
 
 
 def names(text: str) -> list[str]:
     """The tables that a README marks."""
-    return [found[2] for found in _MARKED.finditer(text)]
+    return [match[2] for match in _MARKED.finditer(text)]
 
 
 def table(rows: Sequence[Mapping[str, Any]], machine: str) -> str:
@@ -44,11 +44,11 @@ def read(name: str) -> str:
 
 
 def _line(row: Mapping[str, Any], numbered: Mapping[str, int]) -> str:
-    said = f" ({numbered[row['note']]})" if row.get("note") in numbered else ""
+    reference = f" ({numbered[row['note']]})" if row.get("note") in numbered else ""
     if row["ratio"] is None:  # a number that stands alone, or a peer that did not run
-        beside = f"not measured | {row['peer_name']}{said}" if row["peer_name"] else f"| {row.get('note') or ''}"
+        beside = f"not measured | {row['peer_name']}{reference}" if row["peer_name"] else f"| {row.get('note') or ''}"
         return f"| {row['what']} | {_number(row['ours'])} | {beside} | | | | |"
-    cells = (row["ours"], row["peer"], row["peer_name"] + said, row["ratio"], row["worst_ratio"])
+    cells = (row["ours"], row["peer"], row["peer_name"] + reference, row["ratio"], row["worst_ratio"])
     return f"| {row['what']} | " + " | ".join(map(_number, cells)) + f" | {_target(row)} | {_verdict(row['met'])} |"
 
 

@@ -35,15 +35,15 @@ WHY = "no CPU-only torch with a torchvision that fits it is to be had here; the 
 class Turn:
     """One contestant's turns. Its images stay until its next turn, no longer: five pairs for training fill a disk."""
 
-    def __init__(self, contestant: Ours | Theirs, before: set[str]) -> None:
-        self._contestant, self._before = contestant, before
+    def __init__(self, candidate: Ours | Theirs, before: set[str]) -> None:
+        self._candidate, self._before = candidate, before
         self.made: list[Made] = []
 
     def __call__(self) -> Measured:
         """Seconds of a cold build and of the next after a changed line, and how many layers that alters."""
         self.tidy()
-        self.made.append(cold := self._contestant.cold())
-        self.made.append(changed := self._contestant.changed())
+        self.made.append(cold := self._candidate.cold())
+        self.made.append(changed := self._candidate.changed())
         altered = [one for one, other in zip(cold.layers, changed.layers, strict=True) if one != other]
         return {
             "cold s": cold.seconds, "changed s": changed.seconds,
@@ -75,7 +75,7 @@ def measure(kind: ImageKind, rounds: int) -> dict[str, list[Measured]]:
 
 def rows(kind: ImageKind, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
     ours = runs["ours"]
-    found = [
+    table = [
         at_most(
             f"{kind}: build after a changed line, s", column(ours, "changed s"), [LIMIT] * len(ours),
             f"the {LIMIT:g} s asked for", target=1.0,
@@ -92,8 +92,8 @@ def rows(kind: ImageKind, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
             ("size, MB", "MB"), ("size as a registry holds it, MB", "packed MB"),
             ("cold build, s", "cold s"), ("build after a changed line, s", "changed s"),
         ):  # fmt: skip
-            found.append(at_most(f"{kind}: {what}", column(ours, key), column(theirs, key), name))
-    return found + ([not_measured("serve: size, MB", USUAL, WHY)] if kind == "serve" else [])
+            table.append(at_most(f"{kind}: {what}", column(ours, key), column(theirs, key), name))
+    return table + ([not_measured("serve: size, MB", USUAL, WHY)] if kind == "serve" else [])
 
 
 def main() -> None:
@@ -103,17 +103,17 @@ def main() -> None:
         "--images", nargs="+", default=["lambda", "serve", "train"], choices=["lambda", "serve", "train"]
     )
     options = parser.parse_args()
-    said = ["docker", "version", "--format={{.Server.Version}}"]
-    engine = subprocess.run(said, capture_output=True, text=True, check=True).stdout.strip()
-    found: list[Row] = []
+    command = ["docker", "version", "--format={{.Server.Version}}"]
+    engine = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    table: list[Row] = []
     runs: dict[str, list[Measured]] = {}
     for name in options.images:
         kind = kind_named(name)
         print(kind, flush=True)
-        taken = measure(kind, options.rounds)
-        found += rows(kind, taken)
-        runs |= {f"{kind}, {who}": each for who, each in taken.items()}
-    write("images", found, runs, machine({"Docker": engine}), title="Images beside the smallest for the same job")
+        measured = measure(kind, options.rounds)
+        table += rows(kind, measured)
+        runs |= {f"{kind}, {who}": each for who, each in measured.items()}
+    write("images", table, runs, machine({"Docker": engine}), title="Images beside the smallest for the same job")
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ class Made:
 
     @property
     def layers(self) -> list[str]:
-        said = _docker("image", "inspect", "--format={{json .RootFS.Layers}}", self.reference)
-        return list(json.loads(said))
+        answer = _docker("image", "inspect", "--format={{json .RootFS.Layers}}", self.reference)
+        return list(json.loads(answer))
 
     @property
     def size(self) -> int:
@@ -105,7 +105,7 @@ class Ours:
         cache = self._tree / ".kennel" / "cache"
         cache.parent.mkdir()
         cache.symlink_to(ROOT / ".kennel" / "cache")
-        self._workshop = ImageBuilder(repository=self._tree, say=lambda _: None, progress=False)
+        self._builder = ImageBuilder(repository=self._tree, say=lambda _: None, progress=False)
 
     def cold(self) -> Made:
         """Every layer but the base is made anew: the installer that each of them mounts is another one."""
@@ -119,7 +119,7 @@ class Ours:
         with touched.open("a", encoding="utf-8") as file:
             file.write(f"# {uuid.uuid4()}\n")
         began = time.monotonic()
-        reference = self._workshop.build(self.kind)
+        reference = self._builder.build(self.kind)
         return Made(reference=reference, seconds=time.monotonic() - began)
 
 
@@ -128,11 +128,11 @@ class Theirs:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        self._workshop = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False)
+        self._builder = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False)
         self._installer = (HERE / "install.sh").read_bytes()
         self._script = (HERE / peer.script).resolve().read_bytes()
         self._uv = Path(sys.executable).with_name("uv").read_bytes()
-        self._base = self._workshop.base()
+        self._base = self._builder.base()
 
     def cold(self) -> Made:
         self._installer += f"# {uuid.uuid4()}\n".encode()
@@ -151,9 +151,9 @@ class Theirs:
             File(name="main.py", content=self._script),
         ]
         reference = f"kennel-benchmark/{self.peer.kind}:{uuid.uuid4().hex[:12]}"
-        builder = self._workshop.builder
+        builder = self._builder.builder
         argv = [*builder.command(), "--progress=plain", f"--build-arg=BASE={self._base}", f"--tag={reference}"]
-        argv += [f"--secret=id={name},src={path}" for name, path in self._workshop.secrets().items()]
+        argv += [f"--secret=id={name},src={path}" for name, path in self._builder.secrets().items()]
         began = time.monotonic()
         done = subprocess.run(
             [*argv, "-"], input=context(files), capture_output=True, env=builder.environment(os.environ), check=False
@@ -165,8 +165,8 @@ class Theirs:
 
 def cache_entries() -> set[str]:
     """The ids of the layers that the engine keeps of builds; what was downloaded is not one."""
-    said = _docker("system", "df", "--verbose", "--format={{json .}}")
-    kept = json.loads(said).get("BuildCache") or []
+    usage = _docker("system", "df", "--verbose", "--format={{json .}}")
+    kept = json.loads(usage).get("BuildCache") or []
     return {str(entry["ID"]).rstrip("*") for entry in kept if entry.get("CacheType") != "exec.cachemount"}
 
 

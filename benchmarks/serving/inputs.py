@@ -43,11 +43,11 @@ class Agreement:
 
 def pictures(count: int, folder: Path = PICTURES) -> tuple[bytes, ...]:
     """`count` pictures spread over the classes of the test split. Raises InputsError."""
-    found = sorted(folder.glob("*/*.jpg"))
-    if len(found) < count:
+    paths = sorted(folder.glob("*/*.jpg"))
+    if len(paths) < count:
         raise InputsError(f"{folder}: no pictures there; fetch them with ./inv demo")
-    step = len(found) // count
-    return tuple(path.read_bytes() for path in found[::step][:count])
+    step = len(paths) // count
+    return tuple(path.read_bytes() for path in paths[::step][:count])
 
 
 def check_model(model: Path) -> Path:
@@ -57,11 +57,11 @@ def check_model(model: Path) -> Path:
     return model
 
 
-def reference(model: Path, asked: Sequence[bytes]) -> Reference:
+def reference(model: Path, images: Sequence[bytes]) -> Reference:
     """What torch answers for the pictures, in an environment of its own."""
     python = environment("serving-reference", [*TORCH, *NETWORK], python=interpreter(PYTHON))
     with tempfile.TemporaryDirectory(prefix="kennel-reference-") as name:
-        for index, picture in enumerate(asked):
+        for index, picture in enumerate(images):
             (Path(name) / f"{index:04d}.jpg").write_bytes(picture)
         variables = {"PYTHONPATH": str(ROOT), "BENCHMARK_KIND": "resnet50", "BENCHMARK_MODEL": str(model.resolve())}
         command = [str(python), "-m", "benchmarks.serving.handlers.reference", name]
@@ -69,14 +69,14 @@ def reference(model: Path, asked: Sequence[bytes]) -> Reference:
     if done.returncode != 0:
         raise InputsError(f"the reference cannot be computed: {done.stderr.strip()[-1000:]}")
     rows = json.loads(done.stdout.splitlines()[-1])
-    return Reference(pictures=tuple(asked), probabilities=tuple(tuple(row) for row in rows))
+    return Reference(pictures=tuple(images), probabilities=tuple(tuple(row) for row in rows))
 
 
 def agreement(answers: Sequence[Sequence[float]], expected: Sequence[Sequence[float]]) -> Agreement:
     """Answers beside what is expected, row by row. Raises ValueError when an answer has another number of labels."""
     largest, wrong, sure = 0.0, 0, 0
     for answer, row in zip(answers, expected, strict=True):
-        largest = max(largest, *(abs(got - wanted) for got, wanted in zip(answer, row, strict=True)))
+        largest = max(largest, *(abs(got - expected) for got, expected in zip(answer, row, strict=True)))
         first, second = sorted(row, reverse=True)[:2]
         if first - second >= CONFIDENT:
             sure += 1
@@ -87,10 +87,10 @@ def agreement(answers: Sequence[Sequence[float]], expected: Sequence[Sequence[fl
 def checked(server: Server, known: Reference, *, exact: bool) -> Agreement:
     """Asks the server about every picture. Raises ValueError for a wrong label, and, when its engine computes in
     float32 (`exact`), for probabilities that differ more than FLOAT_TOLERANCE."""
-    found = agreement([server.ask(picture) for picture in known.pictures], known.probabilities)
-    if found.wrong or (exact and found.largest > FLOAT_TOLERANCE):
-        raise ValueError(f"{server.peer.name} does not answer as torch in fp32 does: {found}")
-    return found
+    same = agreement([server.ask(picture) for picture in known.pictures], known.probabilities)
+    if same.wrong or (exact and same.largest > FLOAT_TOLERANCE):
+        raise ValueError(f"{server.peer.name} does not answer as torch in fp32 does: {same}")
+    return same
 
 
 def sized(size: int, count: int) -> tuple[bytes, ...]:

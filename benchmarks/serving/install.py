@@ -16,8 +16,8 @@ OURS_LOCK = ROOT / "docker" / "serve.lock"
 def interpreter(version: str) -> str:
     """A Python of this version: on PATH, or among pyenv's. Raises RuntimeError when there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [shutil.which(f"python{version}") or "", *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))]
-    for each in filter(None, found):  # pyenv leaves commands on PATH that only say that they do not work
+    candidates = [shutil.which(f"python{version}") or "", *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))]
+    for each in filter(None, candidates):  # pyenv leaves commands on PATH that only say that they do not work
         if subprocess.run([each, "-c", ""], capture_output=True, check=False).returncode == 0:
             return each
     raise RuntimeError(f"Python {version} is needed for this server and is neither on PATH nor among pyenv's")

@@ -47,7 +47,8 @@ class Phase:
     refused_p99: float
 
     @property
-    def asked(self) -> int:
+    def requests(self) -> int:
+        """All that were sent."""
         return self.accepted + self.refused + self.failed
 
     def within(self, bound: float = BOUND_MS) -> bool:
@@ -114,7 +115,7 @@ def drive(
     with TemporaryDirectory(prefix="kennel-load-") as name:
         folder = Path(name)
         bodies = [_written(folder / f"body{index}", server, each) for index, each in enumerate(pictures)]
-        asked = {
+        options = {
             "url": server.inference,
             "bodies": bodies,
             "headers": {"Content-Type": server.peer.content_type, **server.peer.headers},
@@ -125,7 +126,7 @@ def drive(
             "summary": str(folder / "summary.json"),
         }
         before, driver_before, began = cpu_seconds(server.pid), _children_cpu(), time.monotonic()
-        _run(k6, json.dumps(asked))
+        _run(k6, json.dumps(options))
         seconds = time.monotonic() - began
         server_cpu, driver_cpu = cpu_seconds(server.pid) - before, _children_cpu() - driver_before
         metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -177,8 +178,8 @@ def _span(seconds: float) -> str:
 
 
 def _values(metrics: Mapping[str, Any], name: str) -> dict[str, float]:
-    found = metrics.get(name, {}).get("values", {})
-    return {key: float(value) for key, value in found.items()}
+    values = metrics.get(name, {}).get("values", {})
+    return {key: float(value) for key, value in values.items()}
 
 
 def _count(metrics: Mapping[str, Any], name: str) -> int:

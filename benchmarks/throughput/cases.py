@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-VARIABLE = "KENNEL_PACE_CASES"
-RESULT = "output/pace.json"  # below /opt/ml: case's name → pictures a second
+VARIABLE = "KENNEL_THROUGHPUT_CASES"
+RESULT = "output/throughput.json"  # below /opt/ml: case's name → pictures a second
 ALONE = ", gradients not exchanged"
 
 

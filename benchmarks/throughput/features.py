@@ -51,9 +51,9 @@ class Bench:
 
 def bench(name: str, samples: Sequence[Sample]) -> Bench:
     """A network by chance, in the precision that the product chooses here for it."""
-    asked = Config(model=name, freeze_backbone=True)
-    made = jobs.job(asked, jobs.index(samples, name=name), Ranks(), Path())
-    used = precision.choose(asked, made.start.model, made.ranks.device)
+    config = Config(model=name, freeze_backbone=True)
+    made = jobs.job(config, jobs.index(samples, name=name), Ranks(), Path())
+    used = precision.choose(config, made.start.model, made.ranks.device)
     decoded = torch.from_numpy(np.stack([VIEW(sample.path, 0) for sample in samples]))
     network = headless(made.start.model).to(memory_format=used.memory_format)
     return Bench(plain=headless(made.start.model).eval(), network=network, used=used, samples=samples, decoded=decoded)
@@ -83,8 +83,8 @@ def abreast(made: Bench) -> Work:
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            found: torch.Tensor = network(batch).float().flatten(1)
-            return found
+            outputs: torch.Tensor = network(batch).float().flatten(1)
+            return outputs
 
     def work() -> torch.Tensor:
         try:
@@ -124,8 +124,8 @@ def measure(name: str, samples: Sequence[Sample], rounds: int) -> Iterator[dict[
     """A row a round, after one round that is not counted."""
     made = bench(name, samples)
     works = {"ours": ours(made), "bare": bare(made), "abreast": abreast(made), "plain": plain(made)}
-    found = {kind: work() for kind, work in works.items()}
-    off = float((found["ours"] - found["plain"]).norm() / found["plain"].norm())
+    outputs = {kind: work() for kind, work in works.items()}
+    off = float((outputs["ours"] - outputs["plain"]).norm() / outputs["plain"].norm())
     for number in range(rounds):
         row: dict[str, object] = {"model": name, "round": number, "off": off, "precision": made.used.name}
         for kind, work in works.items():

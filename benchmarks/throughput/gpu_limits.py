@@ -24,8 +24,8 @@ def peak(name: str) -> float | None:
     """TFLOP/s of the GPU that the driver calls `name`; None for one that is not in the table."""
     words = name.replace("-", " ").split()
     for known, value in PEAKS.items():
-        asked = known.split()
-        if any(words[at : at + len(asked)] == asked for at in range(len(words))):
+        name_words = known.split()
+        if any(words[at : at + len(name_words)] == name_words for at in range(len(words))):
             return value
     return None
 

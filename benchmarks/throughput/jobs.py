@@ -37,8 +37,8 @@ class Forgetful(Store):
 def pictures(folder: Path) -> list[Sample]:
     """What lies in class folders, class by class in turn, so that any first part holds all classes."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir())
-    found = [(at, number, path) for number, one in enumerate(classes) for at, path in enumerate(sorted(one.iterdir()))]
-    return [Sample(path=path, label=number) for _, number, path in sorted(found)]
+    files = [(at, number, path) for number, one in enumerate(classes) for at, path in enumerate(sorted(one.iterdir()))]
+    return [Sample(path=path, label=number) for _, number, path in sorted(files)]
 
 
 def index(samples: Sequence[Sample], *, name: str, valid: Sequence[Sample] = ()) -> Index:
@@ -47,13 +47,15 @@ def index(samples: Sequence[Sample], *, name: str, valid: Sequence[Sample] = ())
     return Index(labels=labels, train=tuple(samples), valid=tuple(valid), test=(), skipped=(), sha256=name)
 
 
-def job(config: Config, found: Index, ranks: Ranks, folder: Path) -> Job:
+def job(config: Config, contents: Index, ranks: Ranks, folder: Path) -> Job:
     """A network by chance, the same on every rank. `folder` is where features are kept."""
     torch.manual_seed(config.seed)
     scale = Preprocessing(resize=config.resize, crop=config.crop)
-    start = Start(model=models.build(config.model, len(found.labels)), preprocessing=scale, variant="", source="chance")
+    start = Start(
+        model=models.build(config.model, len(contents.labels)), preprocessing=scale, variant="", source="chance"
+    )
     run = Run(config=config, environment=Environment(checkpoint_dir=folder), index_path=folder / "index.json")
-    return Job(config=config, run=run, index=found, ranks=ranks, start=start, store=Forgetful(), stop=StopSignal())
+    return Job(config=config, run=run, index=contents, ranks=ranks, start=start, store=Forgetful(), stop=StopSignal())
 
 
 def steady(config: Config, device: torch.device) -> Config:

@@ -49,26 +49,34 @@ class Bench:
     plain: nn.Module
     job: Job
     used: Precision  # to train in
-    seen: Precision  # to compute features in
+    features_precision: Precision  # to compute features in
     pictures: torch.Tensor
     labels: torch.Tensor
 
 
 def bench(name: str, side: int, batch: int) -> Bench:
-    asked = Config(
+    settings = Config(
         model=name, freeze_backbone=False, crop=side, resize=max(256, side), batch_size=batch, epochs=1,
         learning_rate=RATE, schedule="constant", momentum=0.9, weight_decay=1e-4,
     )  # fmt: skip
     samples = [Sample(path=Path(str(number)), label=number % jobs.CLASSES) for number in range(batch)]
-    made = jobs.job(asked, jobs.index(samples, name=name), Ranks(), Path(tempfile.gettempdir()))
+    made = jobs.job(settings, jobs.index(samples, name=name), Ranks(), Path(tempfile.gettempdir()))
     plain = copy.deepcopy(made.start.model)
     # As the product chooses here, by its own measurements.
-    seen = precision.choose(replace(asked, freeze_backbone=True), made.start.model, made.ranks.device)
+    features_precision = precision.choose(replace(settings, freeze_backbone=True), made.start.model, made.ranks.device)
     used = jobs.placed(made)
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(batch, 3, side, side, generator=generator)
     labels = torch.tensor([sample.label for sample in samples])
-    return Bench(name=name, plain=plain, job=made, used=used, seen=seen, pictures=pictures, labels=labels)
+    return Bench(
+        name=name,
+        plain=plain,
+        job=made,
+        used=used,
+        features_precision=features_precision,
+        pictures=pictures,
+        labels=labels,
+    )
 
 
 def plain_steps(made: Bench) -> Callable[[], tuple[float, float]]:
@@ -128,9 +136,14 @@ def plain_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float,
 def our_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float, torch.Tensor]]:
     """The product's features pass on pictures that need no decoding. Gives ms, features."""
     arrays, samples = made.pictures.numpy(), BATCHES * made.job.index.train
-    network = network.to(memory_format=made.seen.memory_format)
+    network = network.to(memory_format=made.features_precision.memory_format)
     extractor = Extractor(
-        backbone=network, ranks=Ranks(), precision=made.seen, workers=made.job.workers, folder=None, key=""
+        backbone=network,
+        ranks=Ranks(),
+        precision=made.features_precision,
+        workers=made.job.workers,
+        folder=None,
+        key="",
     )
 
     def view(_path: Path, number: int) -> Any:
@@ -138,8 +151,8 @@ def our_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float, t
 
     def forward() -> tuple[float, torch.Tensor]:
         began = time.perf_counter()
-        found = extractor.split("train", samples, [view], lambda _: None)
-        return (time.perf_counter() - began) / len(samples) * 1000, found.values[0][: len(arrays)]
+        extracted = extractor.split("train", samples, [view], lambda _: None)
+        return (time.perf_counter() - began) / len(samples) * 1000, extracted.values[0][: len(arrays)]
 
     return forward
 
@@ -159,7 +172,7 @@ def measure(name: str, rounds: int, side: int, batch: int) -> Iterator[dict[str,
     checked = {
         "loss": losses[1] / losses[0] - 1,
         "features": float((rows[1] - rows[0]).norm() / rows[0].norm()),
-        "precision": f"{made.used.name}, features {made.seen.name}",
+        "precision": f"{made.used.name}, features {made.features_precision.name}",
     }
     for number in range(rounds):
         times = [timed()[0] for timed in (*steps, *passes)]

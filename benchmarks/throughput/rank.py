@@ -30,13 +30,13 @@ def main(environ: Mapping[str, str]) -> None:
     root = Path(environ.get(ROOT_VARIABLE) or OPT_ML)
     samples = jobs.pictures(root / "input" / "data" / "training")
     ranks = distributed.from_environment(environ)
-    found: dict[str, float] = {}
+    speeds: dict[str, float] = {}
     with distributed.group(ranks):
         for case in cases.from_text(environ[cases.VARIABLE]):
-            found |= features(case, samples, ranks) if case.frozen else steps(case, samples, ranks)
+            speeds |= features(case, samples, ranks) if case.frozen else steps(case, samples, ranks)
         distributed.barrier()
     if ranks.is_first:
-        (root / cases.RESULT).write_text(json.dumps(found), encoding="utf-8")
+        (root / cases.RESULT).write_text(json.dumps(speeds), encoding="utf-8")
 
 
 def features(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
@@ -52,8 +52,8 @@ def features(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, f
             distributed.barrier()
             began = time.perf_counter()
             worker.extract(part, used)
-            taken = time.perf_counter() - began
-    return {case.name: case.pictures / taken}
+            seconds = time.perf_counter() - began
+    return {case.name: case.pictures / seconds}
 
 
 def steps(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
@@ -62,28 +62,28 @@ def steps(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, floa
     With several ranks once more with each for itself on its part of the batch, in step with the others all the same:
     what that is faster is what gradients take on their way.
     """
-    found = {case.name: pace(case, samples[: case.pictures], config(case, ranks), ranks)}
+    speeds = {case.name: throughput(case, samples[: case.pictures], config(case, ranks), ranks)}
     if ranks.world_size > 1:
         part = samples[: case.pictures][ranks.rank :: ranks.world_size]
         own = replace(config(case, ranks), batch_size=case.batch // ranks.world_size)
-        alone = pace(case, part, own, Ranks(device=ranks.device))
-        found[case.name + cases.ALONE] = distributed.total([alone])[0]
-    return found
+        alone = throughput(case, part, own, Ranks(device=ranks.device))
+        speeds[case.name + cases.ALONE] = distributed.total([alone])[0]
+    return speeds
 
 
-def pace(case: Case, samples: Sequence[Sample], asked: Config, ranks: Ranks) -> float:
+def throughput(case: Case, samples: Sequence[Sample], settings: Config, ranks: Ranks) -> float:
     """The product's own figure of an epoch, after one of a single step: pictures a second over its steps."""
     with tempfile.TemporaryDirectory() as folder:
         whole = jobs.index(samples, name=case.name, valid=samples[:2])
-        made = jobs.job(asked, whole, ranks, Path(folder))
+        made = jobs.job(settings, whole, ranks, Path(folder))
         used = jobs.placed(made)
-        warm = replace(made, index=replace(whole, train=tuple(samples[: asked.batch_size])))
+        warm = replace(made, index=replace(whole, train=tuple(samples[: settings.batch_size])))
         worker.train_network(warm, used, None)
         return worker.train_network(made, used, None).history[-1]["pictures_per_second"]
 
 
 def config(case: Case, ranks: Ranks) -> Config:
-    asked = Config(
+    settings = Config(
         model=case.model,
         freeze_backbone=case.frozen,
         crop=case.crop,
@@ -92,7 +92,7 @@ def config(case: Case, ranks: Ranks) -> Config:
         epochs=1,
         learning_rate=1e-3,
     )
-    return jobs.steady(asked, ranks.device)
+    return jobs.steady(settings, ranks.device)
 
 
 if __name__ == "__main__":

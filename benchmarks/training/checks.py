@@ -48,7 +48,7 @@ def ours_whole(run: Trained, *, counts: Mapping[str, int], epochs: int) -> None:
     peer_learns("ours", run.losses)
 
 
-def judged_alike(said: float, judged: float) -> None:
+def accuracy_agrees(reported: float, measured: float) -> None:
     """What a trainer says of its model is what the judge finds. Raises CheckError."""
-    if abs(said - judged) > PACKAGED_TOLERANCE:
-        raise CheckError(f"ours says top-1 {said:.4f} on test, float32 torch finds {judged:.4f}")
+    if abs(reported - measured) > PACKAGED_TOLERANCE:
+        raise CheckError(f"ours says top-1 {reported:.4f} on test, float32 torch finds {measured:.4f}")

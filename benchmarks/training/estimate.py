@@ -57,7 +57,7 @@ def _stretched(took: float, wait: float, times: float) -> float:
     return wait + (took - wait) * times
 
 
-def pace(outcome: Outcome, batch: int) -> float:
+def throughput(outcome: Outcome, batch: int) -> float:
     """Pictures a second over all steps but an epoch's first, which waits for its loader."""
     return batch * len(outcome.steps) / sum(outcome.steps)
 

@@ -66,15 +66,15 @@ def train(data: Path, weights: Path, output: Path, **settings: object) -> Traine
     return Trained(wall=wall, epochs=epochs, closing=closing, counts=read_counts(done.stderr), model=output / "model")
 
 
-def read_metrics(said: str) -> tuple[tuple[Mapping[str, float], ...], Mapping[str, float]]:
+def read_metrics(output: str) -> tuple[tuple[Mapping[str, float], ...], Mapping[str, float]]:
     """The metric lines (rule 18): those of epochs, and the closing one, which names none."""
-    lines = [line for line in said.splitlines() if line.startswith("kennel ")]
-    found = [{name: float(value) for name, value in NUMBER.findall(line)} for line in lines]
-    closing = [numbers for numbers in found if "epoch" not in numbers]
-    return tuple(numbers for numbers in found if "epoch" in numbers), closing[-1] if closing else {}
+    lines = [line for line in output.splitlines() if line.startswith("kennel ")]
+    rows = [{name: float(value) for name, value in NUMBER.findall(line)} for line in lines]
+    closing = [row for row in rows if "epoch" not in row]
+    return tuple(row for row in rows if "epoch" in row), closing[-1] if closing else {}
 
 
-def read_counts(said: str) -> Mapping[str, int]:
+def read_counts(output: str) -> Mapping[str, int]:
     """Pictures by split, as the scan says them."""
-    found = re.search(r"(\d+) train, (\d+) valid, (\d+) test", said)
-    return dict(zip(("train", "valid", "test"), map(int, found.groups()), strict=True)) if found else {}
+    match = re.search(r"(\d+) train, (\d+) valid, (\d+) test", output)
+    return dict(zip(("train", "valid", "test"), map(int, match.groups()), strict=True)) if match else {}

@@ -30,8 +30,8 @@ def peer_top1(python: Path, job: Job, seeds: int) -> dict[str, Any]:
     command = [str(python), "-m", "benchmarks.training.views", str(job.write()), str(seeds)]
     variables = {**os.environ, "PYTHONPATH": str(environments.ROOT), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def main(job: Job, seeds: int) -> dict[str, Any]:
@@ -45,9 +45,9 @@ def main(job: Job, seeds: int) -> dict[str, Any]:
         heads = [_head(job, views, kept[0]["labels"], seed, rate) for seed in range(seeds)]
         validated = sum(_top1(head, valid) for head in heads) / seeds
         by_rate[rate] = (validated, [_top1(head, test) for head in heads])
-    taken = max(by_rate, key=lambda rate: by_rate[rate][0])
-    tests = {str(rate): found for rate, (_, found) in by_rate.items()}
-    return {"rate": taken, "valid": by_rate[taken][0], "test": by_rate[taken][1], "every_rate": tests}
+    best = max(by_rate, key=lambda rate: by_rate[rate][0])
+    tests = {str(rate): top1 for rate, (_, top1) in by_rate.items()}
+    return {"rate": best, "valid": by_rate[best][0], "test": by_rate[best][1], "every_rate": tests}
 
 
 def _kept(job: Job, name: str) -> Any:

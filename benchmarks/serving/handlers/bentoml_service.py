@@ -33,5 +33,5 @@ class Classifier:
     @bentoml.api(batchable=True, max_batch_size=8, max_latency_ms=1000)
     def classify(self, pictures: list[Jpeg]) -> list[list[float]]:
         inputs = np.stack([self.decode(path.read_bytes()) for path in pictures])
-        found: list[list[float]] = self.forward(inputs).tolist()
-        return found
+        probabilities: list[list[float]] = self.forward(inputs).tolist()
+        return probabilities

@@ -37,8 +37,8 @@ class Classifier:
         return await asyncio.to_thread(self._answers, pictures)
 
     def _answers(self, pictures: list[bytes]) -> list[list[float]]:
-        found: list[list[float]] = self.forward(np.stack([self.decode(each) for each in pictures])).tolist()
-        return found
+        probabilities: list[list[float]] = self.forward(np.stack([self.decode(each) for each in pictures])).tolist()
+        return probabilities
 
     async def __call__(self, request: Request) -> dict[str, Any]:
         if request.method == "GET":  # asks whether it answers

@@ -22,8 +22,8 @@ def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[list[
         _answer()
         return None
     pictures = [bytes(row.get("body") or row.get("data") or b"") for row in data]
-    asked = [picture for picture in pictures if picture]
-    answers = iter(_answer()(asked) if asked else [])
+    bodies = [picture for picture in pictures if picture]
+    answers = iter(_answer()(bodies) if bodies else [])
     return [next(answers) if picture else network.NULL_ANSWER for picture in pictures]
 
 

@@ -53,8 +53,8 @@ def command(place: Place) -> list[str]:
 def environment(place: Place, *, threads: int) -> dict[str, str]:
     """Its process file and sockets go into the server's folder, so that two may run on one machine."""
     count, folder = str(threads), str(place.folder)
-    told = {"OMP_NUM_THREADS": count, "BENCHMARK_THREADS": count, "TMPDIR": folder, "TEMP": folder}
-    return {**told, "PYTHONPATH": f"{place.folder / 'model' / 'code'}:{ROOT}"}
+    variables = {"OMP_NUM_THREADS": count, "BENCHMARK_THREADS": count, "TMPDIR": folder, "TEMP": folder}
+    return {**variables, "PYTHONPATH": f"{place.folder / 'model' / 'code'}:{ROOT}"}
 
 
 PEER = Peer(

@@ -17,8 +17,8 @@ TEXT = readme.README.read_text(encoding="utf-8")
 
 
 def rows(table: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((FOLDER / f"{table}.json").read_text(encoding="utf-8"))
-    return found
+    content: list[dict[str, Any]] = json.loads((FOLDER / f"{table}.json").read_text(encoding="utf-8"))
+    return content
 
 
 @pytest.mark.parametrize("table", TABLES)

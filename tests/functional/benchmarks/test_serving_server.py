@@ -52,10 +52,10 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
-def start(tmp_path: Path, seen: list[Server]) -> int:
+def start(tmp_path: Path, servers: list[Server]) -> int:
     """Runs the server, breaks off with an error inside; returns the daemon's process."""
     with running(PEER, "null", python=Path(sys.executable), model=tmp_path, cpus=1) as server:
-        seen.append(server)
+        servers.append(server)
         daemon = int((server.place.folder / "daemon.pid").read_text(encoding="utf-8"))
         assert daemon in tree(server.pid)
         assert server.ask(b"JPEG") == [0.25, 0.75]
@@ -68,13 +68,13 @@ def start(tmp_path: Path, seen: list[Server]) -> int:
 
 
 def test_a_server_answers_and_ends_with_all_that_it_started(tmp_path: Path) -> None:
-    seen: list[Server] = []
+    servers: list[Server] = []
 
-    daemon = start(tmp_path, seen)
+    daemon = start(tmp_path, servers)
 
-    assert not alive(seen[0].pid)
+    assert not alive(servers[0].pid)
     assert not alive(daemon)
-    assert not seen[0].place.folder.exists()
+    assert not servers[0].place.folder.exists()
 
 
 def test_a_server_ends_when_the_benchmark_breaks_off(tmp_path: Path) -> None:

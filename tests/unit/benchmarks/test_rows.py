@@ -46,18 +46,18 @@ def test_a_row_is_written_with_every_key_a_reader_expects(row: object) -> None:
 
 
 def test_contestants_take_turns_and_the_warm_rounds_are_not_kept() -> None:
-    seen: list[str] = []
+    order: list[str] = []
 
-    def contestant(name: str) -> dict[str, float]:
-        seen.append(name)
-        return {"ms": float(len(seen))}
+    def candidate(name: str) -> dict[str, float]:
+        order.append(name)
+        return {"ms": float(len(order))}
 
-    taken = interleaved({"a": lambda: contestant("a"), "b": lambda: contestant("b")}, 2, warm=1, say=lambda _: None)
-    assert seen == ["a", "b"] * 3
-    assert column(taken["a"], "ms") == [3.0, 5.0]
+    runs = interleaved({"a": lambda: candidate("a"), "b": lambda: candidate("b")}, 2, warm=1, say=lambda _: None)
+    assert order == ["a", "b"] * 3
+    assert column(runs["a"], "ms") == [3.0, 5.0]
 
 
 def test_the_machine_is_named_with_what_its_cpu_can_do() -> None:
-    said = machine({"torch": "2.15.0"}, cpuinfo="model name\t: Some CPU\nflags\t: avx2 avx512_vnni sse")
-    assert said.startswith("Some CPU (avx2 avx512_vnni), ")
-    assert "torch 2.15.0" in said
+    line = machine({"torch": "2.15.0"}, cpuinfo="model name\t: Some CPU\nflags\t: avx2 avx512_vnni sse")
+    assert line.startswith("Some CPU (avx2 avx512_vnni), ")
+    assert "torch 2.15.0" in line

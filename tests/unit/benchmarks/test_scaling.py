@@ -14,20 +14,20 @@ WHOLE = Case(name="steps", model="resnet18", frozen=False, crop=64, batch=8, pic
 
 
 def test_efficiency_is_the_speed_of_two_over_twice_the_speed_of_one() -> None:
-    found = {
+    runs = {
         ONE: [{"features": 10.0, "steps": 5.0}],
         WIDE: [{"features": 20.0, "steps": 9.0}],
         TWO: [{"features": 19.0, "steps": 8.0, "steps" + ALONE: 10.0}],
     }
-    features, steps, exchange, *wide = scaling.rows(found, (FROZEN, WHOLE))
+    features, steps, exchange, *wide = scaling.rows(runs, (FROZEN, WHOLE))
     assert (features.ratio, steps.ratio) == (0.95, 0.8)
     assert exchange.ratio == 0.8
     assert [row.peer_name for row in wide] == [WIDE, WIDE]
 
 
 def test_containers_are_held_against_one_container() -> None:
-    found = {name: [{"steps": speed, "steps" + ALONE: 2.0}] for name, speed in ((BOX, 1.0), (BOXES, 1.5))}
-    row = scaling.rows(found, (WHOLE,))[0]
+    runs = {name: [{"steps": speed, "steps" + ALONE: 2.0}] for name, speed in ((BOX, 1.0), (BOXES, 1.5))}
+    row = scaling.rows(runs, (WHOLE,))[0]
     assert (row.ratio, row.peer_name) == (0.75, f"twice {BOX}")
 
 
@@ -47,8 +47,8 @@ def test_a_container_has_one_core_sagemakers_mounts_and_its_hosts_name() -> None
 
 
 def test_each_host_is_told_of_all() -> None:
-    told = launching.configuration("algo-2", ("algo-1", "algo-2"), ranks=1)["resourceconfig.json"]
-    assert (told["current_host"], told["hosts"]) == ("algo-2", ["algo-1", "algo-2"])
+    resources = launching.configuration("algo-2", ("algo-1", "algo-2"), ranks=1)["resourceconfig.json"]
+    assert (resources["current_host"], resources["hosts"]) == ("algo-2", ["algo-1", "algo-2"])
 
 
 @pytest.mark.parametrize("case", scaling.CASES)

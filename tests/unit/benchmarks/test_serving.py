@@ -11,9 +11,9 @@ from benchmarks.serving.ours import OURS
 from benchmarks.serving.peer import NAMES, file_form, named
 
 
-def up_to(limit: float, asked: list[float]) -> Callable[[float], bool]:
+def up_to(limit: float, rates: list[float]) -> Callable[[float], bool]:
     def passes(rate: float) -> bool:
-        asked.append(rate)
+        rates.append(rate)
         return rate <= limit
 
     return passes
@@ -27,20 +27,20 @@ def test_the_search_ends_below_the_limit_and_close_to_it(limit: float, start: fl
 
 
 def test_the_search_goes_on_lower_while_nothing_has_passed_and_then_gives_up() -> None:
-    asked: list[float] = []
+    rates: list[float] = []
 
-    assert capacity.highest(up_to(40.0, asked), 100.0, steps=3) > 30.0
-    assert len(asked) > 3
-    assert capacity.highest(up_to(0.0, asked := []), 100.0, steps=3) == 0.0
-    assert len(asked) == 2 * 6
+    assert capacity.highest(up_to(40.0, rates), 100.0, steps=3) > 30.0
+    assert len(rates) > 3
+    assert capacity.highest(up_to(0.0, rates := []), 100.0, steps=3) == 0.0
+    assert len(rates) == 2 * 6
 
 
 def test_a_burst_of_anothers_on_the_machine_does_not_end_the_search_too_low() -> None:
-    asked: list[float] = []
+    rates: list[float] = []
 
     def passes(rate: float) -> bool:
-        asked.append(rate)
-        return rate <= 100.0 and len(asked) % 2 == 0  # each first try fails
+        rates.append(rate)
+        return rate <= 100.0 and len(rates) % 2 == 0  # each first try fails
 
     assert capacity.highest(passes, 90.0, steps=5) >= 90.0
 
@@ -72,7 +72,7 @@ SUMMARY = {
 def test_arrivals_that_k6_dropped_count_as_failed() -> None:
     phase = load.phase_of(SUMMARY, "main", 8.0)
 
-    assert (phase.accepted, phase.refused, phase.failed, phase.asked) == (90, 5, 5, 100)
+    assert (phase.accepted, phase.refused, phase.failed, phase.requests) == (90, 5, 5, 100)
     assert (phase.p99, phase.refused_p99, phase.late) == (30.0, 2.5, 7)
 
 

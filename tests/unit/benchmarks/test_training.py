@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.training import checks, ours, pictures
-from benchmarks.training.estimate import pace, whole
+from benchmarks.training.estimate import throughput, whole
 from benchmarks.training.job import Outcome, digest
 from benchmarks.training.record import Record
 
@@ -54,7 +54,7 @@ def test_a_job_too_short_to_tell_its_start_from_its_pace_is_refused(epochs: tupl
 
 
 def test_the_pace_is_that_of_the_counted_steps() -> None:
-    assert pace(OUTCOME, 28) == 16.0
+    assert throughput(OUTCOME, 28) == 16.0
 
 
 def test_the_stopwatch_leaves_out_each_epochs_first_step() -> None:
@@ -86,12 +86,12 @@ def test_a_loss_that_does_not_fall_or_is_no_number_is_found_out(losses: tuple[fl
 
 
 def test_a_trainer_that_flatters_its_model_is_found_out() -> None:
-    checks.judged_alike(0.78, 0.777)
+    checks.accuracy_agrees(0.78, 0.777)
     with pytest.raises(checks.CheckError, match="float32 torch finds"):
-        checks.judged_alike(0.78, 0.76)
+        checks.accuracy_agrees(0.78, 0.76)
 
 
-SAID = """kennel epoch=1 train_loss=1.27 train_top1=0.65 learning_rate=4.6e-08 pictures_per_second=6054.4
+PRINTED = """kennel epoch=1 train_loss=1.27 train_top1=0.65 learning_rate=4.6e-08 pictures_per_second=6054.4
 something else
 kennel epoch=2 train_loss=0.17 train_top1=0.97 learning_rate=0.002 pictures_per_second=8158.7
 kennel test_loss=0.64 test_top1=0.776097 test_top5=0.98
@@ -99,7 +99,7 @@ kennel test_loss=0.64 test_top1=0.776097 test_top5=0.98
 
 
 def test_our_metric_lines_are_read_by_epoch_and_the_closing_one_apart() -> None:
-    epochs, closing = ours.read_metrics(SAID)
+    epochs, closing = ours.read_metrics(PRINTED)
     assert [epoch["train_loss"] for epoch in epochs] == [1.27, 0.17]
     assert epochs[0]["learning_rate"] == 4.6e-08
     assert closing == {"test_loss": 0.64, "test_top1": 0.776097, "test_top5": 0.98}
@@ -107,7 +107,7 @@ def test_our_metric_lines_are_read_by_epoch_and_the_closing_one_apart() -> None:
 
 def test_ours_with_pictures_or_epochs_missing_is_found_out() -> None:
     counts = ours.read_counts("kennel: 14 classes; 621 train, 111 valid, 661 test; 0 skipped; scanned in 0.7 s")
-    epochs, closing = ours.read_metrics(SAID)
+    epochs, closing = ours.read_metrics(PRINTED)
     run = ours.Trained(wall=1.0, epochs=epochs, closing=closing, counts=counts, model=Path("model"))
     whole_data = {"train": 621, "valid": 111, "test": 661}
     checks.ours_whole(run, counts=whole_data, epochs=2)
@@ -123,11 +123,11 @@ def test_a_part_of_the_pictures_has_each_class_alike() -> None:
     assert pictures.even(classes, 0) == []
 
 
-@pytest.mark.parametrize("wanted", [2, 28])
-def test_a_part_too_small_for_its_classes_or_larger_than_the_whole_is_refused(wanted: int) -> None:
+@pytest.mark.parametrize("count", [2, 28])
+def test_a_part_too_small_for_its_classes_or_larger_than_the_whole_is_refused(count: int) -> None:
     classes = {name: [Path(name) / f"{number}.jpg" for number in range(9)] for name in ("a", "b", "c")}
-    with pytest.raises(ValueError, match="are wanted"):
-        pictures.even(classes, wanted)
+    with pytest.raises(ValueError, match=f"cannot choose {count} pictures of 3 classes"):
+        pictures.even(classes, count)
 
 
 def test_the_digest_knows_pictures_by_class_and_name_whatever_the_order_and_the_folder() -> None:

@@ -25,7 +25,7 @@ _FAILURES = (ServerError, LoadError, RuntimeError, ValueError, OSError, subproce
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contest:
+class Comparison:
     """One kind of server, who takes part, and why others do not. Ours is the first and must run."""
 
     kind: NetworkKind
@@ -53,7 +53,7 @@ class Contest:
 
     def surviving(self, runs: Mapping[str, list[Measured]]) -> dict[str, list[Measured]]:
         """The runs of those who did not drop out."""
-        return {name: taken for name, taken in runs.items() if name not in self.failures}
+        return {name: measured for name, measured in runs.items() if name not in self.failures}
 
     def notes(self) -> dict[str, str]:
         """How each contestant is set up, in words for a table."""
@@ -80,7 +80,7 @@ class Contest:
         return turn
 
 
-def contest(kind: NetworkKind, model: Path, names: Sequence[str]) -> Contest:
+def prepare(kind: NetworkKind, model: Path, names: Sequence[str]) -> Comparison:
     """Installs ours and the named peers that know `kind`."""
     failures: dict[str, str] = {}
     peers: dict[str, Peer] = {OURS.name: OURS}
@@ -95,7 +95,7 @@ def contest(kind: NetworkKind, model: Path, names: Sequence[str]) -> Contest:
             failures[name] = short(error)
             print(f"  {name} cannot take part: {error}", flush=True)
     cpus = len(os.sched_getaffinity(0))
-    return Contest(kind=kind, model=model, cpus=cpus, pythons=pythons, peers=peers, failures=failures)
+    return Comparison(kind=kind, model=model, cpus=cpus, pythons=pythons, peers=peers, failures=failures)
 
 
 def arguments(description: str | None, *, rounds: int, peers: Sequence[str] = NAMES) -> argparse.Namespace:
@@ -108,9 +108,9 @@ def arguments(description: str | None, *, rounds: int, peers: Sequence[str] = NA
     return parser.parse_args()
 
 
-def where(contestants: Contest) -> str:
+def setup(compared: Comparison) -> str:
     """The machine, and the versions of all who take part."""
-    versions = {name: _version(peer) for name, peer in contestants.peers.items() if name != OURS.name}
+    versions = {name: _version(peer) for name, peer in compared.peers.items() if name != OURS.name}
     return machine({**versions, "torch": TORCH[0].partition("==")[2], "k6": "1.1.0"})
 
 
@@ -121,9 +121,9 @@ def engine_of(model: Path) -> str:
     return f"{manifest['architecture']}, ours by {engine['name']} {engine['precision']}"
 
 
-def tunings(contestants: Contest) -> str:
+def tunings(compared: Comparison) -> str:
     """How each contestant is set up, a line each."""
-    return "\n".join(f"  {note}" for note in contestants.notes().values())
+    return "\n".join(f"  {note}" for note in compared.notes().values())
 
 
 def short(error: BaseException) -> str:

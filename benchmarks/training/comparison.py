@@ -15,7 +15,7 @@ RUNS = environments.HOME / "runs"
 Measured = Mapping[str, float]
 
 
-class Contest:
+class Comparison:
     """Who takes part in a table, and what they did beside their times.
 
     `part` is an even share of the pictures with as many of each split as `timed` says.
@@ -38,7 +38,7 @@ class Contest:
                 self.failed |= dict.fromkeys((one.name, called(one, fast=True)), str(error))
 
     def theirs(
-        self, one: Peer, found: Callable[[Ran], Measured], *, epochs: int, fast: bool = False
+        self, one: Peer, measured_by: Callable[[Ran], Measured], *, epochs: int, fast: bool = False
     ) -> Callable[[], Measured]:
         """What is `found` in a peer's run on the part; nothing once it has failed."""
         name = called(one, fast=fast)
@@ -53,7 +53,7 @@ class Contest:
                 self.failed[name] = str(error)
                 return {}
             self.outcomes[name] = ran.outcome
-            return found(ran)
+            return measured_by(ran)
 
         return measure
 

@@ -15,7 +15,7 @@ from benchmarks.harness.environments import HOME, ROOT
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contestant:
+class Candidate:
     """`code` is the folder that the module is imported from."""
 
     name: str
@@ -29,7 +29,7 @@ class Contestant:
         return [str(self.python), "-m", "awslambdaric", f"{self.module}.handler"]
 
 
-def contestants() -> tuple[Contestant, Contestant, Contestant]:
+def candidates() -> tuple[Candidate, Candidate, Candidate]:
     """Ours, the plain boto3 handler, and nothing; all on the image's version of the runtime client, and of Python."""
     client = f"awslambdaric=={client_version()}"
     python = newest_python()
@@ -38,9 +38,9 @@ def contestants() -> tuple[Contestant, Contestant, Contestant]:
     code = compiled()
     functions = "benchmarks.functions"
     return (
-        Contestant(name="ours", python=bare, code=code, module=f"{functions}.ours"),
-        Contestant(name="boto3", python=boto, code=code, module=f"{functions}.plain"),
-        Contestant(name="nothing", python=bare, code=code, module=f"{functions}.nothing"),
+        Candidate(name="ours", python=bare, code=code, module=f"{functions}.ours"),
+        Candidate(name="boto3", python=boto, code=code, module=f"{functions}.plain"),
+        Candidate(name="nothing", python=bare, code=code, module=f"{functions}.nothing"),
     )
 
 
@@ -52,10 +52,10 @@ def client_version() -> str:
 def locked(package: str) -> str:
     """The version that the image's lock has."""
     lock = (ROOT / "docker" / "lambda.lock").read_text(encoding="utf-8")
-    found = re.search(rf"^{re.escape(package)}==(\S+)", lock, re.M)
-    if found is None:
+    match = re.search(rf"^{re.escape(package)}==(\S+)", lock, re.M)
+    if match is None:
         raise RuntimeError(f"docker/lambda.lock does not pin {package}")
-    return found.group(1)
+    return match.group(1)
 
 
 def compiled() -> Path:
@@ -69,12 +69,12 @@ def compiled() -> Path:
     return folder
 
 
-def variables(contestant: Contestant, endpoint: str, **more: str) -> Mapping[str, str]:
+def variables(candidate: Candidate, endpoint: str, **more: str) -> Mapping[str, str]:
     """What Lambda and its operator set. `endpoint`: a URL."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",
-        "PYTHONPATH": str(contestant.code),
+        "PYTHONPATH": str(candidate.code),
         "KENNEL_ENDPOINT_NAME": "dogs",
         "AWS_LAMBDA_FUNCTION_NAME": "kennel",
         "AWS_LAMBDA_FUNCTION_VERSION": "1",

@@ -20,9 +20,9 @@ from benchmarks.harness import environments
 BATCH = 32
 
 
-def judge(python: Path, model: Path, pictures: Path, weights: Path) -> dict[str, float]:
+def evaluate(python: Path, model: Path, pictures: Path, weights: Path) -> dict[str, float]:
     """Runs this module in an environment with torch; called from the host, which has none."""
-    command = [str(python), "-m", "benchmarks.training.judge", str(model), str(pictures), str(weights)]
+    command = [str(python), "-m", "benchmarks.training.evaluate", str(model), str(pictures), str(weights)]
     variables = {**os.environ, "PYTHONPATH": str(environments.ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
     values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
