@@ -1,12 +1,13 @@
-"""Many pictures through our server, beside a bare loop of decode and forward with the same engine and no server at all.
+"""Many pictures through our server, beside a bare loop of decoding and forward passes with the same engine.
 
     .venv/bin/python -m benchmarks.batch_transform [--rounds N] [--model FOLDER] [--engines auto onnxruntime-fp32]
 
-Ours gets the same 256 JPEGs in three ways: JSON bodies of 64 pictures from one caller, the same from two, and a picture
-a request from as many callers as /execution-parameters names (how a SageMaker transform job sends files). All of the
-work counts, from the first byte sent to the last answer; client and server share the cores. The loop runs in batches of
-16, once with each batch decoded by one thread before it is run, as one writes it first, and once decoded by all cores;
-loading is not counted. Ours is held to the faster of the two. Both are held against torch in fp32 in the same run.
+Our server gets the same 256 JPEGs in three ways: JSON bodies of 64 pictures from one caller, the same from two callers,
+and one picture a request from as many callers as /execution-parameters names (as a SageMaker transform job sends
+files). Time runs from the first byte sent to the last answer; client and server share the cores. The loop runs batches
+of 16, once with one thread that decodes each batch first (the simplest way to write it) and once with all cores
+decoding; loading the model is not counted. The target compares our server with the faster loop. The same run checks the
+answers of both against torch in fp32.
 
 Writes results/batch_transform.json.
 """
@@ -48,7 +49,7 @@ EXACT = ("onnxruntime-fp32", "openvino-fp32")
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How the pictures are sent: bodies of `content_type` over `callers` connections that stay open."""
+    """How the pictures are sent: `bodies` of `content_type` over `callers` persistent connections."""
 
     bodies: tuple[bytes, ...]
     content_type: str
@@ -87,7 +88,7 @@ def _answers(server: Server, way: Way, share: range) -> Iterator[bytes]:
 
 
 def concurrency(server: Server) -> int:
-    """MaxConcurrentTransforms, as the service asks for it."""
+    """MaxConcurrentTransforms of the server's /execution-parameters, which SageMaker also reads."""
     connection = http.client.HTTPConnection("127.0.0.1", server.place.port, timeout=10)
     connection.request("GET", "/execution-parameters")
     return int(json.loads(connection.getresponse().read())["MaxConcurrentTransforms"])
@@ -95,7 +96,7 @@ def concurrency(server: Server) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One engine's measurements."""
+    """Measures one engine."""
 
     engine: str
     model: Path
@@ -104,7 +105,7 @@ class Bench:
     cpus: int
 
     def ours(self) -> Measured:
-        """Pictures a second by way."""
+        """Pictures a second for each way of sending."""
         with running(self._server(), "resnet50", python=our_python(), model=self.model, cpus=self.cpus) as server:
             bodies = json_bodies(self.pictures, IN_A_BODY)
             ways = {
@@ -116,7 +117,7 @@ class Bench:
             return {name: self._rate(server, way) for name, way in ways.items()}
 
     def bare(self) -> Measured:
-        """Pictures a second of the two loops."""
+        """Pictures a second of both loops."""
         with tempfile.TemporaryDirectory(prefix="kennel-loop-") as name:
             for index, picture in enumerate(self.pictures):
                 (Path(name) / f"{index:04d}.jpg").write_bytes(picture)
@@ -148,13 +149,13 @@ class Bench:
             raise RuntimeError(f"{who} does not answer as torch in fp32 does: {agreement}")
 
     def _server(self) -> Peer:
-        """Ours as a transform job starts it."""
+        """Our server as a transform job starts it."""
         job = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "100", "KENNEL_ENGINE": self.engine}
         return replace(OURS, environment=lambda place: {**environment(place), **job})
 
 
 def rows(engine: str, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
-    """Each way beside each loop; the target is the faster loop's."""
+    """Each way of sending beside each loop. Only the comparison with the faster loop has a target."""
     table = []
     for loop, peer in LOOPS.items():
         for way, description in WAYS.items():

@@ -1,13 +1,14 @@
-"""What a cold start of the Lambda handler costs in CPU, against a plain boto3 handler under the same runtime client.
+"""CPU time of a cold start of the Lambda handler, beside a plain boto3 handler under the same runtime client.
 
     .venv/bin/python -m benchmarks.lambda_cold_start [--rounds N]
 
-Each measurement is a fresh process of what Lambda runs, `python -m awslambdaric HANDLER`, with the image's version of
-the runtime client, compiled bytecode, and a Runtime API on loopback; it is ended when it asks for the next event. The
-runtime client's own import counts for both, and is shown apart by a handler that does nothing. "Ready" has the client
-made at import for both. The first answer comes from an HTTP server on loopback, whose work is not counted, and once
-more over TLS, where both trust the same authorities: ours in the system's folder, from which it takes the one that it
-needs, boto3 in one file, as it brings them. Contestants take turns; one round before is not counted.
+Each measurement starts a new process of the command that Lambda runs, `python -m awslambdaric HANDLER`, with the
+image's version of the runtime client, compiled bytecode, and a Runtime API on loopback. The process is killed when it
+asks for the next event. Both handlers pay for importing the runtime client; a handler that does nothing shows that cost
+separately. For "ready", both create their AWS client at import. The first answer comes from an HTTP server on loopback,
+whose work is not counted, and once more over TLS. Over TLS both trust the same certificate authorities: our handler
+reads the one it needs from the system's folder, boto3 reads one file with all of them, as it ships. The handlers are
+measured in turns; a first round is not counted.
 
 Writes results/lambda_cold_start.json, .runs.json and .svg.
 """
@@ -44,7 +45,7 @@ PLAIN = {
 
 
 def cpu_milliseconds(process: subprocess.Popen[bytes], *, ended: bool = False) -> float:
-    """User and system time of a process that ends, or is `ended` now. Raises RuntimeError when it failed."""
+    """User and system time of a process when it exits; `ended` kills it first. Raises RuntimeError when it failed."""
     if ended:
         process.kill()
     _, status, usage = os.wait4(process.pid, 0)
@@ -55,7 +56,7 @@ def cpu_milliseconds(process: subprocess.Popen[bytes], *, ended: bool = False) -
 
 
 def until_it_waits(candidate: Candidate, events: Sequence[object], url: str, **more: str) -> float:
-    """CPU milliseconds from exec until all events are answered and the next is asked for."""
+    """CPU milliseconds from exec until the process has answered all events and asks for the next."""
     api = RuntimeApi(events)
     with serving(api.answer) as port:
         environ = variables(candidate, url, AWS_LAMBDA_RUNTIME_API=f"127.0.0.1:{port}", **more)
@@ -70,14 +71,14 @@ def until_it_waits(candidate: Candidate, events: Sequence[object], url: str, **m
 
 
 def plain(code: str, url: str = "http://127.0.0.1:9") -> Measured:
-    """The same without the runtime client, in this Python: what CI's check measures."""
+    """The same without the runtime client, in the current Python, as CI's test measures it."""
     me = Candidate(name="plain", python=Path(sys.executable), code=ROOT, module="")
     environ = variables(me, url)
     return {"ready": cpu_milliseconds(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environ))}
 
 
 def measure(rounds: int) -> dict[str, list[Measured]]:
-    """CPU milliseconds of each contestant: ready, to the first answer, and to the first answer over TLS."""
+    """CPU milliseconds of each candidate until it is ready, until its first answer, and until its first over TLS."""
     with tempfile.TemporaryDirectory() as name:
         tls, trust = authority(Path(name))
         with serving(endpoint()) as port, serving(endpoint(), tls=tls) as secured:
@@ -96,8 +97,10 @@ def measure(rounds: int) -> dict[str, list[Measured]]:
 
 
 def authority(folder: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
-    """A server with a certificate of its own, and the variables to trust it and this machine's authorities: as a file
-    that holds them all, and as a folder with a file each, by the hash of its name."""
+    """A TLS context with a new certificate, and the variables that make clients trust it and this machine's authorities.
+
+    The variables name one file with all certificates, and a folder with one file for each, named by its hash.
+    """
     key, cert = folder / "key.pem", folder / "cert.pem"
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kennel"
     names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
@@ -131,7 +134,7 @@ def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
 
 
 def plain_rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
-    """Without the runtime client."""
+    """The rows measured without the runtime client."""
     bare, floor, ours, boto3 = (column(runs[f"{name}, no runtime client"], "ready") for name in PLAIN)
     return [
         at_most("import and client without awslambdaric, CPU ms", ours, boto3, "boto3 client", target=TARGET),

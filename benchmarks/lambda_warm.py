@@ -1,13 +1,13 @@
-"""What the function adds to a warm call, beside the endpoint's own time and beside a plain boto3 handler.
+"""The time that the function adds to a warm call, beside the endpoint's time and a plain boto3 handler.
 
     .venv/bin/python -m benchmarks.lambda_warm [--rounds N] [--calls N]
 
-The real Runtime Interface Emulator runs the handler under the image's runtime client, as a process of this machine; a
-handler that does nothing shows what the emulator, the runtime client and the caller cost without it. The endpoint is a
-stub on loopback that takes as long as a picture does as served here (11 ms), so that its time is known; `endpoint` is
-the same request sent to it straight from the caller, over a kept connection. The picture comes with the event in
-base64, and by a URL, whose server on loopback is on the operator's list of exceptions: fetching refuses it otherwise.
-CPU is the handler's process alone. Every answer is compared. Contestants take turns.
+AWS's Runtime Interface Emulator runs the handler under the image's runtime client, as a process on this machine. A
+handler that does nothing shows the cost of the emulator, the runtime client and the caller. The endpoint is a stub on
+loopback that takes 11 ms, as long as the real endpoint takes for a picture on this machine; `endpoint` is the same
+request sent directly from the caller over a persistent connection. The picture comes as base64 in the event, and by a
+URL; the operator's settings must allow the URL's server on loopback, because the function refuses such addresses
+otherwise. CPU counts only the handler's process. Every answer is checked. The handlers are measured in turns.
 
 Writes results/lambda_warm.json, .runs.json and .svg.
 """
@@ -34,21 +34,21 @@ from benchmarks.harness import Row, alone, at_most, column, interleaved, machine
 from benchmarks.harness.rounds import Measured
 from localcloud.awslambda import emulator
 
-SECONDS = 0.011  # the endpoint's own: OpenVINO int8 on this machine, ResNet-50
+SECONDS = 0.011  # the endpoint's time for a picture: ResNet-50 in OpenVINO int8 on this machine
 CALLS = 100
-SHARE = 0.25  # of the endpoint's own time, at most
+SHARE = 0.25  # the handler may add at most this share of the endpoint's time
 PATIENCE = 30.0
 
 
 def nanoseconds(pid: int) -> int:
-    """CPU time of a process so far, all its living threads; /proc/PID/stat counts in hundredths of a second only."""
+    """CPU time of a process's living threads so far. /proc/PID/stat would count in hundredths of a second only."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text(encoding="utf-8").split()[0]) for task in tasks)
 
 
 @contextlib.contextmanager
 def emulated(candidate: Candidate, url: str) -> Iterator[tuple[int, int]]:
-    """A function under the emulator, warm: the emulator's port, and the process id of the handler."""
+    """Starts and warms up a function under the emulator; yields the emulator's port and the handler's process id."""
     program = emulator.fetch(emulator.ARCHITECTURES[emulator.host_architecture()])
     port, api = free_port(), free_port()
     places = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api}"]
@@ -99,7 +99,7 @@ def call(caller: http.client.HTTPConnection, path: str, body: bytes) -> bytes:
 
 
 def milliseconds(calls: int, ask: Callable[[], bytes], check: Callable[[bytes], bool]) -> float:
-    """The median wall time of one call. Raises RuntimeError when an answer is another than it must be."""
+    """The median wall time of a call. Raises RuntimeError when an answer is wrong."""
     seconds = []
     for _ in range(calls):
         began = time.perf_counter()
@@ -111,7 +111,7 @@ def milliseconds(calls: int, ask: Callable[[], bytes], check: Callable[[bytes], 
 
 
 def invoked(candidate: Candidate, url: str, calls: int) -> Measured:
-    """Wall and CPU milliseconds of a call, by where the picture comes from."""
+    """Wall and CPU milliseconds of a call, for a picture in the event and for one by URL."""
     events = {"image": {"image": base64.b64encode(PICTURE).decode()}, "url": {"url": f"{url}/dog.jpg"}}
     expected = [] if candidate.name == "nothing" else PREDICTIONS
     costs = {}
@@ -133,7 +133,7 @@ def _predictions(answer: bytes) -> object:
 
 
 def endpoint_time(port: int, calls: int) -> Measured:
-    """Wall milliseconds of the endpoint itself."""
+    """Wall milliseconds of a request sent directly to the endpoint."""
     caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         wall = milliseconds(calls, lambda: call(caller, "/endpoints/dogs/invocations", PICTURE), ANSWER.__eq__)

@@ -1,15 +1,14 @@
-"""From one rank to two, and from one container to two: what of twice the speed arrives.
+"""Scaling from one rank to two, and from one container to two.
 
     .venv/bin/python -m benchmarks.scaling [--rounds N] [--no-containers]
 
-Efficiency is the speed of two ranks of one thread each over twice that of one rank on one core. A rank of two threads
-stands beside them, since two cores may be used so as well. The frozen case is the features pass of ResNet-50; full
-fine-tuning is ResNet-50 as shipped (224 px, a batch of 32), and ResNet-18 at 128 px, whose steps are so short that
-exchanging gradients shows most. What the exchange costs is measured in the same processes: the same two ranks train
-their parts of the batch in step with each other, without DistributedDataParallel.
+Efficiency is the speed of two ranks with one thread each, divided by twice the speed of one rank on one core. One rank
+with two threads is measured as well, because it is the other way to use two cores. The frozen case is the features pass
+of ResNet-50. Full fine-tuning is measured for ResNet-50 as shipped (224 px, a batch of 32) and for ResNet-18 at 128 px,
+whose short steps show the cost of exchanging gradients most clearly. The same processes also measure that cost: the two
+ranks train their parts of the batch at the same time, without DistributedDataParallel.
 
-Containers are the training image with one core each and SageMaker's mounts, on a network of their own; ResNet-50
-only.
+The containers run the training image with one core each and SageMaker's mounts, on their own network; ResNet-50 only.
 
 Writes results/scaling.json. Five rounds take about fifteen minutes on two cores.
 """
@@ -42,7 +41,7 @@ Measured = Mapping[str, float]
 
 
 def rows(runs: Mapping[str, Sequence[Measured]], cases: Sequence[Case] = CASES) -> list[Row]:
-    """Efficiency of ranks, then of containers, case by case; then what else two cores could do, and the exchange."""
+    """For ranks, then containers: efficiency and the cost of exchanging gradients. Then one rank with two threads."""
     made = []
     for more, one in ((TWO, ONE), (BOXES, BOX)):
         if more not in runs:
@@ -65,7 +64,7 @@ def rows(runs: Mapping[str, Sequence[Measured]], cases: Sequence[Case] = CASES) 
 
 
 def subset(source: Path, target: Path, each: int) -> Path:
-    """The first `each` training pictures of every class, in class folders."""
+    """Copies the first `each` training pictures of every class to `target`, in class folders."""
     for folder in sorted(path for path in (source / "train").iterdir() if path.is_dir()):
         (target / folder.name).mkdir(parents=True)
         for picture in sorted(folder.iterdir())[:each]:

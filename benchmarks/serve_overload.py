@@ -1,14 +1,16 @@
-"""Twice as many arrivals as a server can answer: what still gets answered, who is refused how fast, and what follows.
+"""Twice as many requests as a server can answer: how many it answers, how fast it refuses, and whether it recovers.
 
     .venv/bin/python -m benchmarks.serve_overload [--rounds N] [--model FOLDER] [--peers NAME …]
 
-The peak is the rate of a closed loop over 16 kept connections. Then twice that rate arrives for 8 s (open model), one
-second of silence, and half the peak for 4 s, which shows whether the server has recovered. Goodput counts the answers
-that came within 1 s. All take turns in every round. Writes results/serve_overload.json.
+The peak is the rate of a closed loop over 16 persistent connections. Then requests arrive at twice that rate for 8 s
+(open model), then none for one second, then half the peak for 4 s, which shows whether the server has recovered.
+Goodput counts the answers that came within 1 s. The servers take turns in every round. Writes
+results/serve_overload.json.
 
-Each arrival takes a connection that is free. Ours frees them in time, so that those of 0.45 s of arrivals do and none
-fails for want of one; k6 takes CPU for each that it holds, 0.8 ms a request with those of 0.8 s against 0.68. A peer
-that lets its callers wait is given all that k6 can hold.
+Each arrival takes a free connection. Our server frees connections fast enough that as many as arrive in 0.45 s suffice
+and no request fails for lack of one. Fewer connections matter because k6 takes CPU for each of them: 0.8 ms a request
+with connections for 0.8 s of arrivals, 0.68 with those for 0.45 s. A peer that lets its callers wait gets as many
+connections as k6 can hold.
 """
 
 from __future__ import annotations
@@ -21,16 +23,16 @@ from benchmarks.serving import comparison, inputs, load
 from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
-GOODPUT = 0.9  # of the peak (issue 4)
-REFUSED_MS, RECOVERED_MS = 100.0, 500.0  # what we hold "refused fast" and "recovered" to
+GOODPUT = 0.9  # of the peak
+REFUSED_MS, RECOVERED_MS = 100.0, 500.0  # the bounds for "refused fast" and "recovered"
 PEAK_CONNECTIONS, PEAK_SECONDS = 16, 6.0
 OVER, OVER_SECONDS, PAUSE, AFTER_SECONDS = 2.0, 8.0, 1.0, 4.0
 USEFUL_MS, PICTURES = 1000.0, 12
-PATIENCE = 0.45  # seconds
+PATIENCE = 0.45  # seconds of arrivals that our server gets connections for
 
 
 def measure(server: Server) -> Measured:
-    """One turn."""
+    """Measures one server."""
     driver, pictures = k6(), inputs.pictures(PICTURES)
     load.drive(server, driver, pictures, {"main": load.closed(4, requests=32)})
     full = load.drive(server, driver, pictures, {"main": load.closed_for(PEAK_CONNECTIONS, seconds=PEAK_SECONDS)})
@@ -59,12 +61,12 @@ def measure(server: Server) -> Measured:
 
 
 def goodput(over: load.Phase) -> float:
-    """Useful answers a second; the last of them come after the last arrival, which counts as time too."""
+    """Useful answers a second. The time until the last answer, after the last arrival, counts too."""
     return (over.accepted - over.late) / (over.seconds + min(over.p99, USEFUL_MS) / 1000)
 
 
 def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
-    """Ours against its own peak and bounds; the peers' numbers stand beside."""
+    """Our server beside its own peak and bounds, followed by the peers' numbers."""
     ours = runs["ours"]
     bound = [REFUSED_MS] * len(ours)
     table = [

@@ -1,10 +1,10 @@
-"""The same engine everywhere, ONNX Runtime in fp32: ours against a bare loop in one process, and against peers.
+"""Our server beside a bare loop in one process and beside peers, all with the same engine: ONNX Runtime in fp32.
 
     .venv/bin/python -m benchmarks.serve_same_engine [--rounds N] [--model FOLDER] [--peers NAME …]
 
-The bare loop decodes a picture and runs the network, again and again, with nothing around it: one picture at a time,
-and eight; it and ours have the same versions and threads. Servers are asked over 8 kept connections, closed loop, for
-8 s, after their answers were held against torch in fp32. Writes results/serve_same_engine.json.
+The bare loop only decodes pictures and runs the network, one picture at a time or eight, with the versions and thread
+counts of our server. The servers get requests over 8 persistent connections in a closed loop for 8 s, after their
+answers were checked against torch in fp32. Writes results/serve_same_engine.json.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from benchmarks.serving.install import k6, our_python
 from benchmarks.serving.peer import ROOT
 from benchmarks.serving.server import Server
 
-TARGET = 0.95  # of the bare loop's throughput (issue 4)
+TARGET = 0.95  # of the bare loop's throughput
 SECONDS, CONNECTIONS, PICTURES = 8.0, 8, 12
 BARE = {"a bare loop, 1 at a time": 1, "a bare loop, 8 at a time": 8}
 WHAT = "pictures a second, ONNX Runtime fp32"
 
 
 def bare(pictures: Sequence[bytes], model: Path, cpus: int, batch: int) -> Measured:
-    """Pictures a second of the loop without a server."""
+    """Pictures a second of the bare loop."""
     variables = {"PYTHONPATH": str(ROOT), "BENCHMARK_MODEL": str(model.resolve()), "BENCHMARK_CPUS": str(cpus)}
     with tempfile.TemporaryDirectory(prefix="kennel-bare-") as name:
         for index, picture in enumerate(pictures):
@@ -40,7 +40,7 @@ def bare(pictures: Sequence[bytes], model: Path, cpus: int, batch: int) -> Measu
 
 
 def served(known: inputs.Reference) -> Callable[[Server], Measured]:
-    """Pictures a second through a server."""
+    """A function that measures pictures a second through a server."""
 
     def measure(server: Server) -> Measured:
         same = inputs.checked(server, known, exact=True)
@@ -57,7 +57,7 @@ def served(known: inputs.Reference) -> Callable[[Server], Measured]:
 
 
 def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
-    """Held to the loop with one picture at a time, as requests come; the others stand beside it."""
+    """Our server beside both bare loops, which have the target, and beside the peers, which have none."""
     ours = column(runs["ours"], "rate")
     names = [*BARE, *(name for name in runs if name != "ours" and name not in BARE)]
     table = [

@@ -1,10 +1,10 @@
-"""From exec to the first 200 of the ready path, and memory after 50 requests: ours beside each torch peer.
+"""Seconds from exec to the first 200 of the ready path, and memory after 50 requests, beside each torch peer.
 
     .venv/bin/python -m benchmarks.serve_start [--rounds N] [--model FOLDER] [--peers NAME …]
 
-Ready is asked every 5 ms and means that the model answers. Memory is of the whole process tree: PSS shares pages among
-the processes that map them, RSS counts them for each. One start of each before the rounds writes bytecode and fills the
-page cache. Writes results/serve_start.json.
+The ready path is polled every 5 ms; 200 means that the model can answer. Memory is that of the whole process tree: PSS
+divides a shared page among the processes that map it, RSS counts it in full for each. Before the rounds, each server
+starts once to write bytecode and fill the page cache. Writes results/serve_start.json.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BESIDE = {"rss": "memory (RSS) after 50 requests, MiB"}
 
 
 def measure(server: Server) -> Measured:
-    """One start."""
+    """Measures one started server."""
     pictures = inputs.pictures(PICTURES)
     if len(server.ask(pictures[0])) < 2:
         raise ValueError(f"{server.peer.name} answers no probabilities")
@@ -34,7 +34,7 @@ def measure(server: Server) -> Measured:
 
 
 def rows(runs: Mapping[str, Sequence[Measured]], notes: Mapping[str, str]) -> list[Row]:
-    """Each peer is held to the target: the fastest and the smallest decide."""
+    """Start and PSS have a target against every peer, so the fastest and the smallest peer decide."""
     peers = {name: measured for name, measured in runs.items() if name != "ours"}
     columns = [(key, what, target) for key, (what, target) in TARGETS.items()]
     columns += [(key, what, 0.0) for key, what in BESIDE.items()]

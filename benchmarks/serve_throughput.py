@@ -1,15 +1,17 @@
-"""ResNet-50 as shipped: ours with the engine that packaging chose, each peer with torch in fp32, the same JPEGs.
+"""ResNet-50 as shipped: our server with the engine that packaging chose, each peer with torch in fp32, the same JPEGs.
 
     .venv/bin/python -m benchmarks.serve_throughput [--rounds N] [--model FOLDER] [--peers NAME …]
 
-Each turn starts a server, holds its answers against torch in fp32 (the best label where the reference is sure of it,
-and for the peers every probability), warms it, and measures
-- at 6 arrivals a second, some 60 % of what the slowest peer can: CPU seconds a request of the whole tree, latency;
-- over 8 kept connections in a closed loop: rate and CPU a request;
-- the highest rate of arrivals (open model) with a 99th percentile of at most 500 ms, none refused, in one of two tries.
-  Each lasts 6 s, so a rate may be up to 8 % above what could go on for ever, for everybody alike.
-All take turns in every round; the best peer, whose highest rate has the highest median, is held to the target.
-The model is a folder that training wrote (`./inv demo` trains one of groceries). Writes results/serve_throughput.json.
+Each turn starts a server, checks its answers against torch in fp32 (the best label where the reference is sure of it;
+for the peers also every probability), warms it up, and measures
+- at 6 arrivals a second, about 60 % of what the slowest peer can answer: CPU seconds a request of the whole process
+  tree, and latency;
+- over 8 persistent connections in a closed loop: rate, and CPU a request;
+- the highest rate of arrivals (open model) with a 99th percentile of at most 500 ms and no refusal, in one of two
+  tries. A try lasts 6 s, so the rate may be up to 8 % above a sustainable one, for every server alike.
+The servers take turns in every round. The target is set against the best peer: the one whose highest rate has the
+highest median. The model is a folder that training wrote (`./inv demo` trains one of groceries). Writes
+results/serve_throughput.json.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from benchmarks.serving import capacity, comparison, inputs, load
 from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
-TARGET = 5.0  # times the best peer's highest rate (issue 4)
+TARGET = 5.0  # times the best peer's highest rate
 EQUAL_RATE, EQUAL_SECONDS = 6.0, 6.0
 CONNECTIONS, CLOSED_SECONDS = 8, 5.0
 STEPS, STEP_SECONDS = 4, 6.0
@@ -32,7 +34,7 @@ HIGHEST = "highest rate with p99 at most 500 ms, 1/s"
 
 
 class Turn:
-    """One turn's measurement; remembers what was found before, to begin the next search there."""
+    """Measures one server. Remembers the highest rate of the last round, where the next search starts."""
 
     def __init__(self, known: inputs.Reference) -> None:
         self._known, self._driver = known, k6()
@@ -70,13 +72,13 @@ class Turn:
 
 
 def best_peer(runs: Mapping[str, Sequence[Measured]]) -> str:
-    """Of all but ours, whose highest rate has the highest median. Empty when no peer ran."""
+    """The peer whose highest rate has the highest median; empty when no peer ran."""
     rates = {name: median(column(measured, "highest")) for name, measured in runs.items() if name != "ours"}
     return max(rates, key=lambda name: rates[name], default="")
 
 
 def rows(runs: Mapping[str, Sequence[Measured]], best: str, notes: Mapping[str, str]) -> list[Row]:
-    """The best peer comes first and is held to the target."""
+    """The best peer comes first; only its row has a target."""
     ours, table = runs["ours"], []
     for name in sorted((name for name in runs if name != "ours"), key=lambda name: name != best):
         note = f"{notes.get(name, name)}{'; the best peer' if name == best else ''}"

@@ -1,11 +1,12 @@
-"""Training a new head on a frozen ResNet-50, 20 epochs at 224 px: whole jobs, ours against four trainers.
+"""Seconds to train a new head on a frozen ResNet-50, 20 epochs at 224 px: whole jobs, beside four other trainers.
 
     .venv/bin/python -m benchmarks.train_frozen [--rounds N] [--whole]
 
-Seconds from exec until the model is written and test top-1 known, imports and start included. Ours runs whole in every
-round, with another seed. A peer's 20 epochs take a quarter of an hour, so in each round it runs two epochs on an even
-part of the same pictures; the second one's pace by step is multiplied (benchmarks/training/estimate.py). --whole
-really runs the 20 epochs of the fastest peer, once. What is learnt: benchmarks/train_frozen_accuracy.py.
+Counts the seconds from exec until the model is written and its test top-1 is known, including imports and start. Our
+trainer runs its whole job in every round, each time with another seed. A peer's 20 epochs take a quarter of an hour, so
+in each round it runs two epochs on an even part of the same pictures, and the speed of the second epoch's steps is
+extrapolated (benchmarks/training/estimate.py). --whole really runs the 20 epochs of the fastest peer, once.
+benchmarks/train_frozen_accuracy.py compares what is learnt.
 
 Writes results/train_frozen.json.
 """
@@ -28,24 +29,24 @@ EPOCHS = 20
 TIMED = {"train": 96, "valid": 32, "test": 32}
 SHORT = 2  # epochs of a peer's timed job
 BATCH = 32
-RATE = 0.003  # ours too, by default
+RATE = 0.003  # also our default
 TARGET = 15.0
 WHAT = f"frozen ResNet-50, {EPOCHS} epochs, whole job, s"
 
 
 def candidates(table: Comparison) -> dict[str, Callable[[], Measured]]:
-    """Ours, every peer, and one peer with its own options for speed."""
+    """Our trainer, every peer, and one peer with its own options for speed."""
     counts, seeds = pictures.counts(table.data), itertools.count()
 
     def mine() -> Measured:
-        """A whole run, each time with the next seed."""
+        """A whole job, each time with the next seed."""
         settings = {"epochs": EPOCHS, "freeze_backbone": True, "seed": next(seeds)}
         run = ours.train(table.data, table.weights, RUNS / "frozen-ours", **settings)
         checks.ours_whole(run, counts=counts, epochs=EPOCHS)
         return {"seconds": run.wall, "test_top1": run.closing["test_top1"]}
 
     def theirs(one: Peer, *, fast: bool = False) -> Callable[[], Measured]:
-        """A short run of a peer and the whole job that it stands for."""
+        """A short job of a peer, extrapolated to the whole job."""
 
         def stretched(ran: Ran) -> Measured:
             job = whole(ran.wall, ran.outcome, TIMED, counts, batch=BATCH, drops_last=one.drops_last)
@@ -57,7 +58,7 @@ def candidates(table: Comparison) -> dict[str, Callable[[], Measured]]:
 
 
 def time_rows(runs: Mapping[str, list[Measured]], failed: Mapping[str, str]) -> list[Row]:
-    """A row for each peer, the fastest first. The target is set against trainers as they come."""
+    """A row for each peer, the fastest first. Only peers with their default options have a target."""
     mine, rows = column(runs["ours"], "seconds"), []
     for name, measured in runs.items():
         if name == "ours":
@@ -73,12 +74,12 @@ def time_rows(runs: Mapping[str, list[Measured]], failed: Mapping[str, str]) -> 
 
 
 def known(name: str) -> Peer:
-    """The peer behind a name of the table."""
+    """The peer that a name in the table belongs to."""
     return next(one for one in PEERS if name.startswith(one.name))
 
 
 def whole_row(table: Comparison, runs: Mapping[str, list[Measured]]) -> Row:
-    """The fastest peer's job really run, once."""
+    """A row for the fastest peer's whole job, really run once."""
     plain = [one for one in PEERS if one.name not in table.failed]
     fastest = min(plain, key=lambda one: statistics.median(column(runs[one.name], "seconds")))
     job = table.job(fastest, table.data, EPOCHS)
@@ -91,7 +92,7 @@ def whole_row(table: Comparison, runs: Mapping[str, list[Measured]]) -> Row:
 
 
 def check(table: Comparison, runs: Mapping[str, list[Measured]]) -> int:
-    """The same pictures and parameters for all, and our last model through the judge. Raises CheckError."""
+    """Checks that all trained on the same pictures and parameters, and evaluates our last model. Raises CheckError."""
     evaluation = evaluate(PLAIN.python(), RUNS / "frozen-ours" / "model", table.data / "test", table.weights)
     checks.accuracy_agrees(runs["ours"][-1]["test_top1"], evaluation["top1"])
     if evaluation["backbone_changed"]:

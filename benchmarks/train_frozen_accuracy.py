@@ -1,12 +1,13 @@
-"""What a new head on a frozen ResNet-50 learns: test top-1 after 20 epochs at 224 px, over seeds, ours against peers.
+"""Test top-1 of a new head on a frozen ResNet-50 after 20 epochs at 224 px, over seeds: ours beside any peer.
 
     .venv/bin/python -m benchmarks.train_frozen_accuracy [--seeds N]
 
-Ours runs whole, with its default settings, and is evaluated as it will serve. A frozen backbone makes the same of a
-picture whoever trains the head behind it, so one row stands for every peer: benchmarks/training/views.py. It sees
-another crop of each picture in each epoch and gets the best of five learning rates, ours one view and its own default.
+Our trainer runs its whole job with default settings, and its model is evaluated as it will be served. A frozen backbone
+computes the same features whichever trainer trains the head, so one row stands for every peer
+(benchmarks/training/views.py). The peer sees another crop of each picture in each epoch and gets the best of five
+learning rates; ours sees each picture once and uses its default rate.
 
-Writes results/train_frozen_accuracy.json. Five seeds take about eleven minutes on two cores, at first seven more.
+Writes results/train_frozen_accuracy.json. Five seeds take about eleven minutes on two cores, seven more the first time.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ EPOCHS = 20
 
 
 def mine(seed: int) -> Measured:
-    """A run of ours; the judge finds what it says of itself. Raises CheckError."""
+    """A job of ours, whose reported top-1 must match our own evaluation of the model. Raises CheckError."""
     data, weights = pictures.whole(), pictures.starting_weights()
     settings = {"epochs": EPOCHS, "freeze_backbone": True, "seed": seed}
     run = ours.train(data, weights, RUNS / "frozen-accuracy", **settings)
@@ -38,7 +39,7 @@ def mine(seed: int) -> Measured:
 
 
 def rows(runs: Mapping[str, Sequence[Measured]], rate: float) -> list[Row]:
-    """Top-1, where half a point less is still equal."""
+    """Compares top-1; up to half a point less counts as equal."""
     us, them = column(runs["ours"], "top1"), column(runs["any peer"], "top1")
     target = round(1 - checks.TOP1_TOLERANCE / statistics.median(them), 4)
     name = f"any peer, learning rate {rate:g} (best of {len(views.RATES)} on valid)"

@@ -1,11 +1,11 @@
-"""Fine-tuning a whole ResNet-50 at 224 px, batch 32: pictures a second while training, ours against four trainers.
+"""Pictures a second while fine-tuning a whole ResNet-50 at 224 px, batch 32, beside four other trainers.
 
     .venv/bin/python -m benchmarks.train_full [--rounds N]
 
-Everybody trains on the same even part of the starter pictures. Of a peer the steps of an epoch count but the first,
-which waits for its loader; of ours the whole second epoch, waiting included, as it reports it itself. Ours runs with
-its default settings, peers with theirs, and once more with their own options for speed on a CPU where they have some:
-those rows have no target. What is learnt: benchmarks/train_full_accuracy.py.
+All train on the same even part of the starter pictures. For a peer, all steps of an epoch count except the first, which
+waits for the loader. For ours the whole second epoch counts, including waiting, as the product reports it. Ours and the
+peers run with their default settings. Peers that have options for speed on a CPU run once more with them; those rows
+have no target. benchmarks/train_full_accuracy.py compares what is learnt.
 
 Writes results/train_full.json.
 """
@@ -23,16 +23,16 @@ from benchmarks.training.peer import PEERS, Ran, called
 
 TIMED = {"train": 64, "valid": 14, "test": 0}
 BATCH = 32
-RATE = 0.01  # ours too, by default
+RATE = 0.01  # also our default
 TARGET = 1.3
 WHAT = "ResNet-50 fine-tuned whole, batch 32, pictures a second"
 
 
 def candidates(table: Comparison) -> dict[str, Callable[[], Measured]]:
-    """Ours, every peer as it comes, and with its own options for speed."""
+    """Our trainer, every peer with default settings, and peers with their own options for speed."""
 
     def mine() -> Measured:
-        """Two epochs, of which the second counts."""
+        """Two epochs; the second counts."""
         run = ours.train(
             table.part, table.weights, RUNS / "full-ours", epochs=2, freeze_backbone=False, batch_size=BATCH
         )
@@ -51,7 +51,7 @@ def candidates(table: Comparison) -> dict[str, Callable[[], Measured]]:
 
 
 def throughput_rows(runs: Mapping[str, list[Measured]], failed: Mapping[str, str]) -> list[Row]:
-    """A row for each peer, the fastest first, and those with their options for speed behind them."""
+    """A row for each peer with default settings, the fastest first, then the peers with options for speed."""
     mine = column(runs["ours"], "pictures_per_second")
     defaults: list[Row] = []
     tuned: list[Row] = []

@@ -1,12 +1,13 @@
-"""What a whole network learns: test top-1 after equal epochs on all pictures, ours against a plain loop, over seeds.
+"""Test top-1 of a whole network after equal epochs on all pictures, over seeds: ours beside a plain loop.
 
     .venv/bin/python -m benchmarks.train_full_accuracy [--seeds N] [--epochs N]
 
-ResNet-50 at 224 px, batch 32, each with the same learning rate; the other trainers of train_full run the plain loop's
-arithmetic. One judge for both: float32 torch. Seconds are told but not held to anything: train_full does that.
+ResNet-50 at 224 px, batch 32, both with the same learning rate. The other trainers of train_full do the plain loop's
+arithmetic, so they are left out. float32 torch evaluates both models. Seconds are recorded without a target, because
+train_full compares speed.
 
-Writes results/train_full_accuracy.json. A seed of two epochs takes nine minutes on two cores, three of them ours. So
-each run is kept: the command goes on where it was interrupted, unless the code that trains has changed.
+Writes results/train_full_accuracy.json. A seed of two epochs takes nine minutes on two cores, three of them for ours.
+Each run is therefore stored: an interrupted command resumes with the next run, unless the code that trains has changed.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from benchmarks.training.evaluate import evaluate
 from benchmarks.training.job import Job
 from benchmarks.training.peer import PLAIN
 
-BATCH, RATE = 32, 0.01  # ours too, by default
+BATCH, RATE = 32, 0.01  # the rate is also our default
 
 
 class Accuracy:
-    """Ours and the plain loop, each with its next seed whenever it is asked."""
+    """Runs our trainer or the plain loop, each time with its next seed."""
 
     def __init__(self, epochs: int) -> None:
         self.data, self.weights, self.epochs = pictures.whole(), pictures.starting_weights(), epochs
@@ -63,12 +64,12 @@ class Accuracy:
         return {"seconds": ran.wall, "top1": self.top1(job.output / "model.pt")}
 
     def top1(self, model: Path) -> float:
-        """Test top-1 in float32."""
+        """The model's test top-1 in float32."""
         return evaluate(PLAIN.python(), model, self.data / "test", self.weights)["top1"]
 
 
 def rows(runs: Mapping[str, list[Mapping[str, float]]], epochs: int) -> list[Row]:
-    """Top-1, where half a point less is still equal."""
+    """Compares top-1; up to half a point less counts as equal."""
     us, them = (column(measured, "top1") for measured in runs.values())
     target = round(1 - checks.TOP1_TOLERANCE / statistics.median(them), 4)
     what = f"ResNet-50 fine-tuned whole, {epochs} epochs, test top-1 over {len(us)} seeds"

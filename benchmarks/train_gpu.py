@@ -1,14 +1,14 @@
-"""On a GPU: does it wait for JPEGs, what does each lever give, and how near is it to what it could do at most?
+"""Training on a GPU: does it wait for JPEGs, what does each option for speed gain, how close is it to the GPU's peak?
 
     .venv/bin/python -m benchmarks.train_gpu [--rounds N] [--device cuda|cpu] [--quick]
 
-JPEG to step is the product's own full fine-tuning of ResNet-50 on picture files, and synthetic the same loop on one
-batch that lies on the GPU already: at least 0.95 of it is to arrive. AMP, channels_last and torch.compile are measured
-each on top of the one before. The GPU's peak is its maker's figure; operations are counted by torch.
+"JPEG to step" is the product's full fine-tuning of ResNet-50 on picture files; "synthetic" is the same loop on one
+batch that is already in GPU memory. The target is at least 0.95 of the synthetic rate. AMP, channels_last and
+torch.compile are each measured on top of the one before. The GPU's peak is its maker's figure; torch counts operations.
 
-Where there is no GPU, what needs one stands in the table as not measured, and the exit code is 0 all the same: how fast
-pictures are decoded by so many threads, and so how many cores would feed which GPU, is measured anywhere.
-`--device cpu --quick` rehearses the whole in a small size on the CPU, and keeps its table out of results/.
+Without a GPU, the rows that need one say "not measured" and the exit code is still 0. The decoding rate by number of
+threads, and from it the cores needed to feed a GPU, is measured on any machine. `--device cpu --quick` rehearses
+everything with a small network on the CPU and keeps its table out of results/.
 
 Writes results/train_gpu.json.
 """
@@ -42,7 +42,7 @@ SHOWN = ("T4", "A10G", "L4", "A100", "H100")
 
 @dataclass(kw_only=True)
 class Measurements:
-    """What was measured: rates by name and round, errors by name, and the device."""
+    """The measurements: rates by name and round, errors by name, and the device."""
 
     rates: dict[str, list[float]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Measurements:
             self.rates.setdefault(line["name"], []).append(line["value"])
 
     def why(self, *names: str) -> str:
-        """Why something could not be measured."""
+        """The error of the first of `names` that failed, else that a GPU is needed."""
         return next((self.errors[name] for name in names if name in self.errors), NEEDS)
 
 
@@ -74,7 +74,7 @@ def fed(measured: Measurements) -> list[Row]:
 
 
 def levers(measured: Measurements) -> list[Row]:
-    """Each beside the one before it."""
+    """Each option for speed beside the one before it."""
     made = []
     for before, name in itertools.pairwise(LEVERS):
         what = f"{name}: synthetic, pictures/s"
@@ -86,7 +86,7 @@ def levers(measured: Measurements) -> list[Row]:
 
 
 def limits(measured: Measurements) -> list[Row]:
-    """Of the GPU that is here what it reaches of its peak; of well-known ones what none can exceed."""
+    """The share of its peak that this machine's GPU reaches, and the most that well-known GPUs can do."""
     made = []
     here = gpu_limits.peak(measured.gpu) if measured.gpu else None
     if here is not None and SYNTHETIC in measured.rates:
@@ -108,13 +108,13 @@ def decoding(measured: Measurements) -> list[Row]:
 
 
 def per_core(measured: Measurements) -> float:
-    """Pictures that one thread decodes in a second."""
+    """Pictures a second that one thread decodes; 0 if not measured."""
     rates = sorted(measured.rates.get(f"{DECODING}, 1 threads", []))
     return rates[len(rates) // 2] if rates else 0.0
 
 
 def threads(cores: int) -> list[int]:
-    """1, 2, 4 … up to all."""
+    """1, 2, 4, … and `cores`."""
     return sorted({*(2**power for power in range(8) if 2**power < cores), cores})
 
 
@@ -122,14 +122,14 @@ def lines(python: Path, settings: Mapping[str, Any]) -> Iterator[Mapping[str, An
     argv = [str(python), "-m", "benchmarks.throughput.device", json.dumps(settings)]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
-            if line.startswith("{"):  # the product prints its metrics there too
+            if line.startswith("{"):  # the product also prints its metrics to stdout
                 yield json.loads(line)
     if process.returncode:
         raise RuntimeError(f"measuring ended with exit code {process.returncode}")
 
 
 def has_gpu() -> bool:
-    """Whether the driver's own tool lists one."""
+    """Whether nvidia-smi lists a GPU."""
     try:
         return subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     device = options.device or ("cuda" if has_gpu() else "")
     if not device:
-        print("needs a GPU, and none is here: only decoding is measured, and limits are told by data sheet")
+        print("no GPU on this machine: measuring only decoding; the limits come from data sheets")
     python = environment("train", ["-r", str(ROOT / "docker" / "train.in")], python=newest_python())
     pictures = groceries.fetch(ROOT / ".kennel" / "cache") / "train"
     settings = {

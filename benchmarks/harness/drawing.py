@@ -1,4 +1,4 @@
-"""Run by an environment that has matplotlib: a table's rows as ratios, a bar each, its target as a line across it."""
+"""Plots a table: one bar for each row's ratio, with the target as a line. Runs in an environment with matplotlib."""
 
 from __future__ import annotations
 

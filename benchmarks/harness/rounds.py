@@ -1,4 +1,4 @@
-"""Contestants take turns, so that what else the machine does falls on all alike."""
+"""Candidates are measured in turns, so that other load on the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ def interleaved(
     warm: int = 0,
     say: Callable[[str], None] = print,
 ) -> dict[str, list[Measured]]:
-    """What each contestant measured in each round, A B A B. `warm` rounds before are not kept: they fill caches."""
+    """Measures the candidates in turns (A B A B) and returns each one's results by round.
+
+    The first `warm` rounds fill caches; their results are discarded.
+    """
     runs: dict[str, list[Measured]] = {name: [] for name in candidates}
     for number in range(-warm, rounds):
         for name, measure in candidates.items():
@@ -32,11 +35,11 @@ def interleaved(
 
 def column(measured: Sequence[Measured], name: str) -> list[float]:
     """One of the numbers, by round."""
-    return [measured[name] for measured in measured]
+    return [numbers[name] for numbers in measured]
 
 
 def kept(file: Path, measure: Callable[[], Measured]) -> Measured:
-    """What `measure` found, kept in `file`: a table of hours that was interrupted goes on where it was."""
+    """The result of `measure`, stored in `file`, so that an interrupted benchmark of hours resumes where it ended."""
     if file.exists():
         measured: Measured = json.loads(file.read_text())
         return measured
@@ -49,8 +52,8 @@ def kept(file: Path, measure: Callable[[], Measured]) -> Measured:
 
 
 def fingerprint(folders: Iterable[Path]) -> str:
-    """Of all Python files in `folders`: what was measured with other code is measured again."""
-    measured = hashlib.sha256()
+    """A hash of all Python files in `folders`: results measured with other code are not reused."""
+    digest = hashlib.sha256()
     for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
-        measured.update(file.read_bytes())
-    return measured.hexdigest()[:12]
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,11 +1,11 @@
-"""Run beside torch: what a device trains at, what feeds it, and what its work is, as JSON lines on stdout.
+"""Measures training on a device, the loader that feeds it, and the operations a picture takes. Needs torch.
 
     python -m benchmarks.throughput.device JSON
 
-JSON holds device (cuda, cpu, or empty to leave the device out), model, side, batch, steps, rounds, threads (a list) and
-pictures (a folder of class folders). Lines are {"name", "round", "value"}: pictures a second; {"name", "error"}: what
-cannot run; and once {"flops", "gpu"}: operations of a training step for one picture (forward and backward, a
-multiply-add is two), and the device's name.
+JSON holds device (cuda, cpu, or empty to measure only the loader), model, side, batch, steps, rounds, threads (a list)
+and pictures (a folder of class folders). Prints JSON lines: {"name", "round", "value"}, in pictures a second;
+{"name", "error"} for a measurement that cannot run; and once {"flops", "gpu"}: the operations of a training step for
+one picture (forward and backward; a multiply-add counts as two), and the device's name.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class Settings:
 
     @property
     def samples(self) -> list[Sample]:
-        """An epoch's pictures; those that are there come again as often as it takes, seen through other crops."""
+        """An epoch's pictures: the folder's, repeated as often as needed. Each repetition is cropped differently."""
         distinct = jobs.pictures(self.pictures)
         return (distinct * -(-self.batch * self.steps // len(distinct)))[: self.batch * self.steps]
 
 
 def main(text: str) -> None:
-    torch.backends.cudnn.benchmark = True  # as the product's worker has it
+    torch.backends.cudnn.benchmark = True  # as in the product's worker
     values = json.loads(text)
     settings = Settings(**{**values, "pictures": Path(values["pictures"]), "threads": tuple(values["threads"])})
     gpu = torch.cuda.get_device_name() if settings.device == "cuda" else ""
@@ -82,17 +82,17 @@ def main(text: str) -> None:
         if settings.device:
             candidates |= on_device(settings, Path(folder))
         broken: set[str] = set()
-        for number in range(-1, settings.rounds):  # one round before is not counted
+        for number in range(-1, settings.rounds):  # the first round warms up and is not counted
             for name, rate in candidates.items():
                 if name not in broken and not report(name, rate, number):
                     broken.add(name)
 
 
 def report(name: str, rate: Rate, number: int) -> bool:
-    """A line of what a contestant measured; False when it cannot run."""
+    """Measures a candidate and prints the line; False when the candidate cannot run."""
     try:
         value = rate()
-    except Exception as error:  # whatever a compiler or a driver raises belongs in the table
+    except Exception as error:  # the table shows any error of a compiler or driver
         emit({"name": name, "error": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"})
         return False
     if number >= 0:
@@ -101,7 +101,7 @@ def report(name: str, rate: Rate, number: int) -> bool:
 
 
 def on_device(settings: Settings, folder: Path) -> dict[str, Rate]:
-    """The product on JPEG files, the same network on tensors that lie on the device, then each lever by itself."""
+    """The product on JPEG files, the same network on tensors in device memory, then each option for speed."""
     ranks = Ranks(device=torch.device(settings.device))
     config = jobs.steady(settings.config, ranks.device)
     whole = jobs.index(settings.samples, name="gpu", valid=settings.samples[: settings.batch])
@@ -122,7 +122,7 @@ def on_device(settings: Settings, folder: Path) -> dict[str, Rate]:
 
 
 def synthetic(made: Job, settings: Settings, used: Precision, *, compiled: bool = False) -> Rate:
-    """The product's loop on one batch that lies on the device already."""
+    """The product's loop on one batch that is already in device memory."""
     shape = (settings.batch, 3, settings.side, settings.side)
     device = made.ranks.device
     pictures = torch.randn(shape, device=device).to(memory_format=used.memory_format)
@@ -146,7 +146,7 @@ def synthetic(made: Job, settings: Settings, used: Precision, *, compiled: bool 
 
 
 def decoding(settings: Settings, threads: int) -> Rate:
-    """The product's loader alone, with augmentation."""
+    """The product's loader with augmentation, and no network."""
     samples = settings.samples[: max(settings.batch, 64 * threads)]
     scale = Preprocessing(resize=settings.config.resize, crop=settings.side)
     transform = loader.augmentation(scale, seed=0, epoch=0)
@@ -164,7 +164,7 @@ def decoding(settings: Settings, threads: int) -> Rate:
 
 
 def flops(settings: Settings) -> float:
-    """Counted, not estimated: torch's own counter over one picture's forward and backward pass."""
+    """The operations of one picture's forward and backward pass, as torch's counter counts them."""
     model = models.build(settings.model, jobs.CLASSES).eval()
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, settings.side, settings.side)).sum().backward()

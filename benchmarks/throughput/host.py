@@ -1,4 +1,4 @@
-"""One host's ranks, by the product's own launch plan from /opt/ml: threads, ports and interfaces are its choice."""
+"""Starts one host's ranks with the product's launch plan for /opt/ml, which chooses threads, ports and interfaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranks on this machine and containers on a network of their own, for as long as one measurement takes."""
+"""Starts ranks on this machine, or containers on their own network, for one measurement."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from benchmarks.throughput.cases import Case
 HOSTS = ("algo-1", "algo-2")
 HOME = "/opt/kennel"
 LIMIT_S = 600
-OFFLINE = {"CUDA_VISIBLE_DEVICES": ""}  # CPUs are what is timed
+OFFLINE = {"CUDA_VISIBLE_DEVICES": ""}  # only CPUs are timed
 
 
 class RunError(RuntimeError):
-    """Ranks that failed; carries their last words."""
+    """Ranks failed; the message holds the end of their log."""
 
 
 def configuration(host: str, hosts: Sequence[str], *, ranks: int) -> dict[str, Any]:
-    """The files of /opt/ml/input/config as SageMaker gives them, by name (rules 4, 6, 8)."""
+    """The files of /opt/ml/input/config by name, as SageMaker writes them (rules 4, 6, 8)."""
     return {
         "hyperparameters.json": {"ranks": str(ranks)},
         "inputdataconfig.json": {"training": {"TrainingInputMode": "File"}},
@@ -37,7 +37,7 @@ def configuration(host: str, hosts: Sequence[str], *, ranks: int) -> dict[str, A
 
 
 def tree(root: Path, host: str, hosts: Sequence[str], *, ranks: int) -> Path:
-    """An /opt/ml without its pictures."""
+    """Creates an /opt/ml without pictures under `root`."""
     for name in ("input/config", "input/data", "output"):
         (root / name).mkdir(parents=True)
     for name, content in configuration(host, hosts, ranks=ranks).items():
@@ -46,7 +46,7 @@ def tree(root: Path, host: str, hosts: Sequence[str], *, ranks: int) -> Path:
 
 
 def command(image: str, network: str, opt_ml: Path, pictures: Path, chosen: Sequence[Case]) -> list[str]:
-    """The docker argv of one host with one core, named as the folder `opt_ml`: SageMaker's mounts and limits."""
+    """The docker argv of one host with one core and SageMaker's mounts and limits, named like the folder `opt_ml`."""
     host = opt_ml.name
     return [
         "docker", "run", "--detach", f"--name={network}-{host}", "--label=kennel.benchmark", f"--network={network}",
@@ -58,7 +58,7 @@ def command(image: str, network: str, opt_ml: Path, pictures: Path, chosen: Sequ
 
 
 def ranks_here(python: Path, pictures: Path, chosen: Sequence[Case], *, ranks: int, cores: int) -> dict[str, float]:
-    """Pictures a second by case, of `ranks` on the first `cores` cores of this machine. Raises RunError."""
+    """Pictures a second by case, with `ranks` ranks on the first `cores` cores of this machine. Raises RunError."""
     with tempfile.TemporaryDirectory(prefix="kennel-throughput-") as folder:
         root = tree(Path(folder) / "ml", HOSTS[0], HOSTS[:1], ranks=ranks)
         (root / "input" / "data" / "training").symlink_to(pictures)
@@ -73,7 +73,7 @@ def ranks_here(python: Path, pictures: Path, chosen: Sequence[Case], *, ranks: i
 
 
 def containers(image: str, pictures: Path, chosen: Sequence[Case], *, count: int) -> dict[str, float]:
-    """Pictures a second by case, of one rank in each of `count` containers of one core. Raises RunError."""
+    """Pictures a second by case, with one rank in each of `count` one-core containers. Raises RunError."""
     network = f"kennel-throughput-{uuid.uuid4().hex[:8]}"
     names = [f"{network}-{host}" for host in HOSTS[:count]]
     folder = Path(tempfile.mkdtemp(prefix="kennel-throughput-"))

@@ -1,4 +1,4 @@
-"""One rank of the scaling benchmark, started by torchrun as the product's own worker is; rank 0 writes the result."""
+"""One rank of the scaling benchmark. torchrun starts it as it starts the product's worker; rank 0 writes the result."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def main(environ: Mapping[str, str]) -> None:
 
 
 def features(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
-    """Pictures a second through the frozen backbone, over all ranks, after a chunk each to warm up."""
+    """Pictures a second through the frozen backbone, over all ranks. Each rank first computes one chunk to warm up."""
     with tempfile.TemporaryDirectory() as folder:
         made = jobs.job(config(case, ranks), jobs.index(samples, name="whole"), ranks, Path(folder))
         used = jobs.placed(made)
@@ -59,8 +59,8 @@ def features(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, f
 def steps(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
     """Pictures a second over all ranks while the whole network is trained.
 
-    With several ranks once more with each for itself on its part of the batch, in step with the others all the same:
-    what that is faster is what gradients take on their way.
+    Several ranks then train once more without exchanging gradients, each on its part of the batch, at the same time.
+    The difference in speed is the cost of exchanging gradients.
     """
     speeds = {case.name: throughput(case, samples[: case.pictures], config(case, ranks), ranks)}
     if ranks.world_size > 1:
@@ -72,7 +72,7 @@ def steps(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, floa
 
 
 def throughput(case: Case, samples: Sequence[Sample], settings: Config, ranks: Ranks) -> float:
-    """The product's own figure of an epoch, after one of a single step: pictures a second over its steps."""
+    """Pictures a second of an epoch, as the product reports it. An epoch of one step runs first to warm up."""
     with tempfile.TemporaryDirectory() as folder:
         whole = jobs.index(samples, name=case.name, valid=samples[:2])
         made = jobs.job(settings, whole, ranks, Path(folder))
