@@ -97,7 +97,7 @@ def measure(rounds: int) -> dict[str, list[Measured]]:
 
 
 def authority(folder: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
-    """A TLS context with a new certificate, and the variables that make clients trust it and this machine's authorities.
+    """A TLS context with a new certificate, and variables that make clients trust it and this machine's authorities.
 
     The variables name one file with all certificates, and a folder with one file for each, named by its hash.
     """

@@ -1,4 +1,4 @@
-"""Who takes part: each a handler's module, and the Python that has what it imports, compiled, as an image has."""
+"""The candidates: each a handler's module and a Python with its packages, compiled to bytecode as in an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.harness.environments import HOME, ROOT
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """`code` is the folder that the module is imported from."""
+    """A handler. `code` is the folder that its module is imported from."""
 
     name: str
     python: Path
@@ -25,12 +25,12 @@ class Candidate:
 
     @property
     def command(self) -> list[str]:
-        """What Lambda runs."""
+        """The command that Lambda runs."""
         return [str(self.python), "-m", "awslambdaric", f"{self.module}.handler"]
 
 
 def candidates() -> tuple[Candidate, Candidate, Candidate]:
-    """Ours, the plain boto3 handler, and nothing; all on the image's version of the runtime client, and of Python."""
+    """Our handler, the plain boto3 handler and one that does nothing, all on the image's Python and runtime client."""
     client = f"awslambdaric=={client_version()}"
     python = newest_python()
     bare = environment("lambda", ["--compile-bytecode", client, f"httptools=={locked('httptools')}"], python=python)
@@ -45,12 +45,12 @@ def candidates() -> tuple[Candidate, Candidate, Candidate]:
 
 
 def client_version() -> str:
-    """The runtime client's, as the image has it."""
+    """The version of the runtime client in the image."""
     return locked("awslambdaric")
 
 
 def locked(package: str) -> str:
-    """The version that the image's lock has."""
+    """The version of a package in the image's lock."""
     lock = (ROOT / "docker" / "lambda.lock").read_text(encoding="utf-8")
     match = re.search(rf"^{re.escape(package)}==(\S+)", lock, re.M)
     if match is None:
@@ -59,7 +59,7 @@ def locked(package: str) -> str:
 
 
 def compiled() -> Path:
-    """A folder with the handlers alone. The first round, which does not count, leaves their bytecode there."""
+    """Copies the handlers to a folder. The first round, which does not count, writes their bytecode there."""
     folder = HOME / "functions"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "benchmarks").mkdir(parents=True)
@@ -70,7 +70,7 @@ def compiled() -> Path:
 
 
 def variables(candidate: Candidate, endpoint: str, **more: str) -> Mapping[str, str]:
-    """What Lambda and its operator set. `endpoint`: a URL."""
+    """The environment variables that Lambda and the operator set. `endpoint`: a URL."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",

@@ -1,13 +1,13 @@
-"""The images' sizes and build times beside the smallest honest peer image for the same job.
+"""Sizes and build times of our images beside the smallest honest peer image for the same job.
 
     .venv/bin/python -m benchmarks.images [--rounds N] [--images lambda serve train]
 
-Sizes are the engine's, and those of all layers as `./inv push` packs them. "Cold" makes every layer but the base anew;
-packages that were fetched before come from the mounted download cache, for both alike, and the base is there. "A
-changed line" is a comment more in a source, built as `./inv build` does, everything counted. Peers stand on the same
-base, are installed by the same installer and compiled, and hold the fewest packages that do the job: nothing of
-Kennel's that they lack (checks, page, metrics, golden pictures, second engine) is theirs to carry. Contestants take
-turns; the images and what the engine keeps of their builds are removed.
+Sizes are those that Docker reports, and those of all layers compressed as `./inv push` does. A cold build makes every
+layer except the base; for both, downloaded packages come from the mounted cache. "A changed line" adds a comment to a
+source file and builds as `./inv build` does, everything counted. The peers use the same base and the same installer,
+are compiled to bytecode, and hold the fewest packages that do the job. They have none of Kennel's extras (checks, page,
+metrics, golden pictures, second engine). The images are built in turns; afterwards they and their build cache are
+removed.
 
 Takes 3 minutes for lambda and serve, and 13 more and 18 GB of disk for train. Writes results/images.json,
 .runs.json and .svg.
@@ -33,14 +33,14 @@ WHY = "no CPU-only torch with a torchvision that fits it is to be had here; the 
 
 
 class Turn:
-    """One contestant's turns. Its images stay until its next turn, no longer: five pairs for training fill a disk."""
+    """One candidate's turns. A turn removes the images of the last one: five pairs of training images fill a disk."""
 
     def __init__(self, candidate: Ours | Theirs, before: set[str]) -> None:
         self._candidate, self._before = candidate, before
         self.made: list[Made] = []
 
     def __call__(self) -> Measured:
-        """Seconds of a cold build and of the next after a changed line, and how many layers that alters."""
+        """Seconds of a cold build and of a build after a changed line, and how many layers the change alters."""
         self.tidy()
         self.made.append(cold := self._candidate.cold())
         self.made.append(changed := self._candidate.changed())
@@ -57,7 +57,7 @@ class Turn:
 
 
 def measure(kind: ImageKind, rounds: int) -> dict[str, list[Measured]]:
-    """By contestant, each round; nothing that was built is left, whatever happens."""
+    """Each candidate's results by round. Removes everything it built, even after an error."""
     before = cache_entries()
     turns = {"ours": Turn(Ours(kind), before)}
     turns |= {peer.name: Turn(Theirs(peer), before) for peer in PEERS if peer.kind == kind}
@@ -68,7 +68,7 @@ def measure(kind: ImageKind, rounds: int) -> dict[str, list[Measured]]:
             runs[name] = [{**each, "packed MB": packed} for each in runs[name]]
         return runs
     finally:
-        ImageBuilder(repository=ROOT, say=lambda _: None).build(kind)  # the plain name is the real one's again
+        ImageBuilder(repository=ROOT, say=lambda _: None).build(kind)  # gives the plain name back to the real image
         for turn in turns.values():
             turn.tidy()
 

@@ -100,7 +100,7 @@ def plain_steps(made: Bench) -> Callable[[], tuple[float, float]]:
 
 
 def our_steps(made: Bench) -> Callable[[], tuple[float, float]]:
-    """A step of the product's loop, an epoch of one batch. Returns ms a picture, from the loop's report, and the loss."""
+    """A step of the product's loop, an epoch of one batch. Returns ms a picture (as the loop reports) and the loss."""
 
     def steps(_epoch: int, _first: int) -> Iterator[Step]:
         pictures = made.pictures.to(memory_format=made.used.memory_format)

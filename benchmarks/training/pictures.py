@@ -1,4 +1,4 @@
-"""Which pictures are trained on: all of the starter's, or an even part of them when only the pace is asked for."""
+"""The pictures to train on: all starter pictures, or an even part of them when only the speed is measured."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SPLITS = ("train", "valid", "test")
 
 
 def whole() -> Path:
-    """The starter pictures, fetched when they are not here."""
+    """The folder of the starter pictures, downloaded if needed."""
     return groceries.fetch(CACHE)
 
 
 def starting_weights() -> Path:
-    """The starter weights, fetched when they are not here."""
+    """The starter weights, downloaded if needed."""
     return weights.fetch(CACHE)
 
 
@@ -29,7 +29,7 @@ def counts(folder: Path) -> dict[str, int]:
 
 
 def share(name: str, sizes: Mapping[str, int]) -> Path:
-    """A folder of links to so many pictures of each split, each class alike; a split with 0 is left out."""
+    """A folder of links to `sizes[split]` pictures of each split, even over the classes; 0 omits the split."""
     source, target = whole(), environments.HOME / "pictures" / f"{name}-{'-'.join(str(sizes[s]) for s in SPLITS)}"
     for split in SPLITS:
         by_class = {path.name: sorted(path.glob("*.jpg")) for path in sorted((source / split).iterdir())}
@@ -42,7 +42,7 @@ def share(name: str, sizes: Mapping[str, int]) -> Path:
 
 
 def even(by_class: Mapping[str, Sequence[Path]], count: int) -> list[Path]:
-    """The first pictures of each class in turns. Raises ValueError when there are too few, or fewer than classes."""
+    """`count` pictures, one of each class in turn. Raises ValueError for too few pictures or fewer than classes."""
     turns = itertools.chain.from_iterable(itertools.zip_longest(*by_class.values()))
     chosen = [picture for picture in turns if picture is not None][:count]
     if len(chosen) < count or 0 < count < len(by_class):

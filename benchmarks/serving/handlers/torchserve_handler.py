@@ -1,4 +1,4 @@
-"""TorchServe's handler, a function as its guide on custom handlers has it: the requests of a batch to their answers."""
+"""TorchServe's handler, a function from a batch's requests to their answers, as in its guide on custom handlers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LAST = "BENCHMARK_CHANNELS_LAST" in os.environ
 
 
 def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[list[float]] | None:
-    """The first call, at a worker's start, has no data: the model is loaded then. A request without a body asks
-    whether the worker answers (see the peer's `ready`)."""
+    """Answers a batch. The first call, when a worker starts, has no data and loads the model. A request without a body
+    is a readiness check (see the peer's `ready`)."""
     if data is None:
         _answer()
         return None

@@ -1,4 +1,4 @@
-"""A loop of one's own after torchvision's reference recipe for classification.
+"""A plain training loop after torchvision's reference recipe for classification.
 
 ImageFolder and DataLoader, random resized crops and flips, SGD with momentum, a validation after each epoch. A frozen
 backbone stays in eval mode, as the transfer learning tutorials say.

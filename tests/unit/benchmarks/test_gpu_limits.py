@@ -1,4 +1,4 @@
-"""What a GPU could do at most."""
+"""The most that a GPU can do by its data sheet, and the GPU benchmark's rows."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from benchmarks.train_gpu import Measurements
         ("NVIDIA GeForce RTX 4090", None),
     ],
 )
-def test_a_gpus_peak_is_found_by_what_its_driver_calls_it(driver_name: str, tflops: float | None) -> None:
+def test_a_gpus_peak_is_looked_up_by_the_name_that_its_driver_reports(driver_name: str, tflops: float | None) -> None:
     assert gpu_limits.peak(driver_name) == tflops
 
 
@@ -43,7 +43,7 @@ def test_without_a_gpu_the_table_says_what_was_not_measured_and_keeps_its_target
     assert "decoding, 1 threads, pictures/s: 200.0" in [str(row) for row in rows]
 
 
-def test_on_a_gpu_each_lever_stands_beside_the_one_before_and_an_error_beside_what_it_broke() -> None:
+def test_on_a_gpu_each_option_is_compared_with_the_one_before_and_a_broken_one_shows_its_error() -> None:
     measured = Measurements()
     rates = {"JPEG to step": 930.0, "synthetic": 1000.0, "fp32": 300.0, "AMP": 600.0, "AMP, channels_last": 900.0}
     lines: list[dict[str, Any]] = [{"name": name, "round": 0, "value": value} for name, value in rates.items()]

@@ -1,4 +1,4 @@
-"""The set-ups of mlserver, TorchServe and multi-model-server as values: on loopback, and read as they answer."""
+"""How mlserver, TorchServe and multi-model-server are configured, and how their answers are read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_torchserve_asks_for_no_token_and_puts_grpc_on_the_next_ports() -> None:
     assert (settings["grpc_inference_port"], settings["grpc_management_port"]) == ("21001", "21002")
 
 
-def test_torchserves_model_is_the_one_that_it_is_asked_for() -> None:
+def test_torchserve_loads_the_model_that_requests_name() -> None:
     peer = named("torchserve")
     model = properties(peer)["load_models"]
     assert peer.path(place()) == f"/predictions/{model}"
@@ -71,7 +71,7 @@ def test_there_is_a_worker_for_each_core_with_one_thread() -> None:
     assert properties(servers["multi_model_server"])["default_workers_per_model"] == "2"
 
 
-def test_a_missing_java_is_said_with_what_to_install() -> None:
+def test_the_error_for_a_missing_java_says_what_to_install() -> None:
     java.check(lambda _: "/usr/bin/java")
     with pytest.raises(RuntimeError, match="apt-get install"):
         java.check(lambda _: None)

@@ -1,4 +1,4 @@
-"""From JPEGs to features: what is held against what, and what is no speed."""
+"""From JPEGs to features: the rows, and the check that no work was skipped."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def measurement(**changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-def test_the_pass_is_held_against_the_bare_forward_of_the_same_network() -> None:
+def test_the_target_compares_the_pass_with_the_bare_forward_of_the_same_network() -> None:
     bare, abreast, plain = train_features.rows([measurement()])
     assert (bare.ours, bare.ratio, bare.target, bare.met) == (50.0, 0.95, 0.95, True)
     assert (abreast.ratio, abreast.target, plain.ratio) == (0.9, None, 2.0)
@@ -24,6 +24,6 @@ def test_the_pass_is_held_against_the_bare_forward_of_the_same_network() -> None
 
 
 @pytest.mark.parametrize("off", [0.5, float("nan")])
-def test_speed_that_skips_work_is_no_speed(off: float) -> None:
+def test_a_run_whose_features_differ_is_refused(off: float) -> None:
     with pytest.raises(train_features.DifferentError, match="resnet50"):
         train_features.check(measurement(off=off))

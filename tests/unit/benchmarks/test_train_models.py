@@ -1,4 +1,4 @@
-"""Network by network: what counts as not slower, and what as not the same."""
+"""Network by network: the rows, and the check that no work was skipped."""
 
 from typing import Any
 
@@ -23,6 +23,6 @@ def test_a_network_has_a_row_for_its_step_and_one_for_its_features() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"loss": -0.2}, {"features": 0.5}, {"loss": float("nan")}])
-def test_speed_that_skips_work_is_no_speed(wrong: dict[str, float]) -> None:
+def test_a_run_whose_loss_or_features_differ_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(train_models.DifferentError, match="resnet18"):
         train_models.check(measurement(**wrong))

@@ -1,4 +1,4 @@
-"""The rows of the training tables: who is held against what, and what is said of a peer that did not run."""
+"""The rows of the training tables: their order and targets, and the row of a peer that did not run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rates(*values: float) -> list[Mapping[str, float]]:
     return [{"pictures_per_second": value} for value in values]
 
 
-def test_the_fastest_peer_comes_first_and_the_target_is_met_by_so_many_times_less_time() -> None:
+def test_the_fastest_peer_comes_first_and_the_ratio_says_how_many_times_faster_ours_is() -> None:
     runs: Runs = {"ours": seconds(10, 11), TIMM.name: seconds(300, 310), PLAIN.name: seconds(160, 176)}
     rows = time_rows(runs, {})
     assert [row.peer_name for row in rows] == [PLAIN.name, TIMM.name]
@@ -41,7 +41,7 @@ def test_a_peer_that_did_not_run_is_named_with_its_error() -> None:
     assert (row.ratio, row.note) == (None, "no module named fastai")
 
 
-def test_paces_are_held_against_the_fastest_trainer_first_and_tuned_ones_stand_behind() -> None:
+def test_the_fastest_trainer_comes_first_and_tuned_trainers_come_last() -> None:
     runs: Runs = {
         "ours": rates(13, 13),
         LIGHTNING.name: rates(5, 5),
