@@ -14,8 +14,9 @@ from benchmarks.serving.server import Server, ServerError, running
 SERVER = """
 import http.server, os, pathlib, subprocess, sys
 # A daemon like Ray's: it leaves its session, and its parent exits at once.
-daemon = "import os,sys,time; os.setsid(); os.fork() and os._exit(0); print(os.getpid(), flush=True); time.sleep(60)"
-started = subprocess.run([sys.executable, "-c", daemon], stdout=open("daemon.pid", "w"))
+daemon = "import os, time; os.setsid(); child = os.fork(); "
+daemon += "child and (print(child, flush=True) or os._exit(0)); time.sleep(60)"  # the parent writes the pid, then exits
+subprocess.run([sys.executable, "-c", daemon], stdout=open("daemon.pid", "w"))
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers()
