@@ -80,11 +80,11 @@ def main() -> None:
     python = environment("train", ["-r", str(ROOT / "docker" / "train.in")], python=newest_python())
     with tempfile.TemporaryDirectory(prefix="kennel-pictures-") as folder:
         pictures = subset(groceries.fetch(ROOT / ".kennel" / "cache"), Path(folder) / "pictures", 24)
-        here = partial(launching.ranks_here, python, pictures, CASES)
+        local = partial(launching.local_ranks, python, pictures, CASES)
         candidates: dict[str, Callable[[], Measured]] = {
-            ONE: partial(here, ranks=1, cores=1),
-            WIDE: partial(here, ranks=1, cores=2),
-            TWO: partial(here, ranks=2, cores=2),
+            ONE: partial(local, ranks=1, cores=1),
+            WIDE: partial(local, ranks=1, cores=2),
+            TWO: partial(local, ranks=2, cores=2),
         }
         if not options.no_containers:
             inside = partial(launching.containers, ImageBuilder(repository=ROOT).build("train"), pictures, CASES[:2])

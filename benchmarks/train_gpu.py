@@ -32,9 +32,9 @@ from benchmarks.throughput import gpu_limits
 from starter import groceries
 
 JPEG, SYNTHETIC, DECODING = "JPEG to step", "synthetic", "decoding"
-LEVERS = ("fp32", "AMP", "AMP, channels_last", "AMP, channels_last, compiled")
+OPTIMISATIONS = ("fp32", "AMP", "AMP, channels_last", "AMP, channels_last, compiled")
 TARGET = 0.95
-NEEDS = "needs a GPU: not measured here"
+NEEDS = "not measured: needs a GPU"
 USUAL = {"model": "resnet50", "side": 224, "batch": 128, "steps": 40}
 QUICK = {"model": "resnet18", "side": 64, "batch": 8, "steps": 3}
 SHOWN = ("T4", "A10G", "L4", "A100", "H100")
@@ -63,7 +63,7 @@ class Measurements:
 
 
 def rows(measured: Measurements) -> list[Row]:
-    return [*fed(measured), *levers(measured), *limits(measured), *decoding(measured)]
+    return [*fed(measured), *optimisations(measured), *limits(measured), *decoding(measured)]
 
 
 def fed(measured: Measurements) -> list[Row]:
@@ -73,10 +73,10 @@ def fed(measured: Measurements) -> list[Row]:
     return [at_least(what, measured.rates[JPEG], measured.rates[SYNTHETIC], peer, target=TARGET)]
 
 
-def levers(measured: Measurements) -> list[Row]:
+def optimisations(measured: Measurements) -> list[Row]:
     """Each option for speed beside the one before it."""
     made = []
-    for before, name in itertools.pairwise(LEVERS):
+    for before, name in itertools.pairwise(OPTIMISATIONS):
         what = f"{name}: synthetic, pictures/s"
         if {before, name} <= set(measured.rates):
             made.append(at_least(what, measured.rates[name], measured.rates[before], before))
@@ -88,18 +88,18 @@ def levers(measured: Measurements) -> list[Row]:
 def limits(measured: Measurements) -> list[Row]:
     """The share of its peak that this machine's GPU reaches, and the most that well-known GPUs can do."""
     made = []
-    here = gpu_limits.peak(measured.gpu) if measured.gpu else None
-    if here is not None and SYNTHETIC in measured.rates:
+    peak = gpu_limits.peak(measured.gpu) if measured.gpu else None
+    if peak is not None and SYNTHETIC in measured.rates:
         reached = [rate * measured.flops / 1e12 for rate in measured.rates[SYNTHETIC]]
         made.append(
-            at_least("TFLOP/s on synthetic tensors", reached, [here] * len(reached), f"{measured.gpu}, its peak")
+            at_least("TFLOP/s on synthetic tensors", reached, [peak] * len(reached), f"{measured.gpu}, its peak")
         )
     for name in SHOWN:
         most = gpu_limits.limit(gpu_limits.PEAKS[name], measured.flops)
         note = f"{gpu_limits.PEAKS[name]:g} TFLOP/s by its maker, {measured.flops / 1e9:.1f} GFLOP a picture"
         if each := per_core(measured):
             note += f"; a third of it takes {gpu_limits.cores(most / 3, each):.0f} of these cores to decode"
-        made.append(alone(f"{name}: no more than so many pictures/s", [most], note))
+        made.append(alone(f"{name}: the most it can do, pictures/s", [most], note))
     return made
 
 

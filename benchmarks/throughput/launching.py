@@ -57,7 +57,7 @@ def command(image: str, network: str, opt_ml: Path, pictures: Path, chosen: Sequ
     ]  # fmt: skip
 
 
-def ranks_here(python: Path, pictures: Path, chosen: Sequence[Case], *, ranks: int, cores: int) -> dict[str, float]:
+def local_ranks(python: Path, pictures: Path, chosen: Sequence[Case], *, ranks: int, cores: int) -> dict[str, float]:
     """Pictures a second by case, with `ranks` ranks on the first `cores` cores of this machine. Raises RunError."""
     with tempfile.TemporaryDirectory(prefix="kennel-throughput-") as folder:
         root = tree(Path(folder) / "ml", HOSTS[0], HOSTS[:1], ranks=ranks)
