@@ -36,7 +36,7 @@ from benchmarks.serving.ours import OURS, environment
 from benchmarks.serving.peer import Peer, Place, common_environment
 from benchmarks.serving.server import Server, end_on_signals, running
 
-TARGET = 0.95  # of the bare loop's pictures a second (issue 4)
+TARGET = 0.95  # of the bare loop's pictures a second
 COUNT, IN_A_BODY, LOOP_BATCH, CHECKED = 256, 64, 16, 16
 WAYS = {
     "json": "JSON bodies of 64, one caller",
