@@ -74,7 +74,7 @@ def test_the_images_start_their_program_without_a_shell() -> None:
         assert all(re.fullmatch(r'(ENTRYPOINT|CMD) \["[^$]*"\]', line) for line in lines)
 
 
-def test_the_documents_show_every_task_and_only_existing_ones() -> None:
+def test_the_documents_show_every_task_and_no_other() -> None:
     tasks = {task.name for task in vars(project_tasks).values() if isinstance(task, Task)}
     documents = "".join((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     calls = re.findall(r"\./inv ((?:[a-z]+ ?)+)", documents)

@@ -1,4 +1,4 @@
-"""The training image under conditions that break loaders: 64 MB of /dev/shm as on SageMaker, read-only data, giants."""
+"""The training image where loaders die: SageMaker's 64 MB of /dev/shm, data that cannot be written to, giants."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HYPERPARAMETERS = {
 
 @pytest.fixture(scope="module")
 def opt_ml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An /opt/ml as SageMaker mounts it. One training picture of each class is 7000 pixels wide."""
+    """A tree as SageMaker mounts it; a training picture of each class is 7000 pixels wide."""
     root = tmp_path_factory.mktemp("opt-ml")
     chance = random.Random(0)
     for label, colour in COLOURS.items():
@@ -43,7 +43,7 @@ def opt_ml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_two_ranks_train_a_model_with_64_mb_of_shm_read_only_data_and_pictures_of_7000_pixels(opt_ml: Path) -> None:
+def test_two_ranks_end_with_a_model_on_64_mb_of_shm_read_only_data_and_pictures_of_7000_pixels(opt_ml: Path) -> None:
     data = opt_ml / "input" / "data" / "training"
     ended = subprocess.run(
         [
@@ -55,6 +55,6 @@ def test_two_ranks_train_a_model_with_64_mb_of_shm_read_only_data_and_pictures_o
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-2000:]
-    assert "24 train, 6 valid, 6 test; 0 skipped" in ended.stderr  # including the giants
+    assert "24 train, 6 valid, 6 test; 0 skipped" in ended.stderr  # the giants among them
     assert "2 rank(s)" in ended.stderr
     assert json.loads((opt_ml / "model" / "model.json").read_text())["labels"] == ["blue", "red"]
