@@ -1,12 +1,13 @@
-"""Many pictures through our server, beside a bare loop of decode and forward with the same engine and no server at all.
+"""Many pictures through our server, beside a bare loop of decoding and forward passes with the same engine.
 
     .venv/bin/python -m benchmarks.batch_transform [--rounds N] [--model FOLDER] [--engines auto onnxruntime-fp32]
 
-Ours gets the same 256 JPEGs in three ways: JSON bodies of 64 pictures from one caller, the same from two, and a picture
-a request from as many callers as /execution-parameters names (how a SageMaker transform job sends files). All of the
-work counts, from the first byte sent to the last answer; client and server share the cores. The loop runs in batches of
-16, once with each batch decoded by one thread before it is run, as one writes it first, and once decoded by all cores;
-loading is not counted. Ours is held to the faster of the two. Both are held against torch in fp32 in the same run.
+Our server gets the same 256 JPEGs in three ways: JSON bodies of 64 pictures from one caller, the same from two callers,
+and one picture a request from as many callers as /execution-parameters names (as a SageMaker transform job sends
+files). Time runs from the first byte sent to the last answer; client and server share the cores. The loop runs batches
+of 16, once with one thread that decodes each batch first (the simplest way to write it) and once with all cores
+decoding; loading the model is not counted. The target compares our server with the faster loop. The same run checks the
+answers of both against torch in fp32.
 
 Writes results/batch_transform.json.
 """
@@ -29,13 +30,13 @@ from pathlib import Path
 from benchmarks.harness import Row, at_least, column, interleaved, machine, write
 from benchmarks.harness.rounds import Measured
 from benchmarks.serving import inputs
-from benchmarks.serving.contest import DEFAULT_MODEL
+from benchmarks.serving.comparison import DEFAULT_MODEL
 from benchmarks.serving.install import our_python
 from benchmarks.serving.ours import OURS, environment
 from benchmarks.serving.peer import Peer, Place, common_environment
 from benchmarks.serving.server import Server, end_on_signals, running
 
-TARGET = 0.95  # of the bare loop's pictures a second (issue 4)
+TARGET = 0.95  # of the bare loop's pictures a second
 COUNT, IN_A_BODY, LOOP_BATCH, CHECKED = 256, 64, 16, 16
 WAYS = {
     "json": "JSON bodies of 64, one caller",
@@ -48,7 +49,7 @@ EXACT = ("onnxruntime-fp32", "openvino-fp32")
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How the pictures are sent: bodies of `content_type` over `callers` connections that stay open."""
+    """How the pictures are sent: `bodies` of `content_type` over `callers` persistent connections."""
 
     bodies: tuple[bytes, ...]
     content_type: str
@@ -66,15 +67,15 @@ def send(server: Server, way: Way) -> tuple[float, list[list[float]]]:
     shares = [range(caller, len(way.bodies), way.callers) for caller in range(way.callers)]
     began = time.perf_counter()
     with ThreadPoolExecutor(way.callers) as pool:
-        answered = list(pool.map(lambda share: list(_asked(server, way, share)), shares))
+        answered = list(pool.map(lambda share: list(_answers(server, way, share)), shares))
     seconds = time.perf_counter() - began
-    found = {
+    by_place = {
         at: body for share, bodies in zip(shares, answered, strict=True) for at, body in zip(share, bodies, strict=True)
     }
-    return seconds, [row for at in sorted(found) for row in json.loads(found[at])]
+    return seconds, [row for at in sorted(by_place) for row in json.loads(by_place[at])]
 
 
-def _asked(server: Server, way: Way, share: range) -> Iterator[bytes]:
+def _answers(server: Server, way: Way, share: range) -> Iterator[bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.place.port, timeout=120)
     for at in share:
         connection.request("POST", OURS.path(server.place), way.bodies[at], {"Content-Type": way.content_type})
@@ -87,7 +88,7 @@ def _asked(server: Server, way: Way, share: range) -> Iterator[bytes]:
 
 
 def concurrency(server: Server) -> int:
-    """MaxConcurrentTransforms, as the service asks for it."""
+    """MaxConcurrentTransforms of the server's /execution-parameters, which SageMaker also reads."""
     connection = http.client.HTTPConnection("127.0.0.1", server.place.port, timeout=10)
     connection.request("GET", "/execution-parameters")
     return int(json.loads(connection.getresponse().read())["MaxConcurrentTransforms"])
@@ -95,7 +96,7 @@ def concurrency(server: Server) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One engine's measurements."""
+    """Measures one engine."""
 
     engine: str
     model: Path
@@ -104,7 +105,7 @@ class Bench:
     cpus: int
 
     def ours(self) -> Measured:
-        """Pictures a second by way."""
+        """Pictures a second for each way of sending."""
         with running(self._server(), "resnet50", python=our_python(), model=self.model, cpus=self.cpus) as server:
             bodies = json_bodies(self.pictures, IN_A_BODY)
             ways = {
@@ -116,7 +117,7 @@ class Bench:
             return {name: self._rate(server, way) for name, way in ways.items()}
 
     def bare(self) -> Measured:
-        """Pictures a second of the two loops."""
+        """Pictures a second of both loops."""
         with tempfile.TemporaryDirectory(prefix="kennel-loop-") as name:
             for index, picture in enumerate(self.pictures):
                 (Path(name) / f"{index:04d}.jpg").write_bytes(picture)
@@ -131,9 +132,9 @@ class Bench:
             )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"the bare loop failed: {done.stderr.strip()[-1000:]}")
-        found = json.loads(done.stdout.splitlines()[-1])
-        self._check("the bare loop", found["answers"])
-        return {name: float(found[name]) for name in LOOPS}
+        printed = json.loads(done.stdout.splitlines()[-1])
+        self._check("the bare loop", printed["answers"])
+        return {name: float(printed[name]) for name in LOOPS}
 
     def _rate(self, server: Server, way: Way) -> float:
         seconds, answers = send(server, way)
@@ -143,25 +144,25 @@ class Bench:
         return len(self.pictures) / seconds
 
     def _check(self, who: str, answers: Sequence[Sequence[float]]) -> None:
-        found = inputs.agreement(answers, self.known.probabilities)
-        if found.wrong or (self.engine in EXACT and found.largest > inputs.FLOAT_TOLERANCE):
-            raise RuntimeError(f"{who} does not answer as torch in fp32 does: {found}")
+        agreement = inputs.agreement(answers, self.known.probabilities)
+        if agreement.wrong or (self.engine in EXACT and agreement.largest > inputs.FLOAT_TOLERANCE):
+            raise RuntimeError(f"{who} does not answer as torch in fp32 does: {agreement}")
 
     def _server(self) -> Peer:
-        """Ours as a transform job starts it."""
+        """Our server as a transform job starts it."""
         job = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "100", "KENNEL_ENGINE": self.engine}
         return replace(OURS, environment=lambda place: {**environment(place), **job})
 
 
 def rows(engine: str, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
-    """Each way beside each loop; the target is the faster loop's."""
-    found = []
+    """Each way of sending beside each loop. Only the comparison with the faster loop has a target."""
+    table = []
     for loop, peer in LOOPS.items():
-        for way, said in WAYS.items():
+        for way, description in WAYS.items():
             ours, bare = column(runs["ours"], way), column(runs["bare loop"], loop)
             target = TARGET if loop == "beside" else None
-            found.append(at_least(f"{engine}: {said}, pictures/s", ours, bare, peer, target=target))
-    return found
+            table.append(at_least(f"{engine}: {description}, pictures/s", ours, bare, peer, target=target))
+    return table
 
 
 def main() -> None:
@@ -179,9 +180,9 @@ def main() -> None:
         cpus = len(os.sched_getaffinity(0))
         bench = Bench(engine=engine, model=model, pictures=pictures, known=known, cpus=cpus)
         print(f"{engine}: pictures a second", flush=True)
-        taken = interleaved({"ours": bench.ours, "bare loop": bench.bare}, options.rounds)
-        table += rows(engine, taken)
-        runs |= {f"{engine}, {who}": each for who, each in taken.items()}
+        measured = interleaved({"ours": bench.ours, "bare loop": bench.bare}, options.rounds)
+        table += rows(engine, measured)
+        runs |= {f"{engine}, {who}": each for who, each in measured.items()}
     write("batch_transform", table, runs, machine(), title="Batches beside a bare loop of decode and forward")
 
 

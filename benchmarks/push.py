@@ -1,10 +1,10 @@
-"""How long an image takes to a registry that holds nothing of it: ./inv push's way against `docker push`.
+"""Seconds to push an image into an empty registry: `./inv push` beside `docker push`.
 
     .venv/bin/python -m benchmarks.push [--rounds N] [--images serve lambda train]
 
-Both push the same image of this machine's engine into a real registry on loopback, one after the other, each into a
-registry of its own that was just started, so that nothing is there and nothing is mounted from elsewhere. Ours packs
-anew: what it remembers of packed layers is kept apart. Both results are then compared by the image's id.
+Both push the same image from this machine's Docker into a real registry on loopback, one after the other. Each push
+gets a new, empty registry, so no layer exists and none can be mounted from another repository. `./inv push` starts
+without its record of compressed layers, so it compresses all of them. The image ids of both results must be equal.
 
 Writes results/push.json, .runs.json and .svg.
 """
@@ -48,7 +48,7 @@ engine_images = true
 
 @contextmanager
 def empty_registry(folder: Path) -> Iterator[tuple[Call, str]]:
-    """A door to a local AWS with one repository, which is empty, and the repository's address."""
+    """A client for a local AWS with one empty repository, and the repository's address."""
     cloud = daemon.start_background(port=0, state_dir=folder)
     try:
         call = connect(choose(parse(STAGE.format(url=cloud.endpoint_url)), "local"))
@@ -72,7 +72,7 @@ def ours(reference: str, call: Call, folder: Path) -> float:
 
 
 def dockers(reference: str, call: Call, uri: str, folder: Path) -> float:
-    """Seconds; the log-in is not counted."""
+    """Seconds, without the login."""
     given = login(call, time.time)
     environment = {**os.environ, "DOCKER_CONFIG": str(folder / "docker")}
     command = ["docker", "login", "--username", given.user, "--password-stdin", uri.partition("/")[0]]
@@ -87,14 +87,14 @@ def dockers(reference: str, call: Call, uri: str, folder: Path) -> float:
 
 
 def identity(call: Call) -> str:
-    """The image's id, as the manifest that was pushed names it."""
+    """The image's id in the manifest that was pushed."""
     params = {"repositoryName": REPOSITORY, "imageIds": [{"imageTag": "pushed"}]}
     [image] = call(Request(service="ecr", operation="BatchGetImage", params=params))["images"]
     return str(json.loads(image["imageManifest"])["config"]["digest"])
 
 
 def measure(reference: str, rounds: int) -> dict[str, list[Measured]]:
-    """Seconds of ours and of docker's, in turns. Raises RuntimeError when two pushed different images."""
+    """Seconds of both pushes, measured in turns. Raises RuntimeError when they push different images."""
     identities = set()
 
     def pushed(send: Callable[[Call, str, Path], float]) -> Measured:
@@ -119,16 +119,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", nargs="+", default=["serve", "lambda"], choices=["serve", "lambda", "train"])
     options = parser.parse_args()
-    said = ["docker", "version", "--format={{.Server.Version}}"]
-    engine = subprocess.run(said, capture_output=True, text=True, check=True).stdout.strip()
+    command = ["docker", "version", "--format={{.Server.Version}}"]
+    engine = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     builder = ImageBuilder(repository=ROOT, say=lambda _: None)
     rows: list[Row] = []
     runs: dict[str, list[Measured]] = {}
     for name in options.images:
-        taken = measure(builder.build(kind_named(name)), options.rounds)
-        mine, theirs = (column(taken[who], "seconds") for who in ("ours", "docker push"))
+        measured = measure(builder.build(kind_named(name)), options.rounds)
+        mine, theirs = (column(measured[who], "seconds") for who in ("ours", "docker push"))
         rows.append(at_most(f"{name} into an empty registry, s", mine, theirs, "docker push", target=TARGET))
-        runs |= {f"{name}, {who}": each for who, each in taken.items()}
+        runs |= {f"{name}, {who}": each for who, each in measured.items()}
     write("push", rows, runs, machine({"Docker": engine}), title="Push into an empty registry")
 
 

@@ -1,15 +1,14 @@
-"""From one rank to two, and from one container to two: what of twice the speed arrives.
+"""Scaling from one rank to two, and from one container to two.
 
     .venv/bin/python -m benchmarks.scaling [--rounds N] [--no-containers]
 
-Efficiency is the speed of two ranks of one thread each over twice that of one rank on one core. A rank of two threads
-stands beside them, since two cores may be used so as well. The frozen case is the features pass of ResNet-50; full
-fine-tuning is ResNet-50 as shipped (224 px, a batch of 32), and ResNet-18 at 128 px, whose steps are so short that
-exchanging gradients shows most. What the exchange costs is measured in the same processes: the same two ranks train
-their parts of the batch in step with each other, without DistributedDataParallel.
+Efficiency is the speed of two ranks with one thread each, divided by twice the speed of one rank on one core. One rank
+with two threads is measured as well, because it is the other way to use two cores. The frozen case is the features pass
+of ResNet-50. Full fine-tuning is measured for ResNet-50 as shipped (224 px, a batch of 32) and for ResNet-18 at 128 px,
+whose short steps show the cost of exchanging gradients most clearly. The same processes also measure that cost: the two
+ranks train their parts of the batch at the same time, without DistributedDataParallel.
 
-Containers are the training image with one core each and SageMaker's mounts, on a network of their own; ResNet-50
-only.
+The containers run the training image with one core each and SageMaker's mounts, on their own network; ResNet-50 only.
 
 Writes results/scaling.json. Five rounds take about fifteen minutes on two cores.
 """
@@ -41,33 +40,31 @@ BOX, BOXES = "1 container, 1 core", "2 containers, 1 core each"
 Measured = Mapping[str, float]
 
 
-def rows(found: Mapping[str, Sequence[Measured]], cases: Sequence[Case] = CASES) -> list[Row]:
-    """Efficiency of ranks, then of containers, case by case; then what else two cores could do, and the exchange."""
+def rows(runs: Mapping[str, Sequence[Measured]], cases: Sequence[Case] = CASES) -> list[Row]:
+    """For ranks, then containers: efficiency and the cost of exchanging gradients. Then one rank with two threads."""
     made = []
     for more, one in ((TWO, ONE), (BOXES, BOX)):
-        if more not in found:
+        if more not in runs:
             continue
-        measured = [case for case in cases if case.name in found[more][0]]
+        measured = [case for case in cases if case.name in runs[more][0]]
         for case in measured:
-            twice = [2 * speed for speed in column(found[one], case.name)]
-            ours = column(found[more], case.name)
+            twice = [2 * speed for speed in column(runs[one], case.name)]
+            ours = column(runs[more], case.name)
             what = f"{case.name}: {more}, pictures/s"
             made.append(at_least(what, ours, twice, f"twice {one}", target=TARGETS.get(case.name)))
         for case in (case for case in measured if not case.frozen):
-            alone = column(found[more], case.name + ALONE)
+            alone = column(runs[more], case.name + ALONE)
             what = f"{case.name}: {more}, pictures/s"
-            said = "what is missing to 1 is communication's share"
-            made.append(
-                at_least(what, column(found[more], case.name), alone, "without exchanging gradients", note=said)
-            )
-    for case in cases if WIDE in found else ():
-        ours, wide = column(found[TWO], case.name), column(found[WIDE], case.name)
+            note = "what is missing to 1 is communication's share"
+            made.append(at_least(what, column(runs[more], case.name), alone, "without exchanging gradients", note=note))
+    for case in cases if WIDE in runs else ():
+        ours, wide = column(runs[TWO], case.name), column(runs[WIDE], case.name)
         made.append(at_least(f"{case.name}: {TWO}, pictures/s", ours, wide, WIDE))
     return made
 
 
 def subset(source: Path, target: Path, each: int) -> Path:
-    """The first `each` training pictures of every class, in class folders."""
+    """Copies the first `each` training pictures of every class to `target`, in class folders."""
     for folder in sorted(path for path in (source / "train").iterdir() if path.is_dir()):
         (target / folder.name).mkdir(parents=True)
         for picture in sorted(folder.iterdir())[:each]:
@@ -83,17 +80,17 @@ def main() -> None:
     python = environment("train", ["-r", str(ROOT / "docker" / "train.in")], python=newest_python())
     with tempfile.TemporaryDirectory(prefix="kennel-pictures-") as folder:
         pictures = subset(groceries.fetch(ROOT / ".kennel" / "cache"), Path(folder) / "pictures", 24)
-        here = partial(launching.ranks_here, python, pictures, CASES)
-        contestants: dict[str, Callable[[], Measured]] = {
-            ONE: partial(here, ranks=1, cores=1),
-            WIDE: partial(here, ranks=1, cores=2),
-            TWO: partial(here, ranks=2, cores=2),
+        local = partial(launching.local_ranks, python, pictures, CASES)
+        candidates: dict[str, Callable[[], Measured]] = {
+            ONE: partial(local, ranks=1, cores=1),
+            WIDE: partial(local, ranks=1, cores=2),
+            TWO: partial(local, ranks=2, cores=2),
         }
         if not options.no_containers:
             inside = partial(launching.containers, ImageBuilder(repository=ROOT).build("train"), pictures, CASES[:2])
-            contestants |= {BOX: partial(inside, count=1), BOXES: partial(inside, count=2)}
-        found = interleaved(contestants, options.rounds)
-    write("scaling", rows(found), found, machine(), title="From one to two")
+            candidates |= {BOX: partial(inside, count=1), BOXES: partial(inside, count=2)}
+        runs = interleaved(candidates, options.rounds)
+    write("scaling", rows(runs), runs, machine(), title="From one to two")
 
 
 if __name__ == "__main__":

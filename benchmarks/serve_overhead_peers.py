@@ -1,11 +1,11 @@
-"""What a server costs beside the model: null servers that read a JPEG of 30 kB and answer 14 constant probabilities.
+"""CPU time of a server without a model: each reads a JPEG of 30 kB and answers 14 constant probabilities.
 
     .venv/bin/python -m benchmarks.serve_overhead_peers [--rounds N] [--model FOLDER] [--peers NAME …]
 
-CPU microseconds a request of the whole process tree (/proc, before and after), in closed loops over 1 and 8 kept
-connections, and at 50 arrivals a second, where what a server does for itself counts too; latency at those 50. Servers
-are started anew for each turn, ours and the peers take turns. Ours is `python -m serve` with all but decoding and the
-network (benchmarks/serving/handlers/kennel_null.py). Writes results/serve_overhead_peers.json.
+Measures CPU microseconds a request of the whole process tree (from /proc, before and after) in closed loops over 1 and
+8 persistent connections, and CPU and latency at 50 arrivals a second, which includes the work that a server does while
+idle. Our server and the peers take turns, and each turn starts a new server. Ours is `python -m serve` without decoding
+and the network (benchmarks/serving/handlers/kennel_null.py). Writes results/serve_overhead_peers.json.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness import Row, at_most, column, write
 from benchmarks.harness.rounds import Measured
-from benchmarks.serving import contest, inputs, load
+from benchmarks.serving import comparison, inputs, load
 from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
-TARGET = 0.5  # of the best peer's CPU a request (issue 4)
+TARGET = 0.5  # of the best peer's CPU a request
 REQUESTS, WARM, RATE, SECONDS = 1200, 300, 50.0, 4.0
 BODY_BYTES = 30_000
 WHAT = {
@@ -31,7 +31,7 @@ WHAT = {
 
 
 def measure(server: Server) -> Measured:
-    """One turn."""
+    """Measures one server."""
     driver, bodies = k6(), inputs.sized(BODY_BYTES, 4)
     load.drive(server, driver, bodies, {"main": load.closed(4, requests=WARM)})
     one = load.drive(server, driver, bodies, {"main": load.closed(1, requests=REQUESTS)})
@@ -52,25 +52,25 @@ def measure(server: Server) -> Measured:
 
 
 def rows(runs: Mapping[str, Sequence[Measured]], notes: Mapping[str, str]) -> list[Row]:
-    """CPU a request is held to the target, latency is told beside it."""
-    found = []
+    """CPU a request in closed loops has a target; the other figures have none."""
+    table = []
     for key, what in WHAT.items():
         target = TARGET if key in ("cpu_1", "cpu_8") else None
-        for name, taken in runs.items():
+        for name, measured in runs.items():
             if name != "ours":
-                pair = column(runs["ours"], key), column(taken, key)
-                found.append(at_most(what, *pair, name, target=target, note=notes.get(name, "")))
-    return found
+                pair = column(runs["ours"], key), column(measured, key)
+                table.append(at_most(what, *pair, name, target=target, note=notes.get(name, "")))
+    return table
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, rounds=5)
-    contestants = contest.contest("null", inputs.check_model(options.model), options.peers)
-    print(contest.where(contestants), contest.tunings(contestants), sep="\n", flush=True)
-    runs = contestants.turns(measure, options.rounds)
-    table = [*rows(runs, contestants.notes()), *contestants.missing(WHAT["cpu_8"], target=TARGET)]
+    options = comparison.arguments(__doc__, rounds=5)
+    compared = comparison.prepare("null", inputs.check_model(options.model), options.peers)
+    print(comparison.setup(compared), comparison.tunings(compared), sep="\n", flush=True)
+    runs = compared.turns(measure, options.rounds)
+    table = [*rows(runs, compared.notes()), *compared.missing(WHAT["cpu_8"], target=TARGET)]
     title = "A server's own cost, without a model"
-    write("serve_overhead_peers", table, runs, contest.where(contestants), title=title)
+    write("serve_overhead_peers", table, runs, comparison.setup(compared), title=title)
 
 
 if __name__ == "__main__":

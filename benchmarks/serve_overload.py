@@ -1,14 +1,16 @@
-"""Twice as many arrivals as a server can answer: what still gets answered, who is refused how fast, and what follows.
+"""Twice as many requests as a server can answer: how many it answers, how fast it refuses, and whether it recovers.
 
     .venv/bin/python -m benchmarks.serve_overload [--rounds N] [--model FOLDER] [--peers NAME …]
 
-The peak is the rate of a closed loop over 16 kept connections. Then twice that rate arrives for 8 s (open model), one
-second of silence, and half the peak for 4 s, which shows whether the server has recovered. Goodput counts the answers
-that came within 1 s. All take turns in every round. Writes results/serve_overload.json.
+The peak is the rate of a closed loop over 16 persistent connections. Then requests arrive at twice that rate for 8 s
+(open model), then none for one second, then half the peak for 4 s, which shows whether the server has recovered.
+Goodput counts the answers that came within 1 s. The servers take turns in every round. Writes
+results/serve_overload.json.
 
-Each arrival takes a connection that is free. Ours frees them in time, so that those of 0.45 s of arrivals do and none
-fails for want of one; k6 takes CPU for each that it holds, 0.8 ms a request with those of 0.8 s against 0.68. A peer
-that lets its callers wait is given all that k6 can hold.
+Each arrival takes a free connection. Our server frees connections fast enough that as many as arrive in 0.45 s suffice
+and no request fails for lack of one. Fewer connections matter because k6 takes CPU for each of them: 0.8 ms a request
+with connections for 0.8 s of arrivals, 0.68 with those for 0.45 s. A peer that lets its callers wait gets as many
+connections as k6 can hold.
 """
 
 from __future__ import annotations
@@ -17,23 +19,23 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness import Row, alone, at_least, at_most, column, write
 from benchmarks.harness.rounds import Measured
-from benchmarks.serving import contest, inputs, load
+from benchmarks.serving import comparison, inputs, load
 from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
-GOODPUT = 0.9  # of the peak (issue 4)
-REFUSED_MS, RECOVERED_MS = 100.0, 500.0  # what we hold "refused fast" and "recovered" to
+GOODPUT = 0.9  # of the peak
+REFUSED_MS, RECOVERED_MS = 100.0, 500.0  # the bounds for "refused fast" and "recovered"
 PEAK_CONNECTIONS, PEAK_SECONDS = 16, 6.0
 OVER, OVER_SECONDS, PAUSE, AFTER_SECONDS = 2.0, 8.0, 1.0, 4.0
 USEFUL_MS, PICTURES = 1000.0, 12
-PATIENCE = 0.45  # seconds
+PATIENCE = 0.45  # seconds of arrivals that our server gets connections for
 
 
 def measure(server: Server) -> Measured:
-    """One turn."""
-    driver, asked = k6(), inputs.pictures(PICTURES)
-    load.drive(server, driver, asked, {"main": load.closed(4, requests=32)})
-    full = load.drive(server, driver, asked, {"main": load.closed_for(PEAK_CONNECTIONS, seconds=PEAK_SECONDS)})
+    """Measures one server."""
+    driver, pictures = k6(), inputs.pictures(PICTURES)
+    load.drive(server, driver, pictures, {"main": load.closed(4, requests=32)})
+    full = load.drive(server, driver, pictures, {"main": load.closed_for(PEAK_CONNECTIONS, seconds=PEAK_SECONDS)})
     peak = full.main.accepted / full.main.seconds
     patience = PATIENCE if server.peer.name == "ours" else OVER_SECONDS
     scenarios = {
@@ -42,32 +44,32 @@ def measure(server: Server) -> Measured:
             peak / 2, seconds=AFTER_SECONDS, start=OVER_SECONDS + PAUSE, name="after", patience=patience
         ),
     }
-    both = load.drive(server, driver, asked, scenarios, bound=USEFUL_MS)
+    both = load.drive(server, driver, pictures, scenarios, bound=USEFUL_MS)
     over, after = both.main, both.phases["after"]
     return {
         "peak": peak,
         "goodput": goodput(over),
-        "refused": over.refused / max(1, over.asked),
+        "refused": over.refused / max(1, over.requests),
         "hinted": over.hinted / max(1, over.refused),
-        "failed": over.failed / max(1, over.asked),
+        "failed": over.failed / max(1, over.requests),
         "refused_p99": over.refused_p99 if over.refused else 0.0,
         "accepted_p50": min(over.p50, 1e6),
         "accepted_p99": min(over.p99, 1e6),
         "after_p99": min(after.p99, 1e6),
-        "after_answered": after.accepted / max(1, after.asked),
+        "after_answered": after.accepted / max(1, after.requests),
     }
 
 
 def goodput(over: load.Phase) -> float:
-    """Useful answers a second; the last of them come after the last arrival, which counts as time too."""
+    """Useful answers a second. The time until the last answer, after the last arrival, counts too."""
     return (over.accepted - over.late) / (over.seconds + min(over.p99, USEFUL_MS) / 1000)
 
 
 def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
-    """Ours against its own peak and bounds; the peers' numbers stand beside."""
+    """Our server beside its own peak and bounds, followed by the peers' numbers."""
     ours = runs["ours"]
     bound = [REFUSED_MS] * len(ours)
-    found = [
+    table = [
         at_least("goodput at twice the peak, 1/s", column(ours, "goodput"), column(ours, "peak"), "its own peak",
                  target=GOODPUT),
         at_most("p99 of a refusal, ms", column(ours, "refused_p99"), bound, f"{REFUSED_MS:g} ms", target=1.0),
@@ -79,32 +81,34 @@ def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
         alone("share refused", column(ours, "refused"), "of all arrivals"),
         alone("refusals with Retry-After", column(ours, "hinted"), "share"),
     ]  # fmt: skip
-    for name, taken in runs.items():
+    for name, measured in runs.items():
         if name != "ours":
-            found += _beside(name, taken)
-    return found
+            table += _beside(name, measured)
+    return table
 
 
-def _beside(name: str, taken: Sequence[Measured]) -> list[Row]:
-    share = [goodput / peak for goodput, peak in zip(column(taken, "goodput"), column(taken, "peak"), strict=True)]
+def _beside(name: str, measured: Sequence[Measured]) -> list[Row]:
+    share = [
+        goodput / peak for goodput, peak in zip(column(measured, "goodput"), column(measured, "peak"), strict=True)
+    ]
     return [
         alone(f"{name}: goodput over its peak", share),
-        alone(f"{name}: p99 of the accepted, ms", column(taken, "accepted_p99")),
-        alone(f"{name}: share refused", column(taken, "refused")),
-        alone(f"{name}: share failed", column(taken, "failed")),
-        alone(f"{name}: p99 from one second after, ms", column(taken, "after_p99")),
+        alone(f"{name}: p99 of the accepted, ms", column(measured, "accepted_p99")),
+        alone(f"{name}: share refused", column(measured, "refused")),
+        alone(f"{name}: share failed", column(measured, "failed")),
+        alone(f"{name}: p99 from one second after, ms", column(measured, "after_p99")),
     ]
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, rounds=5)
+    options = comparison.arguments(__doc__, rounds=5)
     model = inputs.check_model(options.model)
-    contestants = contest.contest("resnet50", model, options.peers)
-    said = f"{contest.where(contestants)}; {contest.engine_of(model)}"
-    print(said, contest.tunings(contestants), sep="\n", flush=True)
-    runs = contestants.turns(measure, options.rounds)
-    table = [*rows(runs), *contestants.missing("goodput at twice the peak, 1/s")]
-    write("serve_overload", table, runs, said, title="Twice the load that a server can take")
+    compared = comparison.prepare("resnet50", model, options.peers)
+    setup = f"{comparison.setup(compared)}; {comparison.engine_of(model)}"
+    print(setup, comparison.tunings(compared), sep="\n", flush=True)
+    runs = compared.turns(measure, options.rounds)
+    table = [*rows(runs), *compared.missing("goodput at twice the peak, 1/s")]
+    write("serve_overload", table, runs, setup, title="Twice the load that a server can take")
 
 
 if __name__ == "__main__":

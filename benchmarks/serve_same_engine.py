@@ -1,10 +1,10 @@
-"""The same engine everywhere, ONNX Runtime in fp32: ours against a bare loop in one process, and against peers.
+"""Our server beside a bare loop in one process and beside peers, all with the same engine: ONNX Runtime in fp32.
 
     .venv/bin/python -m benchmarks.serve_same_engine [--rounds N] [--model FOLDER] [--peers NAME …]
 
-The bare loop decodes a picture and runs the network, again and again, with nothing around it: one picture at a time,
-and eight; it and ours have the same versions and threads. Servers are asked over 8 kept connections, closed loop, for
-8 s, after their answers were held against torch in fp32. Writes results/serve_same_engine.json.
+The bare loop only decodes pictures and runs the network, one picture at a time or eight, with the versions and thread
+counts of our server. The servers get requests over 8 persistent connections in a closed loop for 8 s, after their
+answers were checked against torch in fp32. Writes results/serve_same_engine.json.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pathlib import Path
 
 from benchmarks.harness import Row, alone, at_least, column, interleaved, write
 from benchmarks.harness.rounds import Measured
-from benchmarks.serving import contest, inputs, load
+from benchmarks.serving import comparison, inputs, load
 from benchmarks.serving.install import k6, our_python
 from benchmarks.serving.peer import ROOT
 from benchmarks.serving.server import Server
 
-TARGET = 0.95  # of the bare loop's throughput (issue 4)
+TARGET = 0.95  # of the bare loop's throughput
 SECONDS, CONNECTIONS, PICTURES = 8.0, 8, 12
 BARE = {"a bare loop, 1 at a time": 1, "a bare loop, 8 at a time": 8}
 WHAT = "pictures a second, ONNX Runtime fp32"
 
 
 def bare(pictures: Sequence[bytes], model: Path, cpus: int, batch: int) -> Measured:
-    """Pictures a second of the loop without a server."""
+    """Pictures a second of the bare loop."""
     variables = {"PYTHONPATH": str(ROOT), "BENCHMARK_MODEL": str(model.resolve()), "BENCHMARK_CPUS": str(cpus)}
     with tempfile.TemporaryDirectory(prefix="kennel-bare-") as name:
         for index, picture in enumerate(pictures):
@@ -40,7 +40,7 @@ def bare(pictures: Sequence[bytes], model: Path, cpus: int, batch: int) -> Measu
 
 
 def served(known: inputs.Reference) -> Callable[[Server], Measured]:
-    """Pictures a second through a server."""
+    """A function that measures pictures a second through a server."""
 
     def measure(server: Server) -> Measured:
         same = inputs.checked(server, known, exact=True)
@@ -57,29 +57,29 @@ def served(known: inputs.Reference) -> Callable[[Server], Measured]:
 
 
 def rows(runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
-    """Held to the loop with one picture at a time, as requests come; the others stand beside it."""
+    """Our server beside both bare loops, which have the target, and beside the peers, which have none."""
     ours = column(runs["ours"], "rate")
     names = [*BARE, *(name for name in runs if name != "ours" and name not in BARE)]
-    found = [
+    table = [
         at_least(WHAT, ours, column(runs[name], "rate"), name, target=TARGET if name in BARE else None)
         for name in names
         if name in runs
     ]
-    return [*found, alone("largest difference of a probability from torch", column(runs["ours"], "difference"))]
+    return [*table, alone("largest difference of a probability from torch", column(runs["ours"], "difference"))]
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, rounds=5, peers=("litserve",))
+    options = comparison.arguments(__doc__, rounds=5, peers=("litserve",))
     model = inputs.check_model(options.model)
-    contestants = contest.contest("onnx", model, options.peers)
-    print(contest.where(contestants), contest.tunings(contestants), sep="\n", flush=True)
+    compared = comparison.prepare("onnx", model, options.peers)
+    print(comparison.setup(compared), comparison.tunings(compared), sep="\n", flush=True)
     known = inputs.reference(model, inputs.pictures(PICTURES))
-    turns: dict[str, Callable[[], Measured]] = dict(contestants.each(served(known)))
+    turns: dict[str, Callable[[], Measured]] = dict(compared.each(served(known)))
     for name, batch in BARE.items():
-        turns[name] = lambda batch=batch: bare(known.pictures, model, contestants.cpus, batch)  # type: ignore[misc]
-    runs = contestants.surviving(interleaved(turns, options.rounds))
-    said = contest.where(contestants)
-    write("serve_same_engine", [*rows(runs), *contestants.missing(WHAT)], runs, said, title="The same engine, fp32")
+        turns[name] = lambda batch=batch: bare(known.pictures, model, compared.cpus, batch)  # type: ignore[misc]
+    runs = compared.surviving(interleaved(turns, options.rounds))
+    setup = comparison.setup(compared)
+    write("serve_same_engine", [*rows(runs), *compared.missing(WHAT)], runs, setup, title="The same engine, fp32")
 
 
 if __name__ == "__main__":

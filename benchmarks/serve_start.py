@@ -1,10 +1,10 @@
-"""From exec to the first 200 of the ready path, and memory after 50 requests: ours beside each torch peer.
+"""Seconds from exec to the first 200 of the ready path, and memory after 50 requests, beside each torch peer.
 
     .venv/bin/python -m benchmarks.serve_start [--rounds N] [--model FOLDER] [--peers NAME …]
 
-Ready is asked every 5 ms and means that the model answers. Memory is of the whole process tree: PSS shares pages among
-the processes that map them, RSS counts them for each. One start of each before the rounds writes bytecode and fills the
-page cache. Writes results/serve_start.json.
+The ready path is polled every 5 ms; 200 means that the model can answer. Memory is that of the whole process tree: PSS
+divides a shared page among the processes that map it, RSS counts it in full for each. Before the rounds, each server
+starts once to write bytecode and fill the page cache. Writes results/serve_start.json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.harness import Row, at_most, column, memory, write
 from benchmarks.harness.rounds import Measured
-from benchmarks.serving import contest, inputs, load
+from benchmarks.serving import comparison, inputs, load
 from benchmarks.serving.install import k6
 from benchmarks.serving.server import Server
 
@@ -24,46 +24,46 @@ BESIDE = {"rss": "memory (RSS) after 50 requests, MiB"}
 
 
 def measure(server: Server) -> Measured:
-    """One start."""
-    asked = inputs.pictures(PICTURES)
-    if len(server.ask(asked[0])) < 2:
+    """Measures one started server."""
+    pictures = inputs.pictures(PICTURES)
+    if len(server.ask(pictures[0])) < 2:
         raise ValueError(f"{server.peer.name} answers no probabilities")
-    load.drive(server, k6(), asked, {"main": load.closed(4, requests=REQUESTS)})
-    found = memory(server.pid)
-    return {"start": server.start_seconds, "pss": found.pss / MIB, "rss": found.rss / MIB}
+    load.drive(server, k6(), pictures, {"main": load.closed(4, requests=REQUESTS)})
+    used = memory(server.pid)
+    return {"start": server.start_seconds, "pss": used.pss / MIB, "rss": used.rss / MIB}
 
 
 def rows(runs: Mapping[str, Sequence[Measured]], notes: Mapping[str, str]) -> list[Row]:
-    """Each peer is held to the target: the fastest and the smallest decide."""
-    peers = {name: taken for name, taken in runs.items() if name != "ours"}
-    wanted = [(key, what, target) for key, (what, target) in TARGETS.items()]
-    wanted += [(key, what, 0.0) for key, what in BESIDE.items()]
+    """Start and PSS have a target against every peer, so the fastest and the smallest peer decide."""
+    peers = {name: measured for name, measured in runs.items() if name != "ours"}
+    columns = [(key, what, target) for key, (what, target) in TARGETS.items()]
+    columns += [(key, what, 0.0) for key, what in BESIDE.items()]
     return [
         at_most(
             what,
             column(runs["ours"], key),
-            column(taken, key),
+            column(measured, key),
             name,
             target=round(target, 3) or None,
             note=notes.get(name, ""),
         )
-        for key, what, target in wanted
-        for name, taken in peers.items()
+        for key, what, target in columns
+        for name, measured in peers.items()
     ]
 
 
 def main() -> None:
-    options = contest.arguments(__doc__, rounds=5)
+    options = comparison.arguments(__doc__, rounds=5)
     model = inputs.check_model(options.model)
-    contestants = contest.contest("resnet50", model, options.peers)
-    said = f"{contest.where(contestants)}; {contest.engine_of(model)}"
-    print(said, contest.tunings(contestants), sep="\n", flush=True)
-    runs = contestants.turns(measure, options.rounds, warm=1)
+    compared = comparison.prepare("resnet50", model, options.peers)
+    setup = f"{comparison.setup(compared)}; {comparison.engine_of(model)}"
+    print(setup, comparison.tunings(compared), sep="\n", flush=True)
+    runs = compared.turns(measure, options.rounds, warm=1)
     write(
         "serve_start",
-        [*rows(runs, contestants.notes()), *contestants.missing(TARGETS["start"][0])],
+        [*rows(runs, compared.notes()), *compared.missing(TARGETS["start"][0])],
         runs,
-        said,
+        setup,
         title="Start and memory",
     )
 

@@ -1,11 +1,11 @@
-"""What our server adds to a picture: CPU of its whole process tree, with a network that costs nothing.
+"""CPU time that our server adds to a picture, measured with a network that costs almost nothing.
 
     .venv/bin/python -m benchmarks.server_overhead [--rounds N] [--requests N]
 
-Ours, as the image starts it, is asked a small JPEG over kept connections, and over new ones. Beside it stands the
-least that does the same work under the same worker: the body is read, a thread decodes it and runs the same network,
-two bytes are answered. What ours costs above that is ours to answer for. The wire is loopback, the callers are threads
-of the benchmark. serve_overhead_peers has the other servers.
+Our server, started as in the image, gets small JPEGs over persistent connections and over new ones. It is compared with
+the smallest server that does the same work under the same worker: it reads the body, lets a thread decode it and run
+the same network, and answers two bytes. Requests go over loopback from threads of the benchmark. CPU is that of the
+whole process tree. serve_overhead_peers measures other servers.
 
 Writes results/server_overhead.json, .runs.json and .svg.
 """
@@ -43,7 +43,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def started(python: Path, module: Sequence[str], model: Path) -> Iterator[tuple[int, int]]:
-    """A server that answers: its process and its port."""
+    """Starts a server and waits until it answers; yields its process id and port."""
     port = free_port()
     process = subprocess.Popen(
         [str(python), "-m", *module],
@@ -72,15 +72,15 @@ def ready(port: int) -> bool:
 
 
 def ask(port: int, picture: bytes, requests: int, *, keep: bool) -> None:
-    """One caller, again and again. Raises RuntimeError for an answer that is not 200."""
+    """Sends `requests` requests, one after the other. Raises RuntimeError for a status other than 200."""
     caller = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     headers = {"Content-Type": "image/jpeg"} | ({} if keep else {"Connection": "close"})
     for _ in range(requests):
         caller.request("POST", "/invocations", picture, headers)
         answer = caller.getresponse()
-        said = answer.read()
+        body = answer.read()
         if answer.status != 200:
-            raise RuntimeError(f"answered {answer.status}: {said[:300]!r}")
+            raise RuntimeError(f"answered {answer.status}: {body[:300]!r}")
     caller.close()
 
 
@@ -93,16 +93,16 @@ def together(calls: Sequence[Callable[[], None]]) -> None:
 
 
 def served(python: Path, module: Sequence[str], model: Path, picture: bytes, requests: int) -> Measured:
-    """Microseconds of CPU a request, by callers and by whether they keep their connections."""
-    found = {}
+    """Microseconds of CPU a request, by the number of callers and whether their connections are persistent."""
+    costs = {}
     with started(python, module, model) as (pid, port):
         ask(port, picture, 200, keep=True)
         for callers, keep in ((1, True), (4, True), (4, False)):
             before = cpu_seconds(pid)
             together([partial(ask, port, picture, requests // callers, keep=keep)] * callers)
             took = (cpu_seconds(pid) - before) / (requests // callers * callers)
-            found[f"{callers} {'kept' if keep else 'new'}"] = took * 1e6
-    return found
+            costs[f"{callers} {'kept' if keep else 'new'}"] = took * 1e6
+    return costs
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,12 +1,12 @@
-"""From JPEGs to features: the frozen backbone's only pass, beside bare forward passes on pictures already decoded.
+"""From JPEGs to features: the single pass through the frozen backbone, beside forward passes on decoded pictures.
 
     .venv/bin/python -m benchmarks.train_features [--rounds N] [--models NAME…] [--pictures N]
 
-Ours is the product's own pass from files, in the variables that it starts its ranks with, in the precision and layout
-that it chooses here. The bare forward is the same folded network, numbers and layout on pictures that lie decoded and
-cast in memory. On CPUs decoding hides behind nothing, since both want the same cores; what can be saved is waiting.
-Threads that share a batch wait for each other at each layer, so ours computes a batch a thread; the same without
-decoding stands beside it. In the same run features are held against those of the plain float32 network.
+Ours is the product's pass from files, with the environment variables, precision and layout that it chooses here. The
+bare forward pass is the same folded network, in the same precision and layout, on pictures already decoded and cast in
+memory. On a CPU, decoding and the network compete for the same cores, so decoding always costs time; only waiting can
+be avoided. Threads that share a batch wait for each other at each layer, so the product computes one batch in each
+thread; that is also measured without decoding. The same run checks the features against the plain float32 network's.
 
 Writes results/train_features.json. Five rounds take about five minutes on two cores.
 """
@@ -24,24 +24,24 @@ from train.host import launch
 
 MODELS = ("resnet50", "resnet18", "mobilenet_v3_large")
 TARGETS = {"resnet50": 0.95}
-OFF = 0.05  # how far features may be from float32's, as a share
+OFF = 0.05  # the largest allowed distance of the features from float32's, as a share
 PEERS = {
     "bare": "bare forward of decoded pictures",
     "abreast": "bare forward, a batch a thread",
     "plain": "plain float32 forward of decoded pictures",
 }
-Taken = Mapping[str, Any]
+Measurement = Mapping[str, Any]
 
 
 class DifferentError(RuntimeError):
-    """Ours did not compute what the plain network does."""
+    """Our features differ from the plain network's."""
 
 
-def rows(taken: Sequence[Taken]) -> list[Row]:
-    """Three of each network, in pictures a second."""
+def rows(measurements: Sequence[Measurement]) -> list[Row]:
+    """Three rows for each network, in pictures a second."""
     made = []
-    for name in dict.fromkeys(row["model"] for row in taken):
-        own = [row for row in taken if row["model"] == name]
+    for name in dict.fromkeys(row["model"] for row in measurements):
+        own = [row for row in measurements if row["model"] == name]
         for kind, peer in PEERS.items():
             target = TARGETS.get(name) if kind == "bare" else None
             mine, theirs = ([1000 / row[who] for row in own] for who in ("ours", kind))
@@ -53,14 +53,14 @@ def rows(taken: Sequence[Taken]) -> list[Row]:
     return made
 
 
-def check(row: Taken) -> None:
+def check(row: Measurement) -> None:
     """Raises DifferentError when the features are too far from float32's."""
-    if not row["off"] <= OFF:  # nor nan
-        raise DifferentError(f"{row['model']}: features off by {row['off']:.2%}; at most {OFF:.0%} is right")
+    if not row["off"] <= OFF:  # also true for NaN
+        raise DifferentError(f"{row['model']}: features differ by {row['off']:.2%}; at most {OFF:.0%} is allowed")
 
 
-def measured(count: int, rounds: int, models: Sequence[str]) -> Iterator[Taken]:
-    """Rows of benchmarks/throughput/features.py as they come; a network a process, in a rank's own variables."""
+def measured(count: int, rounds: int, models: Sequence[str]) -> Iterator[Measurement]:
+    """Rows of benchmarks/throughput/features.py, from one process for each network, with a rank's variables."""
     folder, threads = pictures.whole() / "train", str(len(os.sched_getaffinity(0)))
     environ = {**os.environ, **launch.MALLOC, "OMP_NUM_THREADS": threads}
     for name in models:
@@ -74,17 +74,24 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--pictures", type=int, default=256)
     options = parser.parse_args()
-    taken: list[Taken] = []
+    measurements: list[Measurement] = []
     for row in measured(options.pictures, options.rounds, options.models):
-        check(row)  # now, not after the last network
-        taken.append(row)
-        seen = ", ".join(f"{kind} {row[kind]:.2f}" for kind in ("ours", *PEERS))
-        print(f"  round {row['round'] + 1}/{options.rounds}  {row['model']:20} {seen} ms a picture", flush=True)
+        check(row)  # fail at once, not after the last network
+        measurements.append(row)
+        times = ", ".join(f"{kind} {row[kind]:.2f}" for kind in ("ours", *PEERS))
+        print(f"  round {row['round'] + 1}/{options.rounds}  {row['model']:20} {times} ms a picture", flush=True)
     numbers = ("ours", *PEERS, "decode")
     runs = {
-        name: [{key: row[key] for key in numbers} for row in taken if row["model"] == name] for name in options.models
+        name: [{key: row[key] for key in numbers} for row in measurements if row["model"] == name]
+        for name in options.models
     }
-    write("train_features", rows(taken), runs, machine(), title="From JPEGs to features, beside bare forward passes")
+    write(
+        "train_features",
+        rows(measurements),
+        runs,
+        machine(),
+        title="From JPEGs to features, beside bare forward passes",
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""What a whole network learns: test top-1 after equal epochs on all pictures, ours against a plain loop, over seeds.
+"""Test top-1 of a whole network after equal epochs on all pictures, over seeds: ours beside a plain loop.
 
     .venv/bin/python -m benchmarks.train_full_accuracy [--seeds N] [--epochs N]
 
-ResNet-50 at 224 px, batch 32, each with the same learning rate; the other trainers of train_full run the plain loop's
-arithmetic. One judge for both: float32 torch. Seconds are told but not held to anything: train_full does that.
+ResNet-50 at 224 px, batch 32, both with the same learning rate. The other trainers of train_full do the plain loop's
+arithmetic, so they are left out. float32 torch evaluates both models. Seconds are recorded without a target, because
+train_full compares speed.
 
-Writes results/train_full_accuracy.json. A seed of two epochs takes nine minutes on two cores, three of them ours. So
-each run is kept: the command goes on where it was interrupted, unless the code that trains has changed.
+Writes results/train_full_accuracy.json. A seed of two epochs takes nine minutes on two cores, three of them for ours.
+Each run is therefore stored: an interrupted command resumes with the next run, unless the code that trains has changed.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from pathlib import Path
 from benchmarks.harness import Row, at_least, column, fingerprint, interleaved, kept, machine, write
 from benchmarks.harness.environments import ROOT
 from benchmarks.training import checks, ours, peer, pictures
-from benchmarks.training.contest import RUNS
+from benchmarks.training.comparison import RUNS
+from benchmarks.training.evaluate import evaluate
 from benchmarks.training.job import Job
-from benchmarks.training.judge import judge
 from benchmarks.training.peer import PLAIN
 
-BATCH, RATE = 32, 0.01  # ours too, by default
+BATCH, RATE = 32, 0.01  # the rate is also our default
 
 
 class Accuracy:
-    """Ours and the plain loop, each with its next seed whenever it is asked."""
+    """Runs our trainer or the plain loop, each time with its next seed."""
 
     def __init__(self, epochs: int) -> None:
         self.data, self.weights, self.epochs = pictures.whole(), pictures.starting_weights(), epochs
@@ -51,7 +52,7 @@ class Accuracy:
         settings = {"epochs": self.epochs, "freeze_backbone": False, "batch_size": BATCH, "seed": seed}
         run = ours.train(self.data, self.weights, RUNS / "accuracy-ours", **settings)
         checks.ours_whole(run, counts=pictures.counts(self.data), epochs=self.epochs)
-        return {"seconds": run.wall, "top1": self.judged(run.model)}
+        return {"seconds": run.wall, "top1": self.top1(run.model)}
 
     def run_plain(self, seed: int) -> Mapping[str, float]:
         job = Job(
@@ -60,16 +61,16 @@ class Accuracy:
         )  # fmt: skip
         ran = peer.train(PLAIN, job)
         checks.peer_learns(PLAIN.name, ran.outcome.losses)
-        return {"seconds": ran.wall, "top1": self.judged(job.output / "model.pt")}
+        return {"seconds": ran.wall, "top1": self.top1(job.output / "model.pt")}
 
-    def judged(self, model: Path) -> float:
-        """Test top-1 in float32."""
-        return judge(PLAIN.python(), model, self.data / "test", self.weights)["top1"]
+    def top1(self, model: Path) -> float:
+        """The model's test top-1 in float32."""
+        return evaluate(PLAIN.python(), model, self.data / "test", self.weights)["top1"]
 
 
-def rows(taken: Mapping[str, list[Mapping[str, float]]], epochs: int) -> list[Row]:
-    """Top-1, where half a point less is still equal."""
-    us, them = (column(found, "top1") for found in taken.values())
+def rows(runs: Mapping[str, list[Mapping[str, float]]], epochs: int) -> list[Row]:
+    """Compares top-1; up to half a point less counts as equal."""
+    us, them = (column(measured, "top1") for measured in runs.values())
     target = round(1 - checks.TOP1_TOLERANCE / statistics.median(them), 4)
     what = f"ResNet-50 fine-tuned whole, {epochs} epochs, test top-1 over {len(us)} seeds"
     return [at_least(what, us, them, f"{PLAIN.name}, rate {RATE}", target=target, note="equal within 0.5 points")]
@@ -81,12 +82,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     options = parser.parse_args()
     table = Accuracy(options.epochs)
-    said = machine(dict(package.split("==") for package in peer.TORCH))
-    print(said, flush=True)
+    setup = machine(dict(package.split("==") for package in peer.TORCH))
+    print(setup, flush=True)
     ours.ready()
     PLAIN.ready()
-    taken = interleaved({"ours": table.ours, PLAIN.name: table.plain}, options.seeds)
-    write("train_full_accuracy", rows(taken, options.epochs), taken, said, title="Full fine-tuning: test top-1")
+    runs = interleaved({"ours": table.ours, PLAIN.name: table.plain}, options.seeds)
+    write("train_full_accuracy", rows(runs, options.epochs), runs, setup, title="Full fine-tuning: test top-1")
 
 
 if __name__ == "__main__":

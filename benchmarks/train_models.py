@@ -1,13 +1,13 @@
-"""Never slower on any of the listed networks: a training step and the features pass, ours against a plain loop.
+"""A training step and the features pass of each network, beside a plain loop: ours must not be slower on any of them.
 
     .venv/bin/python -m benchmarks.train_models [--rounds N] [--models NAME…] [--side PX] [--batch N]
 
-The plain loop is torchvision's reference recipe: float32, contiguous, SGD as torch makes it; the plain features pass is
-the network in eval mode under no_grad. Ours is the product's own loop and features pass, in the precision and layout
-that it chooses at run time. Both start from the same weights and see the same decoded pictures, in turns; milliseconds
-a picture. In the same run the first step's loss and the features are held against the plain float32 ones.
+The plain loop is torchvision's reference recipe: float32, contiguous, torch's SGD. The plain features pass is the
+network in eval mode under no_grad. Ours is the product's loop and features pass, in the precision and layout that it
+chooses at run time. Both start from the same weights, get the same decoded pictures and take turns; figures are
+milliseconds a picture. The same run checks our first loss and our features against the plain float32 ones.
 
-A ratio up to 1.03 counts as "not slower": two runs of the very same step differ by that much here.
+A ratio up to 1.03 counts as "not slower", because two runs of the same step differ by that much here.
 
 Writes results/train_models.json. Five rounds take about eight minutes on two cores.
 """
@@ -32,21 +32,21 @@ MODELS = (
     "vit_b_16",
 )
 TARGET = 1.03
-LOSS, FEATURES = 0.05, 0.05  # how far ours may be from float32, as a share
+LOSS, FEATURES = 0.05, 0.05  # the largest allowed differences from float32, as shares
 PEERS = {"step": "plain float32 loop", "features": "plain float32 forward"}
-Taken = Mapping[str, Any]
+Measurement = Mapping[str, Any]
 
 
 class DifferentError(RuntimeError):
-    """Ours did not compute what the plain loop does."""
+    """Our loss or features differ from the plain loop's."""
 
 
-def rows(taken: Sequence[Taken]) -> list[Row]:
-    """Two of each network: a step, and features."""
+def rows(measurements: Sequence[Measurement]) -> list[Row]:
+    """Two rows for each network: a training step, and features."""
     made = []
     for kind, peer in PEERS.items():
-        for name in dict.fromkeys(row["model"] for row in taken):
-            own = [row for row in taken if row["model"] == name]
+        for name in dict.fromkeys(row["model"] for row in measurements):
+            own = [row for row in measurements if row["model"] == name]
             ours = [row[f"our_{kind}"] for row in own]
             plain = [row[f"plain_{kind}"] for row in own]
             what = {"step": "training step", "features": "features"}[kind]
@@ -56,15 +56,15 @@ def rows(taken: Sequence[Taken]) -> list[Row]:
     return made
 
 
-def check(row: Taken) -> None:
+def check(row: Measurement) -> None:
     """Raises DifferentError when loss or features are too far from float32's."""
-    if not abs(row["loss"]) <= LOSS or not row["features"] <= FEATURES:  # nor nan
-        far = f"loss off by {row['loss']:.2%}, features by {row['features']:.2%}"
-        raise DifferentError(f"{row['model']}: {far}; at most {LOSS:.0%} and {FEATURES:.0%} are right")
+    if not abs(row["loss"]) <= LOSS or not row["features"] <= FEATURES:  # also true for NaN
+        far = f"loss differs by {row['loss']:.2%}, features by {row['features']:.2%}"
+        raise DifferentError(f"{row['model']}: {far}; at most {LOSS:.0%} and {FEATURES:.0%} are allowed")
 
 
-def measured(python: Path, rounds: int, side: int, batch: int, models: Sequence[str]) -> Iterator[Taken]:
-    """Rows of benchmarks/throughput/models.py as they come; one process per network, so none leaves memory behind."""
+def measured(python: Path, rounds: int, side: int, batch: int, models: Sequence[str]) -> Iterator[Measurement]:
+    """Rows of benchmarks/throughput/models.py, from one process for each network, so that each frees its memory."""
     for name in models:
         argv = [str(python), "-m", "benchmarks.throughput.models", str(rounds), str(side), str(batch), name]
         yield from json_lines(argv)
@@ -78,18 +78,19 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     options = parser.parse_args()
     python = environment("train", ["-r", str(ROOT / "docker" / "train.in")], python=newest_python())
-    taken: list[Taken] = []
+    measurements: list[Measurement] = []
     for row in measured(python, options.rounds, options.side, options.batch, options.models):
-        check(row)  # now, not after the last network
-        taken.append(row)
+        check(row)  # fail at once, not after the last network
+        measurements.append(row)
         step = f"step {row['our_step']:.1f} against {row['plain_step']:.1f}"
-        seen = f"features {row['our_features']:.1f} against {row['plain_features']:.1f}"
-        print(f"  round {row['round'] + 1}/{options.rounds}  {row['model']:20} {step}, {seen}", flush=True)
+        features = f"features {row['our_features']:.1f} against {row['plain_features']:.1f}"
+        print(f"  round {row['round'] + 1}/{options.rounds}  {row['model']:20} {step}, {features}", flush=True)
     numbers = ("our_step", "plain_step", "our_features", "plain_features")
     runs = {
-        name: [{key: row[key] for key in numbers} for row in taken if row["model"] == name] for name in options.models
+        name: [{key: row[key] for key in numbers} for row in measurements if row["model"] == name]
+        for name in options.models
     }
-    write("train_models", rows(taken), runs, machine(), title="Ours against a plain loop, network by network")
+    write("train_models", rows(measurements), runs, machine(), title="Ours against a plain loop, network by network")
 
 
 if __name__ == "__main__":

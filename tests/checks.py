@@ -1,4 +1,4 @@
-"""What `./inv lint` holds the sources against: style, types, scripts, Dockerfiles. All run, whatever one says."""
+"""The checks of `./inv lint`: style, types, scripts, Dockerfiles. All run, even when one fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def commands(repository: Path) -> list[list[str]]:
-    """One argv for each check, the program's name first."""
+    """One argv for each check, beginning with the program's name."""
     packages = ("docker", "deploy")
     scripts = sorted(
         str(path.relative_to(repository)) for package in packages for path in (repository / package).rglob("*.sh")
@@ -23,7 +23,7 @@ def commands(repository: Path) -> list[list[str]]:
 
 
 def run(repository: Path, tools: Path) -> bool:
-    """Whether all checks pass. `tools` is the folder of the programs."""
+    """Runs all checks; whether they pass. `tools` is the folder of their programs."""
     clean = True
     for program, *arguments in commands(repository):
         print(f"== {program} {arguments[0]}", flush=True)  # noqa: T201

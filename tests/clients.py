@@ -1,4 +1,4 @@
-"""Doors to AWS for tests that open many: botocore's files are read once, not once a door, which takes 0.2 s of CPU."""
+"""AWS clients for tests that open many: botocore's files are read once, not for each client (0.2 s of CPU each)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from deploy.aws import client as aws_client
 from deploy.aws.client import Client, Clock, Log
 from deploy.config.settings import Settings
 
-# What a deploy talks to. A fork server that has read it once gives it to all its processes.
+# The services that a deploy uses. A fork server reads their descriptions once for all its processes.
 SERVICES = ("sagemaker", "iam", "s3", "ecr", "sts", "lambda", "application-autoscaling", "cloudwatch", "logs")
 
 
-# Waiting asks often: what takes a minute there takes seconds here.
+# Polls often: waits of a minute on AWS take seconds in these tests.
 QUICK = Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.2)))
 
 
 def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Client:
-    """As deploy.aws.client.connect, of which it is one, with the readings of those before it."""
+    """deploy.aws.client.connect, but all clients share one reader of botocore's service descriptions."""
     client = aws_client.connect(settings, log=log, clock=clock)
     client.session._session.register_component("data_loader", _loader())
     return client
@@ -27,14 +27,14 @@ def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | Non
 
 @functools.cache
 def _loader() -> Any:
-    """botocore's reader of its service descriptions, which keeps what it has read."""
+    """botocore's reader of its service descriptions, which caches them."""
     import botocore.session
 
     return botocore.session.Session().get_component("data_loader")
 
 
 def read_ahead() -> None:
-    """Reads what the clients of a deploy need."""
+    """Reads the service descriptions that a deploy's clients need."""
     import boto3
 
     session: Any = boto3.Session(region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none")

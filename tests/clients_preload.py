@@ -1,4 +1,4 @@
-"""For a fork server to preload: its processes open doors to AWS at once."""
+"""A module for a fork server to preload, so that its processes open AWS clients quickly."""
 
 from tests import clients
 

@@ -1,4 +1,4 @@
-"""What runs on this machine, without pgrep, which a bare Debian lacks."""
+"""The processes on this machine, read from /proc because a bare Debian has no pgrep."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def commands(holding: str) -> list[str]:
-    """The command lines of the processes whose command line holds a text."""
-    found = []
+    """The command lines that contain the text `holding`."""
+    lines = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it ended meanwhile
-            found.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return [command for command in found if holding in command]
+        with suppress(OSError):  # the process has ended
+            lines.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if holding in line]

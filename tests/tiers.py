@@ -1,11 +1,11 @@
-"""How the tests run: tiers by what they touch, each room in the world that it ships with. Used by `./inv test`.
+"""How `./inv test` runs the tests: tiers are defined by their I/O, and each package is tested where it runs.
 
-What ships is what is tested: unit and functional tests of `train`, `serve` and `contract` run inside the images' test
-stages; all others on the host. A suite that cannot run has failed, and so has a skipped test, unless its reason is one
-of EXCUSED.
+Unit and functional tests of `train`, `serve` and `contract` run inside the images' test stages, so they test what is
+shipped; all others run on the host. A suite that cannot run counts as failed, and so does a skipped test, unless its
+reason is one of EXCUSED.
 
-Unit and functional tests of the images run beside those of the host: they share nothing but the machine. What measures
-how fast something is (SPEED) comes after them and has the machine to itself.
+Unit and functional tests in the images run at the same time as those on the host, because they share only the machine.
+Tests that measure speed (SPEED) run after them, alone on the machine.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ PACKAGE_HOMES: Mapping[str, tuple[Where, ...]] = {
     "contract": ("serve", "train"),
 }
 TIMEOUTS: Mapping[Tier, int] = {"unit": 30, "functional": 180, "container": 1200, "e2e": 2400}  # seconds, one test
-GRACE = 60  # seconds more for what Python cannot end: threads that wait for each other with the interpreter's lock
-SPEED = ("test_speed.py", "test_cold_start.py")  # ratios and times, which other work on the machine would disturb
-BESIDE: tuple[Tier, ...] = ("unit", "functional")  # whose suites of the images run beside the host's
+GRACE = 60  # seconds more for tests that Python cannot end: a deadlocked thread may hold the interpreter's lock
+SPEED = ("test_speed.py", "test_cold_start.py")  # measure ratios and times, which other load would disturb
+BESIDE: tuple[Tier, ...] = ("unit", "functional")  # in these tiers, suites in images run at the same time as the host's
 EXCUSED: Mapping[str, str] = {"needs a GPU": "most machines have none; the images are also tried by hand on one"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """One pytest run. `where`: the host, or the image whose test stage it runs in. `speed`: nothing runs beside it."""
+    """One pytest run. where: the host, or the image whose test stage it uses. speed: it runs alone on the machine."""
 
     tier: Tier
     where: Where
@@ -53,17 +53,17 @@ class Suite:
 
     @property
     def name(self) -> str:
-        """The suite's name, for people and for its result file."""
+        """The suite's name, also of its result file."""
         return f"{self.tier}-{self.where}{'-speed' if self.speed else ''}"
 
     @property
     def title(self) -> str:
-        """What is said before it runs."""
+        """The line printed before it runs."""
         place = "on the host" if self.where == "host" else f"in the {self.where} image"
         return f"{self.tier} tests{' of speed' if self.speed else ''}, {place}"
 
     def arguments(self, results: str) -> list[str]:
-        """pytest's arguments. `results`: the folder for the JUnit file, as the suite sees it."""
+        """pytest's arguments. results: the folder for the JUnit file, as a path in the suite's container or host."""
         seconds = TIMEOUTS[self.tier]
         chosen = [f"--timeout={seconds}", f"--junitxml={results}/{self.name}.xml"]
         chosen += ["-o", f"faulthandler_timeout={seconds + GRACE}", "-o", "faulthandler_exit_on_timeout=true"]
@@ -76,7 +76,7 @@ class Suite:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a suite came to. `problems` are lines for a person."""
+    """A suite's result. `problems` are lines to print."""
 
     passed: int = 0
     failed: int = 0
@@ -85,9 +85,9 @@ class Outcome:
 
 
 def suites(files: Iterable[str], *, tier: str = "", package: str = "") -> list[Suite]:
-    """The suites that these test files make up, cheapest tier first. `files`: paths like tests/unit/train/test_x.py."""
+    """The suites for these test files, cheapest tier first. files: paths like tests/unit/train/test_x.py."""
     placed = [(path, *_place(path)) for path in sorted(files)]
-    found = []
+    chosen = []
     for level in TIERS:
         for speed in (False, True):
             for where in WHERES:
@@ -98,48 +98,48 @@ def suites(files: Iterable[str], *, tier: str = "", package: str = "") -> list[S
                     if path.endswith(SPEED) is speed
                 ]
                 if paths:
-                    found.append(Suite(tier=level, where=where, paths=tuple(dict.fromkeys(paths)), speed=speed))
-    return found
+                    chosen.append(Suite(tier=level, where=where, paths=tuple(dict.fromkeys(paths)), speed=speed))
+    return chosen
 
 
 Lanes = tuple[tuple[Suite, ...], ...]
 
 
 def turns(chosen: Sequence[Suite]) -> list[Lanes]:
-    """What runs when: turns follow one another, a turn's lanes run side by side, and a lane's suites in their order."""
-    found: list[Lanes] = []
+    """The order of the suites: turns run one after the other, a turn's lanes in parallel, a lane's suites in order."""
+    ordered: list[Lanes] = []
     for (tier, speed), group in itertools.groupby(chosen, lambda suite: (suite.tier, suite.speed)):
         together = tuple(group)
         if tier in BESIDE and not speed:
             lanes = [tuple(each for each in together if (each.where == "host") is host) for host in (True, False)]
-            found.append(tuple(lane for lane in lanes if lane))
+            ordered.append(tuple(lane for lane in lanes if lane))
         else:
-            found += [((suite,),) for suite in together]
-    return found
+            ordered += [((suite,),) for suite in together]
+    return ordered
 
 
 def _place(path: str) -> tuple[str, str]:
-    """A test file's tier and room (empty for one that stands in the tier's own folder)."""
+    """A test file's tier and package; the package is empty for a file directly in the tier's folder."""
     _, tier, *rest = path.split("/")
     return tier, rest[0] if len(rest) > 1 else ""
 
 
 def homes(tier: Tier, package: str) -> tuple[Where, ...]:
-    """Where a room's tests run."""
+    """Where a package's tests run."""
     if tier in ("unit", "functional"):
         return PACKAGE_HOMES.get(package, ("host",))
     return ("host",)
 
 
 def in_image(reference: str, suite: Suite, repository: Path, results: Path) -> list[str]:
-    """The argv that runs a suite in an image: all is read-only but /tmp and /opt/ml, no network but loopback."""
+    """The argv that runs a suite in an image, read-only except for /tmp and /opt/ml, with no network but loopback."""
     mounts = {repository / "tests": "tests", repository / "pyproject.toml": "pyproject.toml"}
     return [
         *("docker", "run", "--rm", "--label=kennel.test", "--network=none", "--read-only"),
         *("--tmpfs=/tmp:exec,mode=1777", "--tmpfs=/opt/ml"),
         *(f"--volume={path}:/opt/kennel/{name}:ro" for path, name in mounts.items()),
         f"--volume={results}:/results",
-        # Small tensors on shared cores: threads would only wait for each other.
+        # With small tensors on shared cores, threads would only wait for each other.
         *("--env=OMP_NUM_THREADS=1", "--env=HYPOTHESIS_STORAGE_DIRECTORY=/tmp/hypothesis"),
         reference,
         *("-c", "/opt/kennel/pyproject.toml", "-p", "no:cacheprovider", *suite.arguments("/results")),
@@ -147,12 +147,12 @@ def in_image(reference: str, suite: Suite, repository: Path, results: Path) -> l
 
 
 def on_host(suite: Suite, results: Path) -> list[str]:
-    """The argv that runs a suite here."""
+    """The argv that runs a suite on the host."""
     return [sys.executable, "-m", "pytest", *suite.arguments(str(results))]
 
 
 def outcome(report: Path, status: int) -> Outcome:
-    """Reads a suite's JUnit file; without one, or with a failing status and no failed test, the suite has failed."""
+    """Reads a suite's JUnit file. Without one, or with a status other than 0 and no failed test, the suite failed."""
     if not report.is_file():
         return Outcome(failed=1, problems=(f"{report.stem}: could not run (exit status {status})",))
     passed = failed = skipped = 0
@@ -168,9 +168,9 @@ def outcome(report: Path, status: int) -> Outcome:
             skipped += 1
         else:
             failed += 1
-            problems.append(f"{name}: skipped ({skip.get('message')}); a test that cannot run has failed")
+            problems.append(f"{name}: skipped ({skip.get('message')}); a test that cannot run counts as failed")
     if status and not failed:
-        failed, problems = 1, [*problems, f"{report.stem}: pytest ended with exit status {status}"]
+        failed, problems = 1, [*problems, f"{report.stem}: pytest exited with status {status}"]
     return Outcome(passed=passed, failed=failed, skipped=skipped, problems=tuple(problems))
 
 
@@ -182,10 +182,10 @@ def total(outcomes: Sequence[Outcome]) -> str:
 
 
 def install_programs(say: Callable[[str], None]) -> None:
-    """Programs that container tests call as users would; where they are ours to install, they are installed."""
+    """Installs programs that container tests call, if this is root on a Debian; otherwise does nothing."""
     missing = [program for program in ("chromium", "docker-compose", "git") if not shutil.which(program)]
     if not ctypes.util.find_library("atomic"):
-        missing.append("libatomic1")  # the driver of the page's test wants it
+        missing.append("libatomic1")  # needed by the browser driver that tests the page
     if missing and shutil.which("apt-get") and os.geteuid() == 0:
         engine_setup.install(missing, say=say)
 
@@ -197,7 +197,7 @@ def test_files(repository: Path) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Runs suites; `image` gives the reference of an image's test stage, `say` takes a line for a person."""
+    """Runs suites. image: returns the reference of an image's test stage. say: prints a line."""
 
     repository: Path
     image: Callable[[ImageWhere], str]
@@ -208,25 +208,25 @@ class Runner:
         return self.repository / ".kennel" / "tests"
 
     def run(self, chosen: Sequence[Suite]) -> list[Outcome]:
-        """Never raises for a suite."""
+        """Runs the suites. A suite that cannot run becomes a failed outcome, not an exception."""
         self.results.mkdir(parents=True, exist_ok=True)
         outcomes = []
         for first, *others in turns(chosen):
             for lane in others:
-                self.say(f"== {', '.join(suite.title for suite in lane)}: beside what follows, told after it")
+                self.say(f"== {', '.join(suite.title for suite in lane)}: in parallel; output follows below")
             with ThreadPoolExecutor(1 + len(others)) as pool:
                 apart = [pool.submit(self._apart, lane) for lane in others]
                 outcomes += [self._suite(suite, self.say) for suite in first]
                 for each in apart:
-                    found, told = each.result()
-                    self.say("\n".join(told))
-                    outcomes += found
+                    finished, lines = each.result()
+                    self.say("\n".join(lines))
+                    outcomes += finished
         return outcomes
 
     def _apart(self, lane: Sequence[Suite]) -> tuple[list[Outcome], list[str]]:
-        """Outcomes, and what is to be said of them: lines of two suites would mix."""
-        told: list[str] = []
-        return [self._suite(suite, told.append, streams=False) for suite in lane], told
+        """The outcomes of a lane and its output, collected because the lines of parallel suites would mix."""
+        lines: list[str] = []
+        return [self._suite(suite, lines.append, streams=False) for suite in lane], lines
 
     def _suite(self, suite: Suite, say: Callable[[str], None], *, streams: bool = True) -> Outcome:
         report = self.results / f"{suite.name}.xml"
@@ -248,11 +248,11 @@ class Runner:
                 check=False,
             )
         except (RuntimeError, OSError) as error:
-            found = Outcome(failed=1, problems=(f"{suite.name}: could not run: {error}",))
+            result = Outcome(failed=1, problems=(f"{suite.name}: could not run: {error}",))
         else:
-            found = outcome(report, done.returncode)
+            result = outcome(report, done.returncode)
             if done.stdout:
                 say(str(done.stdout))
-        for problem in found.problems:
+        for problem in result.problems:
             say(problem)
-        return found
+        return result

@@ -1,4 +1,4 @@
-"""What is around a function: Lambda's Runtime API for one process, and an endpoint whose own time is known."""
+"""Fakes around a function: Lambda's Runtime API for one process, and an endpoint with a known response time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-PICTURE = bytes.fromhex("ffd8ff") + bytes(range(256)) * 200  # 51 kB that begin as a JPEG does
+PICTURE = bytes.fromhex("ffd8ff") + bytes(range(256)) * 200  # 51 kB that begin like a JPEG
 PREDICTIONS = [{"label": "Carolina dog", "probability": 0.98, "top": [{"label": "Carolina dog", "probability": 0.98}]}]
 ANSWER = json.dumps({"model": {}, "predictions": PREDICTIONS, "logits": [[0.5] * 133]}).encode()
 Reply = tuple[int, dict[str, str], bytes]
@@ -20,7 +20,7 @@ Answering = Callable[[BaseHTTPRequestHandler, bytes], Reply]
 
 @contextlib.contextmanager
 def serving(answer: Answering, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port of a server on loopback that keeps connections; it is gone, with all that waits in it, at the end."""
+    """Runs a server with persistent connections on loopback and yields its port. Open requests end with the server."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -29,12 +29,12 @@ def serving(answer: Answering, *, tls: ssl.SSLContext | None = None) -> Iterator
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            status, headers, said = answer(self, body)
+            status, headers, content = answer(self, body)
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(said)), **headers}.items():
+            for name, value in {"Content-Length": str(len(content)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(content)
 
         do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
@@ -57,14 +57,14 @@ class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A process that is ended hangs up in the middle: that is how a measurement ends."""
+        """Ignores errors: a measurement ends by killing its process, which breaks open connections."""
 
 
 def endpoint(seconds: float = 0.0) -> Answering:
-    """SageMaker's runtime and a web server in one: an answer takes `seconds`, a picture by URL nothing."""
+    """SageMaker's runtime and a web server in one: an inference takes `seconds`, a picture by URL no time."""
 
-    def answer(asked: BaseHTTPRequestHandler, _: bytes) -> Reply:
-        if asked.command == "GET":
+    def answer(request: BaseHTTPRequestHandler, _: bytes) -> Reply:
+        if request.command == "GET":
             return 200, {"Content-Type": "image/jpeg"}, PICTURE
         time.sleep(seconds)
         return 200, {"Content-Type": "application/json"}, ANSWER
@@ -73,7 +73,7 @@ def endpoint(seconds: float = 0.0) -> Answering:
 
 
 class RuntimeApi:
-    """Lambda's Runtime API for one process: gives out `events`, then lets the process wait, and says that it does."""
+    """Lambda's Runtime API for one process: hands out `events`, then sets `waiting` and lets the process wait."""
 
     def __init__(self, events: Sequence[object]) -> None:
         self._left = list(events)
@@ -82,10 +82,10 @@ class RuntimeApi:
         self.waiting = threading.Event()
         self.over = threading.Event()
 
-    def answer(self, asked: BaseHTTPRequestHandler, body: bytes) -> Reply:
-        if asked.path.endswith("/next"):
+    def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> Reply:
+        if request.path.endswith("/next"):
             return self._next()
-        if asked.path.endswith("/response"):
+        if request.path.endswith("/response"):
             self.answers.append(json.loads(body))
         else:
             self.failed.append(body.decode(errors="replace"))

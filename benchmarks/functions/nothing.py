@@ -1,4 +1,4 @@
-"""The floor: what the runtime client and the emulator cost without any handler's work."""
+"""A handler that does nothing, which shows the cost of the runtime client and the emulator alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped handler with its client made at import, as boto3's is: it would make it at the first event."""
+"""The shipped handler, but with its client created at import, like boto3's; as shipped, the first event creates it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The peer: the handler that one would write first, with boto3. Runs under the runtime client, with boto3's Python."""
+"""The peer: the simplest handler with boto3. Runs under the runtime client, in an environment with boto3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What every benchmark needs: turns, rows, environments for peers, processes' CPU and memory, results with a plot."""
+"""What every benchmark shares: rounds, table rows, environments for peers, CPU and memory, results with a plot.
+
+Imports nothing of the product. Open rounds.py and rows.py first.
+"""
 
 from benchmarks.harness.environments import environment, json_lines, newest_python
 from benchmarks.harness.machine import machine

@@ -1,4 +1,4 @@
-"""Run by an environment that has matplotlib: a table's rows as ratios, a bar each, its target as a line across it."""
+"""Plots a table: one bar for each row's ratio, with the target as a line. Runs in an environment with matplotlib."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def _draw_row(axes: Any, place: int, row: dict[str, Any]) -> None:
     colour = PLAIN if row["met"] is None else OURS if row["met"] else MISSED
     axes.barh(place, row["ratio"], height=0.62, color=colour, alpha=0.85)
     axes.scatter(row["rounds"], [place] * len(row["rounds"]), s=9, color="black", alpha=0.55, zorder=3, linewidths=0)
-    said = f"{row['ratio']:g}"
+    label = f"{row['ratio']:g}"
     if row["target"] is not None:
         axes.plot([row["target"]] * 2, [place - 0.42, place + 0.42], color="black", linewidth=1.6, zorder=4)
-        said += f"  ({'≤' if row['direction'] == 'at most' else '≥'} {row['target']:g})"
-    axes.annotate(said, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+        label += f"  ({'≤' if row['direction'] == 'at most' else '≥'} {row['target']:g})"
+    axes.annotate(label, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Environments of their own for peers, and for ours as it ships: made by package name, never in the product's."""
+"""Virtual environments for peers and for Kennel as it ships. Nothing is installed into the environment of this host."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / ".kennel" / "benchmarks"
-DONE = "installed"  # written last: without it an environment is made anew
+DONE = "installed"  # written last: an environment without this file is incomplete and made again
 
 
 def environment(name: str, requirements: Sequence[str], *, python: str | Path | None = None) -> Path:
-    """The Python of an environment with just `requirements`, made when it is not there yet.
+    """The Python of an environment with only `requirements`, which is created if it does not exist.
 
-    requirements: what `uv pip install` takes, such as "litserve==0.2.19", or "-r" and a file, whose content counts.
-    python: the interpreter to make it of; this one when nothing is said. Raises RuntimeError, in the installer's words.
+    requirements: arguments of `uv pip install`, such as "litserve==0.2.19", or "-r" and a file. Changing the file's
+    content makes a new environment. python: the base interpreter; None means the current one. Raises RuntimeError
+    with the installer's message.
     """
     interpreter = str(python or sys.executable)
     folder = HOME / "environments" / f"{name}-{_key(interpreter, requirements)}"
-    found = folder / "bin" / "python"
+    executable = folder / "bin" / "python"
     if (folder / DONE).is_file():
-        return found
+        return executable
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"  installing {name}: {' '.join(requirements)}", flush=True)
     _uv("venv", "--python", interpreter, str(folder))
-    _uv("pip", "install", "--python", str(found), *requirements)
+    _uv("pip", "install", "--python", str(executable), *requirements)
     (folder / DONE).write_text("\n".join(requirements), encoding="utf-8")
-    return found
+    return executable
 
 
 def newest_python() -> str:
-    """The interpreter of the images' version, 3.13, where there is one, else this one."""
-    environ = {**_environ(), "PYENV_VERSION": "3.13"}  # pyenv's stand-in on PATH fails for versions not chosen
-    asked = subprocess.run(_command("python", "find", "3.13"), capture_output=True, text=True, check=False, env=environ)
-    return asked.stdout.strip() if asked.returncode == 0 else sys.executable
+    """Python 3.13, as in the images, if it is installed; otherwise the current interpreter."""
+    environ = {**_environ(), "PYENV_VERSION": "3.13"}  # pyenv's shim on PATH fails for versions that are not selected
+    done = subprocess.run(_command("python", "find", "3.13"), capture_output=True, text=True, check=False, env=environ)
+    return done.stdout.strip() if done.returncode == 0 else sys.executable
 
 
 def json_lines(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
-    """What a command run in the repository writes, a JSON object a line, as it comes.
+    """Runs a command in the repository's root and yields each line of its output, parsed as a JSON object.
 
-    Raises RuntimeError when it fails.
+    Raises RuntimeError when the command fails.
     """
     with subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
@@ -57,9 +58,9 @@ def json_lines(argv: Sequence[str], environ: Mapping[str, str] | None = None) ->
 
 
 def _key(interpreter: str, requirements: Sequence[str]) -> str:
-    said = [interpreter, *requirements]
-    said += [path.read_text(encoding="utf-8") for path in map(Path, requirements) if path.is_file()]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
+    parts = [interpreter, *requirements]
+    parts += [path.read_text(encoding="utf-8") for path in map(Path, requirements) if path.is_file()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def _uv(*arguments: str) -> None:

@@ -1,4 +1,4 @@
-"""CPU and memory of a process with all that it started, read from /proc."""
+"""CPU time and memory of a process and its descendants, read from /proc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes. `pss` shares pages among the processes that map them; `rss` counts them once for each."""
+    """Bytes. `pss` divides a shared page among the processes that map it; `rss` counts it in full for each of them."""
 
     rss: int
     pss: int
@@ -24,27 +24,27 @@ def tree(pid: int) -> list[int]:
     for path in PROC.iterdir():
         if path.name.isdigit() and (fields := _stat(int(path.name))):
             children.setdefault(int(fields[1]), []).append(int(path.name))
-    found, waiting = [], [pid]
+    pids, waiting = [], [pid]
     while waiting:
         one = waiting.pop()
-        found.append(one)
+        pids.append(one)
         waiting += children.get(one, [])
-    return found
+    return pids
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of the tree so far, with that of children that have ended and were waited for."""
+    """User and system time of the tree so far, including children that have ended and been waited for."""
     return sum(sum(map(int, fields[11:15])) for one in tree(pid) if (fields := _stat(one))) / TICK
 
 
 def memory(pid: int) -> Memory:
-    """Of the tree now."""
+    """The current memory of the tree."""
     each = [_rollup(one) for one in tree(pid)]
     return Memory(rss=sum(rss for rss, _ in each), pss=sum(pss for _, pss in each))
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the name, which may hold spaces: state, parent, … (proc(5), from field 3 on)."""
+    """The fields of /proc/PID/stat after the name, which may contain spaces: state, parent, … (proc(5), field 3 on)."""
     try:
         return (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:

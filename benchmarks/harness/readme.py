@@ -1,4 +1,4 @@
-"""Puts the tables of benchmarks/results into benchmarks/README.md, between marks, so that text and figures agree.
+"""Copies the tables of benchmarks/results into the marked blocks of benchmarks/README.md.
 
 .venv/bin/python -m benchmarks.harness.readme
 """
@@ -19,17 +19,17 @@ _HEAD = ("| what | ours | peer | | ratio | worst | target | |", "|---|--:|--:|--
 
 
 def filled(text: str, table_of: Callable[[str], str]) -> str:
-    """The README with every marked table renewed; `table_of` gives a table's Markdown by its name."""
-    return _MARKED.sub(lambda found: found[1] + table_of(found[2]) + found[3], text)
+    """The README's text with every marked table replaced by `table_of(name)`, the Markdown of the named table."""
+    return _MARKED.sub(lambda match: match[1] + table_of(match[2]) + match[3], text)
 
 
 def names(text: str) -> list[str]:
-    """The tables that a README marks."""
-    return [found[2] for found in _MARKED.finditer(text)]
+    """The names of the tables that a README marks."""
+    return [match[2] for match in _MARKED.finditer(text)]
 
 
 def table(rows: Sequence[Mapping[str, Any]], machine: str) -> str:
-    """Markdown: a line a row, notes and machine below."""
+    """A Markdown table with one line for each row, followed by the notes and the machine."""
     notes = dict.fromkeys(row["note"] for row in rows if row.get("note") and row["peer_name"])
     numbered = {note: number for number, note in enumerate(notes, 1)}
     lines = [*_HEAD, *(_line(row, numbered) for row in rows)]
@@ -38,17 +38,17 @@ def table(rows: Sequence[Mapping[str, Any]], machine: str) -> str:
 
 
 def read(name: str) -> str:
-    """The table of results/<name>.json."""
+    """The Markdown of results/<name>.json."""
     rows = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return table(rows, json.loads((FOLDER / f"{name}.runs.json").read_text(encoding="utf-8"))["machine"])
 
 
 def _line(row: Mapping[str, Any], numbered: Mapping[str, int]) -> str:
-    said = f" ({numbered[row['note']]})" if row.get("note") in numbered else ""
-    if row["ratio"] is None:  # a number that stands alone, or a peer that did not run
-        beside = f"not measured | {row['peer_name']}{said}" if row["peer_name"] else f"| {row.get('note') or ''}"
+    reference = f" ({numbered[row['note']]})" if row.get("note") in numbered else ""
+    if row["ratio"] is None:  # a number without a peer, or a peer that did not run
+        beside = f"not measured | {row['peer_name']}{reference}" if row["peer_name"] else f"| {row.get('note') or ''}"
         return f"| {row['what']} | {_number(row['ours'])} | {beside} | | | | |"
-    cells = (row["ours"], row["peer"], row["peer_name"] + said, row["ratio"], row["worst_ratio"])
+    cells = (row["ours"], row["peer"], row["peer_name"] + reference, row["ratio"], row["worst_ratio"])
     return f"| {row['what']} | " + " | ".join(map(_number, cells)) + f" | {_target(row)} | {_verdict(row['met'])} |"
 
 

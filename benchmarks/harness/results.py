@@ -1,4 +1,4 @@
-"""What a benchmark leaves: rows and plot under benchmarks/results, each round beside them, and the table on screen."""
+"""Writes a benchmark's results under benchmarks/results (rows, every round, plot) and prints the table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write(
 
 
 def draw(rows: Path, picture: Path, *, title: str, caption: str) -> None:
-    """The plot, by matplotlib in an environment of its own: the host needs none."""
+    """Plots the rows with matplotlib in its own environment, so that the host does not need matplotlib."""
     python = environment("plot", ["matplotlib"])
     subprocess.run([str(python), str(DRAWING), str(rows), str(picture), title, caption], check=True)
 

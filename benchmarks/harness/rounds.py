@@ -1,4 +1,4 @@
-"""Contestants take turns, so that what else the machine does falls on all alike."""
+"""Candidates are measured in turns, so that other load on the machine affects all of them equally."""
 
 from __future__ import annotations
 
@@ -11,46 +11,49 @@ Measured = Mapping[str, float]
 
 
 def interleaved(
-    contestants: Mapping[str, Callable[[], Measured]],
+    candidates: Mapping[str, Callable[[], Measured]],
     rounds: int,
     *,
     warm: int = 0,
     say: Callable[[str], None] = print,
 ) -> dict[str, list[Measured]]:
-    """What each contestant measured in each round, A B A B. `warm` rounds before are not kept: they fill caches."""
-    taken: dict[str, list[Measured]] = {name: [] for name in contestants}
+    """Measures the candidates in turns (A B A B) and returns each one's results by round.
+
+    The first `warm` rounds fill caches; their results are discarded.
+    """
+    runs: dict[str, list[Measured]] = {name: [] for name in candidates}
     for number in range(-warm, rounds):
-        for name, measure in contestants.items():
-            found = measure()
+        for name, measure in candidates.items():
+            measured = measure()
             if number < 0:
                 continue
-            taken[name].append(found)
-            numbers = ", ".join(f"{key} {value:.4g}" for key, value in found.items())
+            runs[name].append(measured)
+            numbers = ", ".join(f"{key} {value:.4g}" for key, value in measured.items())
             say(f"  round {number + 1}/{rounds}  {name:24} {numbers}")
-    return taken
+    return runs
 
 
 def column(measured: Sequence[Measured], name: str) -> list[float]:
     """One of the numbers, by round."""
-    return [found[name] for found in measured]
+    return [numbers[name] for numbers in measured]
 
 
 def kept(file: Path, measure: Callable[[], Measured]) -> Measured:
-    """What `measure` found, kept in `file`: a table of hours that was interrupted goes on where it was."""
+    """The result of `measure`, stored in `file`, so that an interrupted benchmark of hours resumes where it ended."""
     if file.exists():
-        found: Measured = json.loads(file.read_text())
-        return found
-    found = measure()
+        measured: Measured = json.loads(file.read_text())
+        return measured
+    measured = measure()
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
-    part.write_text(json.dumps(found))
+    part.write_text(json.dumps(measured))
     part.rename(file)
-    return found
+    return measured
 
 
 def fingerprint(folders: Iterable[Path]) -> str:
-    """Of all Python files in `folders`: what was measured with other code is measured again."""
-    found = hashlib.sha256()
+    """A hash of all Python files in `folders`: results measured with other code are not reused."""
+    digest = hashlib.sha256()
     for file in sorted(file for folder in folders for file in folder.rglob("*.py")):
-        found.update(file.read_bytes())
-    return found.hexdigest()[:12]
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]

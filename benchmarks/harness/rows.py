@@ -1,4 +1,4 @@
-"""A line of a table: ours beside a peer, the ratio, and whether it is what we set out to reach."""
+"""A row of a table: our figure, a peer's figure, their ratio, and whether the ratio meets the target."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DIGITS = 4  # significant ones; more would be noise
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """`ratio` is of the medians; `met` says whether it is `direction` the `target`.
+    """`ratio` is the ratio of the medians; `met` says whether it is "at most" or "at least" (`direction`) the `target`.
 
-    None stands for what there is no number of: `target` and `met` where nothing was asked for, `ratio` and `peer` where
-    the peer did not run (`note` says why). `rounds` are the ratios of each round, whose worst is `worst_ratio`.
+    `target` and `met` are None for a row without a target. `ratio` and `peer` are None when the peer did not run;
+    `note` says why. `rounds` holds the ratio of each round; `worst_ratio` is the worst of them.
     """
 
     what: str
@@ -54,7 +54,7 @@ def at_most(
     target: float | None = None,
     note: str = "",
 ) -> Row:
-    """ours / peer is to be at most `target`: costs, such as CPU or bytes. One number for each round, in order."""
+    """A row whose ours / peer should be at most `target`: for costs, such as CPU or bytes. One number a round."""
     facts = _Facts(what=what, peer_name=peer_name, target=target, direction="at most", note=note)
     return _row(facts, ours, peer)
 
@@ -68,7 +68,7 @@ def at_least(
     target: float | None = None,
     note: str = "",
 ) -> Row:
-    """ours / peer is to be at least `target`: rates, such as pictures a second."""
+    """A row whose ours / peer should be at least `target`: for rates, such as pictures a second."""
     facts = _Facts(what=what, peer_name=peer_name, target=target, direction="at least", note=note)
     return _row(facts, ours, peer)
 
@@ -82,13 +82,13 @@ def speedup(
     target: float | None = None,
     note: str = "",
 ) -> Row:
-    """peer / ours is to be at least `target`: times, told as how many times faster ours is."""
+    """A row whose peer / ours should be at least `target`: for times, given as how many times faster ours is."""
     facts = _Facts(what=what, peer_name=peer_name, target=target, direction="at least", note=note)
     return _row(facts, ours, peer, inverse=True)
 
 
 def alone(what: str, ours: Sequence[float], note: str = "") -> Row:
-    """A number that stands beside the others, with nothing to hold it against."""
+    """A row with our number only, compared with nothing."""
     value = _short(statistics.median(ours))
     return Row(
         what=what, ours=value, peer=None, peer_name="", ratio=None, worst_ratio=None, target=None,
@@ -97,7 +97,7 @@ def alone(what: str, ours: Sequence[float], note: str = "") -> Row:
 
 
 def not_measured(what: str, peer_name: str, why: str, *, target: float | None = None) -> Row:
-    """A comparison that could not be made here, and the reason in words."""
+    """A row for a comparison that was not possible here, with the reason."""
     return Row(
         what=what, ours=None, peer=None, peer_name=peer_name, ratio=None, worst_ratio=None, target=target,
         direction="at least", met=None, note=why,

@@ -1,1 +1,4 @@
-"""Ours beside the smallest honest peer: what each image is made of, and how one is built and weighed."""
+"""Our images beside the smallest honest peer image for the same job: builds and weighs both.
+
+Imports deploy.images. Open __main__.py first. scripts/ holds the peers' programs.
+"""

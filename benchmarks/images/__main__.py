@@ -1,13 +1,13 @@
-"""The images' sizes and build times beside the smallest honest peer image for the same job.
+"""Sizes and build times of our images beside the smallest honest peer image for the same job.
 
     .venv/bin/python -m benchmarks.images [--rounds N] [--images lambda serve train]
 
-Sizes are the engine's, and those of all layers as `./inv push` packs them. "Cold" makes every layer but the base anew;
-packages that were fetched before come from the mounted download cache, for both alike, and the base is there. "A
-changed line" is a comment more in a source, built as `./inv build` does, everything counted. Peers stand on the same
-base, are installed by the same installer and compiled, and hold the fewest packages that do the job: nothing of
-Kennel's that they lack (checks, page, metrics, golden pictures, second engine) is theirs to carry. Contestants take
-turns; the images and what the engine keeps of their builds are removed.
+Sizes are those that Docker reports, and those of all layers compressed as `./inv push` does. A cold build makes every
+layer except the base; for both, downloaded packages come from the mounted cache. "A changed line" adds a comment to a
+source file and builds as `./inv build` does, everything counted. The peers use the same base and the same installer,
+are compiled to bytecode, and hold the fewest packages that do the job. They have none of Kennel's extras (checks, page,
+metrics, golden pictures, second engine). The images are built in turns; afterwards they and their build cache are
+removed.
 
 Takes 3 minutes for lambda and serve, and 13 more and 18 GB of disk for train. Writes results/images.json,
 .runs.json and .svg.
@@ -33,17 +33,17 @@ WHY = "no CPU-only torch with a torchvision that fits it is to be had here; the 
 
 
 class Turn:
-    """One contestant's turns. Its images stay until its next turn, no longer: five pairs for training fill a disk."""
+    """One candidate's turns. A turn removes the images of the last one: five pairs of training images fill a disk."""
 
-    def __init__(self, contestant: Ours | Theirs, before: set[str]) -> None:
-        self._contestant, self._before = contestant, before
+    def __init__(self, candidate: Ours | Theirs, before: set[str]) -> None:
+        self._candidate, self._before = candidate, before
         self.made: list[Made] = []
 
     def __call__(self) -> Measured:
-        """Seconds of a cold build and of the next after a changed line, and how many layers that alters."""
+        """Seconds of a cold build and of a build after a changed line, and how many layers the change alters."""
         self.tidy()
-        self.made.append(cold := self._contestant.cold())
-        self.made.append(changed := self._contestant.changed())
+        self.made.append(cold := self._candidate.cold())
+        self.made.append(changed := self._candidate.changed())
         altered = [one for one, other in zip(cold.layers, changed.layers, strict=True) if one != other]
         return {
             "cold s": cold.seconds, "changed s": changed.seconds,
@@ -57,7 +57,7 @@ class Turn:
 
 
 def measure(kind: ImageKind, rounds: int) -> dict[str, list[Measured]]:
-    """By contestant, each round; nothing that was built is left, whatever happens."""
+    """Each candidate's results by round. Removes everything it built, even after an error."""
     before = cache_entries()
     turns = {"ours": Turn(Ours(kind), before)}
     turns |= {peer.name: Turn(Theirs(peer), before) for peer in PEERS if peer.kind == kind}
@@ -68,14 +68,14 @@ def measure(kind: ImageKind, rounds: int) -> dict[str, list[Measured]]:
             runs[name] = [{**each, "packed MB": packed} for each in runs[name]]
         return runs
     finally:
-        ImageBuilder(repository=ROOT, say=lambda _: None).build(kind)  # the plain name is the real one's again
+        ImageBuilder(repository=ROOT, say=lambda _: None).build(kind)  # gives the plain name back to the real image
         for turn in turns.values():
             turn.tidy()
 
 
 def rows(kind: ImageKind, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
     ours = runs["ours"]
-    found = [
+    table = [
         at_most(
             f"{kind}: build after a changed line, s", column(ours, "changed s"), [LIMIT] * len(ours),
             f"the {LIMIT:g} s asked for", target=1.0,
@@ -92,8 +92,8 @@ def rows(kind: ImageKind, runs: Mapping[str, Sequence[Measured]]) -> list[Row]:
             ("size, MB", "MB"), ("size as a registry holds it, MB", "packed MB"),
             ("cold build, s", "cold s"), ("build after a changed line, s", "changed s"),
         ):  # fmt: skip
-            found.append(at_most(f"{kind}: {what}", column(ours, key), column(theirs, key), name))
-    return found + ([not_measured("serve: size, MB", USUAL, WHY)] if kind == "serve" else [])
+            table.append(at_most(f"{kind}: {what}", column(ours, key), column(theirs, key), name))
+    return table + ([not_measured("serve: size, MB", USUAL, WHY)] if kind == "serve" else [])
 
 
 def main() -> None:
@@ -103,17 +103,17 @@ def main() -> None:
         "--images", nargs="+", default=["lambda", "serve", "train"], choices=["lambda", "serve", "train"]
     )
     options = parser.parse_args()
-    said = ["docker", "version", "--format={{.Server.Version}}"]
-    engine = subprocess.run(said, capture_output=True, text=True, check=True).stdout.strip()
-    found: list[Row] = []
+    command = ["docker", "version", "--format={{.Server.Version}}"]
+    engine = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    table: list[Row] = []
     runs: dict[str, list[Measured]] = {}
     for name in options.images:
         kind = kind_named(name)
         print(kind, flush=True)
-        taken = measure(kind, options.rounds)
-        found += rows(kind, taken)
-        runs |= {f"{kind}, {who}": each for who, each in taken.items()}
-    write("images", found, runs, machine({"Docker": engine}), title="Images beside the smallest for the same job")
+        measured = measure(kind, options.rounds)
+        table += rows(kind, measured)
+        runs |= {f"{kind}, {who}": each for who, each in measured.items()}
+    write("images", table, runs, machine({"Docker": engine}), title="Images beside the smallest for the same job")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Builds an image anew, or after a change of one line: ours as `./inv build` does, the peers' by the same engine."""
+"""Builds images, cold or after a one-line change: ours as `./inv build` does, the peers' with the same Docker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """An image that one would write by hand. `pins`: packages at our lock's version; `more`: what only it needs."""
+    """A hand-written image. `pins`: packages with our lock's versions; `more`: packages that only the peer needs."""
 
     name: str
     kind: ImageKind
@@ -59,7 +59,7 @@ PEERS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """An image that was built just now."""
+    """A built image and the seconds that its build took."""
 
     reference: str
     seconds: float
@@ -70,8 +70,8 @@ class Made:
 
     @property
     def layers(self) -> list[str]:
-        said = _docker("image", "inspect", "--format={{json .RootFS.Layers}}", self.reference)
-        return list(json.loads(said))
+        answer = _docker("image", "inspect", "--format={{json .RootFS.Layers}}", self.reference)
+        return list(json.loads(answer))
 
     @property
     def size(self) -> int:
@@ -79,7 +79,7 @@ class Made:
         return int(_docker("image", "inspect", "--format={{.Size}}", self.reference))
 
     def packed(self) -> int:
-        """Bytes of all its layers as gzip, as a registry would hold them."""
+        """Bytes of all layers compressed with gzip, as in a registry."""
         from isal import isal_zlib
 
         deflate, total = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, 31), 0
@@ -92,7 +92,7 @@ class Made:
 
 
 class Ours:
-    """Our images, in a copy of what they are made from, so that nobody's tree is touched."""
+    """Builds one of our images from a copy of its sources, so that the working tree is not changed."""
 
     def __init__(self, kind: ImageKind) -> None:
         self.kind = kind
@@ -106,34 +106,34 @@ class Ours:
         cache = self._tree / ".kennel" / "cache"
         cache.parent.mkdir()
         cache.symlink_to(ROOT / ".kennel" / "cache")
-        self._workshop = ImageBuilder(repository=self._tree, say=lambda _: None, progress=False)
+        self._builder = ImageBuilder(repository=self._tree, say=lambda _: None, progress=False)
 
     def cold(self) -> Made:
-        """Every layer but the base is made anew: the installer that each of them mounts is another one."""
+        """Rebuilds every layer except the base, by changing the installer that each of them mounts."""
         return self._built(self._tree / "docker" / "install.sh")
 
     def changed(self) -> Made:
-        """One line of the room's own source is another."""
+        """Builds after one line of the package's source has changed."""
         return self._built(self._tree / SOURCES[self.kind][-1] / "__init__.py")
 
     def _built(self, touched: Path) -> Made:
         with touched.open("a", encoding="utf-8") as file:
             file.write(f"# {uuid.uuid4()}\n")
         began = time.monotonic()
-        reference = self._workshop.build(self.kind)
+        reference = self._builder.build(self.kind)
         return Made(reference=reference, seconds=time.monotonic() - began)
 
 
 class Theirs:
-    """A peer's image."""
+    """Builds a peer's image."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        self._workshop = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False)
+        self._builder = ImageBuilder(repository=ROOT, say=lambda _: None, progress=False)
         self._installer = (HERE / "install.sh").read_bytes()
         self._script = (HERE / peer.script).resolve().read_bytes()
         self._uv = Path(sys.executable).with_name("uv").read_bytes()
-        self._base = self._workshop.base()
+        self._base = self._builder.base()
 
     def cold(self) -> Made:
         self._installer += f"# {uuid.uuid4()}\n".encode()
@@ -152,31 +152,31 @@ class Theirs:
             File(name="main.py", content=self._script),
         ]
         reference = f"kennel-benchmark/{self.peer.kind}:{uuid.uuid4().hex[:12]}"
-        builder = self._workshop.builder
+        builder = self._builder.builder
         argv = [*builder.command(), "--progress=plain", f"--build-arg=BASE={self._base}", f"--tag={reference}"]
-        argv += [f"--secret=id={name},src={path}" for name, path in self._workshop.secrets().items()]
+        argv += [f"--secret=id={name},src={path}" for name, path in self._builder.secrets().items()]
         began = time.monotonic()
         done = subprocess.run(
             [*argv, "-"], input=context(files), capture_output=True, env=builder.environment(os.environ), check=False
         )
         if done.returncode:
-            raise RuntimeError(f"{self.peer.name}: the build failed: {done.stderr.decode()[-2000:]}")
+            raise RuntimeError(f"{self.peer.name}: build failed: {done.stderr.decode()[-2000:]}")
         return Made(reference=reference, seconds=time.monotonic() - began)
 
 
 def cache_entries() -> set[str]:
-    """The ids of the layers that the engine keeps of builds; what was downloaded is not one."""
-    said = _docker("system", "df", "--verbose", "--format={{json .}}")
-    kept = json.loads(said).get("BuildCache") or []
+    """The ids of the layers in Docker's build cache, without cache mounts such as the downloads."""
+    usage = _docker("system", "df", "--verbose", "--format={{json .}}")
+    kept = json.loads(usage).get("BuildCache") or []
     return {str(entry["ID"]).rstrip("*") for entry in kept if entry.get("CacheType") != "exec.cachemount"}
 
 
 def tidy(made: Sequence[Made], before: set[str]) -> None:
-    """Removes these images, and what the engine has kept of builds since `before`."""
-    for image in made:  # by id: of ours, the newest has the plain name too, and would stay under no name at all
+    """Removes these images, and the entries added to the build cache since `before`."""
+    for image in made:  # by id, because our newest image also has the plain name
         subprocess.run(["docker", "rmi", "--force", image.identity], capture_output=True, check=False)
     left = len(cache_entries() - before)
-    while left:  # what others are made of goes after them
+    while left:  # an entry can only be removed after those that depend on it
         for entry in cache_entries() - before:
             prune = ["docker", "builder", "prune", "--all", "--force", f"--filter=id={entry}"]
             subprocess.run(prune, capture_output=True, check=False)
@@ -184,7 +184,7 @@ def tidy(made: Sequence[Made], before: set[str]) -> None:
         if left == had:
             break
     if left:
-        print(f"  {left} entries of the build cache are left, in use by other images", flush=True)
+        print(f"  {left} entries of the build cache remain, because other images use them", flush=True)
 
 
 def _docker(*arguments: str) -> str:

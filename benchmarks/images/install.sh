@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a careful hand would write: packages into /opt/venv in one layer, compiled, nothing of pip or a cache left.
+# Installs packages into /opt/venv in one layer, compiled, and leaves neither pip nor a cache.
 set -eu
 if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi
 if [ -s /run/secrets/index ]; then UV_DEFAULT_INDEX=$(cat /run/secrets/index) && export UV_DEFAULT_INDEX; fi

@@ -1,4 +1,4 @@
-# The peers' images: the same base and the same installer as ours, the fewest packages that do the job, one script.
+# The peers' images: our base, our installer (uv), the fewest packages that do the job, and one script.
 ARG BASE
 FROM ${BASE}
 RUN --mount=type=cache,id=kennel-uv,target=/var/cache,sharing=locked \

@@ -1,4 +1,4 @@
-"""How much a server takes: a search for the highest rate of arrivals whose 99th percentile stays within a bound."""
+"""Searches for the highest rate of arrivals that a server can answer within a bound."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ UP, DOWN = 1.12, 0.8
 
 
 def highest(passes: Callable[[float], bool], start: float, *, steps: int) -> float:
-    """The highest rate that passed, after `steps` rates from `start` on: up or down, then halfway between what passed
-    and what did not. When none passed, up to `steps` more are tried, lower and lower; 0 when none of those does.
+    """The highest rate that passed, after `steps` rates beginning with `start`.
 
-    What fails is tried once more: a burst of another's on the machine fails a rate that the server can do.
+    The search goes up or down, then halfway between the highest rate that passed and the lowest that failed. If none
+    passed, it tries up to `steps` more rates, each lower, and returns 0 if they all fail. A rate that fails is tried
+    once more, because a burst of other load on the machine can fail a rate that the server can answer.
     """
     passed, failed, rate, tried = 0.0, math.inf, start, 0
     while tried < steps or (passed == 0 and tried < 2 * steps):

@@ -1,4 +1,4 @@
-// The load of the serving benchmarks, run by k6. What to do comes as JSON in LOAD: see benchmarks/serving/load.py.
+// Generates the load of the serving benchmarks; k6 runs it. LOAD holds the options as JSON: see serving/load.py.
 import http from "k6/http";
 import { Counter, Trend } from "k6/metrics";
 
@@ -20,7 +20,7 @@ export const options = {
   scenarios: load.scenarios,
   summaryTrendStats: ["count", "min", "avg", "med", "p(90)", "p(99)", "max"],
   noVUConnectionReuse: false,
-  systemTags: [], // nothing asks for them, and each request would be sorted by each
+  systemTags: [], // nobody reads them, and k6 would group each request by every tag
 };
 
 function ask(phase) {

@@ -1,7 +1,7 @@
-"""Load on a server by k6: a closed loop (so many connections, each asks again when answered) or arrivals at a rate.
+"""Puts load on a server with k6: a closed loop (each connection sends again once answered) or arrivals at a rate.
 
-Open-model arrivals do not wait for answers, so a server that is too slow sees its queue grow, as in life. k6 takes CPU
-from the server on the same cores, which is the same for all; its seconds are part of what is measured.
+Arrivals (the open model) do not wait for answers, so the queue of a slow server grows, as in production. k6 shares the
+cores with the server, for every server alike; its CPU seconds are measured too.
 """
 
 from __future__ import annotations
@@ -22,18 +22,22 @@ from benchmarks.harness import cpu_seconds
 from benchmarks.serving.server import Server
 
 SCRIPT = Path(__file__).with_name("load.js")
-BOUND_MS = 500.0  # of the 99th percentile (issue 4)
+BOUND_MS = 500.0  # for the 99th percentile
 TIMEOUT_SECONDS = 30
-MOST_CONNECTIONS = 400  # of arrivals: each takes k6 a megabyte
+MOST_CONNECTIONS = 400  # for arrivals: each takes a megabyte of k6's memory
 
 
 class LoadError(RuntimeError):
-    """k6 itself failed; carries what it said."""
+    """k6 itself failed; the message is k6's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """How one phase went. Milliseconds; `seconds` is its length, `hinted` the refusals with Retry-After."""
+    """The result of one phase.
+
+    seconds: its length. accepted, refused, failed: requests. late: accepted requests answered after the bound. hinted:
+    refusals with Retry-After. p50 to refused_p99: percentiles of the latency, in milliseconds.
+    """
 
     seconds: float
     accepted: int
@@ -47,17 +51,18 @@ class Phase:
     refused_p99: float
 
     @property
-    def asked(self) -> int:
+    def requests(self) -> int:
+        """All that were sent."""
         return self.accepted + self.refused + self.failed
 
     def within(self, bound: float = BOUND_MS) -> bool:
-        """All were accepted and the 99th percentile is within `bound` milliseconds."""
+        """Whether all were accepted and the 99th percentile is at most `bound` milliseconds."""
         return self.accepted > 0 and self.refused + self.failed == 0 and self.p99 <= bound
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """A run of k6: its phases by name, and CPU seconds of the server's tree and of k6."""
+    """A run of k6: its phases by name, and the CPU seconds of the server's process tree and of k6."""
 
     phases: Mapping[str, Phase]
     server_cpu: float
@@ -69,12 +74,12 @@ class Loaded:
 
     @property
     def cpu_per_request(self) -> float:
-        """CPU seconds of the server for each request that it accepted."""
+        """The server's CPU seconds for each accepted request."""
         return self.server_cpu / max(1, sum(phase.accepted for phase in self.phases.values()))
 
     @property
     def driver_share(self) -> float:
-        """Of all CPU time that server and driver took."""
+        """k6's share of the CPU time of server and k6."""
         return self.driver_cpu / max(1e-9, self.driver_cpu + self.server_cpu)
 
 
@@ -82,7 +87,7 @@ Scenario = dict[str, Any]
 
 
 def closed(connections: int, *, requests: int) -> Scenario:
-    """`requests` in all over `connections` that stay open, each asking again as soon as it is answered."""
+    """`requests` requests in total over persistent connections; each sends again as soon as it is answered."""
     return {
         "executor": "shared-iterations", "vus": connections, "iterations": requests, "maxDuration": "120s",
         "exec": "main",
@@ -90,14 +95,16 @@ def closed(connections: int, *, requests: int) -> Scenario:
 
 
 def closed_for(connections: int, *, seconds: float) -> Scenario:
-    """The same for a time."""
+    """The same, for a number of seconds instead of requests."""
     return {"executor": "constant-vus", "vus": connections, "duration": _span(seconds), "exec": "main"}
 
 
 def arrivals(rate: float, *, seconds: float, start: float = 0.0, name: str = "main", patience: float = 0.8) -> Scenario:
-    """`rate` requests a second for `seconds`, whatever the server does. k6 wants whole numbers: so many in a minute.
+    """`rate` requests a second for `seconds`, whatever the server does. k6 needs a whole number, so it gets the rate a
+    minute.
 
-    There are connections for as many as arrive within `patience` seconds; arrivals beyond are dropped, and failed.
+    There are as many connections as requests arrive within `patience` seconds. k6 drops an arrival without a free
+    connection; it counts as failed.
     """
     most = min(MOST_CONNECTIONS, max(8, math.ceil(rate * patience)))
     return {
@@ -110,11 +117,11 @@ def arrivals(rate: float, *, seconds: float, start: float = 0.0, name: str = "ma
 def drive(
     server: Server, k6: Path, pictures: Sequence[bytes], scenarios: Mapping[str, Scenario], *, bound: float = BOUND_MS
 ) -> Loaded:
-    """Puts the scenarios on the server. Raises LoadError."""
+    """Runs the scenarios against the server. Raises LoadError."""
     with TemporaryDirectory(prefix="kennel-load-") as name:
         folder = Path(name)
         bodies = [_written(folder / f"body{index}", server, each) for index, each in enumerate(pictures)]
-        asked = {
+        options = {
             "url": server.inference,
             "bodies": bodies,
             "headers": {"Content-Type": server.peer.content_type, **server.peer.headers},
@@ -125,7 +132,7 @@ def drive(
             "summary": str(folder / "summary.json"),
         }
         before, driver_before, began = cpu_seconds(server.pid), _children_cpu(), time.monotonic()
-        _run(k6, json.dumps(asked))
+        _run(k6, json.dumps(options))
         seconds = time.monotonic() - began
         server_cpu, driver_cpu = cpu_seconds(server.pid) - before, _children_cpu() - driver_before
         metrics = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -134,7 +141,7 @@ def drive(
 
 
 def phase_of(metrics: Mapping[str, Any], name: str, seconds: float) -> Phase:
-    """One phase out of k6's summary; arrivals that k6 had to drop count as failed (of the phase "main")."""
+    """Reads one phase from k6's summary. Arrivals that k6 dropped count as failures of the phase "main"."""
     accepted, refused = _values(metrics, f"{name}_accepted"), _values(metrics, f"{name}_refused")
     dropped = _count(metrics, "dropped_iterations") if name == "main" else 0
     return Phase(
@@ -156,7 +163,7 @@ def _run(k6: Path, load: str) -> None:
     environment = {**os.environ, "K6_NO_USAGE_REPORT": "true", "GOMAXPROCS": "1", "GOGC": "400"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
     if done.returncode != 0:
-        raise LoadError(f"k6 ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")
+        raise LoadError(f"k6 exited with {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")
 
 
 def _written(path: Path, server: Server, picture: bytes) -> str:
@@ -165,7 +172,7 @@ def _written(path: Path, server: Server, picture: bytes) -> str:
 
 
 def _length(scenario: Scenario, metrics: Mapping[str, Any], seconds: float) -> float:
-    """Arrivals take as long as was asked for; a closed loop until its last answer, while the server works on."""
+    """A phase's seconds: arrivals last as long as requested, a closed loop until its last answer."""
     if scenario["executor"] == "constant-arrival-rate":
         return float(scenario["duration"].removesuffix("ms")) / 1000
     iterations = _values(metrics, "iterations")
@@ -177,8 +184,8 @@ def _span(seconds: float) -> str:
 
 
 def _values(metrics: Mapping[str, Any], name: str) -> dict[str, float]:
-    found = metrics.get(name, {}).get("values", {})
-    return {key: float(value) for key, value in found.items()}
+    values = metrics.get(name, {}).get("values", {})
+    return {key: float(value) for key, value in values.items()}
 
 
 def _count(metrics: Mapping[str, Any], name: str) -> int:

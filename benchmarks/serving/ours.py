@@ -1,4 +1,4 @@
-"""Ours, in the form of a peer: `python -m serve` as the image starts it, by its lock's versions."""
+"""Our server, described like a peer: `python -m serve` as the image starts it, with the versions of its lock."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What a peer of the serving benchmarks is: how it is installed, started, asked and read. Values and pure functions.
+"""Describes a peer of the serving benchmarks: how to install it, start it, send requests and read answers.
 
-A peer is a module `benchmarks.serving.peers.NAME` with a value PEER (and NULL, where its null server is asked another
-way). What runs inside the peer's own environment (its handler) is a module of `benchmarks.serving.handlers`, which may
-import `contract` and `handlers.network`, so that every server decodes by the same code and has the same weights.
+Values and pure functions. A peer is a module `benchmarks.serving.peers.NAME` with a value PEER, and NULL if its server
+without a model is set up differently. Its handler, which runs in the peer's environment, is a module of
+`benchmarks.serving.handlers`. Handlers may import `contract` and `handlers.network`, so that every server decodes with
+the same code and has the same weights.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from typing import Literal
 ROOT = Path(__file__).parents[2]
 NAMES = ("litserve", "bentoml", "ray", "mlserver", "torchserve", "multi_model_server")
 PYTHON = "3.13"  # the serving image's
-TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # as docker/train.in
-NETWORK = ("numpy", "pillow", "safetensors", "onnxruntime==1.31.1")  # what `contract` and handlers.network import
+TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # the versions of docker/train.in
+NETWORK = ("numpy", "pillow", "safetensors", "onnxruntime==1.31.1")  # imported by `contract` and handlers.network
 
 NetworkKind = Literal["resnet50", "onnx", "null"]
-"""What a server does: the artifact's ResNet-50 by torch in float32; model.onnx by ONNX Runtime in float32 ("the same
-engine"); or no model at all: it reads the body and answers 14 equal probabilities (the server's own cost)."""
+"""What a server runs: "resnet50" is the artifact's ResNet-50 in torch, float32; "onnx" is model.onnx in ONNX Runtime,
+float32 (the same engine); "null" is no model: it reads the body and answers 14 equal probabilities (the server's cost).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where and as what a server runs once. `model` is a folder with a Kennel artifact (model.json and so on)."""
+    """Where one run of a server takes place. `model` is the folder of a Kennel artifact (model.json and so on)."""
 
     kind: NetworkKind
     python: Path
@@ -37,12 +39,12 @@ class Place:
 
 
 def jpeg(picture: bytes) -> bytes:
-    """The body of a server that takes a picture as it is."""
+    """The request body of a server that takes the picture itself."""
     return picture
 
 
 def file_form(field_name: str) -> tuple[Callable[[bytes], bytes], str]:
-    """How a picture becomes a multipart form with one file, and that form's content type."""
+    """A function from a picture to a multipart form with one file, and the form's content type."""
     boundary = "kennel-benchmark"
     head = (
         f"--{boundary}\r\n"
@@ -55,17 +57,17 @@ def file_form(field_name: str) -> tuple[Callable[[bytes], bytes], str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """A server of others (or ours) as the benchmarks drive it.
+    """A server, a peer or ours, as the benchmarks run it.
 
-    files        written into place.folder before each start: its configuration, name to text
-    command      argv; runs in place.folder, in the foreground, in a process group of its own, on 127.0.0.1:place.port
-    environment  on top of a bare environment (PATH, HOME, PYTHONPATH=ROOT) and of `common_environment(place)`
-    ready        GET of this path answers 200 once the model answers, and not before
-    path         of the inference, by kind
-    body         a JPEG's bytes to the request's body, of `content_type`; `headers` go with each request
-    read         an answer's body to the probabilities of the labels, in the order of the artifact's labels
-    refused      statuses that mean "overloaded", for the table of overload
-    tuning       one line for the table: the set-up chosen, with the guide that it comes from
+    files        configuration files by name, written to place.folder before each start
+    command      argv; runs in place.folder, in the foreground, in its own process group, on 127.0.0.1:place.port
+    environment  added to a bare environment (PATH, HOME, PYTHONPATH=ROOT) and `common_environment(place)`
+    ready        path whose GET answers 200 as soon as the model can answer, and not before
+    path         path of the inference
+    body         from a JPEG's bytes to the request's body of `content_type`; `headers` go with each request
+    read         from an answer's body to the probabilities, in the order of the artifact's labels
+    refused      statuses that mean "overloaded"
+    tuning       one line for the table: how the server is set up, and the guide that recommends it
     """
 
     name: str
@@ -87,12 +89,12 @@ class Peer:
     tuning: str = ""
 
     def packages(self) -> tuple[str, ...]:
-        """All that is installed into the peer's environment, by name."""
+        """The packages of the peer's environment."""
         return (*self.requirements, *self.torch, *NETWORK)
 
 
 def common_environment(place: Place) -> dict[str, str]:
-    """What handlers read (see handlers.network) and what holds for every peer."""
+    """The variables that handlers read (see handlers.network), and those that every peer needs."""
     return {
         "BENCHMARK_KIND": place.kind,
         "BENCHMARK_MODEL": str(place.model),
@@ -104,9 +106,9 @@ def common_environment(place: Place) -> dict[str, str]:
 
 
 def named(name: str, kind: NetworkKind = "resnet50") -> Peer:
-    """The peer of one of NAMES; its NULL, where there is one, is for the kind "null"."""
+    """The peer with this name (one of NAMES). For the kind "null" it is the module's NULL, if there is one."""
     module = importlib.import_module(f"benchmarks.serving.peers.{name}")
     peer = getattr(module, "NULL", module.PEER) if kind == "null" else module.PEER
     if not isinstance(peer, Peer):
-        raise TypeError(f"{module.__name__}.PEER is no Peer")
+        raise TypeError(f"{module.__name__}.PEER is not a Peer")
     return peer

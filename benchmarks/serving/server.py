@@ -1,4 +1,4 @@
-"""A server of a peer or of ours, as a process tree: started, watched until it is ready, and ended for certain."""
+"""Runs a server (a peer's or ours) as a process tree: starts it, waits until it is ready, and always ends all of it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _libc = ctypes.CDLL(None)
 
 
 class ServerError(RuntimeError):
-    """A server that did not start or ended by itself; carries the end of its log."""
+    """A server did not start, or exited by itself; the message holds the end of its log."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """One that answers. `start_seconds` is from exec to the first 200 of its `ready` path."""
+    """A running server. `start_seconds` is the time from exec to the first 200 of its `ready` path."""
 
     peer: Peer
     place: Place
@@ -51,7 +51,7 @@ class Server:
         return self.url + self.peer.path(self.place)
 
     def ask(self, picture: bytes) -> list[float]:
-        """The probabilities of one picture. Raises ServerError for any other answer."""
+        """The probabilities for one picture. Raises ServerError for any other answer."""
         headers = {"Content-Type": self.peer.content_type, **self.peer.headers}
         request = urllib.request.Request(self.inference, self.peer.body(picture), headers, method="POST")
         try:
@@ -69,7 +69,7 @@ class Server:
 
 @contextlib.contextmanager
 def running(peer: Peer, kind: NetworkKind, *, python: Path, model: Path, cpus: int) -> Iterator[Server]:
-    """Starts the server in a new folder on a free port and ends its whole process tree in any case.
+    """Starts the server in a new folder on a free port, and finally ends its whole process tree.
 
     Raises ServerError when it is not ready within peer.ready_seconds.
     """
@@ -92,7 +92,7 @@ def running(peer: Peer, kind: NetworkKind, *, python: Path, model: Path, cpus: i
 
 
 def environ(peer: Peer, place: Place) -> dict[str, str]:
-    """A bare environment with what the peer needs; none of the caller's thread counts and the like."""
+    """A bare environment with the peer's variables, and none of the caller's (such as thread counts)."""
     home = str(place.folder)
     path = f"{place.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     bare = {"PATH": path, "HOME": home, "LANG": "C.UTF-8", "VIRTUAL_ENV": str(place.python.parents[1])}
@@ -100,8 +100,8 @@ def environ(peer: Peer, place: Place) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nothing listens on now, below those that connections of clients take: multi-model-server and
-    TorchServe refuse ports above 49151."""
+    """A port that is free now, and below those of client connections. multi-model-server and TorchServe refuse ports
+    above 49151."""
     while True:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
@@ -109,7 +109,7 @@ def free_port() -> int:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Asks the process to end, then kills what is left of its tree. Orphans stay in the tree: see _keep_orphans."""
+    """Sends SIGTERM to the process, then kills what remains of its tree, including orphans (see _keep_orphans)."""
     known = set(tree(process.pid))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
@@ -126,7 +126,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def end_on_signals() -> None:
-    """SIGTERM and SIGHUP become an exception, as Ctrl-C is, so that servers end with the benchmark."""
+    """Turns SIGTERM and SIGHUP into an exception, like Ctrl-C, so that servers end with the benchmark."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
@@ -142,7 +142,7 @@ def tail(log: Path, lines: int = 12) -> str:
 
 
 def _runs(pid: int) -> bool:
-    """Whether the process is there and no zombie, which whoever inherited it has yet to wait for."""
+    """Whether the process runs. A zombie, whose parent has not yet waited for it, does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
@@ -151,7 +151,7 @@ def _runs(pid: int) -> bool:
 
 
 def _keep_orphans() -> None:
-    """Before exec: whoever loses its parent becomes a child of the server, so that CPU and memory count all."""
+    """Called before exec: orphaned descendants become the server's children, so that CPU and memory include them."""
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -160,7 +160,7 @@ def _wait_ready(peer: Peer, place: Place, process: subprocess.Popen[bytes], log:
     url = f"http://127.0.0.1:{place.port}{peer.ready}"
     while time.monotonic() < began + peer.ready_seconds:
         if process.poll() is not None:
-            raise ServerError(f"{peer.name} ended with {process.returncode}{tail(log)}")
+            raise ServerError(f"{peer.name} exited with {process.returncode}{tail(log)}")
         with contextlib.suppress(OSError, ValueError), urllib.request.urlopen(url, timeout=5) as answer:
             if answer.status == 200:
                 return time.monotonic() - began

@@ -1,4 +1,5 @@
-"""How fast Kennel trains: what runs beside torch, in an environment of the training image's packages or in the image.
+"""How fast Kennel trains: programs that run with torch, in the training image or an environment with its packages.
 
-`cases` and `launching` need no torch: the commands in benchmarks/ share them with what they start.
+The commands in benchmarks/ start them. Only `cases`, `launching` and `gpu_limits` work without torch. Open jobs.py
+first; it builds the job that all of them time.
 """

@@ -1,4 +1,4 @@
-"""What one rank or many are timed at, as a value that travels by environment variable."""
+"""The cases that the scaling benchmark times, passed to the ranks in an environment variable."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-VARIABLE = "KENNEL_PACE_CASES"
-RESULT = "output/pace.json"  # below /opt/ml: case's name → pictures a second
+VARIABLE = "KENNEL_THROUGHPUT_CASES"
+RESULT = "output/throughput.json"  # below /opt/ml: pictures a second by the case's name
 ALONE = ", gradients not exchanged"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """`frozen`: pictures become features; otherwise the whole network is trained, `batch` pictures a step in all.
+    """frozen: time the features pass; otherwise time training of the whole network.
 
-    pictures: of the features pass, or of the one epoch that is timed, after a step to warm up.
+    batch: pictures a step, summed over all ranks. pictures: how many are timed, in the features pass or in one epoch
+    that follows a warm-up step.
     """
 
     name: str

@@ -1,11 +1,11 @@
-"""Run beside torch: what a device trains at, what feeds it, and what its work is, as JSON lines on stdout.
+"""Measures training on a device, the loader that feeds it, and the operations a picture takes. Needs torch.
 
     python -m benchmarks.throughput.device JSON
 
-JSON holds device (cuda, cpu, or empty to leave the device out), model, side, batch, steps, rounds, threads (a list) and
-pictures (a folder of class folders). Lines are {"name", "round", "value"}: pictures a second; {"name", "error"}: what
-cannot run; and once {"flops", "gpu"}: operations of a training step for one picture (forward and backward, a
-multiply-add is two), and the device's name.
+JSON holds device (cuda, cpu, or empty to measure only the loader), model, side, batch, steps, rounds, threads (a list)
+and pictures (a folder of class folders). Prints JSON lines: {"name", "round", "value"}, in pictures a second;
+{"name", "error"} for a measurement that cannot run; and once {"flops", "gpu"}: the operations of a training step for
+one picture (forward and backward; a multiply-add counts as two), and the device's name.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Rate = Callable[[], float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Settings:
     device: str
     model: str
     side: int
@@ -66,75 +66,75 @@ class Asked:
 
     @property
     def samples(self) -> list[Sample]:
-        """An epoch's pictures; those that are there come again as often as it takes, seen through other crops."""
-        found = jobs.pictures(self.pictures)
-        return (found * -(-self.batch * self.steps // len(found)))[: self.batch * self.steps]
+        """An epoch's pictures: the folder's, repeated as often as needed. Each repetition is cropped differently."""
+        distinct = jobs.pictures(self.pictures)
+        return (distinct * -(-self.batch * self.steps // len(distinct)))[: self.batch * self.steps]
 
 
 def main(text: str) -> None:
-    torch.backends.cudnn.benchmark = True  # as the product's worker has it
+    torch.backends.cudnn.benchmark = True  # as in the product's worker
     values = json.loads(text)
-    asked = Asked(**{**values, "pictures": Path(values["pictures"]), "threads": tuple(values["threads"])})
-    gpu = torch.cuda.get_device_name() if asked.device == "cuda" else ""
-    say({"flops": flops(asked), "gpu": gpu})
+    settings = Settings(**{**values, "pictures": Path(values["pictures"]), "threads": tuple(values["threads"])})
+    gpu = torch.cuda.get_device_name() if settings.device == "cuda" else ""
+    emit({"flops": flops(settings), "gpu": gpu})
     with tempfile.TemporaryDirectory() as folder:
-        contestants = {f"decoding, {count} threads": decoding(asked, count) for count in asked.threads}
-        if asked.device:
-            contestants |= on_device(asked, Path(folder))
+        candidates = {f"decoding, {count} threads": decoding(settings, count) for count in settings.threads}
+        if settings.device:
+            candidates |= on_device(settings, Path(folder))
         broken: set[str] = set()
-        for number in range(-1, asked.rounds):  # one round before is not counted
-            for name, rate in contestants.items():
-                if name not in broken and not tell(name, rate, number):
+        for number in range(-1, settings.rounds):  # the first round warms up and is not counted
+            for name, rate in candidates.items():
+                if name not in broken and not report(name, rate, number):
                     broken.add(name)
 
 
-def tell(name: str, rate: Rate, number: int) -> bool:
-    """A line of what a contestant measured; False when it cannot run."""
+def report(name: str, rate: Rate, number: int) -> bool:
+    """Measures a candidate and prints the line; False when the candidate cannot run."""
     try:
         value = rate()
-    except Exception as error:  # whatever a compiler or a driver raises belongs in the table
-        say({"name": name, "error": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"})
+    except Exception as error:  # the table shows any error of a compiler or driver
+        emit({"name": name, "error": f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"})
         return False
     if number >= 0:
-        say({"name": name, "round": number, "value": value})
+        emit({"name": name, "round": number, "value": value})
     return True
 
 
-def on_device(asked: Asked, folder: Path) -> dict[str, Rate]:
-    """The product on JPEG files, the same network on tensors that lie on the device, then each lever by itself."""
-    ranks = Ranks(device=torch.device(asked.device))
-    config = jobs.steady(asked.config, ranks.device)
-    whole = jobs.index(asked.samples, name="gpu", valid=asked.samples[: asked.batch])
+def on_device(settings: Settings, folder: Path) -> dict[str, Rate]:
+    """The product on JPEG files, the same network on tensors in device memory, then each option for speed."""
+    ranks = Ranks(device=torch.device(settings.device))
+    config = jobs.steady(settings.config, ranks.device)
+    whole = jobs.index(settings.samples, name="gpu", valid=settings.samples[: settings.batch])
     made = jobs.job(config, whole, ranks, folder)
     used = jobs.placed(made)
-    found: dict[str, Rate] = {
+    rates: dict[str, Rate] = {
         JPEG: lambda: worker.train_network(made, used, None).history[-1]["pictures_per_second"],
-        SYNTHETIC: synthetic(made, asked, used),
+        SYNTHETIC: synthetic(made, settings, used),
     }
     for name, variant in VARIANTS.items():
         own = jobs.job(config, whole, ranks, folder)
         own.start.model.to(ranks.device, memory_format=variant.memory_format)
-        found[name] = synthetic(own, asked, variant)
+        rates[name] = synthetic(own, settings, variant)
     last = VARIANTS["AMP, channels_last"]
     own = jobs.job(config, whole, ranks, folder)
     own.start.model.to(ranks.device, memory_format=last.memory_format)
-    return {**found, COMPILED: synthetic(own, asked, last, compiled=True)}
+    return {**rates, COMPILED: synthetic(own, settings, last, compiled=True)}
 
 
-def synthetic(made: Job, asked: Asked, used: Precision, *, compiled: bool = False) -> Rate:
-    """The product's loop on one batch that lies on the device already."""
-    shape = (asked.batch, 3, asked.side, asked.side)
+def synthetic(made: Job, settings: Settings, used: Precision, *, compiled: bool = False) -> Rate:
+    """The product's loop on one batch that is already in device memory."""
+    shape = (settings.batch, 3, settings.side, settings.side)
     device = made.ranks.device
     pictures = torch.randn(shape, device=device).to(memory_format=used.memory_format)
-    labels = torch.arange(asked.batch, device=device) % jobs.CLASSES
+    labels = torch.arange(settings.batch, device=device) % jobs.CLASSES
 
     def steps(_epoch: int, _first: int) -> Iterator[Step]:
-        return (Step(inputs=pictures, labels=labels, whole=asked.batch) for _ in range(asked.steps))
+        return (Step(inputs=pictures, labels=labels, whole=settings.batch) for _ in range(settings.steps))
 
     model = made.start.model
     forward: nn.Module = torch.compile(model) if compiled else model
     task = Task(
-        model=model, forward=forward, steps=steps, steps_per_epoch=asked.steps, validate=lambda: VALIDATION,
+        model=model, forward=forward, steps=steps, steps_per_epoch=settings.steps, validate=lambda: VALIDATION,
         precision=used, recorded=used,
     )  # fmt: skip
 
@@ -145,32 +145,33 @@ def synthetic(made: Job, asked: Asked, used: Precision, *, compiled: bool = Fals
     return rate
 
 
-def decoding(asked: Asked, threads: int) -> Rate:
-    """The product's loader alone, with augmentation."""
-    samples = asked.samples[: max(asked.batch, 64 * threads)]
-    scale = Preprocessing(resize=asked.config.resize, crop=asked.side)
+def decoding(settings: Settings, threads: int) -> Rate:
+    """The product's loader with augmentation, and no network."""
+    samples = settings.samples[: max(settings.batch, 64 * threads)]
+    scale = Preprocessing(resize=settings.config.resize, crop=settings.side)
     transform = loader.augmentation(scale, seed=0, epoch=0)
     plan: Sequence[Sequence[int]] = [
-        list(range(start, min(len(samples), start + asked.batch))) for start in range(0, len(samples), asked.batch)
+        list(range(start, min(len(samples), start + settings.batch)))
+        for start in range(0, len(samples), settings.batch)
     ]
 
     def rate() -> float:
         began = time.perf_counter()
-        seen = sum(len(batch.labels) for batch in loader.batches(samples, plan, transform, workers=threads))
-        return seen / (time.perf_counter() - began)
+        decoded = sum(len(batch.labels) for batch in loader.batches(samples, plan, transform, workers=threads))
+        return decoded / (time.perf_counter() - began)
 
     return rate
 
 
-def flops(asked: Asked) -> float:
-    """Counted, not estimated: torch's own counter over one picture's forward and backward pass."""
-    model = models.build(asked.model, jobs.CLASSES).eval()
+def flops(settings: Settings) -> float:
+    """The operations of one picture's forward and backward pass, as torch's counter counts them."""
+    model = models.build(settings.model, jobs.CLASSES).eval()
     with FlopCounterMode(display=False) as counter:
-        model(torch.zeros(1, 3, asked.side, asked.side)).sum().backward()
+        model(torch.zeros(1, 3, settings.side, settings.side)).sum().backward()
     return float(counter.get_total_flops())
 
 
-def say(values: Mapping[str, Any]) -> None:
+def emit(values: Mapping[str, Any]) -> None:
     print(json.dumps(values), flush=True)
 
 

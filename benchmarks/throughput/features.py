@@ -1,12 +1,18 @@
-"""Run beside torch: the pass from JPEGs to features and bare forward passes, network by network, as JSON lines.
+"""Times the pass from JPEGs to features beside bare forward passes, network by network. Needs torch.
 
     python -m benchmarks.throughput.features FOLDER PICTURES ROUNDS NETWORK…
 
-A line is {"model", "round", "ours", "bare", "abreast", "plain", "decode" (ms a picture), "off", "precision"}. ours is
-the product's pass from files; bare is the same folded network, in the same numbers and layout, on pictures that lie
-decoded and cast in memory, each batch by all threads; abreast is bare with a batch a thread; plain is float32 as one
-would write it, on decoded pictures; decode is the CPU time of reading and decoding. off is the distance of ours'
-features from plain's, as a share of their length. All take turns in one process.
+Prints JSON lines {"model", "round", "ours", "bare", "abreast", "plain", "decode" (ms a picture), "off", "precision"}:
+
+ours       the product's pass from files
+bare       the same folded network, in the same precision and layout, on pictures already decoded and cast in memory;
+           all threads share each batch
+abreast    bare, with one batch for each thread
+plain      a straightforward float32 forward pass on decoded pictures
+decode     CPU time to read and decode a picture
+off        the distance of our features from plain's, as a share of their length
+
+All are measured in turns in one process.
 """
 
 from __future__ import annotations
@@ -40,7 +46,7 @@ Work = Callable[[], torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One network twice, as it comes and as the product lays it out; `decoded` float32 (N, 3, 224, 224)."""
+    """One network twice, unchanged and in the product's layout; `decoded` is float32 (N, 3, 224, 224)."""
 
     plain: nn.Module
     network: nn.Module
@@ -50,10 +56,10 @@ class Bench:
 
 
 def bench(name: str, samples: Sequence[Sample]) -> Bench:
-    """A network by chance, in the precision that the product chooses here for it."""
-    asked = Hyperparameters(model=name, freeze_backbone=True)
-    made = jobs.job(asked, jobs.index(samples, name=name), Ranks(), Path())
-    used = precision.choose(asked, made.start.model, made.ranks.device)
+    """A network with random weights, in the precision that the product chooses for it on this machine."""
+    config = Hyperparameters(model=name, freeze_backbone=True)
+    made = jobs.job(config, jobs.index(samples, name=name), Ranks(), Path())
+    used = precision.choose(config, made.start.model, made.ranks.device)
     decoded = torch.from_numpy(np.stack([VIEW(sample.path, 0) for sample in samples]))
     network = headless(made.start.model).to(memory_format=used.memory_format)
     return Bench(plain=headless(made.start.model).eval(), network=network, used=used, samples=samples, decoded=decoded)
@@ -83,8 +89,8 @@ def abreast(made: Bench) -> Work:
 
     def forward(batch: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            found: torch.Tensor = network(batch).float().flatten(1)
-            return found
+            outputs: torch.Tensor = network(batch).float().flatten(1)
+            return outputs
 
     def work() -> torch.Tensor:
         try:
@@ -105,7 +111,7 @@ def plain(made: Bench) -> Work:
 
 
 def ready(made: Bench) -> tuple[nn.Module, list[torch.Tensor]]:
-    """The network as the product lays it out for features, and the pictures cast to its numbers and layout."""
+    """The network as the product prepares it for features, and the pictures cast to its precision and layout."""
     kind = torch.bfloat16 if made.used.name == "bf16" else torch.float32
     layout = made.used.memory_format
     network = features.inference(made.network).to(dtype=kind, memory_format=layout)
@@ -121,11 +127,11 @@ def decoding(samples: Sequence[Sample]) -> float:
 
 
 def measure(name: str, samples: Sequence[Sample], rounds: int) -> Iterator[dict[str, object]]:
-    """A row a round, after one round that is not counted."""
+    """One row for each round, after a warm-up round."""
     made = bench(name, samples)
     works = {"ours": ours(made), "bare": bare(made), "abreast": abreast(made), "plain": plain(made)}
-    found = {kind: work() for kind, work in works.items()}
-    off = float((found["ours"] - found["plain"]).norm() / found["plain"].norm())
+    outputs = {kind: work() for kind, work in works.items()}
+    off = float((outputs["ours"] - outputs["plain"]).norm() / outputs["plain"].norm())
     for number in range(rounds):
         row: dict[str, object] = {"model": name, "round": number, "off": off, "precision": made.used.name}
         for kind, work in works.items():

@@ -1,11 +1,11 @@
-"""What a GPU could do at most, by its maker's data sheet, and how many cores of decoding it would take to feed it."""
+"""The most a GPU can do by its data sheet, and how many CPU cores must decode pictures to keep it busy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Dense TFLOP/s in float16 or bfloat16 on tensor cores, as NVIDIA's data sheets give them (half of what is told "with
-# sparsity"). Longer names first: the first that is part of what the driver says is taken.
+# Dense TFLOP/s in float16 or bfloat16 on tensor cores, from NVIDIA's data sheets (half of the figure "with sparsity").
+# Longer names come first, because the first name that is part of the driver's name for the GPU is used.
 PEAKS: Mapping[str, float] = {
     "H100 PCIe": 756.0,
     "A10G": 70.0,
@@ -21,20 +21,20 @@ PEAKS: Mapping[str, float] = {
 
 
 def peak(name: str) -> float | None:
-    """TFLOP/s of the GPU that the driver calls `name`; None for one that is not in the table."""
+    """TFLOP/s of the GPU that the driver calls `name`; None for a GPU that is not in the table."""
     words = name.replace("-", " ").split()
     for known, value in PEAKS.items():
-        asked = known.split()
-        if any(words[at : at + len(asked)] == asked for at in range(len(words))):
+        name_words = known.split()
+        if any(words[at : at + len(name_words)] == name_words for at in range(len(words))):
             return value
     return None
 
 
 def limit(tflops: float, flops_per_picture: float) -> float:
-    """Pictures a second, were every operation of a training step done at the peak. None is ever there."""
+    """Pictures a second if every operation of a training step ran at the peak. No real training reaches this."""
     return tflops * 1e12 / flops_per_picture
 
 
 def cores(pictures_per_second: float, decoded_per_core: float) -> float:
-    """CPU cores that decode so many pictures a second."""
+    """CPU cores needed to decode `pictures_per_second`."""
     return pictures_per_second / decoded_per_core

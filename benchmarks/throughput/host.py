@@ -1,4 +1,4 @@
-"""One host's ranks, by the product's own launch plan from /opt/ml: threads, ports and interfaces are its choice."""
+"""Starts one host's ranks with the product's launch plan for /opt/ml, which chooses threads, ports and interfaces."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def main(environ: Mapping[str, str]) -> int:
     names = (environment.HYPERPARAMETERS, environment.CHANNELS, environment.RESOURCES)
     files = {name: json.loads((root / "input" / "config" / name).read_text(encoding="utf-8")) for name in names}
     place = environment.from_sagemaker(files, environ, machine.observe(), root=root)
-    asked = hyper.from_hyperparameters(files[environment.HYPERPARAMETERS])
-    plan = launch.plan(place, asked, environ, worker="benchmarks.throughput.rank")
+    hyperparameters = hyper.from_hyperparameters(files[environment.HYPERPARAMETERS])
+    plan = launch.plan(place, hyperparameters, environ, worker="benchmarks.throughput.rank")
     launch.wait_for_master(place, lambda host: socket.getaddrinfo(host, None), clock=time.monotonic, sleep=time.sleep)
     return subprocess.run(plan.argv, env={**environ, **plan.variables}, check=False).returncode
 

@@ -1,4 +1,4 @@
-"""Ranks on this machine and containers on a network of their own, for as long as one measurement takes."""
+"""Starts ranks on this machine, or containers on their own network, for one measurement."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from benchmarks.throughput.cases import Case
 HOSTS = ("algo-1", "algo-2")
 HOME = "/opt/kennel"
 LIMIT_S = 600
-OFFLINE = {"CUDA_VISIBLE_DEVICES": ""}  # CPUs are what is timed
+OFFLINE = {"CUDA_VISIBLE_DEVICES": ""}  # only CPUs are timed
 
 
 class RunError(RuntimeError):
-    """Ranks that failed; carries their last words."""
+    """Ranks failed; the message holds the end of their log."""
 
 
 def configuration(host: str, hosts: Sequence[str], *, ranks: int) -> dict[str, Any]:
-    """The files of /opt/ml/input/config as SageMaker gives them, by name (rules 4, 6, 8)."""
+    """The files of /opt/ml/input/config by name, as SageMaker writes them (rules 4, 6, 8)."""
     return {
         "hyperparameters.json": {"ranks": str(ranks)},
         "inputdataconfig.json": {"training": {"TrainingInputMode": "File"}},
@@ -37,7 +37,7 @@ def configuration(host: str, hosts: Sequence[str], *, ranks: int) -> dict[str, A
 
 
 def tree(root: Path, host: str, hosts: Sequence[str], *, ranks: int) -> Path:
-    """An /opt/ml without its pictures."""
+    """Creates an /opt/ml without pictures under `root`."""
     for name in ("input/config", "input/data", "output"):
         (root / name).mkdir(parents=True)
     for name, content in configuration(host, hosts, ranks=ranks).items():
@@ -45,25 +45,25 @@ def tree(root: Path, host: str, hosts: Sequence[str], *, ranks: int) -> Path:
     return root
 
 
-def command(image: str, network: str, opt_ml: Path, pictures: Path, asked: Sequence[Case]) -> list[str]:
-    """The docker argv of one host with one core, named as the folder `opt_ml`: SageMaker's mounts and limits."""
+def command(image: str, network: str, opt_ml: Path, pictures: Path, chosen: Sequence[Case]) -> list[str]:
+    """The docker argv of one host with one core and SageMaker's mounts and limits, named like the folder `opt_ml`."""
     host = opt_ml.name
     return [
         "docker", "run", "--detach", f"--name={network}-{host}", "--label=kennel.benchmark", f"--network={network}",
         f"--hostname={host}", f"--network-alias={host}", "--cpus=1", "--shm-size=64m",
         f"--volume={opt_ml}:/opt/ml", f"--volume={pictures}:/opt/ml/input/data/training:ro",
-        f"--volume={ROOT / 'benchmarks'}:{HOME}/benchmarks:ro", f"--env={cases.VARIABLE}={cases.to_text(asked)}",
+        f"--volume={ROOT / 'benchmarks'}:{HOME}/benchmarks:ro", f"--env={cases.VARIABLE}={cases.to_text(chosen)}",
         "--entrypoint=python3", image, "-m", "benchmarks.throughput.host",
     ]  # fmt: skip
 
 
-def ranks_here(python: Path, pictures: Path, asked: Sequence[Case], *, ranks: int, cores: int) -> dict[str, float]:
-    """Pictures a second by case, of `ranks` on the first `cores` cores of this machine. Raises RunError."""
-    with tempfile.TemporaryDirectory(prefix="kennel-pace-") as folder:
+def local_ranks(python: Path, pictures: Path, chosen: Sequence[Case], *, ranks: int, cores: int) -> dict[str, float]:
+    """Pictures a second by case, with `ranks` ranks on the first `cores` cores of this machine. Raises RunError."""
+    with tempfile.TemporaryDirectory(prefix="kennel-throughput-") as folder:
         root = tree(Path(folder) / "ml", HOSTS[0], HOSTS[:1], ranks=ranks)
         (root / "input" / "data" / "training").symlink_to(pictures)
         allowed = ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores]))
-        environ = {**os.environ, **OFFLINE, "KENNEL_OPT_ML": str(root), cases.VARIABLE: cases.to_text(asked)}
+        environ = {**os.environ, **OFFLINE, "KENNEL_OPT_ML": str(root), cases.VARIABLE: cases.to_text(chosen)}
         environ.pop("OMP_NUM_THREADS", None)
         argv = ["taskset", "--cpu-list", allowed, str(python), "-m", "benchmarks.throughput.host"]
         done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=LIMIT_S, check=False)
@@ -72,16 +72,16 @@ def ranks_here(python: Path, pictures: Path, asked: Sequence[Case], *, ranks: in
         return result(root)
 
 
-def containers(image: str, pictures: Path, asked: Sequence[Case], *, count: int) -> dict[str, float]:
-    """Pictures a second by case, of one rank in each of `count` containers of one core. Raises RunError."""
-    network = f"kennel-pace-{uuid.uuid4().hex[:8]}"
+def containers(image: str, pictures: Path, chosen: Sequence[Case], *, count: int) -> dict[str, float]:
+    """Pictures a second by case, with one rank in each of `count` one-core containers. Raises RunError."""
+    network = f"kennel-throughput-{uuid.uuid4().hex[:8]}"
     names = [f"{network}-{host}" for host in HOSTS[:count]]
-    folder = Path(tempfile.mkdtemp(prefix="kennel-pace-"))
+    folder = Path(tempfile.mkdtemp(prefix="kennel-throughput-"))
     _docker("network", "create", "--internal", network)
     try:
         for host in HOSTS[:count]:
             root = tree(folder / host, host, HOSTS[:count], ranks=1)
-            _docker(*command(image, network, root, pictures, asked)[1:])
+            _docker(*command(image, network, root, pictures, chosen)[1:])
         for name in names:
             if _docker("wait", name).strip() != "0":
                 raise RunError(f"{name}: {_docker('logs', '--tail=30', name)[-2000:]}")
@@ -95,8 +95,8 @@ def containers(image: str, pictures: Path, asked: Sequence[Case], *, count: int)
 
 
 def result(root: Path) -> dict[str, float]:
-    found: Mapping[str, float] = json.loads((root / cases.RESULT).read_text(encoding="utf-8"))
-    return dict(found)
+    speeds: Mapping[str, float] = json.loads((root / cases.RESULT).read_text(encoding="utf-8"))
+    return dict(speeds)
 
 
 def _docker(*arguments: str) -> str:

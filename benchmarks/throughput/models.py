@@ -1,11 +1,12 @@
-"""Run beside torch: a step of a plain loop and one of Kennel's, network by network, as JSON lines on stdout.
+"""Times a training step and a features pass of a plain loop and of Kennel, network by network. Needs torch.
 
     python -m benchmarks.throughput.models ROUNDS SIDE BATCH NETWORK…
 
-A line is {"model", "round", "plain_step", "our_step", "plain_features", "our_features" (ms a picture), "loss" (ours'
-first minus the plain one's, as a share), "features" (ours' distance from the plain ones, as a share of their length),
-"precision"}. Both sides see the same pictures, already decoded, and start from the same weights.
-They take turns in one process, so the allocator's settings that the product starts its ranks with are neither's.
+Prints JSON lines {"model", "round", "plain_step", "our_step", "plain_features", "our_features" (ms a picture), "loss",
+"features", "precision"}. "loss" is the difference of our first loss from the plain loop's, as a share; "features" is
+the distance of our features from the plain ones, as a share of their length. Both sides get the same decoded pictures
+and start from the same weights. They take turns in one process, so neither has the allocator settings that the product
+starts its ranks with.
 """
 
 from __future__ import annotations
@@ -43,42 +44,50 @@ VALIDATION = Evaluation(loss=1.0, top1=0.0, top5=0.0, confusion=np.zeros((1, 1),
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """One network twice, and the pictures: float32 (batch, 3, side, side)."""
+    """One network twice, and the pictures as float32 (batch, 3, side, side)."""
 
     name: str
     plain: nn.Module
     job: Job
     used: Precision  # to train in
-    seen: Precision  # to compute features in
+    features_precision: Precision  # to compute features in
     pictures: torch.Tensor
     labels: torch.Tensor
 
 
 def bench(name: str, side: int, batch: int) -> Bench:
-    asked = Hyperparameters(
+    settings = Hyperparameters(
         model=name, freeze_backbone=False, crop=side, resize=max(256, side), batch_size=batch, epochs=1,
         learning_rate=RATE, schedule="constant", momentum=0.9, weight_decay=1e-4,
     )  # fmt: skip
     samples = [Sample(path=Path(str(number)), label=number % jobs.CLASSES) for number in range(batch)]
-    made = jobs.job(asked, jobs.index(samples, name=name), Ranks(), Path(tempfile.gettempdir()))
+    made = jobs.job(settings, jobs.index(samples, name=name), Ranks(), Path(tempfile.gettempdir()))
     plain = copy.deepcopy(made.start.model)
-    # As the product chooses here, by its own measurements.
-    seen = precision.choose(replace(asked, freeze_backbone=True), made.start.model, made.ranks.device)
+    # The product measures to choose a precision, so this does too.
+    features_precision = precision.choose(replace(settings, freeze_backbone=True), made.start.model, made.ranks.device)
     used = jobs.placed(made)
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(batch, 3, side, side, generator=generator)
     labels = torch.tensor([sample.label for sample in samples])
-    return Bench(name=name, plain=plain, job=made, used=used, seen=seen, pictures=pictures, labels=labels)
+    return Bench(
+        name=name,
+        plain=plain,
+        job=made,
+        used=used,
+        features_precision=features_precision,
+        pictures=pictures,
+        labels=labels,
+    )
 
 
 def plain_steps(made: Bench) -> Callable[[], tuple[float, float]]:
-    """One step as torchvision's reference recipe writes it: float32, SGD as torch makes it. Gives ms, loss."""
+    """A step of torchvision's reference recipe: float32, torch's SGD. Returns ms a picture and the loss."""
     optimizer = torch.optim.SGD(made.plain.parameters(), lr=RATE, momentum=0.9, weight_decay=1e-4)
     criterion = nn.CrossEntropyLoss()
 
     def step() -> tuple[float, float]:
         made.plain.train()
-        torch.manual_seed(0)  # for both: stochastic depth and dropout draw, which moves a small batch's loss
+        torch.manual_seed(0)  # the same for both: stochastic depth and dropout change the loss of a small batch
         began = time.perf_counter()
         output = made.plain(made.pictures)
         loss = criterion(output, made.labels)
@@ -91,7 +100,7 @@ def plain_steps(made: Bench) -> Callable[[], tuple[float, float]]:
 
 
 def our_steps(made: Bench) -> Callable[[], tuple[float, float]]:
-    """One step of the product's loop, an epoch of one batch. Gives ms by the loop's own figure, and the loss."""
+    """A step of the product's loop, an epoch of one batch. Returns ms a picture (as the loop reports) and the loss."""
 
     def steps(_epoch: int, _first: int) -> Iterator[Step]:
         pictures = made.pictures.to(memory_format=made.used.memory_format)
@@ -112,7 +121,7 @@ def our_steps(made: Bench) -> Callable[[], tuple[float, float]]:
 
 
 def plain_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float, torch.Tensor]]:
-    """The frozen backbone as one would write it: eval, no_grad, float32. Gives ms, features."""
+    """A plain pass through the frozen backbone: eval, no_grad, float32. Returns ms a picture and the features."""
 
     def forward() -> tuple[float, torch.Tensor]:
         network.eval()
@@ -126,11 +135,16 @@ def plain_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float,
 
 
 def our_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float, torch.Tensor]]:
-    """The product's features pass on pictures that need no decoding. Gives ms, features."""
+    """The product's features pass on pictures that need no decoding. Returns ms a picture and the features."""
     arrays, samples = made.pictures.numpy(), BATCHES * made.job.index.train
-    network = network.to(memory_format=made.seen.memory_format)
+    network = network.to(memory_format=made.features_precision.memory_format)
     extractor = Extractor(
-        backbone=network, ranks=Ranks(), precision=made.seen, workers=made.job.workers, folder=None, key=""
+        backbone=network,
+        ranks=Ranks(),
+        precision=made.features_precision,
+        workers=made.job.workers,
+        folder=None,
+        key="",
     )
 
     def view(_path: Path, number: int) -> Any:
@@ -138,8 +152,8 @@ def our_features(made: Bench, network: nn.Module) -> Callable[[], tuple[float, t
 
     def forward() -> tuple[float, torch.Tensor]:
         began = time.perf_counter()
-        found = extractor.split("train", samples, [view], lambda _: None)
-        return (time.perf_counter() - began) / len(samples) * 1000, found.values[0][: len(arrays)]
+        extracted = extractor.split("train", samples, [view], lambda _: None)
+        return (time.perf_counter() - began) / len(samples) * 1000, extracted.values[0][: len(arrays)]
 
     return forward
 
@@ -151,7 +165,7 @@ def headless(network: nn.Module) -> nn.Module:
 
 
 def measure(name: str, rounds: int, side: int, batch: int) -> Iterator[dict[str, Any]]:
-    """A row a round, after one round that is not counted."""
+    """One row for each round, after a warm-up round."""
     made = bench(name, side, batch)
     passes = plain_features(made, headless(made.plain)), our_features(made, headless(made.job.start.model))
     steps = plain_steps(made), our_steps(made)
@@ -159,7 +173,7 @@ def measure(name: str, rounds: int, side: int, batch: int) -> Iterator[dict[str,
     checked = {
         "loss": losses[1] / losses[0] - 1,
         "features": float((rows[1] - rows[0]).norm() / rows[0].norm()),
-        "precision": f"{made.used.name}, features {made.seen.name}",
+        "precision": f"{made.used.name}, features {made.features_precision.name}",
     }
     for number in range(rounds):
         times = [timed()[0] for timed in (*steps, *passes)]

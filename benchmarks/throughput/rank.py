@@ -1,4 +1,4 @@
-"""One rank of the scaling benchmark, started by torchrun as the product's own worker is; rank 0 writes the result."""
+"""One rank of the scaling benchmark. torchrun starts it as it starts the product's worker; rank 0 writes the result."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def main(environ: Mapping[str, str]) -> None:
     root = Path(environ.get(ROOT_VARIABLE) or OPT_ML)
     samples = jobs.pictures(root / "input" / "data" / "training")
     ranks = distributed.from_environment(environ)
-    found: dict[str, float] = {}
+    speeds: dict[str, float] = {}
     with distributed.group(ranks):
         for case in cases.from_text(environ[cases.VARIABLE]):
-            found |= features(case, samples, ranks) if case.frozen else steps(case, samples, ranks)
+            speeds |= features(case, samples, ranks) if case.frozen else steps(case, samples, ranks)
         distributed.barrier()
     if ranks.is_first:
-        (root / cases.RESULT).write_text(json.dumps(found), encoding="utf-8")
+        (root / cases.RESULT).write_text(json.dumps(speeds), encoding="utf-8")
 
 
 def features(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
-    """Pictures a second through the frozen backbone, over all ranks, after a chunk each to warm up."""
+    """Pictures a second through the frozen backbone, over all ranks. Each rank first computes one chunk to warm up."""
     with tempfile.TemporaryDirectory() as folder:
         made = jobs.job(config(case, ranks), jobs.index(samples, name="whole"), ranks, Path(folder))
         used = jobs.placed(made)
@@ -52,38 +52,38 @@ def features(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, f
             distributed.barrier()
             began = time.perf_counter()
             worker.extract(part, used)
-            taken = time.perf_counter() - began
-    return {case.name: case.pictures / taken}
+            seconds = time.perf_counter() - began
+    return {case.name: case.pictures / seconds}
 
 
 def steps(case: Case, samples: Sequence[Sample], ranks: Ranks) -> dict[str, float]:
     """Pictures a second over all ranks while the whole network is trained.
 
-    With several ranks once more with each for itself on its part of the batch, in step with the others all the same:
-    what that is faster is what gradients take on their way.
+    Several ranks then train once more without exchanging gradients, each on its part of the batch, at the same time.
+    The difference in speed is the cost of exchanging gradients.
     """
-    found = {case.name: pace(case, samples[: case.pictures], config(case, ranks), ranks)}
+    speeds = {case.name: throughput(case, samples[: case.pictures], config(case, ranks), ranks)}
     if ranks.world_size > 1:
         part = samples[: case.pictures][ranks.rank :: ranks.world_size]
         own = replace(config(case, ranks), batch_size=case.batch // ranks.world_size)
-        alone = pace(case, part, own, Ranks(device=ranks.device))
-        found[case.name + cases.ALONE] = distributed.total([alone])[0]
-    return found
+        alone = throughput(case, part, own, Ranks(device=ranks.device))
+        speeds[case.name + cases.ALONE] = distributed.total([alone])[0]
+    return speeds
 
 
-def pace(case: Case, samples: Sequence[Sample], asked: Hyperparameters, ranks: Ranks) -> float:
-    """The product's own figure of an epoch, after one of a single step: pictures a second over its steps."""
+def throughput(case: Case, samples: Sequence[Sample], settings: Hyperparameters, ranks: Ranks) -> float:
+    """Pictures a second of an epoch, as the product reports it. An epoch of one step runs first to warm up."""
     with tempfile.TemporaryDirectory() as folder:
         whole = jobs.index(samples, name=case.name, valid=samples[:2])
-        made = jobs.job(asked, whole, ranks, Path(folder))
+        made = jobs.job(settings, whole, ranks, Path(folder))
         used = jobs.placed(made)
-        warm = replace(made, index=replace(whole, train=tuple(samples[: asked.batch_size])))
+        warm = replace(made, index=replace(whole, train=tuple(samples[: settings.batch_size])))
         worker.train_network(warm, used, None)
         return worker.train_network(made, used, None).history[-1]["pictures_per_second"]
 
 
 def config(case: Case, ranks: Ranks) -> Hyperparameters:
-    asked = Hyperparameters(
+    settings = Hyperparameters(
         model=case.model,
         freeze_backbone=case.frozen,
         crop=case.crop,
@@ -92,7 +92,7 @@ def config(case: Case, ranks: Ranks) -> Hyperparameters:
         epochs=1,
         learning_rate=1e-3,
     )
-    return jobs.steady(asked, ranks.device)
+    return jobs.steady(settings, ranks.device)
 
 
 if __name__ == "__main__":

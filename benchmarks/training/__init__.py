@@ -1,1 +1,4 @@
-"""What the training benchmarks share: the job that every trainer gets, the peers, and the reading of what they did."""
+"""What the training benchmarks share: the job that every trainer gets, the peers, and how their results are read.
+
+job.py uses only the standard library, because the host and all peers' environments import it. Open comparison.py first.
+"""

@@ -1,4 +1,4 @@
-"""From a peer's short job to its whole one: what it did once stays, what it does for each picture is multiplied."""
+"""Extrapolates a peer's short job to its whole job: one-time work counts once, work for each picture is multiplied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.training.job import Outcome
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """The seconds of a whole job: `once` (start, imports, loaders, writing), then for each epoch, then the test."""
+    """Seconds of a whole job: `once` for start, imports, loaders and writing; for each epoch; and for the test."""
 
     once: float
     epoch: float
@@ -25,25 +25,25 @@ def whole(
     wall: float,
     outcome: Outcome,
     timed: Mapping[str, int],
-    all_of_them: Mapping[str, int],
+    totals: Mapping[str, int],
     *,
     batch: int,
     drops_last: bool,
 ) -> Whole:
-    """The whole job behind a short one that took `wall` seconds over `timed` pictures of each split.
+    """Extrapolates a short job that took `wall` seconds over `timed` pictures of each split to `totals`.
 
-    The last epoch gives the pace, since workers are up and memory is warm by then; what the first took more counts
-    once. A pass over a split begins with a wait for its loader: that counts once for each pass, as in the whole job.
-    drops_last: the trainer leaves out an incomplete last batch. Raises ValueError for too short a job.
+    The last epoch gives the speed, because its workers are running and its memory is warm. The extra time of the first
+    epoch counts once. Each pass over a split begins with a wait for its loader, which counts once for each pass.
+    drops_last: the trainer leaves out an incomplete last batch. Raises ValueError for a job that is too short.
     """
     steps = timed["train"] // batch
     if len(outcome.training) < 2 or steps < 2:
-        raise ValueError("two epochs of two steps are needed to tell starts from the pace")
+        raise ValueError("two epochs of two steps are needed to separate the start from the speed")
     step = statistics.fmean(outcome.steps[-(steps - 1) :])
     wait = max(0.0, outcome.training[-1] - steps * step)
-    steps_of_all = all_of_them["train"] // batch if drops_last else all_of_them["train"] / batch
+    steps_of_all = totals["train"] // batch if drops_last else totals["train"] / batch
     validating, testing = (
-        _stretched(took, wait, all_of_them[split] / timed[split])
+        _stretched(took, wait, totals[split] / timed[split])
         for took, split in ((outcome.validating[-1], "valid"), (outcome.testing, "test"))
     )
     epochs = len(outcome.training) * (outcome.training[-1] + outcome.validating[-1])
@@ -52,16 +52,16 @@ def whole(
 
 
 def _stretched(took: float, wait: float, times: float) -> float:
-    """So many times as many pictures, after one wait."""
+    """Seconds for `times` as many pictures, with one wait."""
     wait = min(wait, took)
     return wait + (took - wait) * times
 
 
-def pace(outcome: Outcome, batch: int) -> float:
-    """Pictures a second over all steps but an epoch's first, which waits for its loader."""
+def throughput(outcome: Outcome, batch: int) -> float:
+    """Pictures a second over all steps except an epoch's first, which waits for the loader."""
     return batch * len(outcome.steps) / sum(outcome.steps)
 
 
 def learned(losses: tuple[float, ...]) -> bool:
-    """The loss fell from the first to the last of `losses`."""
+    """Whether the loss fell from the first to the last of `losses`."""
     return len(losses) > 1 and losses[-1] < losses[0]

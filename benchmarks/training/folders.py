@@ -1,4 +1,4 @@
-"""Pictures in class folders by torchvision's ImageFolder and transforms, as its reference recipe describes them."""
+"""Loaders for pictures in class folders, with torchvision's ImageFolder and the transforms of its reference recipe."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.training.network import Start
 
 
 def loaders(job: Job, start: Start) -> dict[str, Any]:
-    """A loader a split, by its name."""
+    """One loader for each split, by name."""
     splits = ("train", "valid", "test") if job.has_test else ("train", "valid")
     return {split: loader(job, start, split) for split in splits}
 
 
 def loader(job: Job, start: Start, split: str) -> Any:
-    """A split's batches. Its workers stay from epoch to epoch."""
+    """A split's loader, whose workers persist from epoch to epoch."""
     learning = split == "train"
     return DataLoader(
         dataset(job.data / split, start, resize=job.resize, crop=job.crop, augment=learning),
@@ -33,7 +33,7 @@ def loader(job: Job, start: Start, split: str) -> Any:
 
 
 def dataset(folder: Path, start: Start, *, resize: int, crop: int, augment: bool) -> Any:
-    """Random crops and flips, or the middle."""
+    """A folder's pictures with random crops and flips (`augment`), or center crops."""
     if augment:
         shape = [transforms.RandomResizedCrop(crop, antialias=True), transforms.RandomHorizontalFlip()]
     else:

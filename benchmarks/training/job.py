@@ -1,4 +1,4 @@
-"""What a trainer is asked to do, and what it says of it. Standard library only: host and peers both read it."""
+"""The job that a trainer gets and the outcome that it writes. Standard library only: host and peers import it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OUTCOME, MODEL = "outcome.json", "model.pt"
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One training. `data` holds train, valid and perhaps test, each with a folder a class."""
+    """One training job. `data` holds the folders train, valid and optionally test, each with one folder a class."""
 
     data: Path
     weights: Path
@@ -30,7 +30,7 @@ class Job:
     fast: bool = False  # the trainer's own options for bf16 and channels_last
 
     def write(self) -> Path:
-        """The job's file, in its own output folder."""
+        """Writes the job to a file in its output folder; returns the file's path."""
         self.output.mkdir(parents=True, exist_ok=True)
         path = self.output / "job.json"
         path.write_text(json.dumps(asdict(self), default=str), encoding="utf-8")
@@ -38,16 +38,17 @@ class Job:
 
     @property
     def has_test(self) -> bool:
-        """False for a folder that is only there to be timed."""
+        """Whether `data` has a test split. Jobs that are only timed may have none."""
         return (self.data / "test").is_dir()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a trainer did. Seconds by an epoch; `steps` holds the seconds of all steps but the very first.
+    """What a trainer did.
 
-    trained: parameters that change. files: `digest` of the training pictures' names. losses: the mean of each epoch.
-    top1: as the trainer itself saw it, on test where there is one, else on valid.
+    trained: the number of trained parameters. files: `digest` of the training pictures' names. losses: each epoch's
+    mean. training, validating: seconds of each epoch. steps: seconds of every step except each epoch's first. testing:
+    seconds. top1: as the trainer itself measured it, on test, or on valid when there is no test split.
     """
 
     trained: int
@@ -60,7 +61,7 @@ class Outcome:
     top1: float
 
     def write(self, folder: Path) -> None:
-        """Leaves it where `read_outcome` looks."""
+        """Writes the outcome for `read_outcome`."""
         (folder / OUTCOME).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
@@ -78,6 +79,6 @@ def read_outcome(folder: Path) -> Outcome:
 
 
 def digest(files: Iterable[Path | str]) -> str:
-    """Names class/picture whatever the order: equal for two trainers that see the same pictures."""
+    """A hash of the names class/picture in any order: equal for two trainers that see the same pictures."""
     names = sorted("/".join(Path(path).parts[-2:]) for path in files)
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]

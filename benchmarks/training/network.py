@@ -1,4 +1,4 @@
-"""The network that every peer trains: Kennel's own (contract/models.py), from the same weights. Needs torch."""
+"""The network that every peer trains: Kennel's (contract/models.py), from the same weights. Needs torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARCHITECTURE = "resnet50"
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """The network with a fresh head by the job's seed, and the scale of its inputs."""
+    """The network with a new head, initialised from the job's seed, and the mean and deviation of its inputs."""
 
     model: nn.Module
     mean: tuple[float, float, float]
@@ -26,7 +26,7 @@ class Start:
 
 
 def start(job: Job) -> Start:
-    """The same for each peer."""
+    """The network at the start of training, the same for every peer."""
     labels = tuple(sorted(path.name for path in (job.data / "train").iterdir() if path.is_dir()))
     weights = models.read_weights(job.weights, architecture=ARCHITECTURE)
     torch.manual_seed(job.seed)
@@ -36,7 +36,7 @@ def start(job: Job) -> Start:
 
 
 def freeze(model: nn.Module) -> None:
-    """Only the head learns."""
+    """Makes only the head trainable."""
     for parameter in model.parameters():
         parameter.requires_grad = False
     for parameter in models.head_of(model).parameters():
@@ -44,16 +44,16 @@ def freeze(model: nn.Module) -> None:
 
 
 def learning(model: nn.Module) -> list[Any]:
-    """The parameters that learn."""
+    """The trainable parameters."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def count(parameters: Iterable[Any]) -> int:
-    """Numbers in `parameters`."""
+    """How many numbers `parameters` hold."""
     return sum(int(parameter.numel()) for parameter in parameters)
 
 
 def save(model: nn.Module, job: Job) -> None:
-    """The trained network, where the judge finds it."""
+    """Writes the trained network to the job's output, for evaluate.py."""
     state = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
     torch.save(state, job.output / MODEL)

@@ -1,4 +1,4 @@
-"""Our own trainer, run as a user does without Docker: `python -m train` in an environment of docker/train.lock."""
+"""Runs our trainer as a user without Docker does: `python -m train` in an environment with docker/train.lock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBER = re.compile(r"(\w+)=([-+.\deE]+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A run: seconds from exec to exit, a mapping of numbers for each epoch, the closing ones, pictures by split."""
+    """A run: seconds from exec to exit, metrics by epoch, closing metrics, pictures by split, the model's folder."""
 
     wall: float
     epochs: tuple[Mapping[str, float], ...]
@@ -34,18 +34,18 @@ class Trained:
 
 
 def python() -> Path:
-    """The interpreter of an environment with what the training image holds."""
+    """The interpreter of an environment with the training image's packages."""
     return environment("train-ours", ["-r", str(LOCK)], python=newest_python())
 
 
 def ready() -> None:
-    """Imports all of it once, so that no timed run compiles modules."""
+    """Imports our trainer once, so that no timed run compiles bytecode."""
     subprocess.run([str(python()), "-c", "import train.__main__, train.worker"], check=True, cwd=environments.ROOT)
 
 
 def train(data: Path, weights: Path, output: Path, **settings: object) -> Trained:
-    """One whole run with default settings but those given, by their names. Raises RuntimeError when it fails."""
-    shutil.rmtree(output, ignore_errors=True)  # a checkpoint would be gone on with
+    """One whole run with default settings, except `settings` by name. Raises RuntimeError when it fails."""
+    shutil.rmtree(output, ignore_errors=True)  # the trainer would resume from a checkpoint
     output.mkdir(parents=True)
     flags = [f"--{name.replace('_', '-')}={str(value).lower()}" for name, value in settings.items()]
     command = [str(python()), "-m", "train", f"--data={data}", f"--output={output}", f"--weights={weights}", *flags]
@@ -66,15 +66,15 @@ def train(data: Path, weights: Path, output: Path, **settings: object) -> Traine
     return Trained(wall=wall, epochs=epochs, closing=closing, counts=read_counts(done.stderr), model=output / "model")
 
 
-def read_metrics(said: str) -> tuple[tuple[Mapping[str, float], ...], Mapping[str, float]]:
-    """The metric lines (rule 18): those of epochs, and the closing one, which names none."""
-    lines = [line for line in said.splitlines() if line.startswith("kennel ")]
-    found = [{name: float(value) for name, value in NUMBER.findall(line)} for line in lines]
-    closing = [numbers for numbers in found if "epoch" not in numbers]
-    return tuple(numbers for numbers in found if "epoch" in numbers), closing[-1] if closing else {}
+def read_metrics(output: str) -> tuple[tuple[Mapping[str, float], ...], Mapping[str, float]]:
+    """Reads the metric lines (rule 18): those of the epochs, and the last one without an epoch."""
+    lines = [line for line in output.splitlines() if line.startswith("kennel ")]
+    rows = [{name: float(value) for name, value in NUMBER.findall(line)} for line in lines]
+    closing = [row for row in rows if "epoch" not in row]
+    return tuple(row for row in rows if "epoch" in row), closing[-1] if closing else {}
 
 
-def read_counts(said: str) -> Mapping[str, int]:
-    """Pictures by split, as the scan says them."""
-    found = re.search(r"(\d+) train, (\d+) valid, (\d+) test", said)
-    return dict(zip(("train", "valid", "test"), map(int, found.groups()), strict=True)) if found else {}
+def read_counts(output: str) -> Mapping[str, int]:
+    """Pictures by split, from the line that the scan prints."""
+    match = re.search(r"(\d+) train, (\d+) valid, (\d+) test", output)
+    return dict(zip(("train", "valid", "test"), map(int, match.groups()), strict=True)) if match else {}

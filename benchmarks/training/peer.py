@@ -1,4 +1,4 @@
-"""The peers as the tables name them, and the running of one."""
+"""The peers, as the tables name them, and how one is run."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from pathlib import Path
 from benchmarks.harness import environment, environments, newest_python
 from benchmarks.training.job import Job, Outcome, read_outcome
 
-TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # as docker/train.in has them; every peer takes them
+TORCH = ("torch==2.15.0", "torchvision==0.29.2")  # the versions of docker/train.in, for every peer
 COMMON = (*TORCH, "safetensors", "pillow", "numpy")
-SECONDS = 3600.0  # no peer's job takes longer here
+SECONDS = 3600.0  # longer than any peer's job takes here
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """Somebody else's trainer: its script under benchmarks/training/peers, its packages, what must be known of it."""
+    """Another trainer: its script under benchmarks/training/peers, its packages, and its properties."""
 
     name: str
     script: str
     packages: tuple[str, ...] = ()
     drops_last: bool = False
-    fast: str = ""  # how its own options for speed on a CPU are called; empty where it has none
+    fast: str = ""  # the name of its own options for speed on a CPU; empty if it has none
     note: str = ""
 
     def python(self) -> Path:
-        """Its environment's interpreter, installed when it is not there."""
+        """Its environment's interpreter; creates the environment if needed."""
         return environment(f"train-{self.script}", [*COMMON, *self.packages], python=newest_python())
 
     def ready(self) -> None:
-        """Imports all of it once, so that no timed run compiles modules. Raises RuntimeError where that fails."""
+        """Imports the script once, so that no timed run compiles bytecode. Raises RuntimeError when that fails."""
         module = f"benchmarks.training.peers.{self.script}"
         done = subprocess.run([str(self.python()), "-c", f"import {module}"], capture_output=True, text=True,
                               check=False, cwd=environments.ROOT)  # fmt: skip
         if done.returncode != 0:
-            raise RuntimeError(f"{self.name} does not import: {done.stderr.strip()[-800:]}")
+            raise RuntimeError(f"importing {self.name} failed: {done.stderr.strip()[-800:]}")
 
 
 PLAIN = Peer(
@@ -71,20 +71,20 @@ PEERS = (PLAIN, TIMM, LIGHTNING, FASTAI)
 
 
 def called(one: Peer, *, fast: bool) -> str:
-    """A peer's name in the table, with its options for speed where they are on."""
+    """A peer's name in the table, with its options for speed if `fast`."""
     return f"{one.name}, {one.fast}" if fast and one.fast else one.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """A job's whole time from exec to exit, in seconds, and what the trainer did."""
+    """A job's seconds from exec to exit, and the trainer's outcome."""
 
     wall: float
     outcome: Outcome
 
 
 def train(peer: Peer, job: Job) -> Ran:
-    """Runs a peer's job. Raises RuntimeError with its last words when it fails."""
+    """Runs a peer's job. Raises RuntimeError with the end of its log when it fails."""
     python, path = peer.python(), job.write()
     command = [str(python), "-m", f"benchmarks.training.peers.{peer.script}", str(path)]
     variables = {**os.environ, "PYTHONPATH": str(environments.ROOT), "PYTHONWARNINGS": "ignore"}

@@ -1,4 +1,4 @@
-"""Which pictures are trained on: all of the starter's, or an even part of them when only the pace is asked for."""
+"""The pictures to train on: all starter pictures, or an even part of them when only the speed is measured."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SPLITS = ("train", "valid", "test")
 
 
 def whole() -> Path:
-    """The starter pictures, fetched when they are not here."""
+    """The folder of the starter pictures, downloaded if needed."""
     return groceries.fetch(CACHE)
 
 
 def starting_weights() -> Path:
-    """The starter weights, fetched when they are not here."""
+    """The starter weights, downloaded if needed."""
     return weights.fetch(CACHE)
 
 
@@ -28,12 +28,12 @@ def counts(folder: Path) -> dict[str, int]:
     return {split: len(list((folder / split).glob("*/*.jpg"))) for split in SPLITS}
 
 
-def share(name: str, wanted: Mapping[str, int]) -> Path:
-    """A folder of links to so many pictures of each split, each class alike; a split with 0 is left out."""
-    source, target = whole(), environments.HOME / "pictures" / f"{name}-{'-'.join(str(wanted[s]) for s in SPLITS)}"
+def share(name: str, sizes: Mapping[str, int]) -> Path:
+    """A folder of links to `sizes[split]` pictures of each split, even over the classes; 0 omits the split."""
+    source, target = whole(), environments.HOME / "pictures" / f"{name}-{'-'.join(str(sizes[s]) for s in SPLITS)}"
     for split in SPLITS:
         by_class = {path.name: sorted(path.glob("*.jpg")) for path in sorted((source / split).iterdir())}
-        for picture in even(by_class, wanted[split]):
+        for picture in even(by_class, sizes[split]):
             link = target / split / picture.parent.name / picture.name
             link.parent.mkdir(parents=True, exist_ok=True)
             if not link.is_symlink():
@@ -41,10 +41,10 @@ def share(name: str, wanted: Mapping[str, int]) -> Path:
     return target
 
 
-def even(by_class: Mapping[str, Sequence[Path]], wanted: int) -> list[Path]:
-    """The first pictures of each class in turns. Raises ValueError when there are too few, or fewer than classes."""
+def even(by_class: Mapping[str, Sequence[Path]], count: int) -> list[Path]:
+    """`count` pictures, one of each class in turn. Raises ValueError for too few pictures or fewer than classes."""
     turns = itertools.chain.from_iterable(itertools.zip_longest(*by_class.values()))
-    found = [picture for picture in turns if picture is not None][:wanted]
-    if len(found) < wanted or 0 < wanted < len(by_class):
-        raise ValueError(f"{wanted} pictures of {len(by_class)} classes are wanted, {len(found)} are there")
-    return found
+    chosen = [picture for picture in turns if picture is not None][:count]
+    if len(chosen) < count or 0 < count < len(by_class):
+        raise ValueError(f"cannot choose {count} pictures of {len(by_class)} classes; there are {len(chosen)}")
+    return chosen

@@ -1,4 +1,4 @@
-"""A peer's stopwatch: the same one in every trainer, fed from its own hooks."""
+"""The stopwatch that every peer uses; each trainer calls it from its own hooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.training.job import Outcome
 
 @dataclass(kw_only=True)
 class Record:
-    """Call begin, step …, trained, validated for each epoch, then tested; `outcome` sums it up."""
+    """For each epoch call begin, step …, trained, validated; then call tested. `outcome` returns the result."""
 
     clock: Callable[[], float] = time.perf_counter
     _training: list[float] = field(default_factory=list)
@@ -24,13 +24,13 @@ class Record:
     _testing: float = 0.0
 
     def begin(self) -> None:
-        """An epoch begins."""
+        """Call when an epoch begins."""
         self._at = self.clock()
         self._step_at = None
         self._epoch = []
 
     def step(self, loss: float) -> None:
-        """A step is done; the first of an epoch, which waits for its loader, is not counted."""
+        """Call after each step. An epoch's first step, which waits for the loader, is not counted."""
         now = self.clock()
         if self._step_at is not None:
             self._steps.append(now - self._step_at)
@@ -38,20 +38,20 @@ class Record:
         self._epoch.append(loss)
 
     def trained(self) -> None:
-        """An epoch's steps are done."""
+        """Call after an epoch's last step."""
         self._training.append(self._lap())
         self._losses.append(sum(self._epoch) / max(1, len(self._epoch)))
 
     def validated(self) -> None:
-        """An epoch's validation is done."""
+        """Call after an epoch's validation."""
         self._validating.append(self._lap())
 
     def tested(self) -> None:
-        """The test split is done."""
+        """Call after the test split."""
         self._testing = self._lap()
 
     def outcome(self, *, trained: int, files: str, top1: float) -> Outcome:
-        """All of it."""
+        """The outcome of all recorded epochs."""
         return Outcome(
             trained=trained,
             files=files,

@@ -1,12 +1,13 @@
-"""What a peer's frozen training reaches, at a fraction of its price. Run by a peer's environment, needs torch.
+"""The accuracy of a peer's frozen training, at a fraction of the time. Runs in a peer's environment with torch.
 
     python -m benchmarks.training.views JOB ROUNDS
 
-A frozen backbone in eval mode makes the same of a picture whoever trains the head behind it. So an epoch of the plain
-loop (random crops and flips, torchvision's) is passed through it once, in bf16, and kept; the head is then trained on
-such epochs, batch by batch, as the loop would. Each seed starts from another head and deals another epoch's crop of
-each picture to each of its epochs. Test and validation are seen in float32, by contract.preprocess. Of the learning
-rates in RATES the one that validates best over all seeds is taken: a peer's user would look for it too.
+A frozen backbone in eval mode computes the same features whichever trainer trains the head. So the pictures of each of
+the plain loop's epochs (with torchvision's random crops and flips) pass through the backbone once, in bf16, and their
+features are stored. The head is then trained on these epochs, batch by batch, as the loop would. Each seed starts from
+another head and shuffles, for each picture, which epoch's crop it uses when. Test and validation pictures are computed
+in float32 with contract.preprocess. Of the learning rates in RATES, the one with the best validation over all seeds is
+used, because a peer's user would search for it too.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ FOLDER = environments.HOME / "views"
 
 
 def peer_top1(python: Path, job: Job, seeds: int) -> dict[str, Any]:
-    """Test top-1 of each seed and the rate that was taken. Called from the host, which has no torch."""
+    """Test top-1 of each seed and the best learning rate. The host, which has no torch, calls this."""
     command = [str(python), "-m", "benchmarks.training.views", str(job.write()), str(seeds)]
     variables = {**os.environ, "PYTHONPATH": str(environments.ROOT), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def main(job: Job, seeds: int) -> dict[str, Any]:
@@ -45,13 +46,13 @@ def main(job: Job, seeds: int) -> dict[str, Any]:
         heads = [_head(job, views, kept[0]["labels"], seed, rate) for seed in range(seeds)]
         validated = sum(_top1(head, valid) for head in heads) / seeds
         by_rate[rate] = (validated, [_top1(head, test) for head in heads])
-    taken = max(by_rate, key=lambda rate: by_rate[rate][0])
-    tests = {str(rate): found for rate, (_, found) in by_rate.items()}
-    return {"rate": taken, "valid": by_rate[taken][0], "test": by_rate[taken][1], "every_rate": tests}
+    best = max(by_rate, key=lambda rate: by_rate[rate][0])
+    tests = {str(rate): top1 for rate, (_, top1) in by_rate.items()}
+    return {"rate": best, "valid": by_rate[best][0], "test": by_rate[best][1], "every_rate": tests}
 
 
 def _kept(job: Job, name: str) -> Any:
-    """A split's features and labels, computed when they are not there."""
+    """A split's stored features and labels; computes and stores them if needed."""
     import torch
 
     path = FOLDER / f"{name}.pt"
@@ -85,7 +86,7 @@ def _features(job: Job, name: str) -> dict[str, Any]:
 
 
 def _batches(job: Job, begun: Any, name: str) -> Any:
-    """In the folder's order. Training: crops and flips; else as an artifact is served."""
+    """Batches in the folder's order: training pictures with crops and flips, others as an artifact is served."""
     from torch.utils.data import DataLoader
     from torchvision.datasets import ImageFolder
 
@@ -126,7 +127,7 @@ def _top1(head: Any, split: Any) -> float:
 
 
 def hash_of(name: str) -> int:
-    """A seed for each view, the same on each machine."""
+    """A seed for each view, the same on every machine."""
     return int.from_bytes(name.encode(), "big") % (2**31)
 
 

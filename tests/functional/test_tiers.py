@@ -1,4 +1,4 @@
-"""A suite ends whatever its tests do."""
+"""A suite ends even when one of its tests hangs."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ def test_stuck():
 """
 
 
-def test_a_test_that_never_gives_back_the_interpreter_is_ended_with_its_threads_shown(tmp_path: Path) -> None:
+def test_a_test_that_never_releases_the_interpreters_lock_is_killed_and_its_threads_are_shown(tmp_path: Path) -> None:
     stuck = tmp_path / "test_stuck.py"
     stuck.write_text(STUCK)
     suite = tiers.Suite(tier="unit", where="host", paths=(str(stuck),))

@@ -1,4 +1,4 @@
-"""House rules that a reader would otherwise have to check by hand."""
+"""House rules that a reviewer would otherwise have to check by hand."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_every_package_folder_of_tests_can_hold_files_of_the_same_name() -> None
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
 
 
-def test_the_images_start_nothing_through_a_shell() -> None:
+def test_the_images_start_their_program_without_a_shell() -> None:
     for path in sorted((REPOSITORY / "docker").glob("*.Dockerfile")):
         lines = [
             line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(("ENTRYPOINT", "CMD"))
@@ -145,11 +145,11 @@ CITATION = re.compile(r"\b(rule|pain)s? (\d+(?:(?:–|-|, | and |, and )\d+)*)")
 
 
 def citations(text: str) -> set[tuple[str, int]]:
-    """Every rule and pain that a text cites; of a range, its ends."""
+    """Every rule and pain that a text cites; for a range, its ends."""
     return {(kind, int(number)) for kind, numbers in CITATION.findall(text) for number in re.findall(r"\d+", numbers)}
 
 
-def test_every_rule_and_pain_that_is_cited_stands_in_the_documents() -> None:
+def test_every_rule_and_pain_that_is_cited_is_documented() -> None:
     contracts = (REPOSITORY / "docs" / "aws-contracts.md").read_text(encoding="utf-8")
     known = {(kind.lower(), int(number)) for kind, number in re.findall(r"^#### (Rule|Pain) (\d+): ", contracts, re.M)}
     texts = [
@@ -167,7 +167,7 @@ def test_every_rule_and_pain_that_is_cited_stands_in_the_documents() -> None:
     assert len(known) > 80
 
 
-def test_a_citation_is_read_in_each_of_its_forms() -> None:
+def test_citations_are_recognised_in_all_their_forms() -> None:
     text = "rule 26 (rules 47–50, 54; rules 28, 29 and 30, pain 2), a rule of thumb, pains 9, 10"
     rules = {("rule", number) for number in (26, 47, 50, 54, 28, 29, 30)}
     assert citations(text) == rules | {("pain", 2), ("pain", 9), ("pain", 10)}

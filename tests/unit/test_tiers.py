@@ -1,4 +1,4 @@
-"""Which suites there are, where they run, and what runs beside what."""
+"""The suites, where they run, and which of them run at the same time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FILES = [
 ]
 
 
-def test_what_measures_speed_has_the_machine_to_itself_and_container_tests_have_too() -> None:
-    found = [[[suite.name for suite in lane] for lane in lanes] for lanes in turns(suites(FILES))]
-    assert found == [
+def test_speed_tests_and_container_tests_run_alone_on_the_machine() -> None:
+    names = [[[suite.name for suite in lane] for lane in lanes] for lanes in turns(suites(FILES))]
+    assert names == [
         [["unit-host"], ["unit-serve"]],
         [["functional-host"], ["functional-serve", "functional-train"]],
         [["functional-host-speed"]],
@@ -30,24 +30,24 @@ def test_what_measures_speed_has_the_machine_to_itself_and_container_tests_have_
     ]
 
 
-def test_every_file_is_in_one_suite_of_each_world_that_it_ships_with() -> None:
-    found = suites(FILES)
-    named = {name: [suite.where for suite in found for path in suite.paths if name.startswith(path)] for name in FILES}
+def test_every_file_is_in_one_suite_for_each_place_where_its_package_runs() -> None:
+    chosen = suites(FILES)
+    named = {name: [suite.where for suite in chosen for path in suite.paths if name.startswith(path)] for name in FILES}
     assert named.pop("tests/functional/contract/test_files.py") == ["serve", "train"]
     assert (
         named.pop("tests/functional/train/learning/test_speed.py") == ["train"] * 2
-    )  # by folder, where it is left out
+    )  # the first names its folder, but ignores speed tests
     assert named.pop("tests/functional/lambda_container/test_cold_start.py") == ["host"]
     assert {len(wheres) for wheres in named.values()} == {1}
 
 
-def test_a_suite_leaves_out_the_speed_tests_that_lie_in_its_folders_and_the_other_asks_for_them() -> None:
+def test_a_suite_ignores_the_speed_tests_in_its_folders_and_the_speed_suite_names_them() -> None:
     [calm, speed] = suites(FILES, tier="functional", package="train")
     assert "--ignore-glob=*/test_speed.py" in calm.arguments("/results")
     assert speed.arguments("/results")[-1] == "tests/functional/train/learning/test_speed.py"
     assert "--ignore-glob=*/test_speed.py" not in speed.arguments("/results")
 
 
-def test_one_rooms_tests_of_a_tier_are_chosen_by_name() -> None:
+def test_one_packages_tests_of_a_tier_can_be_chosen_by_name() -> None:
     assert [suite.name for suite in suites(FILES, tier="container", package="deploy")] == ["container-host"]
     assert suites(FILES, tier="unit", package="starter") == []

@@ -1,5 +1,9 @@
-"""A bare loop in one process: decode, run ONNX Runtime in fp32, again. `python -m benchmarks.serving.handlers.bare
-DIRECTORY SECONDS BATCH` prints pictures a second as JSON; the environment is ours, as shipped."""
+"""A bare loop in one process that decodes pictures and runs ONNX Runtime in fp32.
+
+    python -m benchmarks.serving.handlers.bare DIRECTORY SECONDS BATCH
+
+Runs in our serving environment, as shipped. Prints pictures a second as JSON.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Decode and forward, with no server around: `python -m benchmarks.serving.handlers.bare_loop DIR BATCH ENGINE`.
+"""A loop of decoding and forward passes without a server.
 
-Runs in our own environment, with the decoder, the engine and the threads that ours serves with. Prints JSON: pictures a
-second when each batch is decoded by one thread before it is run, the same when all cores decode it, and the answers.
+    python -m benchmarks.serving.handlers.bare_loop DIRECTORY BATCH ENGINE
+
+Runs in our serving environment, with our server's decoder, engine and threads. Prints JSON: "alone", pictures a second
+when one thread decodes each batch before it is run; "beside", the same when all cores decode; and "answers".
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ Decoded = Callable[[Sequence[bytes]], Iterable[FloatArray]]
 
 
 def loop(pictures: Sequence[bytes], batch: int, decoded: Decoded, forward: Callable[[FloatArray], FloatArray]) -> float:
-    """Seconds for all the pictures, `batch` at a time."""
+    """Seconds for all pictures, `batch` at a time."""
     began = time.perf_counter()
     for at in range(0, len(pictures), batch):
         forward(np.stack(list(decoded(pictures[at : at + batch]))))

@@ -14,7 +14,7 @@ Jpeg = Annotated[Path, ContentType("image/jpeg")]
 
 @bentoml.service(workers=1, traffic={"timeout": 60})
 class Null:
-    """Reads the body, answers a constant. Async, so that no thread is needed (its guide on async APIs)."""
+    """Reads the body, answers a constant. Async, so it needs no thread (BentoML's guide on async APIs)."""
 
     @bentoml.api
     async def classify(self, picture: Annotated[bytes, ContentType("image/jpeg")], /) -> list[list[float]]:
@@ -23,7 +23,7 @@ class Null:
 
 @bentoml.service(workers=1, traffic={"timeout": 60})
 class Classifier:
-    """One worker with all threads and adaptive batching, as its guide on that has it."""
+    """One worker with all threads and adaptive batching, as in BentoML's guide on adaptive batching."""
 
     def __init__(self) -> None:
         self.decode = network.decoder()
@@ -33,5 +33,5 @@ class Classifier:
     @bentoml.api(batchable=True, max_batch_size=8, max_latency_ms=1000)
     def classify(self, pictures: list[Jpeg]) -> list[list[float]]:
         inputs = np.stack([self.decode(path.read_bytes()) for path in pictures])
-        found: list[list[float]] = self.forward(inputs).tolist()
-        return found
+        probabilities: list[list[float]] = self.forward(inputs).tolist()
+        return probabilities

@@ -1,7 +1,7 @@
-"""Ours without a model, run by its environment: all of `python -m serve` but decoding and the network.
+"""Our server without a model: `python -m serve` without decoding and the network. Runs in our serving environment.
 
-A body is taken, checked and counted as always, a constant takes the decoded picture's place, the batcher passes it on
-to a network that answers equal logits, and the answer is encoded as always.
+The server reads, checks and counts a body as usual. A constant replaces the decoded picture, the batcher passes it to a
+network that answers equal logits, and the server encodes the answer as usual.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from contract.preprocess import FloatArray
 from serve.predictor import Predictor
 
 
-def load(folder: Path, machine: Machine, *, engine_name: str = "") -> Predictor:
+def load(folder: Path, machine: Machine, **_options: str) -> Predictor:
+    """Replaces serve.predictor.load."""
     manifest = artifact.read(folder, whole=False)
 
     def run(pictures: FloatArray) -> FloatArray:

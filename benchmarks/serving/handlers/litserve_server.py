@@ -1,4 +1,4 @@
-"""LitServe's server, run by its environment: `python -m benchmarks.serving.handlers.litserve_server`."""
+"""LitServe's server: `python -m benchmarks.serving.handlers.litserve_server`, in LitServe's environment."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from benchmarks.serving.handlers import network
 
 
 def _form(request: Any) -> Any:
-    """What LitServe hands over for a form is the form, although the annotation has to say Request."""
+    """LitServe passes the form itself, although the parameter must be annotated as Request."""
     return request
 
 
@@ -30,7 +30,7 @@ class Null(litserve.LitAPI):
 
 
 class Classifier(litserve.LitAPI):
-    """Decodes in decode_request and runs the network over a batch."""
+    """Decodes a picture in decode_request and runs the network on a batch."""
 
     def setup(self, device: str) -> None:
         self.decode = network.decoder()

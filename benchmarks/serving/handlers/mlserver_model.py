@@ -1,4 +1,4 @@
-"""MLServer's model: a custom runtime, as its guide has it; `predict` gets a whole batch when batching is on."""
+"""MLServer's model: a custom runtime, as in its guide. With batching, `predict` gets a whole batch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Answer = Callable[[list[str]], FloatArray]
 
 
 class Classifier(MLModel):
-    """Base64 pictures, BYTES (N, 1), to probabilities, FP32 (N, 14)."""
+    """From base64 pictures, BYTES (N, 1), to probabilities, FP32 (N, 14)."""
 
     async def load(self) -> bool:
         chosen = self.settings.parameters.extra
@@ -31,7 +31,7 @@ class Classifier(MLModel):
 
 
 def answer(threads: int, *, channels_last: bool) -> Answer:
-    """Base64 pictures to probabilities (N, labels)."""
+    """A function from base64 pictures to probabilities (N, labels)."""
     if network.kind() == "null":
         return lambda pictures: np.asarray([network.NULL_ANSWER] * len(pictures), dtype=np.float32)
     decode, forward = network.decoder(), network.forward(threads, channels_last=channels_last)

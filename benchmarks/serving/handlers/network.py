@@ -1,6 +1,6 @@
-"""The network and the decoding that every peer's handler uses; runs in the peer's environment, never in ours.
+"""The network and the decoder that every handler uses.
 
-The set-up comes from the environment that benchmarks.serving.peer.common_environment describes.
+benchmarks.serving.peer.common_environment sets the environment variables that this module reads.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ Forward = Callable[[FloatArray], FloatArray]
 
 
 def kind() -> str:
-    """One of benchmarks.serving.peer.Kind."""
+    """One of benchmarks.serving.peer.NetworkKind."""
     return os.environ["BENCHMARK_KIND"]
 
 
 def folder() -> Path:
-    """The artifact's."""
+    """The artifact's folder."""
     return Path(os.environ["BENCHMARK_MODEL"])
 
 
 def port() -> int:
-    """Where the server listens, on loopback."""
+    """The port that the server listens on, on loopback."""
     return int(os.environ["BENCHMARK_PORT"])
 
 
 def cpus() -> int:
-    """Cores of the machine."""
+    """The machine's cores."""
     return int(os.environ["BENCHMARK_CPUS"])
 
 
 def decoder() -> Callable[[bytes], FloatArray]:
-    """An encoded picture to the network's input, float32 (3, crop, crop): the code that ours serves with."""
+    """A function from an encoded picture to the network's input, float32 (3, crop, crop), as our server decodes."""
     preprocessing: Preprocessing = artifact.read(folder(), whole=False).preprocessing
 
     def decode(picture: bytes) -> FloatArray:
@@ -50,12 +50,12 @@ def decoder() -> Callable[[bytes], FloatArray]:
 
 
 def forward(threads: int, *, channels_last: bool = False) -> Forward:
-    """Inputs (N, 3, crop, crop) to probabilities (N, labels), in float32, by the engine that `kind()` names."""
+    """A function from inputs (N, 3, crop, crop) to probabilities (N, labels), in float32, with `kind()`'s engine."""
     return onnx_forward(threads) if kind() == "onnx" else torch_forward(threads, channels_last=channels_last)
 
 
 def torch_forward(threads: int, *, channels_last: bool = False) -> Forward:
-    """ResNet-50 by torch as its performance guide has it: eval mode, inference mode, channels_last where that pays."""
+    """ResNet-50 in torch as in its performance guide: eval mode, inference mode, channels_last where that is faster."""
     import torch
 
     from contract import models
@@ -78,7 +78,7 @@ def torch_forward(threads: int, *, channels_last: bool = False) -> Forward:
 
 
 def onnx_forward(threads: int) -> Forward:
-    """The artifact's model.onnx in float32, with the session options that ours sets."""
+    """The artifact's model.onnx in float32, with our server's session options."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

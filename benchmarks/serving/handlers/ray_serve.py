@@ -1,4 +1,4 @@
-"""Ray Serve's application with its own cluster of one node: `python -m benchmarks.serving.handlers.ray_serve`."""
+"""Ray Serve's application on its own one-node cluster: `python -m benchmarks.serving.handlers.ray_serve`."""
 
 import asyncio
 import signal
@@ -18,14 +18,14 @@ class Null:
     """Reads the body, answers a constant."""
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        """Also answers the GET that asks whether it answers."""
+        """Also answers the GET that checks whether the server is ready."""
         await request.body()
         return {"probabilities": network.NULL_ANSWER}
 
 
 @serve.deployment(max_ongoing_requests=100)
 class Classifier:
-    """Dynamic request batching, as its guide on that has it; one replica with all threads."""
+    """Dynamic request batching, as in Ray's guide; one replica with all threads."""
 
     def __init__(self) -> None:
         self.decode = network.decoder()
@@ -37,11 +37,11 @@ class Classifier:
         return await asyncio.to_thread(self._answers, pictures)
 
     def _answers(self, pictures: list[bytes]) -> list[list[float]]:
-        found: list[list[float]] = self.forward(np.stack([self.decode(each) for each in pictures])).tolist()
-        return found
+        probabilities: list[list[float]] = self.forward(np.stack([self.decode(each) for each in pictures])).tolist()
+        return probabilities
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        if request.method == "GET":  # asks whether it answers
+        if request.method == "GET":  # the readiness check
             return {}
         return {"probabilities": await self.classify(await request.body())}
 
@@ -51,7 +51,7 @@ def main() -> None:
     ray.init(num_cpus=cpus, include_dashboard=False, _temp_dir=str(Path.cwd() / "ray"), log_to_driver=True)
     serve.start(http_options={"host": "127.0.0.1", "port": network.port()})
     deployment: Any = Null if network.kind() == "null" else Classifier
-    # Its guide on performance: reserve the cores, and give the framework its threads by OMP_NUM_THREADS.
+    # Ray's guide on performance: reserve the cores, and set the framework's threads with OMP_NUM_THREADS.
     actor = {"num_cpus": 1 if network.kind() == "null" else cpus, "runtime_env": {"env_vars": {}}}
     if network.kind() != "null":
         actor["runtime_env"] = {"env_vars": {"OMP_NUM_THREADS": str(cpus)}}

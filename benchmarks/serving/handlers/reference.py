@@ -1,4 +1,4 @@
-"""Torch's fp32 answers for the pictures in a folder, as JSON: `python -m benchmarks.serving.handlers.reference DIR`."""
+"""Prints torch's fp32 answers for a folder's pictures: `python -m benchmarks.serving.handlers.reference DIR`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions that sagemaker-inference's handler service calls, as its guide on script mode has them."""
+"""The functions that sagemaker-inference's handler service calls, as in its guide on script mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAST = "BENCHMARK_CHANNELS_LAST" in os.environ
 
 
 def model_fn(model_dir: str) -> Model:
-    """Loads once a worker; `model_dir` is the folder with code/, the artifact is where the benchmark says."""
+    """Loads the model once in each worker. `model_dir` holds only code/; BENCHMARK_MODEL names the artifact."""
     if network.kind() == "null":
         return lambda picture: network.NULL_ANSWER
     decode, forward = (

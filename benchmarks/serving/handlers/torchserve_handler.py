@@ -1,4 +1,4 @@
-"""TorchServe's handler, a function as its guide on custom handlers has it: the requests of a batch to their answers."""
+"""TorchServe's handler, a function from a batch's requests to their answers, as in its guide on custom handlers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LAST = "BENCHMARK_CHANNELS_LAST" in os.environ
 
 
 def handle(data: Sequence[Mapping[str, Any]] | None, context: Any) -> list[list[float]] | None:
-    """The first call, at a worker's start, has no data: the model is loaded then. A request without a body asks
-    whether the worker answers (see the peer's `ready`)."""
+    """Answers a batch. The first call, when a worker starts, has no data and loads the model. A request without a body
+    is a readiness check (see the peer's `ready`)."""
     if data is None:
         _answer()
         return None
     pictures = [bytes(row.get("body") or row.get("data") or b"") for row in data]
-    asked = [picture for picture in pictures if picture]
-    answers = iter(_answer()(asked) if asked else [])
+    bodies = [picture for picture in pictures if picture]
+    answers = iter(_answer()(bodies) if bodies else [])
     return [next(answers) if picture else network.NULL_ANSWER for picture in pictures]
 
 

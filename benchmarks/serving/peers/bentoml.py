@@ -1,4 +1,4 @@
-"""BentoML: a service with adaptive batching, which its guide recommends for throughput; `bentoml serve` runs it."""
+"""BentoML: `bentoml serve` with a service that uses adaptive batching, as its guide recommends for throughput."""
 
 from __future__ import annotations
 

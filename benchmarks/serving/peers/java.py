@@ -1,4 +1,4 @@
-"""The Java that two of the peers run on."""
+"""The Java runtime that two of the peers need."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ Find = Callable[[str], str | None]
 
 
 def check(find: Find = shutil.which) -> None:
-    """Raises RuntimeError, with what to install, when there is no Java on PATH."""
+    """Raises RuntimeError, which says what to install, when there is no Java on PATH."""
     if find("java") is None:
-        raise RuntimeError("Java is needed and not on PATH: apt-get install default-jre-headless")
+        raise RuntimeError("no Java on PATH; install it with: apt-get install default-jre-headless")

@@ -1,4 +1,4 @@
-"""LitServe: its guide to faster serving on a CPU batches requests and decodes pictures in the batch by threads."""
+"""LitServe, with batched requests, as its guide to faster serving recommends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 from benchmarks.serving.peer import Peer, Place, file_form
 
-BODY, FORM_TYPE = file_form("content")  # how its guide on files sends pictures
+BODY, FORM_TYPE = file_form("content")  # its guide on files sends pictures like this
 
 
 def command(place: Place) -> list[str]:

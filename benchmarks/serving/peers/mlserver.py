@@ -1,10 +1,10 @@
-"""MLServer: a custom runtime behind the V2 inference protocol; the picture is a base64 string in its JSON.
+"""MLServer: a custom runtime behind the V2 inference protocol, with the picture as a base64 string in JSON.
 
-Its REST server has no binary tensors (only gRPC has), so base64 is what its guide on content types leaves.
-uvloop 0.22 took away what its workers call, so the one before is installed.
+Its REST server has no binary tensors (only gRPC has them), so its guide on content types leaves base64.
+uvloop 0.22 removed a function that its workers call, so an older uvloop is installed.
 
-Tried for the null server, CPU a request over 8 connections: two parallel workers 1.20–1.29 ms, none but the server's
-own process 0.47 (which its guide on parallel inference allows), so that stands.
+CPU a request of the server without a model, over 8 connections: 1.20–1.29 ms with two parallel workers; 0.47 ms with
+none, which its guide on parallel inference allows. So the server without a model runs with none.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MODEL = "kennel"
 def settings(
     place: Place, *, workers: int, threads: int, batch: int = 0, seconds: float = 0.0, channels_last: bool = False
 ) -> Mapping[str, str]:
-    """Its two files. `workers` are processes (0: none but the server), `batch` is adaptive batching's, 0 is none."""
+    """Its two configuration files. workers: processes besides the server; batch: of adaptive batching, 0 for none."""
     server = {
         "host": "127.0.0.1", "http_port": place.port, "grpc_port": 0, "metrics_endpoint": None, "debug": False,
         "parallel_workers": workers,
@@ -36,7 +36,7 @@ def settings(
 
 
 def body(picture: bytes) -> bytes:
-    """One picture as the protocol's BYTES tensor."""
+    """A request with one picture as the protocol's BYTES tensor."""
     tensor = {
         "name": "picture", "shape": [1, 1], "datatype": "BYTES", "parameters": {"content_type": "base64"},
         "data": [base64.b64encode(picture).decode("ascii")],
@@ -45,7 +45,7 @@ def body(picture: bytes) -> bytes:
 
 
 def read(answer: bytes) -> list[float]:
-    """The numbers of the only output."""
+    """The numbers of the answer's only output."""
     [output] = json.loads(answer)["outputs"]
     return [float(number) for number in output["data"]]
 

@@ -1,4 +1,4 @@
-"""Ray Serve: one replica with dynamic request batching, with the variables of its guide to high throughput."""
+"""Ray Serve: one replica with dynamic request batching, and the variables of its guide to high throughput."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def command(place: Place) -> list[str]:
 
 
 def environment(_: Place) -> dict[str, str]:
-    # Its guide to high throughput: HAProxy before the replicas, gRPC among them.
+    # Ray's guide to high throughput: HAProxy in front of the replicas, gRPC between them.
     optimized = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
     return {"RAY_USAGE_STATS_ENABLED": "0", **optimized}
 

@@ -1,9 +1,9 @@
-"""TorchServe: a Java front (JRE 11 or later on PATH) before Python workers; the picture is the body.
+"""TorchServe: a Java server (needs JRE 11 or later on PATH) with Python workers; the request's body is the picture.
 
-The archive is the folder that torch-model-archiver's no-archive format makes, so starting need not pack one.
+The model is the folder that torch-model-archiver writes in its no-archive format, so nothing is packed at the start.
 
-Tried for the null server, CPU a request over 8 connections: two workers 1.1–1.2 ms, one 1.9, one with batches of up to
-8 pictures 0.73–0.83, so that stands.
+CPU a request of the server without a model, over 8 connections: 1.1–1.2 ms with two workers, 1.9 ms with one, and
+0.73–0.83 ms with one worker and batches of up to 8 pictures. So it runs with the last.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from benchmarks.serving.peer import Peer, Place
 from benchmarks.serving.peers import java
 
 MODEL = "kennel"
-NEEDED = ("psutil", "pyyaml", "packaging", "requests", "setuptools<81")  # its requirements file; the package names none
+NEEDED = (
+    "psutil",
+    "pyyaml",
+    "packaging",
+    "requests",
+    "setuptools<81",
+)  # from its requirements file; its package declares none
 HANDLER = "from benchmarks.serving.handlers.torchserve_handler import handle\n"
 
 
 def files(place: Place, *, workers: int, batch: int = 1, delay_ms: int = 10) -> Mapping[str, str]:
-    """config.properties and the model's folder. gRPC listens in any case, on the two ports after ours."""
+    """config.properties and the model's folder. gRPC cannot be disabled; it listens on the two ports after ours."""
     address = f"http://127.0.0.1:{place.port}"
     model = {
         "marName": MODEL, "minWorkers": workers, "maxWorkers": workers, "batchSize": batch,
@@ -52,14 +58,14 @@ def files(place: Place, *, workers: int, batch: int = 1, delay_ms: int = 10) -> 
 
 
 def command(place: Place) -> list[str]:
-    """Token authorisation is on by default and off as its guide on it says. Raises RuntimeError without Java."""
+    """The argv, with token authorisation disabled as its guide says. Raises RuntimeError without Java."""
     java.check()
     start = [str(place.python.parent / "torchserve"), "--start", "--foreground", "--ts-config", "config.properties"]
     return [*start, "--disable-token-auth", "--no-config-snapshots"]
 
 
 def environment(place: Place, *, threads: int) -> dict[str, str]:
-    """Its process file and sockets go into the server's folder, so that two may run on one machine."""
+    """Puts its process file and sockets into the server's folder, so that two servers can run on one machine."""
     count = str(threads)
     folder = str(place.folder)
     return {"OMP_NUM_THREADS": count, "BENCHMARK_THREADS": count, "TMPDIR": folder, "TEMP": folder}

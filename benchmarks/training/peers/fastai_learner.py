@@ -1,8 +1,8 @@
-"""fastai's Learner on its own DataLoaders, split in body and head, the body frozen by `freeze`.
+"""fastai's Learner on its own DataLoaders, split into body and head; `freeze` freezes the body.
 
-train_bn=False and BnFreeze keep a frozen body's BatchNorm as it is: with fastai's default they would learn, which costs
-a pass backwards through the whole network. `fast` is to_channelslast without AMP: fastai's AMP names the device "cuda",
-so on a CPU bf16 cannot be switched on by its own options.
+train_bn=False and BnFreeze keep a frozen body's BatchNorm unchanged. With fastai's default it would learn, which costs
+a backward pass through the whole network. `fast` is to_channelslast without AMP: fastai's AMP names the device "cuda",
+so its own options cannot enable bf16 on a CPU.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from contract import models
 
 
 class Stopwatch(Callback):
-    """The learner's hooks to the record."""
+    """Connects the learner's hooks to the record."""
 
     order = 90
 
@@ -118,7 +118,7 @@ def _train(learner: Any, job: Job) -> None:
 
 
 def _test(learner: Any, job: Job, stopwatch: Stopwatch) -> float:
-    """Top-1 on the test split, in the way of `Learner.validate`."""
+    """Top-1 on the test split, computed by `Learner.validate`."""
     files = sorted((job.data / "test").rglob("*.jpg"))
     loader = learner.dls.test_dl(files, with_labels=True)
     stopwatch.testing = True

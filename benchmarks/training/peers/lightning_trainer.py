@@ -1,7 +1,7 @@
-"""Lightning's Trainer, as its docs on transfer learning say: the frozen part in eval mode and under no_grad.
+"""Lightning's Trainer as in its docs on transfer learning: the frozen part in eval mode and under no_grad.
 
-Its loaders are torch's own. Logging to disk, checkpoints and the progress bar are off, which only helps it. `fast` is
-precision="bf16-mixed" and a network in channels_last.
+Its loaders are torch's. Logging to disk, checkpoints and the progress bar are off, which only makes it faster. `fast`
+is precision="bf16-mixed" and a network in channels_last.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Classifier(lightning.LightningModule):
 
 
 class Stopwatch(lightning.Callback):
-    """The trainer's hooks to the record."""
+    """Connects the trainer's hooks to the record."""
 
     def __init__(self, record: Record) -> None:
         self.record = record

@@ -1,4 +1,4 @@
-"""A loop of one's own after torchvision's reference recipe for classification.
+"""A plain training loop after torchvision's reference recipe for classification.
 
 ImageFolder and DataLoader, random resized crops and flips, SGD with momentum, a validation after each epoch. A frozen
 backbone stays in eval mode, as the transfer learning tutorials say.
@@ -58,11 +58,11 @@ def train(model: nn.Module, loader: Any, optimizer: Any, job: Job, record: Recor
 def accuracy(model: nn.Module, loader: Any) -> float:
     """Top-1 on a split."""
     model.eval()
-    hits = seen = 0
+    hits = total = 0
     for pictures, labels in loader:
         hits += int((model(pictures).argmax(dim=1) == labels).sum())
-        seen += len(labels)
-    return hits / seen
+        total += len(labels)
+    return hits / total
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""timm, put together from its own parts in the way of its train script, which its package does not hold.
+"""timm, put together from its own parts like its train script, which is not in its package.
 
 create_dataset, create_loader with the prefetcher, ClassificationTask, create_optimizer_v2, create_scheduler_v2,
 AverageMeter and accuracy; `freeze` for the backbone, which turns BatchNorm into FrozenBatchNorm2d, as its docs advise.
-Augmentation is held to crops and flips, as with the others. `fast` is --amp --amp-dtype bfloat16 --channels-last.
+Augmentation is limited to crops and flips, as for the other trainers. `fast` is --amp --amp-dtype bfloat16
+--channels-last.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Third parties in an environment of their own, and what they work on."""
+"""Other people's AWS clients (the AWS CLI, the SageMaker SDK) in their own environment, and the fixtures they need."""
 
 import hashlib
 import os
@@ -23,9 +23,9 @@ COLOURS = {"blue": (30, 30, 200), "green": (30, 200, 30), "red": (200, 30, 30)}
 
 @pytest.fixture(scope="session")
 def clients() -> Path:
-    """The folder of the witnesses' commands (python, aws), installed from their lock when it changed."""
+    """The folder of the clients' commands (python, aws), reinstalled from requirements.lock when that changes."""
     lock = ROOT / "tests/container/clients/requirements.lock"
-    home, stamp = ROOT / ".kennel/witness", hashlib.sha256(lock.read_bytes()).hexdigest()
+    home, stamp = ROOT / ".kennel/clients", hashlib.sha256(lock.read_bytes()).hexdigest()
     done = home / "stamp"
     if not done.is_file() or done.read_text() != stamp:
         uv = (sys.executable, "-m", "uv")
@@ -39,7 +39,7 @@ def clients() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_leftovers() -> Iterator[None]:
-    """Local mode leaves its stopped containers and its network; those of this session are taken away."""
+    """Removes the stopped containers and the network that the SDK's local mode leaves behind in these tests."""
     engine = docker.from_env()
     before = {container.id for container in engine.containers.list(all=True)}
     yield
@@ -54,7 +54,7 @@ def no_leftovers() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes that are told apart by colour: an ImageFolder with train, valid and test."""
+    """An ImageFolder with train, valid and test, whose three classes differ by colour."""
     folder, chance = tmp_path_factory.mktemp("pictures"), random.Random(0)
     for split, count in (("train", 12), ("valid", 6), ("test", 6)):
         for label, colour in COLOURS.items():
@@ -77,7 +77,7 @@ def serve_image() -> str:
 
 @pytest.fixture(scope="session")
 def trained(clients: Path, pictures: Path, train_image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """model.tar.gz as the SageMaker SDK's local mode made it on two hosts."""
+    """The model.tar.gz that the SageMaker SDK's local mode trained on two hosts."""
     output = tmp_path_factory.mktemp("two-hosts")
     sdk(clients, "sdk_train.py", train_image, "2", str(pictures), str(output))
     return output / "compressed_artifacts/model.tar.gz"
@@ -85,10 +85,10 @@ def trained(clients: Path, pictures: Path, train_image: str, tmp_path_factory: p
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a localcloud of these tests' own."""
+    """The address of a localcloud that only these tests use."""
     state = tmp_path_factory.mktemp("localcloud")
     url = daemon.start_background(port=0, state_dir=state).endpoint_url
-    make_roles(url, "witness")
+    make_roles(url, "clients")
     yield url
     daemon.stop(state)
 
@@ -98,7 +98,7 @@ def credentials() -> dict[str, str]:
 
 
 def sdk(clients: Path, script: str, *arguments: str) -> str:
-    """Runs a script of this folder in the witnesses' environment and returns what it printed."""
+    """Runs a script of this folder in the clients' environment and returns its output."""
     command = [str(clients / "python"), str(Path(__file__).with_name(script)), *arguments]
     done = subprocess.run(
         command, env={**os.environ, **credentials()}, capture_output=True, text=True, timeout=400, check=False

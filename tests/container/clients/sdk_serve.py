@@ -1,4 +1,4 @@
-"""Runs in the witness environment: the SageMaker SDK's LocalSession serves with our image and asks it for an answer.
+"""Serves with our image through the SageMaker SDK's LocalSession, prints one answer. Runs in the clients' environment.
 
 python sdk_serve.py IMAGE MODEL_TAR_GZ PICTURE PORT
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sagemaker.core.local import LocalSession
 
-NAME = "kennel-witness"
+NAME = "kennel-clients"
 
 
 def main(image: str, model: str, picture: str, port: str) -> None:
@@ -20,7 +20,7 @@ def main(image: str, model: str, picture: str, port: str) -> None:
     client.create_model(
         ModelName=NAME,
         PrimaryContainer={"Image": image, "ModelDataUrl": f"file://{model}", "Environment": {}},
-        ExecutionRoleArn="arn:aws:iam::123456789012:role/witness",
+        ExecutionRoleArn="arn:aws:iam::123456789012:role/clients",
     )
     variant = {"VariantName": "all", "ModelName": NAME, "InstanceType": "local", "InitialInstanceCount": 1}
     client.create_endpoint_config(EndpointConfigName=NAME, ProductionVariants=[variant])

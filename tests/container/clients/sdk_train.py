@@ -1,9 +1,9 @@
-"""Runs in the witness environment: the SageMaker SDK's own local mode trains with our image.
+"""Trains with our image through the SageMaker SDK's local mode. Runs in the clients' environment.
 
     python sdk_train.py IMAGE HOSTS DATA OUTPUT
 
-ModelTrainer passes no `train` argument, mounts one /opt/ml/model for all hosts and stops every host when the first one
-leaves, so this holds the entry point, the artifact and the final barrier.
+ModelTrainer passes no `train` argument, mounts one /opt/ml/model for all hosts, and stops every host when the first one
+exits. So this tests the entry point, the artifact and the final barrier.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HYPERPARAMETERS = {
     "freeze_backbone": True,
     "resize": 40,
     "crop": 32,
-    "engine": "onnxruntime",  # measuring engines is tested elsewhere
+    "engine": "onnxruntime",  # other tests cover the measuring of engines
     "serve_precision": "fp32",
 }
 
@@ -33,7 +33,7 @@ def main(image: str, hosts: str, data: str, output: str) -> None:
         compute=Compute(instance_type="local_cpu", instance_count=int(hosts)),
         hyperparameters=HYPERPARAMETERS,
         local_container_root=output,
-        base_job_name="witness",
+        base_job_name="clients",
     )
     trainer.train(input_data_config=[InputData(channel_name="training", data_source=data)], wait=True)
 

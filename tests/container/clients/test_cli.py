@@ -1,4 +1,4 @@
-"""The AWS CLI works against localcloud as against AWS: a job, an endpoint, an answer, its waiters and its errors."""
+"""The AWS CLI works with localcloud as with AWS: a job, an endpoint, an invocation, its waiters and its errors."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 
 from tests.container.clients.conftest import credentials
 
-ROLE = "arn:aws:iam::123456789012:role/witness"
+ROLE = "arn:aws:iam::123456789012:role/clients"
 HYPERPARAMETERS = {
     "model": "resnet18",
     "weights": "none",
@@ -25,12 +25,12 @@ Aws = Callable[..., Any]
 
 
 class AwsError(Exception):
-    """What the CLI wrote to stderr."""
+    """A failure of the CLI, with its stderr."""
 
 
 @pytest.fixture(scope="module")
 def aws(clients: Path, cloud: str) -> Aws:
-    """Runs `aws …` and returns its decoded answer; a failure raises AwsError."""
+    """Runs `aws …` and returns its decoded output; raises AwsError when it fails."""
 
     def run(*arguments: str, **parameters: Any) -> Any:
         command = [str(clients / "aws"), "--endpoint-url", cloud, "--output", "json", *arguments]
@@ -47,10 +47,10 @@ def aws(clients: Path, cloud: str) -> Aws:
 
 @pytest.fixture(scope="module")
 def job(aws: Aws, pictures: Path, train_image: str) -> dict[str, Any]:
-    """A finished training job, described."""
-    aws("s3", "mb", "s3://witness")
-    aws("s3", "cp", "--recursive", "--quiet", str(pictures), "s3://witness/pictures")
-    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://witness/pictures/"}
+    """The description of a finished training job."""
+    aws("s3", "mb", "s3://clients")
+    aws("s3", "cp", "--recursive", "--quiet", str(pictures), "s3://clients/pictures")
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://clients/pictures/"}
     aws(
         "sagemaker",
         "create-training-job",
@@ -59,7 +59,7 @@ def job(aws: Aws, pictures: Path, train_image: str) -> dict[str, Any]:
         AlgorithmSpecification={"TrainingImage": train_image, "TrainingInputMode": "File"},
         HyperParameters=HYPERPARAMETERS,
         InputDataConfig=[{"ChannelName": "training", "DataSource": {"S3DataSource": source}}],
-        OutputDataConfig={"S3OutputPath": "s3://witness/output"},
+        OutputDataConfig={"S3OutputPath": "s3://clients/output"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
         StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
@@ -67,7 +67,7 @@ def job(aws: Aws, pictures: Path, train_image: str) -> dict[str, Any]:
 
 
 def _ended(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Polls as `aws sagemaker wait` does, but every second: its own waiter looks once in two minutes."""
+    """Polls like `aws sagemaker wait`, but every second: the CLI's waiter polls every two minutes."""
     deadline = time.monotonic() + 300
     while (job := describe())["TrainingJobStatus"] in {"InProgress", "Stopping"}:
         assert time.monotonic() < deadline, job
@@ -87,7 +87,7 @@ def test_a_job_s_log_can_be_read(aws: Aws, job: dict[str, Any]) -> None:
     assert any("kennel epoch=1" in event["message"] for event in events)
 
 
-def test_an_endpoint_goes_into_service_answers_and_goes(
+def test_an_endpoint_goes_into_service_answers_and_is_deleted(
     aws: Aws, job: dict[str, Any], serve_image: str, pictures: Path, tmp_path: Path
 ) -> None:
     container = {"Image": serve_image, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
@@ -111,13 +111,13 @@ def _endpoints(aws: Aws) -> list[str]:
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    """The CLI's own waiter looks every 30 seconds; what is so already it sees at once."""
+    """Polls until `condition` holds, so that the CLI's waiter, which polls every 30 seconds, then returns at once."""
     deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.5)
 
 
-def test_a_name_that_aws_would_refuse_is_refused_in_aws_s_words(aws: Aws) -> None:
+def test_a_name_that_aws_would_refuse_is_refused_with_aws_s_message(aws: Aws) -> None:
     with pytest.raises(AwsError, match=r"ValidationException.*failed to satisfy constraint"):
         aws("sagemaker", "create-endpoint", EndpointName="not_allowed", EndpointConfigName="cli")

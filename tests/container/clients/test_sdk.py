@@ -1,4 +1,4 @@
-"""The SageMaker SDK's own local mode is content with our images."""
+"""The SageMaker SDK's local mode works with our images."""
 
 import json
 import socket
@@ -27,11 +27,11 @@ def test_model_trainer_trains_on_one_host(clients: Path, pictures: Path, train_i
     assert _names(tmp_path / "compressed_artifacts/model.tar.gz") == ARTIFACT
 
 
-def test_model_trainer_trains_on_two_hosts_that_leave_together(trained: Path) -> None:
+def test_model_trainer_trains_on_two_hosts_that_exit_together(trained: Path) -> None:
     assert _names(trained) == ARTIFACT
 
 
-def test_local_session_serves_the_model_that_model_trainer_made(
+def test_local_session_serves_the_model_that_model_trainer_trained(
     clients: Path, trained: Path, serve_image: str, pictures: Path
 ) -> None:
     picture = pictures / "test/green/0.jpg"

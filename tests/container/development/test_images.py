@@ -1,4 +1,4 @@
-"""What the images hold, weigh and allow: looked at from outside, as SageMaker and Lambda would."""
+"""The images' contents, sizes, labels and permissions, inspected from outside as SageMaker and Lambda see them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ seen, queue, total = set(), ["torch", "torchvision"], 0
 while queue:
     name = queue.pop()
     try:
-        found = m.distribution(name)
+        package = m.distribution(name)
     except m.PackageNotFoundError:
         continue  # for another platform or an extra
-    key = found.metadata["Name"].lower()
+    key = package.metadata["Name"].lower()
     if key in seen:
         continue
     seen.add(key)
-    # CUDA's libraries are the toolkit's extras; nobody else's are asked for.
-    needs = [need for need in found.requires or () if key == "cuda-toolkit" or "extra ==" not in need]
+    # Only cuda-toolkit's extras are installed: they are CUDA's libraries.
+    needs = [need for need in package.requires or () if key == "cuda-toolkit" or "extra ==" not in need]
     queue += [re.split(r"[^A-Za-z0-9._-]", need)[0] for need in needs]
-    files = {str(found.locate_file(file)) for file in found.files or ()}
+    files = {str(package.locate_file(file)) for file in package.files or ()}
     caches = {os.path.join(os.path.dirname(path), "__pycache__") for path in files if path.endswith(".py")}
     files |= {entry.path for cache in caches if os.path.isdir(cache) for entry in os.scandir(cache)}
     total += sum(os.path.getsize(path) for path in files if os.path.isfile(path))
@@ -52,7 +52,7 @@ def docker(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess
 
 
 def inside(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
-    """What a command says in a fresh container whose root is read-only."""
+    """The output of a command in a new container with a read-only root."""
     lines = [
         "run",
         "--rm",
@@ -69,15 +69,15 @@ def inside(image: str, *command: str, options: tuple[str, ...] = ()) -> str:
 
 
 def inspected(image: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(docker("image", "inspect", image).stdout)[0]
-    return found
+    description: dict[str, Any] = json.loads(docker("image", "inspect", image).stdout)[0]
+    return description
 
 
-def test_an_unchanged_image_is_found_and_not_built(images: dict[ImageKind, str]) -> None:
-    said: list[str] = []
-    builder = ImageBuilder(repository=REPOSITORY, say=said.append)
+def test_an_unchanged_image_is_reused_and_not_built(images: dict[ImageKind, str]) -> None:
+    lines: list[str] = []
+    builder = ImageBuilder(repository=REPOSITORY, say=lines.append)
     assert {kind: builder.build(kind) for kind in KINDS} == images
-    assert said == [f"{images[kind]} reused" for kind in KINDS]
+    assert lines == [f"{images[kind]} reused" for kind in KINDS]
 
 
 def test_serve_stays_under_400_mb_and_lambda_under_150(images: dict[ImageKind, str]) -> None:
@@ -88,7 +88,7 @@ def test_serve_stays_under_400_mb_and_lambda_under_150(images: dict[ImageKind, s
 def test_train_weighs_what_cuda_torch_costs_and_at_most_330_mb_more(images: dict[ImageKind, str]) -> None:
     torch = json.loads(inside(images["train"], "python3", "-c", TORCH_COST))
     assert {"torch", "torchvision", "nvidia-cudnn-cu13", "triton"} <= set(torch["packages"])
-    # 130 MB of it are the engines that packaging measures.
+    # Of these, 130 MB are the engines that packaging measures.
     assert inspected(images["train"])["Size"] - torch["bytes"] <= 330 * MB
 
 
@@ -103,8 +103,8 @@ def test_no_build_tool_cache_or_secret_is_left(images: dict[ImageKind, str], kin
     tools = "for tool in pip pip3 uv gcc cc make git apt-get curl; do command -v $tool && echo left; done; true"
     assert inside(images[kind], "sh", "-c", tools) == ""
     places = "/var/cache /root /build /mnt /run/secrets /opt/kennel/tests /tmp /usr/local/lib/python3*"
-    found = inside(images[kind], "sh", "-c", f"find {places} -type f -size +0 2>/dev/null; true").splitlines()
-    assert [path for path in found if not path.startswith(("/root/.bashrc", "/root/.profile"))] == []
+    paths = inside(images[kind], "sh", "-c", f"find {places} -type f -size +0 2>/dev/null; true").splitlines()
+    assert [path for path in paths if not path.startswith(("/root/.bashrc", "/root/.profile"))] == []
     history = docker("history", "--no-trunc", "--format={{.CreatedBy}}", images[kind]).stdout
     assert "://" not in history
     settings = inspected(images[kind])["Config"]["Env"]
@@ -112,7 +112,7 @@ def test_no_build_tool_cache_or_secret_is_left(images: dict[ImageKind, str], kin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_say_where_it_comes_from_and_what_it_speaks(images: dict[ImageKind, str], kind: ImageKind) -> None:
+def test_labels_name_the_images_source_revision_and_versions(images: dict[ImageKind, str], kind: ImageKind) -> None:
     labels = inspected(images[kind])["Config"]["Labels"]
     assert labels["org.opencontainers.image.version"] == images[kind].split(":")[1]
     assert len(labels["org.opencontainers.image.revision"].split("-")[0]) == 40
@@ -122,15 +122,15 @@ def test_labels_say_where_it_comes_from_and_what_it_speaks(images: dict[ImageKin
     assert labels["kennel.framework"] == {"train": "torch", "serve": "onnxruntime", "lambda": "awslambdaric"}[kind]
 
 
-def test_the_labels_tell_torchs_and_cudas_true_versions(images: dict[ImageKind, str]) -> None:
+def test_the_labels_hold_the_installed_versions_of_torch_and_cuda(images: dict[ImageKind, str]) -> None:
     labels = inspected(images["train"])["Config"]["Labels"]
-    told = inside(
+    torch, cuda = inside(
         images["train"], "python3", "-c", "import torch; print(torch.__version__, torch.version.cuda)"
     ).split()
-    assert [labels["kennel.framework.version"], labels["kennel.cuda.version"]] == [told[0].split("+")[0], told[1]]
+    assert [labels["kennel.framework.version"], labels["kennel.cuda.version"]] == [torch.split("+")[0], cuda]
 
 
-def test_serve_declares_that_it_binds_to_the_port_it_is_told(images: dict[ImageKind, str]) -> None:
+def test_serve_declares_that_it_binds_to_the_port_it_is_given(images: dict[ImageKind, str]) -> None:
     labels = inspected(images["serve"])["Config"]["Labels"]
     assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
 
@@ -157,14 +157,14 @@ def test_train_accepts_and_does_not_need_its_argument(images: dict[ImageKind, st
     assert "--epochs" in done.stdout
 
 
-def test_lambda_is_an_unprivileged_user_who_can_read_all_of_it(images: dict[ImageKind, str]) -> None:
+def test_lambda_runs_as_an_unprivileged_user_who_can_read_every_file(images: dict[ImageKind, str]) -> None:
     assert inside(images["lambda"], "id", "-u") == "65534\n"
     unreadable = "find /opt ! -readable | head; python3 -c 'import lambda_container.handler, awslambdaric.bootstrap'"
-    for user in ("65534", "993"):  # Lambda brings a user of its own
+    for user in ("65534", "993"):  # on AWS, Lambda runs the image as another user
         assert inside(images["lambda"], "sh", "-c", unreadable, options=(f"--user={user}",)) == ""
 
 
-def test_train_and_serve_run_as_root_as_sagemaker_asks(images: dict[ImageKind, str]) -> None:
+def test_train_and_serve_run_as_root_as_sagemaker_requires(images: dict[ImageKind, str]) -> None:
     assert [inside(images[kind], "id", "-u") for kind in ("train", "serve")] == ["0\n", "0\n"]
 
 
@@ -172,14 +172,14 @@ def test_train_and_serve_run_as_root_as_sagemaker_asks(images: dict[ImageKind, s
 def test_the_image_is_python_3_13_for_one_architecture_with_its_bytecode(
     images: dict[ImageKind, str], kind: ImageKind
 ) -> None:
-    found = inspected(images[kind])
-    assert (found["Os"], found["Architecture"]) == ("linux", "amd64")
+    image = inspected(images[kind])
+    assert (image["Os"], image["Architecture"]) == ("linux", "amd64")
     look = "import sys, os; print(sys.version_info[:2], any(n.endswith('.pyc') for _, _, f in os.walk('.') for n in f))"
     assert inside(images[kind], "python3", "-c", look) == "(3, 13) True\n"
 
 
-def test_the_manifest_is_one_image_of_docker_and_no_index(images: dict[ImageKind, str]) -> None:
-    """`docker save` writes the image as the engine holds it: an index would show as further manifests."""
+def test_the_manifest_is_a_single_docker_image_and_not_an_index(images: dict[ImageKind, str]) -> None:
+    """`docker save` writes the image as Docker stores it; an index would show as more manifests."""
     done = subprocess.run(["docker", "save", images["lambda"]], capture_output=True, check=True)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
         names = tar.getnames()
@@ -191,7 +191,7 @@ def test_the_manifest_is_one_image_of_docker_and_no_index(images: dict[ImageKind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
+def test_a_changed_source_rebuilds_only_the_layers_with_sources(
     images: dict[ImageKind, str], kind: ImageKind, tmp_path: Path
 ) -> None:
     """In a copy of the repository, so that nobody's tree is touched."""
@@ -207,7 +207,7 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
     assert builder.plan(kind).reference == images[kind]
     made: list[str] = []
     try:
-        for turn in range(2):  # the first may find the build cache pruned, while the image is still here
+        for turn in range(2):  # the build cache may be pruned before the first, although the image still exists
             with (copy / SOURCES[kind][-1] / "__init__.py").open("a") as source:
                 source.write(f"# change {turn} for a test: {tmp_path.name}\n")
             made.append(builder.build(kind))
@@ -217,7 +217,9 @@ def test_a_changed_source_rebuilds_the_layers_of_sources_alone(
         assert same == sorted(same, reverse=True)
         assert same.count(False) <= 2
     finally:
-        docker("tag", images[kind], f"kennel-{kind}")  # or the changed one would keep the plain name, and stay
+        docker(
+            "tag", images[kind], f"kennel-{kind}"
+        )  # takes the plain name from the changed image, so that it is removed
         for image in made:
             docker("rmi", image)
 

@@ -1,4 +1,4 @@
-"""What a measuring process tells, line by line."""
+"""Reading the JSON lines of a measuring process."""
 
 import sys
 
@@ -13,7 +13,7 @@ raise SystemExit(3)
 """
 
 
-def test_rows_come_as_they_are_told_and_a_failure_ends_them() -> None:
+def test_rows_are_yielded_as_they_are_printed_and_a_failure_raises() -> None:
     rows = json_lines([sys.executable, "-c", PROGRAM], {"WHO": "ours"})
     assert next(rows) == {"round": 0, "who": "ours"}
     with pytest.raises(RuntimeError, match="exit code 3"):

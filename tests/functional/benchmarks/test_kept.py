@@ -1,4 +1,4 @@
-"""A table of hours goes on where it was interrupted, but never with what other code measured."""
+"""An interrupted benchmark resumes where it ended, but never with results of other code."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from benchmarks.harness import fingerprint, kept
 
 
-def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+def test_a_stored_result_is_not_measured_again(tmp_path: Path) -> None:
     runs: list[int] = []
 
     def measure() -> Mapping[str, float]:
@@ -21,7 +21,7 @@ def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     assert [each.name for each in file.parent.iterdir()] == ["ours-0.json"]
 
 
-def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_run_that_fails_stores_nothing(tmp_path: Path) -> None:
     def broken() -> Mapping[str, float]:
         raise RuntimeError("killed")
 
@@ -30,7 +30,7 @@ def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert kept(tmp_path / "ours-0.json", lambda: {"top1": 1.0}) == {"top1": 1.0}
 
 
-def test_the_fingerprint_tells_any_change_of_code_and_nothing_else(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_any_change_of_code_and_with_nothing_else(tmp_path: Path) -> None:
     module = tmp_path / "train" / "loop.py"
     module.parent.mkdir()
     module.write_text("rate = 1\n")

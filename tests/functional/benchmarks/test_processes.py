@@ -1,4 +1,4 @@
-"""CPU and memory of a process with its children, on real processes."""
+"""CPU and memory of a process and its children, with real processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.harness import cpu_seconds, memory, tree
 
 CHILD = """
 import time
-while time.process_time() < 0.4:  # more than is waited for: the kernel tells whole ticks, rounded down
+while time.process_time() < 0.4:  # more than the test waits for: the kernel counts whole ticks, rounded down
     pass
 time.sleep(60)
 """

@@ -1,4 +1,4 @@
-"""What the benchmarks left: complete rows that follow from their numbers, and a README that shows them as they are."""
+"""The stored results: complete rows whose verdicts follow from their numbers, and a README that shows them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TEXT = readme.README.read_text(encoding="utf-8")
 
 
 def rows(table: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((FOLDER / f"{table}.json").read_text(encoding="utf-8"))
-    return found
+    content: list[dict[str, Any]] = json.loads((FOLDER / f"{table}.json").read_text(encoding="utf-8"))
+    return content
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -43,6 +43,6 @@ def test_a_table_has_its_rounds_its_plot_and_a_command_that_exists(table: str) -
     assert (root / f"{table}.py").is_file() or (root / table / "__main__.py").is_file()
 
 
-def test_the_readme_shows_every_table_and_each_as_it_was_measured() -> None:
+def test_the_readme_shows_every_table_exactly_as_measured() -> None:
     assert sorted(readme.names(TEXT)) == TABLES
     assert readme.filled(TEXT, readme.read) == TEXT, "run: python -m benchmarks.harness.readme"

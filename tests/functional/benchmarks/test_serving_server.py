@@ -1,4 +1,4 @@
-"""Servers of the benchmarks: real processes on loopback that must all be gone afterwards."""
+"""The benchmarks' servers: real processes on loopback, all of which must end."""
 
 import json
 import os
@@ -13,9 +13,10 @@ from benchmarks.serving.server import Server, ServerError, running
 
 SERVER = """
 import http.server, os, pathlib, subprocess, sys
-# A daemon as Ray's are: it leaves its session and its parent ends at once.
-daemon = "import os,sys,time; os.setsid(); os.fork() and os._exit(0); print(os.getpid(), flush=True); time.sleep(60)"
-started = subprocess.run([sys.executable, "-c", daemon], stdout=open("daemon.pid", "w"))
+# A daemon like Ray's: it leaves its session, and its parent exits at once.
+daemon = "import os, time; os.setsid(); child = os.fork(); "
+daemon += "child and (print(child, flush=True) or os._exit(0)); time.sleep(60)"  # the parent writes the pid, then exits
+subprocess.run([sys.executable, "-c", daemon], stdout=open("daemon.pid", "w"))
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers()
@@ -52,10 +53,10 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
-def start(tmp_path: Path, seen: list[Server]) -> int:
-    """Runs the server, breaks off with an error inside; returns the daemon's process."""
+def start(tmp_path: Path, servers: list[Server]) -> int:
+    """Runs the server and sends it requests; returns the daemon's process id."""
     with running(PEER, "null", python=Path(sys.executable), model=tmp_path, cpus=1) as server:
-        seen.append(server)
+        servers.append(server)
         daemon = int((server.place.folder / "daemon.pid").read_text(encoding="utf-8"))
         assert daemon in tree(server.pid)
         assert server.ask(b"JPEG") == [0.25, 0.75]
@@ -67,32 +68,32 @@ def start(tmp_path: Path, seen: list[Server]) -> int:
     return daemon
 
 
-def test_a_server_answers_and_ends_with_all_that_it_started(tmp_path: Path) -> None:
-    seen: list[Server] = []
+def test_a_server_answers_and_ends_with_all_processes_that_it_started(tmp_path: Path) -> None:
+    servers: list[Server] = []
 
-    daemon = start(tmp_path, seen)
+    daemon = start(tmp_path, servers)
 
-    assert not alive(seen[0].pid)
+    assert not alive(servers[0].pid)
     assert not alive(daemon)
-    assert not seen[0].place.folder.exists()
+    assert not servers[0].place.folder.exists()
 
 
-def test_a_server_ends_when_the_benchmark_breaks_off(tmp_path: Path) -> None:
+def test_a_server_ends_when_the_benchmark_is_interrupted(tmp_path: Path) -> None:
     pids: list[int] = []
 
-    def broken_off() -> None:
+    def interrupted() -> None:
         with running(PEER, "null", python=Path(sys.executable), model=tmp_path, cpus=1) as server:
             pids.extend(tree(server.pid))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        broken_off()
+        interrupted()
 
     assert len(pids) >= 2
     assert not any(map(alive, pids))
 
 
-def test_a_server_that_ends_at_its_start_says_its_last_words(tmp_path: Path) -> None:
+def test_the_error_for_a_server_that_exits_at_its_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
     broken = Peer(
         name="broken", requirements=(), command=lambda _: [sys.executable, "-c", "raise SystemExit('no model')"],
         read=json.loads, ready="/", path=lambda _: "/", tuning="none",

@@ -1,4 +1,4 @@
-"""A table as Markdown, and its place in the README."""
+"""How a table becomes Markdown and gets into the README."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_table_says_ratio_target_and_verdict_and_its_notes_once() -> None:
     assert text.rstrip().endswith("Measured on a machine.")
 
 
-def test_only_what_is_between_a_tables_marks_is_renewed() -> None:
+def test_only_the_text_between_a_tables_marks_is_replaced() -> None:
     before = "Text.\n<!-- table: push -->\nold\n<!-- end -->\nMore.\n"
     after = readme.filled(before, lambda name: f"new {name}\n")
     assert after == "Text.\n<!-- table: push -->\nnew push\n<!-- end -->\nMore.\n"

@@ -1,4 +1,4 @@
-"""A table's line: which way a ratio goes, and when it is met."""
+"""A table's row: which way its ratio goes, and when the target is met."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def test_a_speedup_is_the_peers_time_over_ours() -> None:
     assert (row.ratio, row.worst_ratio, row.met) == (15.0, 7.5, True)
 
 
-def test_nothing_is_met_where_nothing_was_asked_for_or_measured() -> None:
+def test_a_row_without_a_target_or_a_measurement_is_neither_met_nor_missed() -> None:
     assert at_most("bytes", [1.0], [2.0], "peer").met is None
     silent = not_measured("step rate", "synthetic tensors", "needs a GPU", target=0.95)
     assert (silent.met, silent.ratio) == (None, None)
     assert "needs a GPU" in str(silent)
 
 
-def test_a_row_says_in_words_that_it_was_missed() -> None:
+def test_a_printed_row_says_that_its_target_was_missed() -> None:
     assert "MISSED" in str(at_least("rate", [1.0], [1.0], "peer", target=2.0))
 
 
@@ -45,19 +45,19 @@ def test_a_row_is_written_with_every_key_a_reader_expects(row: object) -> None:
     assert {"what", "ours", "peer", "peer_name", "ratio", "target", "met"} <= set(written)
 
 
-def test_contestants_take_turns_and_the_warm_rounds_are_not_kept() -> None:
-    seen: list[str] = []
+def test_candidates_take_turns_and_the_warm_rounds_are_discarded() -> None:
+    order: list[str] = []
 
-    def contestant(name: str) -> dict[str, float]:
-        seen.append(name)
-        return {"ms": float(len(seen))}
+    def candidate(name: str) -> dict[str, float]:
+        order.append(name)
+        return {"ms": float(len(order))}
 
-    taken = interleaved({"a": lambda: contestant("a"), "b": lambda: contestant("b")}, 2, warm=1, say=lambda _: None)
-    assert seen == ["a", "b"] * 3
-    assert column(taken["a"], "ms") == [3.0, 5.0]
+    runs = interleaved({"a": lambda: candidate("a"), "b": lambda: candidate("b")}, 2, warm=1, say=lambda _: None)
+    assert order == ["a", "b"] * 3
+    assert column(runs["a"], "ms") == [3.0, 5.0]
 
 
-def test_the_machine_is_named_with_what_its_cpu_can_do() -> None:
-    said = machine({"torch": "2.15.0"}, cpuinfo="model name\t: Some CPU\nflags\t: avx2 avx512_vnni sse")
-    assert said.startswith("Some CPU (avx2 avx512_vnni), ")
-    assert "torch 2.15.0" in said
+def test_the_machine_is_described_with_its_cpus_instruction_sets() -> None:
+    line = machine({"torch": "2.15.0"}, cpuinfo="model name\t: Some CPU\nflags\t: avx2 avx512_vnni sse")
+    assert line.startswith("Some CPU (avx2 avx512_vnni), ")
+    assert "torch 2.15.0" in line

@@ -1,4 +1,4 @@
-"""What one to two rests on: the containers as SageMaker would start them, and efficiency."""
+"""The scaling benchmark: containers like SageMaker's, cases, and efficiency."""
 
 from pathlib import Path
 
@@ -14,28 +14,28 @@ WHOLE = Case(name="steps", model="resnet18", frozen=False, crop=64, batch=8, pic
 
 
 def test_efficiency_is_the_speed_of_two_over_twice_the_speed_of_one() -> None:
-    found = {
+    runs = {
         ONE: [{"features": 10.0, "steps": 5.0}],
         WIDE: [{"features": 20.0, "steps": 9.0}],
         TWO: [{"features": 19.0, "steps": 8.0, "steps" + ALONE: 10.0}],
     }
-    features, steps, exchange, *wide = scaling.rows(found, (FROZEN, WHOLE))
+    features, steps, exchange, *wide = scaling.rows(runs, (FROZEN, WHOLE))
     assert (features.ratio, steps.ratio) == (0.95, 0.8)
     assert exchange.ratio == 0.8
     assert [row.peer_name for row in wide] == [WIDE, WIDE]
 
 
-def test_containers_are_held_against_one_container() -> None:
-    found = {name: [{"steps": speed, "steps" + ALONE: 2.0}] for name, speed in ((BOX, 1.0), (BOXES, 1.5))}
-    row = scaling.rows(found, (WHOLE,))[0]
+def test_two_containers_are_compared_with_one() -> None:
+    runs = {name: [{"steps": speed, "steps" + ALONE: 2.0}] for name, speed in ((BOX, 1.0), (BOXES, 1.5))}
+    row = scaling.rows(runs, (WHOLE,))[0]
     assert (row.ratio, row.peer_name) == (0.75, f"twice {BOX}")
 
 
-def test_every_case_that_ships_has_a_target() -> None:
+def test_every_case_has_a_target() -> None:
     assert set(scaling.TARGETS) == {case.name for case in scaling.CASES}
 
 
-def test_cases_travel_as_text() -> None:
+def test_cases_survive_being_written_and_read_as_text() -> None:
     assert cases.from_text(cases.to_text([FROZEN, WHOLE])) == [FROZEN, WHOLE]
 
 
@@ -46,12 +46,12 @@ def test_a_container_has_one_core_sagemakers_mounts_and_its_hosts_name() -> None
     assert argv[-3:] == ["kennel/train:1", "-m", "benchmarks.throughput.host"]
 
 
-def test_each_host_is_told_of_all() -> None:
-    told = launching.configuration("algo-2", ("algo-1", "algo-2"), ranks=1)["resourceconfig.json"]
-    assert (told["current_host"], told["hosts"]) == ("algo-2", ["algo-1", "algo-2"])
+def test_each_hosts_configuration_names_all_hosts() -> None:
+    resources = launching.configuration("algo-2", ("algo-1", "algo-2"), ranks=1)["resourceconfig.json"]
+    assert (resources["current_host"], resources["hosts"]) == ("algo-2", ["algo-1", "algo-2"])
 
 
 @pytest.mark.parametrize("case", scaling.CASES)
-def test_a_features_pass_gives_two_ranks_as_many_chunks_each(case: Case) -> None:
+def test_a_features_pass_divides_evenly_between_two_ranks(case: Case) -> None:
     assert case.pictures % 128 == 0 or not case.frozen
     assert case.batch % 2 == 0

@@ -1,4 +1,4 @@
-"""The set-ups of mlserver, TorchServe and multi-model-server as values: on loopback, and read as they answer."""
+"""How mlserver, TorchServe and multi-model-server are configured, and how their answers are read."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def properties(peer: Peer) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", JAVA)
 def test_a_java_server_listens_on_loopback_alone_on_the_port_that_it_was_given(name: str) -> None:
-    told = properties(named(name))
-    assert {told["inference_address"], told["management_address"]} == {"http://127.0.0.1:21000"}
+    settings = properties(named(name))
+    assert {settings["inference_address"], settings["management_address"]} == {"http://127.0.0.1:21000"}
 
 
 def test_torchserve_asks_for_no_token_and_puts_grpc_on_the_next_ports() -> None:
-    told = properties(named("torchserve"))
-    assert told["disable_token_authorization"] == "true"
-    assert (told["grpc_inference_port"], told["grpc_management_port"]) == ("21001", "21002")
+    settings = properties(named("torchserve"))
+    assert settings["disable_token_authorization"] == "true"
+    assert (settings["grpc_inference_port"], settings["grpc_management_port"]) == ("21001", "21002")
 
 
-def test_torchserves_model_is_the_one_that_it_is_asked_for() -> None:
+def test_torchserve_loads_the_model_that_requests_name() -> None:
     peer = named("torchserve")
     model = properties(peer)["load_models"]
     assert peer.path(place()) == f"/predictions/{model}"
@@ -46,8 +46,8 @@ def test_torchserves_model_is_the_one_that_it_is_asked_for() -> None:
 
 
 def test_mlserver_listens_on_loopback_alone() -> None:
-    told = json.loads(named("mlserver").files(place())["settings.json"])
-    assert (told["host"], told["http_port"], told["metrics_endpoint"]) == ("127.0.0.1", 21000, None)
+    settings = json.loads(named("mlserver").files(place())["settings.json"])
+    assert (settings["host"], settings["http_port"], settings["metrics_endpoint"]) == ("127.0.0.1", 21000, None)
 
 
 def test_mlserver_gets_the_picture_as_a_base64_tensor_of_one() -> None:
@@ -71,7 +71,7 @@ def test_there_is_a_worker_for_each_core_with_one_thread() -> None:
     assert properties(servers["multi_model_server"])["default_workers_per_model"] == "2"
 
 
-def test_a_missing_java_is_said_with_what_to_install() -> None:
+def test_the_error_for_a_missing_java_says_what_to_install() -> None:
     java.check(lambda _: "/usr/bin/java")
     with pytest.raises(RuntimeError, match="apt-get install"):
         java.check(lambda _: None)

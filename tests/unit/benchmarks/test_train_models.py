@@ -1,4 +1,4 @@
-"""Network by network: what counts as not slower, and what as not the same."""
+"""Network by network: the rows, and the check that no work was skipped."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from benchmarks import train_models
 
 
-def taken(**changes: Any) -> dict[str, Any]:
+def measurement(**changes: Any) -> dict[str, Any]:
     row = {
         "model": "resnet18", "round": 0, "plain_step": 10.0, "our_step": 6.0, "plain_features": 4.0,
         "our_features": 4.4, "loss": 0.001, "features": 0.01, "precision": "bf16",
@@ -16,13 +16,13 @@ def taken(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_network_has_a_row_for_its_step_and_one_for_its_features() -> None:
-    step, features = train_models.rows([taken()])
+    step, features = train_models.rows([measurement()])
     assert (step.ratio, step.met) == (0.6, True)
     assert (features.ratio, features.met) == (1.1, False)
     assert features.note == "bf16, off by 1.00%"
 
 
 @pytest.mark.parametrize("wrong", [{"loss": -0.2}, {"features": 0.5}, {"loss": float("nan")}])
-def test_speed_that_skips_work_is_no_speed(wrong: dict[str, float]) -> None:
+def test_a_run_whose_loss_or_features_differ_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(train_models.DifferentError, match="resnet18"):
-        train_models.check(taken(**wrong))
+        train_models.check(measurement(**wrong))

@@ -1,9 +1,9 @@
-"""The same evaluation for all: float32 torch on contract.preprocess. Run by a peer's environment.
+"""The same evaluation for all models: float32 torch with contract.preprocess. Runs in a peer's environment.
 
-    python -m benchmarks.training.judge MODEL PICTURES WEIGHTS
+    python -m benchmarks.training.evaluate MODEL PICTURES WEIGHTS
 
-MODEL: a peer's model.pt, or the folder of an artifact of ours. Prints a line of JSON: top-1, and the numbers that
-differ from the starting weights.
+MODEL: a peer's model.pt, or the folder of one of our artifacts. Prints a line of JSON: the top-1, and how many numbers
+of the backbone differ from the starting weights.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from benchmarks.harness import environments
 BATCH = 32
 
 
-def judge(python: Path, model: Path, pictures: Path, weights: Path) -> dict[str, float]:
-    """Runs this module in an environment with torch; called from the host, which has none."""
-    command = [str(python), "-m", "benchmarks.training.judge", str(model), str(pictures), str(weights)]
+def evaluate(python: Path, model: Path, pictures: Path, weights: Path) -> dict[str, float]:
+    """Runs this module with `python`, which has torch. The host, which has no torch, calls this."""
+    command = [str(python), "-m", "benchmarks.training.evaluate", str(model), str(pictures), str(weights)]
     variables = {**os.environ, "PYTHONPATH": str(environments.ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
     values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

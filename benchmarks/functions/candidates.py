@@ -1,4 +1,4 @@
-"""Who takes part: each a handler's module, and the Python that has what it imports, compiled, as an image has."""
+"""The candidates: each a handler's module and a Python with its packages, compiled to bytecode as in an image."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from benchmarks.harness.environments import HOME, ROOT
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contestant:
-    """`code` is the folder that the module is imported from."""
+class Candidate:
+    """A handler. `code` is the folder that its module is imported from."""
 
     name: str
     python: Path
@@ -25,12 +25,12 @@ class Contestant:
 
     @property
     def command(self) -> list[str]:
-        """What Lambda runs."""
+        """The command that Lambda runs."""
         return [str(self.python), "-m", "awslambdaric", f"{self.module}.handler"]
 
 
-def contestants() -> tuple[Contestant, Contestant, Contestant]:
-    """Ours, the plain boto3 handler, and nothing; all on the image's version of the runtime client, and of Python."""
+def candidates() -> tuple[Candidate, Candidate, Candidate]:
+    """Our handler, the plain boto3 handler and one that does nothing, all on the image's Python and runtime client."""
     client = f"awslambdaric=={client_version()}"
     python = newest_python()
     bare = environment("lambda", ["--compile-bytecode", client, f"httptools=={locked('httptools')}"], python=python)
@@ -38,28 +38,28 @@ def contestants() -> tuple[Contestant, Contestant, Contestant]:
     code = compiled()
     functions = "benchmarks.functions"
     return (
-        Contestant(name="ours", python=bare, code=code, module=f"{functions}.ours"),
-        Contestant(name="boto3", python=boto, code=code, module=f"{functions}.plain"),
-        Contestant(name="nothing", python=bare, code=code, module=f"{functions}.nothing"),
+        Candidate(name="ours", python=bare, code=code, module=f"{functions}.ours"),
+        Candidate(name="boto3", python=boto, code=code, module=f"{functions}.plain"),
+        Candidate(name="nothing", python=bare, code=code, module=f"{functions}.nothing"),
     )
 
 
 def client_version() -> str:
-    """The runtime client's, as the image has it."""
+    """The version of the runtime client in the image."""
     return locked("awslambdaric")
 
 
 def locked(package: str) -> str:
-    """The version that the image's lock has."""
+    """The version of a package in the image's lock."""
     lock = (ROOT / "docker" / "lambda.lock").read_text(encoding="utf-8")
-    found = re.search(rf"^{re.escape(package)}==(\S+)", lock, re.M)
-    if found is None:
+    match = re.search(rf"^{re.escape(package)}==(\S+)", lock, re.M)
+    if match is None:
         raise RuntimeError(f"docker/lambda.lock does not pin {package}")
-    return found.group(1)
+    return match.group(1)
 
 
 def compiled() -> Path:
-    """A folder with the handlers alone. The first round, which does not count, leaves their bytecode there."""
+    """Copies the handlers to a folder. The first round, which does not count, writes their bytecode there."""
     folder = HOME / "functions"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "benchmarks").mkdir(parents=True)
@@ -69,12 +69,12 @@ def compiled() -> Path:
     return folder
 
 
-def variables(contestant: Contestant, endpoint: str, **more: str) -> Mapping[str, str]:
-    """What Lambda and its operator set. `endpoint`: a URL."""
+def variables(candidate: Candidate, endpoint: str, **more: str) -> Mapping[str, str]:
+    """The environment variables that Lambda and the operator set. `endpoint`: a URL."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",
-        "PYTHONPATH": str(contestant.code),
+        "PYTHONPATH": str(candidate.code),
         "KENNEL_ENDPOINT_NAME": "dogs",
         "AWS_LAMBDA_FUNCTION_NAME": "kennel",
         "AWS_LAMBDA_FUNCTION_VERSION": "1",

@@ -1,4 +1,4 @@
-"""Ours and the peers as contestants: installed, started for each turn, and dropped with their reason when they fail."""
+"""Compares our server with the peers: installs them, starts one for each turn, and drops a peer that fails."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _FAILURES = (ServerError, LoadError, RuntimeError, ValueError, OSError, subproce
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contest:
-    """One kind of server, who takes part, and why others do not. Ours is the first and must run."""
+class Comparison:
+    """The servers compared at one kind of work, and the errors of those that failed. Ours comes first and must run."""
 
     kind: NetworkKind
     model: Path
@@ -37,30 +37,30 @@ class Contest:
 
     @contextmanager
     def started(self, name: str) -> Iterator[Server]:
-        """The contestant's server."""
+        """Starts the named server."""
         with running(
             self.peers[name], self.kind, python=self.pythons[name], model=self.model, cpus=self.cpus
         ) as server:
             yield server
 
     def each(self, measure: Measure) -> dict[str, Callable[[], Measured]]:
-        """A turn of each contestant by name: a server started anew and measured."""
+        """A turn for each server, by name: starts the server and measures it."""
         return {name: self._turn(name, measure) for name in self.peers if name not in self.failures}
 
     def turns(self, measure: Measure, rounds: int, *, warm: int = 0) -> dict[str, list[Measured]]:
-        """What each contestant measured in each round."""
+        """Each server's results by round, without servers that failed."""
         return self.surviving(interleaved(self.each(measure), rounds, warm=warm))
 
     def surviving(self, runs: Mapping[str, list[Measured]]) -> dict[str, list[Measured]]:
-        """The runs of those who did not drop out."""
-        return {name: taken for name, taken in runs.items() if name not in self.failures}
+        """The runs of servers that did not fail."""
+        return {name: measured for name, measured in runs.items() if name not in self.failures}
 
     def notes(self) -> dict[str, str]:
-        """How each contestant is set up, in words for a table."""
+        """How each server is set up, as notes for a table."""
         return {name: f"{name}: {peer.tuning}" for name, peer in self.peers.items()}
 
     def missing(self, what: str, *, target: float | None = None) -> list[Row]:
-        """A row for each peer that cannot take part."""
+        """A row for each peer that failed."""
         return [not_measured(what, name, why, target=target) for name, why in self.failures.items()]
 
     def _turn(self, name: str, measure: Measure) -> Callable[[], Measured]:
@@ -74,14 +74,14 @@ class Contest:
                 if name == OURS.name:
                     raise
                 self.failures[name] = short(error)
-                print(f"  {name} drops out: {error}", flush=True)
+                print(f"  {name} failed and is left out: {error}", flush=True)
                 return {}
 
         return turn
 
 
-def contest(kind: NetworkKind, model: Path, names: Sequence[str]) -> Contest:
-    """Installs ours and the named peers that know `kind`."""
+def prepare(kind: NetworkKind, model: Path, names: Sequence[str]) -> Comparison:
+    """Installs our server and the named peers that support `kind`."""
     failures: dict[str, str] = {}
     peers: dict[str, Peer] = {OURS.name: OURS}
     pythons = {OURS.name: install.our_python()}
@@ -93,13 +93,13 @@ def contest(kind: NetworkKind, model: Path, names: Sequence[str]) -> Contest:
                 peers[name] = peer
         except (*_FAILURES, ImportError) as error:
             failures[name] = short(error)
-            print(f"  {name} cannot take part: {error}", flush=True)
+            print(f"  {name} is left out: {error}", flush=True)
     cpus = len(os.sched_getaffinity(0))
-    return Contest(kind=kind, model=model, cpus=cpus, pythons=pythons, peers=peers, failures=failures)
+    return Comparison(kind=kind, model=model, cpus=cpus, pythons=pythons, peers=peers, failures=failures)
 
 
 def arguments(description: str | None, *, rounds: int, peers: Sequence[str] = NAMES) -> argparse.Namespace:
-    """The command line that all tables of serving share: rounds, model, peers. Signals end the servers too."""
+    """Parses the options that all serving benchmarks share. Also makes signals end the servers."""
     end_on_signals()
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=rounds)
@@ -108,22 +108,22 @@ def arguments(description: str | None, *, rounds: int, peers: Sequence[str] = NA
     return parser.parse_args()
 
 
-def where(contestants: Contest) -> str:
-    """The machine, and the versions of all who take part."""
-    versions = {name: _version(peer) for name, peer in contestants.peers.items() if name != OURS.name}
+def setup(compared: Comparison) -> str:
+    """The machine, and the versions of all compared servers."""
+    versions = {name: _version(peer) for name, peer in compared.peers.items() if name != OURS.name}
     return machine({**versions, "torch": TORCH[0].partition("==")[2], "k6": "1.1.0"})
 
 
 def engine_of(model: Path) -> str:
-    """What the artifact says it is served with, in words."""
+    """The engine that the artifact is served with, for a table."""
     manifest = json.loads((model / "model.json").read_text(encoding="utf-8"))
     engine = manifest.get("serving", {}).get("engine", {"name": "onnxruntime", "precision": "fp32"})
     return f"{manifest['architecture']}, ours by {engine['name']} {engine['precision']}"
 
 
-def tunings(contestants: Contest) -> str:
-    """How each contestant is set up, a line each."""
-    return "\n".join(f"  {note}" for note in contestants.notes().values())
+def tunings(compared: Comparison) -> str:
+    """How each server is set up, one line each."""
+    return "\n".join(f"  {note}" for note in compared.notes().values())
 
 
 def short(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Ours and the peers on the same pictures: installed, run in turns, and dropped with their reason when they fail."""
+"""Runs our trainer and the peers on the same pictures. A peer that fails is left out; the table shows its error."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ RUNS = environments.HOME / "runs"
 Measured = Mapping[str, float]
 
 
-class Contest:
-    """Who takes part in a table, and what they did beside their times.
+class Comparison:
+    """The trainers of one table and their outcomes.
 
-    `part` is an even share of the pictures with as many of each split as `timed` says.
+    data: all pictures. part: an even part of them, with `timed[split]` pictures of each split. failed: errors by name.
     """
 
     def __init__(self, name: str, timed: Mapping[str, int], *, frozen: bool, rate: float, batch: int) -> None:
@@ -29,7 +29,7 @@ class Contest:
         self._name, self._frozen, self._rate, self._batch = name, frozen, rate, batch
 
     def ready(self) -> None:
-        """Installs and imports everybody; who cannot be, has failed."""
+        """Installs and imports every trainer. A peer for which this fails is entered in `failed`."""
         ours.ready()
         for one in PEERS:
             try:
@@ -38,9 +38,9 @@ class Contest:
                 self.failed |= dict.fromkeys((one.name, called(one, fast=True)), str(error))
 
     def theirs(
-        self, one: Peer, found: Callable[[Ran], Measured], *, epochs: int, fast: bool = False
+        self, one: Peer, figures: Callable[[Ran], Measured], *, epochs: int, fast: bool = False
     ) -> Callable[[], Measured]:
-        """What is `found` in a peer's run on the part; nothing once it has failed."""
+        """A function that runs a peer on `part` and returns `figures(run)`, or {} once the peer has failed."""
         name = called(one, fast=fast)
 
         def measure() -> Measured:
@@ -53,7 +53,7 @@ class Contest:
                 self.failed[name] = str(error)
                 return {}
             self.outcomes[name] = ran.outcome
-            return found(ran)
+            return figures(ran)
 
         return measure
 
@@ -65,5 +65,5 @@ class Contest:
         )  # fmt: skip
 
     def trained_alike(self) -> int:
-        """Parameters that each peer trained, on the same pictures. Raises CheckError."""
+        """The number of parameters that every peer trained, on the same pictures. Raises CheckError."""
         return checks.peers_alike(self.outcomes, files=digest((self.part / "train").glob("*/*.jpg")))
