@@ -92,7 +92,7 @@ def open_picture(source: bytes | BinaryIO, *, shorter_side: int = 256, max_pixel
     except UnidentifiedImageError as error:
         if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
             raise PictureError("truncated", "broken picture: its header is incomplete") from error
-        raise PictureError("not-a-picture", f"not a picture of a supported format ({', '.join(FORMATS)})") from error
+        raise PictureError("not-a-picture", f"not a readable picture; the formats are {', '.join(FORMATS)}") from error
     except Exception as error:  # decoders raise nearly anything on broken input: OSError, SyntaxError, struct.error …
         raise PictureError("truncated", f"broken picture: {error}") from error
 

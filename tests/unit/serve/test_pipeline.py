@@ -66,7 +66,7 @@ def test_many_pictures_are_answered_in_their_order_each_decoded_once() -> None:
 
 def test_one_bad_picture_among_many_is_named_and_the_server_goes_on() -> None:
     bench = Bench()
-    with pytest.raises(BadRequestError, match="picture 2 of 3: not a picture"):
+    with pytest.raises(BadRequestError, match="picture 2 of 3: not a readable picture"):
         bench.classify(RED, b"text", BLUE)
     assert bench.classify(GREEN) == [1]
 
