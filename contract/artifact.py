@@ -89,9 +89,7 @@ def read(folder: Path, *, whole: bool = True) -> Manifest:
     for name in manifest.files:
         path = folder / name
         if Path(name).name != name or not path.is_file():
-            raise ArtifactError(
-                f"{path}: {MANIFEST} names this file but it is missing; train again or copy the whole artifact"
-            )
+            raise ArtifactError(f"{path}: named in {MANIFEST} but missing; train again or copy the whole artifact")
         if whole:
             verify(folder, manifest, name)
     for name in {NETWORK, manifest.serving.engine.network} - set(manifest.files):

@@ -44,7 +44,7 @@ def test_a_changed_file_is_noticed_unless_checksums_are_not_checked(folder: Path
 
 def test_a_missing_file_is_noticed(folder: Path) -> None:
     (folder / artifact.NETWORK).unlink()
-    with pytest.raises(ArtifactError, match=r"model\.onnx: named in model\.json but not there"):
+    with pytest.raises(ArtifactError, match=r"model\.onnx: named in model\.json but missing"):
         artifact.read(folder)
 
 
@@ -52,7 +52,7 @@ def test_a_file_outside_the_folder_is_not_followed(folder: Path) -> None:
     text = (folder / artifact.MANIFEST).read_text()
     (folder / artifact.MANIFEST).write_text(text.replace('"model.onnx"', '"../model.onnx"'))
     (folder.parent / artifact.NETWORK).write_bytes(b"network")
-    with pytest.raises(ArtifactError, match=r"named in model\.json but not there"):
+    with pytest.raises(ArtifactError, match=r"named in model\.json but missing"):
         artifact.read(folder)
 
 
