@@ -177,3 +177,21 @@ def test_citations_are_recognised_in_all_their_forms() -> None:
 def test_nothing_cites_a_document_that_is_not_in_the_project(module: str) -> None:
     text = (REPOSITORY / module).read_text(encoding="utf-8")
     assert re.findall(r"\b(?:CONTRACTS|LESSONS|DESIGN|HOUSE)(?:\.md| \d)", text) == []
+
+
+MARKDOWN = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "benchmarks/README.md", *DOCUMENTS)
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(?:#[^)]*)?\)")
+NAMED = re.compile(
+    r"`((?:cli|contract|deploy|docker|docs|lambda_container|localcloud|serve|starter|tests|train)/[\w./-]+)`"
+)
+
+
+@pytest.mark.parametrize("document", MARKDOWN)
+def test_links_and_paths_of_the_documents_exist(document: str) -> None:
+    path = REPOSITORY / document
+    text = path.read_text(encoding="utf-8")
+    links = [path.parent / link for link in LINK.findall(text)]
+    named = [REPOSITORY / name for name in NAMED.findall(text) if "<" not in name]
+    missing = [each.relative_to(REPOSITORY).as_posix() for each in (*links, *named) if not each.exists()]
+    assert missing == []
+    assert "@@" not in text
