@@ -200,7 +200,7 @@ class Concurrency:
                 "AvailableProvisionedConcurrentExecutions": count,
             }
             _release_others(function)
-        release.pool.lower(count)
+            release.pool.lower(count)
 
     def _failed(self, function: Function, qualifier: str, entry: Params, release: Release, error: ApiError) -> None:
         with function.lock:

@@ -301,6 +301,15 @@ def test_an_arn_of_another_account_reaches_no_function(operation: str) -> None:
     assert stored(fakes) == before
 
 
+def test_the_refusal_of_another_accounts_function_names_caller_action_and_function() -> None:
+    """The form in crucial-project/serverless-shell#2."""
+    other = ARN.replace("123456789012", "210987654321")
+    assert furnished().refused("Invoke", FunctionName=f"{other}:live").message == (
+        "User: arn:aws:iam::123456789012:root is not authorized to perform: lambda:InvokeFunction on resource: "
+        f"{other} because no resource-based policy allows the lambda:InvokeFunction action"
+    )
+
+
 def test_creating_a_function_in_another_account_is_refused_without_a_reason() -> None:
     refusal = furnished().refused("CreateFunction", FunctionName=ARN.replace("123456789012", "210987654321"), **CREATE)
     assert (refusal.code, refusal.message, refusal.status) == ("AccessDeniedException", "", 403)
