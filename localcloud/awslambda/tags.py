@@ -8,7 +8,10 @@ from localcloud.awslambda.configuration import Params, check_tags
 from localcloud.awslambda.functions import Functions, Handlers
 from localcloud.awslambda.names import named
 from localcloud.awslambda.records import Function
-from localcloud.awslambda.refusals import invalid
+from localcloud.awslambda.refusals import NO_SUCH_RESOURCE, invalid, missing
+
+# The other resources that Lambda tags; localcloud has none of them.
+OTHERS = {"event-source-mapping": "Event source mapping", "capacity-provider": "Capacity provider"}
 
 
 @dataclass(kw_only=True)
@@ -25,6 +28,9 @@ class FunctionTags:
     def _locked(self, params: Params) -> Iterator[Function]:
         """The function of a request's ARN. Raises ApiError for a version and an alias, which have no tags."""
         wanted = {"FunctionName": params["Resource"]}
+        kind = params["Resource"].split(":")[5]
+        if kind != "function":
+            raise missing(f"{OTHERS[kind]} not found: {params['Resource']}" if kind in OTHERS else NO_SUCH_RESOURCE)
         if named(wanted, self.functions.cloud).qualifier:
             raise invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")
         with self.functions.locked(wanted) as (function, _):

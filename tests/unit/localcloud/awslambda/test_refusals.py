@@ -264,6 +264,12 @@ TAGS = [
     *(tags(operation, f"{ARN}:{of}", INVALID, TAGS_OF_VERSION, **REST.get(operation, {})) for operation in (
         "TagResource", "UntagResource", "ListTags"
     ) for of in ("1", "$LATEST", "live", "none")),
+    *(tags(operation, arn, MISSING, f"{what} not found: {arn}", **REST.get(operation, {})) for operation in (
+        "TagResource", "UntagResource", "ListTags"
+    ) for what, arn in (
+        ("Event source mapping", f"{ARN[:-10]}event-source-mapping:00000000-0000-0000-0000-000000000000"),
+        ("Capacity provider", f"{ARN[:-10]}capacity-provider:mine"),
+    )),
     tags("TagResource", ARN, INVALID, "An error occurred and the request cannot be processed.", Tags={}),
     tags("TagResource", ARN, INVALID, TOO_MANY_TAGS, Tags=FIFTY_ONE),
 ]  # fmt: skip
