@@ -54,11 +54,14 @@ def step(
         raise DeployError(f"{spec.name}: the configuration {config} no longer exists; ./inv deploy deploys deploy.toml")
     is_serverless = any("ServerlessConfig" in variant for variant in serves.values())  # of that time, not of now
     guard = {} if is_serverless else deployment(Rollout(), ())
+    before = observed.fields.get("shares", {})
+    stays = "stays" if not before or before.keys() & serves.keys() else "begins anew"
+    change = update(spec.name, config, guard, before=before, after=serves)
     return Step(
         action="update",
         address=address,
         reason=reason,
-        acts=(update(spec.name, config, guard), in_service(spec.name, config, patience_s=PATIENCE_S)),
+        acts=(change, in_service(spec.name, config, patience_s=PATIENCE_S)),
         changes=(Change(field="config", before=observed.fields["config"], after=config),),
-        touches="all traffic moves at once when its instances are healthy; the capacity stays",
+        touches=f"all traffic moves at once when its instances are healthy; the capacity {stays}",
     )
