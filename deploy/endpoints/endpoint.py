@@ -107,8 +107,10 @@ class Endpoint:
         self._require_same_variants(observed)
         past = extended(history(observed.tags), running=key_of(str(observed.fields["config"])), new=key_of(self.config))
         settled = (self._settled(),) if observed.status in BUSY else ()
-        names = set(observed.fields.get("shares", ()))
-        change = update(self.name, self.config, self.deployment, before=names, after=set(self.serves))
+        names, is_serverless = observed.fields.get("shares", ()), self.spec.is_serverless
+        change = update(
+            self.name, self.config, self.deployment, before=names, after=self.serves, is_serverless=is_serverless
+        )
         moved = (self._record_past(past, observed), change, self._in_service())
         entries = [] if self._has_recorded_shares(observed) else self._share_entries(observed)
         shared = () if self._has_recorded_shares(observed) else self._set_shares(entries, observed)
@@ -147,13 +149,13 @@ class Endpoint:
 
     def _movement(self, observed: State) -> str:
         """How traffic moves, in words."""
-        names, routing = set(observed.fields.get("shares", ())), self._routing()
-        if names and names != set(self.serves):
+        running, routing = observed.fields.get("shares", {}), self._routing()
+        if not are_same(running, self.serves):
             return (
                 "all traffic moves at once when the new instances are healthy; no alarm watches, because the "
                 "variants have other names"
             )
-        lone = [name for name, share in observed.fields.get("shares", {}).items() if share.get("instances") == 1]
+        lone = [name for name, share in running.items() if share.get("instances") == 1]
         if routing == ALL_AT_ONCE or not lone:
             return self.movement
         return f"{self.movement}; {', '.join(lone)} has one instance, and AWS does not say what a part of one is"
@@ -164,8 +166,8 @@ class Endpoint:
 
     def _require_same_variants(self, observed: State) -> None:
         """Traffic shifts step by step between variants of the same names only (rule 57)."""
-        routing, before, after = self._routing(), set(observed.fields.get("shares", ())), set(self.serves)
-        if routing != ALL_AT_ONCE and before and before != after:
+        routing, before, after = self._routing(), observed.fields.get("shares", ()), self.serves
+        if routing != ALL_AT_ONCE and not are_same(before, after):
             raise DeployError(
                 f"{self.address}: {routing.lower()} needs the same variants before and after, and "
                 f"{', '.join(sorted(before))} become {', '.join(sorted(after))}; "
@@ -221,12 +223,12 @@ class Endpoint:
 
     def _capacity(self, observed: State) -> str:
         running = observed.fields.get("shares", {})
-        if running and not running.keys() & self.serves.keys():
+        if not stay(running, self.serves):
             return "; the capacity begins anew"
         kept = ", ".join(
             f"{name} {share['instances']}"
             for name, share in running.items()
-            if share.get("instances") and name in self.serves
+            if share.get("instances") and (name in self.serves or not self.serves)
         )
         return f"; the capacity stays ({kept})" if kept else "; the capacity stays"
 
@@ -289,18 +291,33 @@ def record(arn: str, key: str, value: str) -> Request:
 
 
 def update(
-    name: str, config: str, deployment: Mapping[str, Any], *, before: Collection[str], after: Collection[str]
+    name: str,
+    config: str,
+    deployment: Mapping[str, Any],
+    *,
+    before: Collection[str],
+    after: Collection[str],
+    is_serverless: bool,
 ) -> Request:
-    """UpdateEndpoint from the variants `before` to those `after` (no `before`: the same).
+    """UpdateEndpoint from the variants `before` to those `after`.
 
-    It keeps the capacity of variants that stay, which AWS would otherwise reset (rule 53); a serverless endpoint, which
-    has no `deployment`, has none to keep. A blue/green policy asks for the same names before and after (rule 57);
-    without one AWS moves all traffic at once.
+    It keeps the capacity of variants that stay, which AWS would otherwise reset (rule 53); a serverless endpoint has
+    none to keep. A blue/green policy asks for the same names before and after (rule 57); without one AWS moves all
+    traffic at once.
     """
-    stays, is_same = not before or set(before) & set(after), not before or set(before) == set(after)
-    keep = {"RetainAllVariantProperties": True} if deployment and stays else {}
-    guard = {"DeploymentConfig": dict(deployment)} if deployment and is_same else {}
+    keep = {"RetainAllVariantProperties": True} if stay(before, after) and not is_serverless else {}
+    guard = {"DeploymentConfig": dict(deployment)} if deployment and are_same(before, after) else {}
     return sagemaker("UpdateEndpoint", EndpointName=name, EndpointConfigName=config, **keep, **guard)
+
+
+def are_same(before: Collection[str], after: Collection[str]) -> bool:
+    """Whether two configurations have variants of the same names; so too where those of one are not known."""
+    return not before or not after or set(before) == set(after)
+
+
+def stay(before: Collection[str], after: Collection[str]) -> bool:
+    """Whether a variant keeps its name."""
+    return are_same(before, after) or bool(set(before) & set(after))
 
 
 def in_service(name: str, config: str, *, patience_s: float) -> Wait:
