@@ -35,9 +35,15 @@ FIXES = {
     "ExpiredTokenException": "the credentials have expired: log in again",
     "InvalidClientTokenId": "AWS does not know these credentials: check the profile and the stage",
     "UnrecognizedClientException": "AWS does not know these credentials: check the profile and the stage",
-    "ResourceLimitExceeded": "ask for a higher quota for this instance type, or choose another type in deploy.toml",
+    "ResourceLimitExceeded": "ask for a higher quota (./inv quotas --request), or for less in deploy.toml",
     "TooManyRequestsException": "the function is at its concurrency: try again, or raise lambda.reserved_concurrency",
     "ThrottlingException": "AWS limits the rate of requests: try again in a minute",
+}
+# Limits that Service Quotas does not list. Part of a message → what to do.
+LIMITS = {
+    "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008": (
+        "a new account's functions have at most 3008 MB: lower lambda.memory_mb, or ask AWS Support for more"
+    ),
 }
 
 
@@ -106,7 +112,7 @@ class Client:
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "Unknown"))
             message = str(error.response.get("Error", {}).get("Message", error))
-            raise AwsError(operation=where, code=code, message=message, fix=FIXES.get(code, "")) from error
+            raise AwsError(operation=where, code=code, message=message, fix=_advice(code, message)) from error
         except EndpointConnectionError as error:
             fix = "run ./inv up" if self.stage.endpoint_url else "check the network and the region"
             raise DeployError(f"{where}: nothing answers at {self.stage.endpoint_url or error}: {fix}") from error
@@ -191,6 +197,11 @@ def pages(
         if not answer.get(token[0]):
             return
         params = {**params, token[1]: answer[token[0]]}
+
+
+def _advice(code: str, message: str) -> str:
+    """What to do about a refusal; "" for an unknown one."""
+    return next((advice for text, advice in LIMITS.items() if text in message), FIXES.get(code, ""))
 
 
 def _fix(error: Exception, profile: str) -> str:

@@ -114,6 +114,13 @@ def test_any_other_refusal_is_raised_at_once_with_its_fix(settings: Settings) ->
     assert session.calls == 1
 
 
+def test_a_new_accounts_limit_of_memory_is_explained(settings: Settings) -> None:
+    words = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008"
+    session = Session(client_error("InvalidParameterValueException", words))
+    with pytest.raises(AwsError, match=r"at most 3008 MB: lower lambda\.memory_mb, or ask AWS Support"):
+        client(settings, session, FakeTime())(NEW)
+
+
 def test_credentials_of_another_account_are_refused(settings: Settings) -> None:
     with pytest.raises(DeployError, match=r"account 210987654321: .*the stage, 123456789012"):
         client(settings, Session(), FakeTime()).check_account()
