@@ -47,7 +47,7 @@ class ImageBuilder:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     say: Callable[[str], None] = _print
     run: engine.Run = engine.execute
-    progress: bool = field(default_factory=sys.stderr.isatty)
+    progress: bool = field(default_factory=lambda: sys.stderr.isatty())
 
     @property
     def builder(self) -> engine.Builder:
