@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.awslambda import idleness
 from localcloud.awslambda.configuration import (
     CONFIGURABLE,
     REVISION,
@@ -40,13 +41,15 @@ NAME = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]+:)?(?:\d{12}:)?function:)?([A-Za
 class Release:
     """One version of a function, or $LATEST: its FunctionConfiguration, its image, its environments.
 
-    Only the states and the revision in `config` change, under the function's lock.
+    Only `used_at`, and the states and the revision in `config`, change, under the function's lock. `used_at`: when it
+    was last invoked, provisioned or made ready.
     """
 
     config: Params
     reference: str
     image: Image
     pool: Pool[Sandbox]
+    used_at: float
 
 
 @dataclass(kw_only=True, eq=False)
@@ -125,7 +128,12 @@ class Functions:
         """Like `find`, with the function's lock held until the block ends."""
         function, qualifier = self.find(params)
         with function.lock:
+            idleness.rest(function.releases(), now=self.clock(), after=self.cloud.idle)
             yield function, qualifier
+
+    def use(self, function: Function, release: Release) -> None:
+        """Begin an invocation; the caller holds the function's lock. Raises ApiError unless the release is Active."""
+        idleness.use(release, now=self.clock(), restore=lambda: self.spawn(self._activate, function, release))
 
     def all(self) -> "builtins.list[Function]":
         with self.lock:
@@ -157,7 +165,7 @@ class Functions:
 
     def _release(self, config: Params, reference: str, image: Image) -> Release:
         pool = Pool[Sandbox](start=lambda: self._start(config, image), end=self.sandboxes.end, clock=self.clock)
-        return Release(config=config, reference=reference, image=image, pool=pool)
+        return Release(config=config, reference=reference, image=image, pool=pool, used_at=self.clock())
 
     def _start(self, config: Params, image: Image) -> Sandbox:
         try:
@@ -191,6 +199,7 @@ class Functions:
             reason = f"localcloud has a bug: {type(error).__name__}: {error}"
         with function.lock:
             settle(release.config, reason)
+            release.used_at = self.clock()
             if publish and not reason:
                 self._publish(function, {})
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from localcloud.awslambda.configuration import Params, not_now
+from localcloud.awslambda.configuration import Params
 from localcloud.awslambda.emulator import Outcome
 from localcloud.awslambda.functions import Function, Functions, Release
 from localcloud.awslambda.metrics import FunctionMetrics
@@ -38,8 +38,7 @@ class Invoker:
         """Invoke: RequestResponse, Event or DryRun."""
         with self.functions.locked(params) as (function, qualifier):
             release = self._choose(function, qualifier)
-            if release.config["State"] != "Active":
-                raise not_now(release.config)
+            self.functions.use(function, release)
         kind, payload = params.get("InvocationType", "RequestResponse"), params.get("Payload") or b"{}"
         check_payload(payload, SYNC_LIMIT if kind == "RequestResponse" else ASYNC_LIMIT)
         version = release.config["Version"]

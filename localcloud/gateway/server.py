@@ -22,6 +22,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.gateway import protocol
 from localcloud.gateway.protocol import Call, Response
+from localcloud.gateway.requests import Gate, Http, identify, refusal
 from localcloud.gateway.service import Handler, PassToMoto, Request, Service, Wrapper
 from localcloud.gateway.validation import validate
 
@@ -34,7 +35,7 @@ _POLL = 0.02  # seconds between checks whether to stop; the default of half a se
 class Application:
     """The WSGI application. Reads a request, validates it against botocore's model, answers it or passes it to moto.
 
-    `health` returns the answer of GET /_localcloud/health.
+    `health` returns the answer of GET /_localcloud/health. `gates` may refuse the requests of clients, in their order.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Application:
         region: str,
         health: Callable[[], dict[str, Any]],
         moto: WSGI | None = None,
+        gates: Sequence[Gate] = (),
     ) -> None:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
@@ -54,7 +56,7 @@ class Application:
             self._wrappers |= {(service.name, operation): wrapper for operation, wrapper in service.wrappers.items()}
             self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
             self._local += [_local_route(route, handler) for route, handler in service.local.items()]
-        self._region = region
+        self._region, self._gates = region, gates
         self._conditional = threading.Lock()
         self._moto: WSGI = moto or DomainDispatcherApplication(create_backend_app)
 
@@ -65,6 +67,30 @@ class Application:
             return _send(self._web[prefix](_request(environ, rest)), start_response)
         if raw_path.startswith(_LOCAL):
             return _send(self._answer_local(environ["REQUEST_METHOD"], raw_path), start_response)
+        return self._past_gates(environ, start_response, raw_path)
+
+    def _past_gates(self, environ: dict[str, Any], start_response: StartResponse, raw_path: str) -> Iterable[bytes]:
+        """The answer of AWS, unless a gate refuses the request. Gates do not see what localcloud itself sends."""
+        http = Http(
+            method=environ["REQUEST_METHOD"], path=raw_path, query=environ.get("QUERY_STRING", ""),
+            headers=_headers(environ), body=lambda: _take_body(environ),
+        )  # fmt: skip
+        call = identify(http) if self._gates else None
+        if call is None or call.is_internal:
+            return self._dispatch(environ, start_response, raw_path)
+        refused = next(filter(None, (gate.refuse(call) for gate in self._gates)), None)
+        if refused is not None:
+            _take_body(environ)  # so that the connection can be used again
+            return _send(refusal(call, refused), start_response)
+
+        def answered(status: str, *rest: Any) -> Any:
+            for gate in self._gates:
+                gate.answered(call, int(status.split(maxsplit=1)[0]))
+            return start_response(status, *rest)
+
+        return self._dispatch(environ, answered, raw_path)
+
+    def _dispatch(self, environ: dict[str, Any], start_response: StartResponse, raw_path: str) -> Iterable[bytes]:
         headers = _headers(environ)
         query = environ.get("QUERY_STRING", "")
         call = protocol.recognise(method=environ["REQUEST_METHOD"], path=raw_path, query=query, headers=headers)
