@@ -119,10 +119,7 @@ def settle(config: Params, reason: str) -> None:
 
 
 def not_now(config: Mapping[str, Any]) -> ApiError:
-    """Lambda's 409 for a function that is not Active (rule 66): another one while its image is made ready again."""
-    if config["State"] == "Inactive" or config.get("StateReasonCode") == "Restoring":
-        message = "Lambda is initializing your function. It will be ready to invoke shortly."
-        return ApiError("CodeArtifactUserPendingException", message, 409, Type="User")
+    """Lambda's 409 for a function that is not Active (rule 66)."""
     return conflict(
         "The operation cannot be performed at this time. The function is currently in the following state: "
         f"{config['State']}"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from localcloud.awslambda.configuration import Params, not_now
+from localcloud.errors import ApiError
 
 IDLE = {"State": "Inactive", "StateReason": "The function is currently idle.", "StateReasonCode": "Idle"}
 RESTORING = {"State": "Pending", "StateReason": "The function is being restored.", "StateReasonCode": "Restoring"}
@@ -23,8 +24,7 @@ class Version(Protocol):
 def rest(versions: Iterable[Version], *, now: float, after: float) -> None:
     """Make versions Inactive that were not used for `after` seconds. Provisioned environments keep a version Active."""
     for version in versions:
-        if version.pool.floor or version.pool.busy:
-            version.used_at = now
+        version.used_at = max(version.used_at, *_uses(version.pool, now))
         if version.config["State"] == "Active" and now - version.used_at >= after:
             version.config |= IDLE | {"RevisionId": str(uuid.uuid4())}
 
@@ -37,8 +37,19 @@ def use(version: Version, *, now: float, restore: Callable[[], None]) -> None:
     if version.config["State"] == "Active":
         version.used_at = now
         return
-    refused = not_now(version.config)
     if version.config["State"] == "Inactive":
         version.config |= RESTORING | {"RevisionId": str(uuid.uuid4())}
         restore()
-    raise refused
+        raise _initializing()
+    raise _initializing() if version.config.get("StateReasonCode") == "Restoring" else not_now(version.config)
+
+
+def _uses(pool: Any, now: float) -> list[float]:
+    """When a version's environments were last busy or kept warm."""
+    return [now if pool.floor or pool.busy else 0.0, *(each.idle_since for each in pool.idle)]
+
+
+def _initializing() -> ApiError:
+    """Lambda's 409 while it makes an idle function's image ready again."""
+    message = "Lambda is initializing your function. It will be ready to invoke shortly."
+    return ApiError("CodeArtifactUserPendingException", message, 409, Type="User")

@@ -173,11 +173,11 @@ def parse(call: Call, *, query: str, headers: Mapping[str, str], body: bytes) ->
     elif body:
         params[payload] = body if shape.members[payload].type_name == "blob" else body.decode()
     if model(call.service).metadata["protocol"] == "rest-json":
-        params |= _located(shape, call.labels, query, headers)
+        params |= located(shape, call.labels, query, headers)
     return params
 
 
-def _located(shape: Shape, labels: Mapping[str, str], query: str, headers: Mapping[str, str]) -> dict[str, Any]:
+def located(shape: Shape, labels: Mapping[str, str], query: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """Members in the path, the query string and the headers."""
     members: dict[str, Any] = {}
     query_values: dict[str, list[str]] = {}

@@ -118,7 +118,10 @@ def _other(service: str, http: Http) -> tuple[str, Mapping[str, Any]]:
     operation, labels = protocol.rest_operation(
         service, method=http.method, path=path, query=http.query, headers=http.headers
     )
-    return operation, labels | dict(parse_qsl(http.query, keep_blank_values=True))
+    if not operation:
+        return "", {}
+    shape = protocol.model(service).operation_model(operation).input_shape
+    return operation, protocol.located(shape, labels, http.query, http.headers) if shape is not None else {}
 
 
 def _targeted(service: str, operation: str, http: Http) -> tuple[str, Mapping[str, Any]]:
@@ -162,7 +165,8 @@ def _dialect(service: str, headers: Mapping[str, str]) -> str:
         return "cbor"
     if "x-amz-target" in headers:
         return "json"
-    return _protocol(service) or "query"
+    kind = _protocol(service)
+    return kind if kind in ("ec2", "rest-json", "rest-xml") else "query"
 
 
 def refusal(call: AnyCall, error: ApiError) -> Response:

@@ -15,6 +15,7 @@ from localcloud.awslambda.functions import Functions
 from localcloud.awslambda.invoke import Invoker
 from localcloud.awslambda.service import settings_handlers
 from localcloud.containers.http import Response
+from localcloud.gateway.requests import Gate
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
 from localcloud.sagemaker.notebooks import Notebooks
@@ -67,11 +68,11 @@ def services(engine: ServingEngine) -> list[Service]:
 
 
 @contextmanager
-def local_aws() -> Iterator[str]:
-    """The URL of a local AWS, which is emptied at the end."""
+def local_aws(*gates: Gate) -> Iterator[str]:
+    """The URL of a local AWS, which is emptied at the end. `gates` may refuse requests on purpose."""
     emulated = services(AnyImages())
     sockets = bind(0, ["127.0.0.1"])
-    listener = Listener(sockets, Application(emulated, region="us-east-1", health=lambda: {}))
+    listener = Listener(sockets, Application(emulated, region="us-east-1", health=lambda: {}, gates=gates))
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     listener.start()
     try:
