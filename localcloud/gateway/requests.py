@@ -1,23 +1,20 @@
-"""Which operation of which service a request calls, for every service, and how each service words an error.
+"""Which operation of which service a request calls, for every service, and the gates that may refuse it.
 
 localcloud's own handlers need `protocol` only. Whatever looks at all requests, moto's too, needs this. Pure.
 """
 
-import json
 import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 from botocore.exceptions import UnknownServiceError
 
 from localcloud.aws_client import ACCESS_KEY
 from localcloud.errors import ApiError
 from localcloud.gateway import protocol
-from localcloud.gateway.protocol import Call, Response
+from localcloud.gateway.protocol import Call
 
 SIGNED_FOR = {"monitoring": "cloudwatch"}  # signing name → botocore's name, where they differ
 FORM = "application/x-www-form-urlencoded"
@@ -28,16 +25,13 @@ class AnyCall:
     """One request of any service.
 
     `operation`: "" where botocore knows none for it. `params`: the request's members; a form's as they were sent
-    (`IamInstanceProfile.Name`), S3's without the body. `access_key`: who signed. `dialect`: the protocol in which the
-    client reads errors.
+    (`IamInstanceProfile.Name`), S3's without the body. `access_key`: who signed.
     """
 
     service: str
     operation: str
     params: Mapping[str, Any]
     access_key: str
-    dialect: str
-    method: str
 
     @property
     def is_internal(self) -> bool:
@@ -55,9 +49,6 @@ class Gate(Protocol):
     def answered(self, call: AnyCall, status: int) -> None:
         """Told the HTTP status of each request that every gate let pass, before the client gets it."""
         ...
-
-
-# ---------------------------------------------------------------------------------------------- requests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +74,11 @@ def identify(http: Http) -> AnyCall | None:
         service = SIGNED_FOR.get(scope[0], scope[0])
         operation, params = _other(service, http)
     return AnyCall(
-        service=service, operation=operation, params=params, access_key=access_key(http.headers, http.query),
-        dialect=_dialect(service, http.headers), method=http.method,
-    )  # fmt: skip
+        service=service,
+        operation=operation,
+        params=params,
+        access_key=access_key(http.headers, http.query),
+    )
 
 
 def access_key(headers: Mapping[str, str], query: str) -> str:
@@ -154,80 +147,3 @@ def named(params: Any, path: tuple[str, ...]) -> Iterator[str]:
         yield from named(params[path[0]], path[1:])
     elif not path and isinstance(params, str):
         yield params
-
-
-# ---------------------------------------------------------------------------------------------- errors
-
-
-def _dialect(service: str, headers: Mapping[str, str]) -> str:
-    """How the client reads errors: as its request is written, since some services take several protocols."""
-    if "smithy-protocol" in headers:
-        return "cbor"
-    if "x-amz-target" in headers:
-        return "json"
-    kind = _protocol(service)
-    return kind if kind in ("ec2", "rest-json", "rest-xml") else "query"
-
-
-def refusal(call: AnyCall, error: ApiError) -> Response:
-    """An error as the call's service sends it."""
-    if call.dialect == "rest-xml":
-        return _rest_xml(call, error)
-    if call.dialect == "ec2":
-        return protocol.query_error(error)
-    if call.dialect == "cbor":
-        return _cbor(error)
-    if call.dialect == "query":
-        return _query(error)
-    if call.dialect == "json" and _protocol(call.service) != "json":
-        return _json(error)
-    return protocol.serialize_error(call.service, error)
-
-
-def _json(error: ApiError) -> Response:
-    """An error of a service that botocore describes in another protocol, such as CloudWatch."""
-    headers = {
-        "Content-Type": "application/x-amz-json-1.1", "x-amzn-query-error": f"{error.code};Sender",
-        "x-amzn-RequestId": str(uuid.uuid4()),
-    }  # fmt: skip
-    body = json.dumps({"__type": error.code, "message": error.message}).encode()
-    return Response(status=error.status or 400, headers=headers, body=body)
-
-
-def _rest_xml(call: AnyCall, error: ApiError) -> Response:
-    """S3's error. The answer of a HEAD has no body: its client sees the status only."""
-    text = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{_element("Code", error.code)}'
-        f"{_element('Message', error.message)}"
-        f"{''.join(_element(name, str(value)) for name, value in error.members.items())}"
-        f"{_element('RequestId', str(uuid.uuid4()))}{_element('HostId', 'localcloud')}</Error>"
-    )
-    body = b"" if call.method == "HEAD" else text.encode()
-    return Response(status=error.status or 400, headers={"Content-Type": "application/xml"}, body=body)
-
-
-def _query(error: ApiError) -> Response:
-    text = (
-        f"<ErrorResponse><Error><Type>Sender</Type>{_element('Code', error.code)}"
-        f"{_element('Message', error.message)}</Error>{_element('RequestId', str(uuid.uuid4()))}</ErrorResponse>"
-    )
-    return Response(status=error.status or 400, headers={"Content-Type": "text/xml"}, body=text.encode())
-
-
-def _element(name: str, text: str) -> str:
-    return f"<{name}>{escape(text)}</{name}>"
-
-
-def _cbor(error: ApiError) -> Response:
-    """An error of Smithy's RPC v2: a CBOR map of two texts, and the code of the older protocol in a header."""
-    body = b"\xa2" + b"".join(_cbor_text(each) for each in ("__type", error.code, "message", error.message))
-    headers = {
-        "smithy-protocol": "rpc-v2-cbor", "Content-Type": "application/cbor",
-        "x-amzn-query-error": f"{error.code};Sender", "x-amzn-RequestId": str(uuid.uuid4()),
-    }  # fmt: skip
-    return Response(status=error.status or 400, headers=headers, body=body)
-
-
-def _cbor_text(text: str) -> bytes:
-    data = text.encode()
-    return b"\x79" + len(data).to_bytes(2, "big") + data

@@ -25,7 +25,7 @@ MODEL = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"ModelDataUrl": "s3://pe
 
 def call(operation: str, params: Mapping[str, Any]) -> AnyCall:
     service, _, name = operation.partition(" ")
-    return AnyCall(service=service, operation=name, params=params, access_key="AKID", dialect="json", method="POST")
+    return AnyCall(service=service, operation=name, params=params, access_key="AKID")
 
 
 class World:

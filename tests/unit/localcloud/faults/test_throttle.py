@@ -11,7 +11,7 @@ from localcloud.gateway.requests import AnyCall
 
 
 def call(service: str) -> AnyCall:
-    return AnyCall(service=service, operation="", params={}, access_key="AKID", dialect="json", method="POST")
+    return AnyCall(service=service, operation="", params={}, access_key="AKID")
 
 
 def struck(throttle: Throttle, count: int = 2000) -> list[int]:

@@ -1,4 +1,4 @@
-"""Every service's requests are recognised as botocore writes them, and its clients read the refusals."""
+"""Every service's requests are recognised as botocore writes them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import botocore.parsers
 import botocore.serialize
 import pytest
-from botocore.awsrequest import HeadersDict
 
 from localcloud.aws_client import ACCESS_KEY
-from localcloud.errors import ApiError
 from localcloud.gateway import protocol
-from localcloud.gateway.requests import AnyCall, Http, identify, named, refusal
+from localcloud.gateway.requests import AnyCall, Http, identify, named
 
 SCOPE = "AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
 CALLS: list[tuple[str, str, dict[str, Any]]] = [
@@ -107,35 +104,6 @@ def test_a_service_that_botocore_lacks_has_no_operation() -> None:
     found = identify(Http(method="POST", path="/", query="", headers=headers, body=lambda: b"{}"))
     assert found is not None
     assert (found.service, found.operation, dict(found.params)) == ("nothing", "Do", {})
-    assert refusal(found, ApiError("ThrottlingException", "Rate exceeded")).status == 400
-
-
-def parsed(found: AnyCall, kind: str, error: ApiError) -> dict[str, Any]:
-    """botocore's reading of a refusal."""
-    answer = refusal(found, error)
-    model = protocol.model(found.service)
-    raw = {"headers": HeadersDict(answer.headers), "status_code": answer.status, "body": answer.body}
-    parser = botocore.parsers.create_parser(kind)
-    shape: Any = model.operation_model(found.operation).output_shape
-    read: dict[str, Any] = parser.parse(raw, shape)
-    return read
-
-
-@pytest.mark.parametrize(("service", "operation", "params"), CALLS, ids=[f"{row[0]} {row[1]}" for row in CALLS])
-def test_a_refusal_is_read_by_the_services_client(service: str, operation: str, params: dict[str, Any]) -> None:
-    kind = str(protocol.model(service).metadata["protocol"])
-    read = parsed(call(service, operation, params), kind, ApiError("Denied", "not <you> & me", 409))
-    assert read["ResponseMetadata"]["HTTPStatusCode"] == 409
-    if operation.startswith("Head"):
-        assert read["Error"]["Code"] == "409"
-    else:
-        assert (read["Error"]["Code"], read["Error"]["Message"]) == ("Denied", "not <you> & me")
-
-
-@pytest.mark.parametrize("kind", ["json", "query", "smithy-rpc-v2-cbor"])
-def test_a_refusal_of_cloudwatch_is_read_in_each_protocol(kind: str) -> None:
-    read = parsed(call("cloudwatch", "DescribeAlarms", {}, kind), kind, ApiError("Throttling", "Rate exceeded", 400))
-    assert (read["Error"]["Code"], read["Error"]["Message"]) == ("Throttling", "Rate exceeded")
 
 
 def test_named_follows_members_through_lists() -> None:
