@@ -1,4 +1,4 @@
-"""Versions that nobody invokes become Inactive, and the first invocation makes them ready again (rule 95)."""
+"""Versions that nobody invokes become Inactive, and the first invocation makes them ready again (rule 93)."""
 
 import uuid
 from collections.abc import Callable, Iterable

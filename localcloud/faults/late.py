@@ -1,4 +1,4 @@
-"""The table of what is seen late on AWS, by whom, and what AWS says meanwhile (rules 83, 84 and 94).
+"""The table of what is seen late on AWS, by whom, and what AWS says meanwhile (rules 83 and 84).
 
 A source that is a repository and a path or a number tells where that error was seen on AWS, or who retries it there.
 """
@@ -206,6 +206,14 @@ BUCKET = Kind(
             message=CONFLICT,
             status=409,
             source=f"{TERRAFORM}#33552, #7628",
+        ),
+        Late(
+            operations=("s3 PutObject", "s3 CreateMultipartUpload"),
+            names=(("Bucket",),),
+            code="NoSuchBucket",
+            message="The specified bucket does not exist",
+            status=404,
+            source="gchq/sleeper#512 (after PutPublicAccessBlock of the same bucket), kubernetes/kubernetes#8395",
         ),
     ),
 )

@@ -32,7 +32,7 @@ class Throttle:
 
 
 def throttled(call: AnyCall) -> ApiError:
-    """The throttling error of a call's service (rule 93)."""
+    """The throttling error of a call's service (rule 98)."""
     if call.service == "s3":
         return ApiError("SlowDown", "Please reduce your request rate.", 503)
     if call.service == "ec2":

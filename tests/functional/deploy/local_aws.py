@@ -15,6 +15,8 @@ from localcloud.awslambda.functions import Functions
 from localcloud.awslambda.invoke import Invoker
 from localcloud.awslambda.service import settings_handlers
 from localcloud.containers.http import Response
+from localcloud.ec2.instances import Instances
+from localcloud.ec2.records import MotoRecords
 from localcloud.gateway.requests import Gate
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
@@ -56,11 +58,14 @@ def services(engine: ServingEngine) -> list[Service]:
     functions = Functions(cloud=cloud, sandboxes=sandboxes, spawn=now)
     invoker = Invoker(functions=functions, pause=lambda _: True)
     notebooks = Notebooks(cloud=cloud, spawn=now, pause=lambda _: None)
+    # moto keeps the records of instances, without machines; it lacks the names of AMIs.
+    instances = Instances(cloud, MotoRecords(cloud.account, cloud.region), tuple)
     handlers = functions.handlers() | settings_handlers(functions) | invoker.handlers()
     return [
         Service(name="lambda", handlers=handlers),
         Service(name="sagemaker", handlers=notebooks.handlers()),
         cloud.tags.service(),
+        Service(name="ssm", handlers={"GetParameter": instances.ami}),
         # moto has neither quotas nor prices, and boto3 retries its errors many times.
         api.service(cloud.quotas, arn=cloud.arn, now=cloud.now),
         api.price_list(),
