@@ -4,6 +4,7 @@ memory that answer every picture."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,7 @@ class _All(tuple[str, ...]):
         return True
 
 
-def services(engine: ServingEngine) -> list[Service]:
+def services(engine: ServingEngine, clock: Callable[[], float] = time.monotonic) -> list[Service]:
     """localcloud's Lambda, notebooks and tags; their background work runs at once."""
 
     def now(work: Callable[..., None], *arguments: object) -> None:
@@ -55,7 +56,7 @@ def services(engine: ServingEngine) -> list[Service]:
 
     cloud = serving_cloud(engine)
     sandboxes = Sandboxes(cloud=cloud, emulator=lambda _: Path("/rie"), connect=engine.http, direct=True)
-    functions = Functions(cloud=cloud, sandboxes=sandboxes, spawn=now)
+    functions = Functions(cloud=cloud, sandboxes=sandboxes, spawn=now, clock=clock)
     invoker = Invoker(functions=functions, pause=lambda _: True)
     notebooks = Notebooks(cloud=cloud, spawn=now, pause=lambda _: None)
     # moto keeps the records of instances, without machines; it lacks the names of AMIs.
@@ -73,9 +74,12 @@ def services(engine: ServingEngine) -> list[Service]:
 
 
 @contextmanager
-def local_aws(*gates: Gate) -> Iterator[str]:
-    """The URL of a local AWS, which is emptied at the end. `gates` may refuse requests on purpose."""
-    emulated = services(AnyImages())
+def local_aws(*gates: Gate, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+    """The URL of a local AWS, which is emptied at the end.
+
+    `gates` may refuse requests on purpose; `clock` tells how long functions have been idle.
+    """
+    emulated = services(AnyImages(), clock)
     sockets = bind(0, ["127.0.0.1"])
     listener = Listener(sockets, Application(emulated, region="us-east-1", health=lambda: {}, gates=gates))
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"

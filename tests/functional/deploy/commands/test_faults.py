@@ -14,10 +14,13 @@ from deploy.commands import notebook
 from deploy.commands.data import push
 from deploy.commands.deploy import deploy
 from deploy.commands.down import down
+from deploy.commands.rollback import rollback_function
 from deploy.commands.status import status
 from deploy.commands.train import job_request, train
+from deploy.config.general import Iam
 from deploy.config.settings import choose, parse
 from deploy.jobs.ec2 import Ec2Backend
+from deploy.stage.desired import foundation
 from localcloud.errors import ApiError
 from localcloud.faults.lag import Kind, Lag
 from localcloud.faults.late import (
@@ -26,6 +29,7 @@ from localcloud.faults.late import (
     INSTANCE_PROFILE,
     KINDS,
     LOG_GROUP,
+    POLICY,
     PROFILE_ROLE,
     ROLE,
     ROLE_POLICY,
@@ -65,18 +69,18 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def bad_day(*kinds: Kind, throttle: float) -> Iterator[tuple[Desk, Counted, Counted]]:
+def bad_day(*kinds: Kind, throttle: float = 0, time: FakeTime | None = None) -> Iterator[tuple[Desk, Counted, Counted]]:
     """A desk on a local AWS that sees these kinds late and throttles a share of the requests; both gates.
 
     The lag's clock is the one on which the commands wait, so nothing waits for real.
     """
-    time = FakeTime()
+    time = time or FakeTime()
     lag = Lag(
         kinds=kinds, seconds=15, now=lambda: START + timedelta(seconds=time.time), account="123456789012",
         region="us-east-1",
     )  # fmt: skip
     late, throttled = Counted(lag), Counted(Throttle(share=throttle, seed=7))
-    with local_aws(throttled, late) as url:
+    with local_aws(throttled, late, clock=time.clock().now) as url:
         chosen = choose(parse(TOML.read_text()), "local")
         stage = chosen.stage.model_copy(update={"endpoint_url": url})
         made = Desk(chosen.model_copy(update={"stage": stage}))
@@ -114,7 +118,7 @@ def test_a_stage_is_made_changed_and_deleted_through_lag_and_throttling(pictures
     ids=lambda each: getattr(each, "name", ""),
 )
 def test_a_deploy_waits_for_each_kind_that_is_late(kind: Kind, met: str, pictures: Path) -> None:
-    with bad_day(kind, throttle=0) as (desk, late, _):
+    with bad_day(kind) as (desk, late, _):
         push(desk.session, pictures, "pets")
         train(desk.session, "pets")
         assert deploy(desk.session)
@@ -132,9 +136,35 @@ def test_a_deploy_waits_for_each_kind_that_is_late(kind: Kind, met: str, picture
     ids=lambda each: getattr(each, "name", ""),
 )
 def test_the_first_ec2_job_waits_for_each_kind_that_is_late(kind: Kind, met: str, pictures: Path) -> None:
-    with bad_day(kind, throttle=0) as (desk, late, _):
+    with bad_day(kind) as (desk, late, _):
         push(desk.session, pictures, "pets")
         Ec2Backend(session=desk.session).start(job_request(desk.session, "pets", on="ec2"))
         assert len(desk.ask("ec2", "DescribeInstances")["Reservations"]) == 1  # type: ignore[arg-type]
         assert desk.sent["RunInstances"] == 1  # one request for people, however often it was tried
     assert met in late.refused
+
+
+def test_the_deployers_role_waits_for_its_new_policies() -> None:
+    with bad_day(POLICY) as (desk, late, _):
+        iam = Iam(deployer_principal="arn:aws:iam::123456789012:role/ci")
+        desk.session.settings = desk.session.settings.model_copy(update={"iam": iam})
+        assert desk.session.settle(foundation(desk.session.settings)).changes
+        assert desk.session.settle(foundation(desk.session.settings)).changes == ()
+    assert "AttachRolePolicy: NoSuchEntity" in late.refused
+
+
+def test_a_rollback_wakes_a_version_that_was_idle_for_weeks(pictures: Path) -> None:
+    time = FakeTime()
+    with bad_day(time=time) as (desk, _, __):
+        push(desk.session, pictures, "pets")
+        train(desk.session, "pets")
+        deploy(desk.session)
+        desk.images["lambda"] = "kennel/lambda:2"
+        deploy(desk.session)
+        name = desk.session.settings.function_name
+        time.time += 15 * 86400
+        old = desk.ask("lambda", "GetFunctionConfiguration", FunctionName=name, Qualifier="1")
+        assert (old["State"], old["StateReasonCode"]) == ("Inactive", "Idle")
+        assert rollback_function(desk.session) == "1"
+        now = desk.ask("lambda", "GetFunctionConfiguration", FunctionName=name, Qualifier="1")
+        assert now["State"] == "Active"
