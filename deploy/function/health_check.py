@@ -14,11 +14,12 @@ SIDE = 32  # pixels
 
 
 def answers(function: str, version: str | Ref) -> Check:
-    """That a version answers the picture with statusCode 200."""
+    """That a version answers the picture with statusCode 200. It answers 429 or 503 while its endpoint is busy."""
     return Check(
         request=wake(function, version),
         body="Payload",
         expect={"FunctionError": None, "Payload.statusCode": 200},
+        busy={"Payload.statusCode": (429, 503)},
         problem="version {ExecutedVersion} is not healthy",
         reasons=(
             "{Payload.errorType}: {Payload.errorMessage}",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from localcloud.awslambda import idleness
 from localcloud.awslambda.configuration import (
     Params,
     changed,
@@ -96,7 +97,12 @@ class Functions:
         with function.lock:
             if function.deleted:
                 raise absent(named(params, self.cloud))
+            idleness.rest(function.releases(), now=self.clock(), after=self.cloud.idle)
             yield function, qualifier
+
+    def use(self, function: Function, release: Release) -> None:
+        """Begin an invocation; the caller holds the function's lock. Raises ApiError unless the release is Active."""
+        idleness.use(release, now=self.clock(), restore=lambda: self.spawn(self._activate, function, release))
 
     def all(self) -> "builtins.list[Function]":
         with self.lock:
@@ -131,7 +137,7 @@ class Functions:
 
     def _release(self, config: Params, reference: str, image: Image) -> Release:
         pool = Pool[Sandbox](start=lambda: self._start(config, image), end=self.sandboxes.end, clock=self.clock)
-        return Release(config=config, reference=reference, image=image, pool=pool)
+        return Release(config=config, reference=reference, image=image, pool=pool, used_at=self.clock())
 
     def _start(self, config: Params, image: Image) -> Sandbox:
         try:
@@ -169,6 +175,7 @@ class Functions:
         with function.lock:
             for each in (release, *versions):
                 settle(each.config, reason)
+                each.used_at = self.clock()
 
     def delete(self, params: Params) -> Params:
         """DeleteFunction, of a function or of one version. Busy environments end with their invocation.
@@ -263,6 +270,8 @@ class Functions:
             return last
         version = str(function.published + 1)
         config = version_config(latest.config, version=version, description=description)
+        if config.get("StateReasonCode") == idleness.IDLE["StateReasonCode"]:
+            config = idleness.awake(config)
         release = self._release(config, latest.reference, latest.image)
         function.versions[version] = release
         function.published, function.published_content = function.published + 1, content(latest.config)

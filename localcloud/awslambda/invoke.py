@@ -13,7 +13,7 @@ from localcloud.awslambda.functions import Functions, Handlers
 from localcloud.awslambda.metrics import FunctionMetrics
 from localcloud.awslambda.names import Named
 from localcloud.awslambda.records import Function, Release
-from localcloud.awslambda.refusals import no_function, not_now
+from localcloud.awslambda.refusals import no_function
 from localcloud.errors import ApiError
 from localcloud.weighted import choose_variant
 
@@ -43,8 +43,7 @@ class Invoker:
         """Invoke: RequestResponse, Event or DryRun."""
         with self.functions.locked(params, _no_release) as (function, qualifier):
             release = self._choose(function, qualifier)
-            if release.config["State"] != "Active":
-                raise not_now(release.config)
+            self.functions.use(function, release)
         kind, payload = params.get("InvocationType", "RequestResponse"), params.get("Payload") or b"{}"
         check_payload(payload, SYNC_LIMIT if kind == "RequestResponse" else ASYNC_LIMIT)
         version = release.config["Version"]

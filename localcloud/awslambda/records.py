@@ -16,13 +16,15 @@ from localcloud.containers.engine import Image
 class Release:
     """One version of a function, or $LATEST: its FunctionConfiguration, its image, its environments.
 
-    Only the states and the revision in `config` change, under the function's lock.
+    Only `used_at`, and the states and the revision in `config`, change, under the function's lock. `used_at`: when it
+    was last invoked, provisioned or made ready.
     """
 
     config: Params
     reference: str
     image: Image
     pool: Pool[Sandbox]
+    used_at: float
 
 
 @dataclass(kw_only=True)
