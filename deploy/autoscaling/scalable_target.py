@@ -15,7 +15,7 @@ from deploy.autoscaling.variants import running_forms
 from deploy.aws.client import lookup, pages
 from deploy.aws.requests import autoscaling
 from deploy.config.settings import Settings
-from deploy.planning.resource import ResourceKind, delete, is_of_the_stage, require_ours, unchanged
+from deploy.planning.resource import ResourceKind, delete, require_ours, unchanged
 from deploy.values import Act, Call, Change, Params, Request, State, Step, Wait, differences
 
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
@@ -235,7 +235,7 @@ def _names(settings: Settings, call: Call) -> Iterable[str]:
     for namespace, separator in (("sagemaker", "/"), ("lambda", ":")):
         for each in targets(namespace, call):
             name = str(each["ResourceId"]).split(separator)[1]
-            if is_of_the_stage(settings, name):
+            if settings.may_own(name):
                 yield str(each["ResourceId"])
 
 

@@ -159,8 +159,8 @@ def _require_whole(operation: str, answer: Mapping[str, Any]) -> None:
 
 
 def may_pass(request: Request, error: AwsError) -> bool:
-    """Whether a refusal passes by itself. Only a change waits for a thing to be found: to a question "could not find" is
-    the answer. A function at its concurrency is not waited for, because its callers decide how long that lasts."""
+    """Whether a refusal passes by itself. Only a change waits for a thing to be found: to a question "could not find"
+    is the answer. A function at its concurrency is not waited for, because its callers decide how long that lasts."""
     if is_throttled(error):
         return request.operation != "Invoke"
     is_change = request.operation.startswith(("Create", "Update", "RunInstances"))

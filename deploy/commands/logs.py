@@ -15,7 +15,6 @@ from deploy.config.settings import Settings
 from deploy.endpoints.spec import endpoint_specs
 from deploy.errors import AwsError, DeployError
 from deploy.jobs.lifecycle import ENDED
-from deploy.planning.resource import is_of_the_stage
 from deploy.session import Session
 from deploy.storage.log_group import ENDPOINTS, ec2_group, function_group
 from deploy.values import Call
@@ -76,7 +75,7 @@ def readers_of(settings: Settings, call: Call, name: str, *, since: int = 0) -> 
     groups = [(group, f"{name}/") for group in jobs]
     short = {spec.short_name: spec.name for spec in endpoint_specs(settings)}
     endpoint = short.get(name, name)
-    if is_of_the_stage(settings, endpoint):
+    if settings.may_own(endpoint):
         groups.append((f"{ENDPOINTS}{endpoint}", ""))
     if name in ("lambda", settings.function_name):
         groups.append((function_group(settings).name, ""))

@@ -61,17 +61,10 @@ def listing(
         filled = {name: value.format(prefix=settings.prefix) for name, value in params.items()}
         request = Request(service=service, operation=operation, params=filled)
         for item in pages(call, request, items=items, token=token):
-            if is_of_the_stage(settings, str(item[key])):
+            if settings.may_own(str(item[key])):
                 yield str(item[key])
 
     return names
-
-
-def is_of_the_stage(settings: Settings, name: str) -> bool:
-    """Whether a name is one that the stage's resources may have, so that the deployer may ask about it. AWS's own
-    filters (NameContains) also find the prefix in the middle of a name."""
-    prefix = settings.prefix
-    return name == prefix or name.startswith((f"{prefix}-", f"{prefix}/"))
 
 
 def is_ours(observed: Mapping[str, str], tags: Mapping[str, str]) -> bool:

@@ -136,7 +136,7 @@ def test_a_throttled_request_is_sent_again_also_when_it_only_asks(settings: Sett
 
 def test_a_function_at_its_concurrency_is_told_at_once(settings: Settings) -> None:
     session = Session(client_error("TooManyRequestsException", "Rate Exceeded."))
-    with pytest.raises(AwsError, match="raise lambda.reserved_concurrency"):
+    with pytest.raises(AwsError, match=r"raise lambda\.reserved_concurrency"):
         client(settings, session, FakeTime())(Request(service="lambda", operation="Invoke"))
 
 
@@ -224,7 +224,7 @@ def test_a_refusal_inside_an_answer_is_a_refusal(
 def test_a_bucket_whose_objects_may_not_be_deleted_is_not_emptied_for_ever(settings: Settings) -> None:
     versions = [{"Key": "a.jpg", "VersionId": "1"}]
     call = Client(stage=settings.stage, session=Answers({"Versions": versions, "Errors": [LOCKED]}))
-    with pytest.raises(AwsError, match="a.jpg"):
+    with pytest.raises(AwsError, match=r"a\.jpg"):
         empty_bucket("bucket", call)
 
 

@@ -183,8 +183,7 @@ def test_the_functions_own_name_may_be_an_endpoints_too(settings: Settings) -> N
 
 def test_cloudwatch_accepts_every_request(settings: Settings, golden: Golden) -> None:
     aws = FakeAws({"FilterLogEvents": {"events": []}})
-    for name in ("main", "lambda"):
-        for reader in readers_of(settings, aws, name):
-            list(reader.read())
+    for reader in (*readers_of(settings, aws, "main"), readers_of(settings, aws, "lambda")[-1]):
+        list(reader.read())
     for request in aws.sent:
         golden(f"logs-of-{request.params['logGroupName'].strip('/').replace('/', '-').lower()}", request)

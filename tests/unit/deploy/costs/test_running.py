@@ -90,13 +90,15 @@ def test_what_costs_nothing_by_the_hour_is_not_looked_at(settings: Settings) -> 
 
 
 def test_only_jobs_that_run_cost_and_all_kinds_of_jobs_are_listed(settings: Settings) -> None:
-    jobs = [("new", "InProgress"), ("old", "Completed")]
+    jobs = [("kennel-local-new", "InProgress"), ("kennel-local-old", "Completed"), ("x-kennel-local-1", "InProgress")]
     listed = [{"TrainingJobName": name, "TrainingJobStatus": status} for name, status in jobs]
     replies = {
         "ListTrainingJobs": {"TrainingJobSummaries": listed},
-        "ListTransformJobs": {"TransformJobSummaries": [{"TransformJobName": "t", "TransformJobStatus": "Completed"}]},
+        "ListTransformJobs": {
+            "TransformJobSummaries": [{"TransformJobName": "kennel-local-t", "TransformJobStatus": "Completed"}]
+        },
         "DescribeTrainingJob": {
-            "TrainingJobName": "new",
+            "TrainingJobName": "kennel-local-new",
             "TrainingJobStatus": "InProgress",
             "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
             "TrainingStartTime": T,
@@ -104,9 +106,9 @@ def test_only_jobs_that_run_cost_and_all_kinds_of_jobs_are_listed(settings: Sett
     }
     rows = list(ledger(settings, replies).jobs())
     assert [(row.kind, row.name, row.detail, row.usd) for row in rows] == [
-        ("job", "new", "2 × ml.m5.xlarge", 0.46),
-        ("job", "old", "", None),
-        ("transform", "t", "", None),
+        ("job", "kennel-local-new", "2 × ml.m5.xlarge", 0.46),
+        ("job", "kennel-local-old", "", None),
+        ("transform", "kennel-local-t", "", None),
     ]
 
 
