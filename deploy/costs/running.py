@@ -81,9 +81,9 @@ class Ledger:
 
     def _endpoint(self, name: str) -> Running:
         endpoint = self._ask("sagemaker", "DescribeEndpoint", EndpointName=name)
-        config = self._ask(
-            "sagemaker", "DescribeEndpointConfig", EndpointConfigName=endpoint.get("EndpointConfigName", "-")
-        )
+        if not endpoint:  # it went since it was listed
+            return Running()
+        config = self._ask("sagemaker", "DescribeEndpointConfig", EndpointConfigName=endpoint["EndpointConfigName"])
         types = {each["VariantName"]: each.get("InstanceType", "") for each in config.get("ProductionVariants", ())}
         bounds = self._bounds(name)
         details, costs = [], []

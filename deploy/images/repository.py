@@ -34,7 +34,13 @@ LIFECYCLE = {
 }
 ENCRYPTION = "AES256"
 LAMBDAS_OWN = "LambdaECRImageRetrievalPolicy"
-ON_THE_POLICY = ("ecr:SetRepositoryPolicy", "ecr:DeleteRepositoryPolicy", "ecr:GetRepositoryPolicy")
+LAMBDAS_ACTIONS = frozenset(
+    f"ecr:{name}"
+    for name in (
+        "BatchGetImage", "DeleteRepositoryPolicy", "GetDownloadUrlForLayer", "GetRepositoryPolicy",
+        "SetRepositoryPolicy",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,10 +160,12 @@ def _without_lambdas_own(policy: Any) -> Any:
 
 def _is_lambdas_own(statement: Mapping[str, Any]) -> bool:
     """Only as Lambda writes it: a statement of that name which lets anybody else in is drift."""
+    actions = statement.get("Action", ())
     return (
         statement.get("Sid") == LAMBDAS_OWN
+        and statement.get("Effect") == "Allow"
         and statement.get("Principal") == {"Service": "lambda.amazonaws.com"}
-        and set(statement.get("Action", ())) <= {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", *ON_THE_POLICY}
+        and LAMBDAS_ACTIONS.issuperset([actions] if isinstance(actions, str) else actions)
     )
 
 
