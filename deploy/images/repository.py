@@ -35,12 +35,9 @@ LIFECYCLE = {
 ENCRYPTION = "AES256"
 LAMBDAS_OWN = "LambdaECRImageRetrievalPolicy"
 LAMBDAS_ACTIONS = frozenset(
-    f"ecr:{name}"
-    for name in (
-        "BatchGetImage", "DeleteRepositoryPolicy", "GetDownloadUrlForLayer", "GetRepositoryPolicy",
-        "SetRepositoryPolicy",
-    )
-)  # fmt: skip
+    {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+    | {"ecr:DeleteRepositoryPolicy", "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

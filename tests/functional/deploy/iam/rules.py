@@ -11,13 +11,16 @@ from typing import Any
 from tests.functional.deploy.iam.simulator import ACCOUNT, Need
 
 REGION = "us-east-1"
+# What a request that names nothing asks about. AWS writes `*` there and compares it as it stands. The simulator would
+# take a `*` for "some of them", which every policy allows; so it gets a name that only a right on everything covers.
+EVERYTHING = "everything-that-there-is"
 Params = Mapping[str, Any]
 Rule = Callable[[Params], Iterator[Need]]
 
 
 def on(actions: str, *templates: str, when: str = "", context: Mapping[str, str] | None = None) -> Rule:
     """Needs `actions` (words) on each resource that the templates name. A request that leaves a place of a template
-    empty asks about everything there, so it needs the right on `*` (rule 93).
+    empty asks about everything there, so it needs the right on all of it (rule 93).
 
     With `when`, only for requests that have a value at that place. `context`: condition keys, each with a template; a
     key whose place is empty is absent.
@@ -28,7 +31,7 @@ def on(actions: str, *templates: str, when: str = "", context: Mapping[str, str]
             return
         known = {key: filled for key, held in (context or {}).items() for filled in fill(held, params)}
         for action, template in itertools.product(actions.split(), templates):
-            for resource in fill(template, params, otherwise="*"):
+            for resource in fill(template, params, otherwise=EVERYTHING):
                 yield Need(action=action, resource=resource, context=known)
 
     return needs

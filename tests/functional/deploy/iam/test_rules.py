@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from deploy.iam.document import allow, document
 from tests.functional.deploy.iam.authorization import OPERATIONS
 from tests.functional.deploy.iam.golden_calls import ANY
-from tests.functional.deploy.iam.rules import arn, nothing, on
-from tests.functional.deploy.iam.simulator import Need
+from tests.functional.deploy.iam.rules import EVERYTHING, arn, nothing, on
+from tests.functional.deploy.iam.simulator import Need, Simulator
 
-ALL = arn("ecr", "repository/*")
+ALL = arn("ecr", f"repository/{EVERYTHING}")
 
 
 @pytest.mark.parametrize(
@@ -27,10 +28,22 @@ def test_a_listing_without_names_needs_the_right_on_everything(
     assert needs == [Need(action="ecr:DescribeRepositories", resource=resource) for resource in resources]
 
 
+def test_only_a_right_on_everything_allows_a_listing_without_names(simulator: Simulator) -> None:
+    needs = list(OPERATIONS["ecr.DescribeRepositories"]({}))
+
+    def denied(*names: str) -> bool:
+        places = [arn("ecr", f"repository/{name}") for name in names]
+        held = document([allow("Images", ["ecr:DescribeRepositories"], places)])
+        return simulator.denied([held], needs) == needs
+
+    assert denied("kennel-local/train", "kennel-local/*")
+    assert not denied("*")
+
+
 def test_only_a_rule_with_a_condition_may_need_nothing() -> None:
     tagged = on("ecr:TagResource", "arn:{name}", when="tags")
     assert list(tagged({"name": "a"})) == []
-    assert list(tagged({"tags": [1]})) == [Need(action="ecr:TagResource", resource="arn:*")]
+    assert list(tagged({"tags": [1]})) == [Need(action="ecr:TagResource", resource=f"arn:{EVERYTHING}")]
 
 
 def test_every_operation_needs_something_however_little_its_request_names() -> None:
