@@ -146,4 +146,5 @@ SPECIAL: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "ecr.DescribeRepositories": _repositories,
     "ecr.ListTagsForResource": lambda _: {"tags": TAG_LIST},
     "s3.GetBucketTagging": lambda _: {"TagSet": TAG_LIST},
+    "s3.PutObject": lambda _: {"ETag": "1"},
 }
