@@ -1,0 +1,126 @@
+"""The policy simulator: a process that stays up and decides whether policies allow what a request needs."""
+
+import hashlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from localcloud.authorization.needs import Need
+from localcloud.authorization.tools import Tools, install
+from localcloud.errors import LocalcloudError
+
+Document = Mapping[str, Any]
+Decision = Literal["Allowed", "ImplicitlyDenied", "ExplicitlyDenied"]
+Kind = Literal["identity", "boundary", "session", "resource"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policies:
+    """The policies that bear on a request: the caller's, and the resource's own.
+
+    `boundary`: None without a permissions boundary. `session`: the policy that a session was begun with.
+    """
+
+    identity: Sequence[Document] = ()
+    boundary: Document | None = None
+    session: Document | None = None
+    resource: Document | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Somebody (`principal`, an ARN) needs a right, in an account, under some policies."""
+
+    principal: str
+    account: str
+    need: Need
+    policies: Policies
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A decision, and which kind of policy refuses. `error`: the action, the ARN or a policy does not exist in AWS."""
+
+    decision: Decision = "ImplicitlyDenied"
+    by: Kind = "identity"
+    error: str = ""
+
+    @property
+    def is_allowed(self) -> bool:
+        return self.decision == "Allowed" and not self.error
+
+
+@dataclass(kw_only=True)
+class Simulator:
+    """One process, started at the first question. Thread-safe. `locate` returns where the tools are installed."""
+
+    locate: Callable[[], Tools] = install
+    _process: "subprocess.Popen[str] | None" = None
+    _known: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def decide(self, cases: Sequence[Case]) -> list[Verdict]:
+        """A verdict for each case. Raises LocalcloudError when the simulator cannot be installed or ends."""
+        with self._lock:
+            process = self._running()
+            documents: dict[str, Document] = {}
+            question = {"cases": [_asked(case, documents) for case in cases]}
+            question["documents"] = {name: held for name, held in documents.items() if name not in self._known}
+            answer = _exchange(process, json.dumps(question))
+            self._known |= documents.keys()
+        return [Verdict(**each) for each in json.loads(answer)]
+
+    def close(self) -> None:
+        """End the process. Does nothing when it does not run."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is not None and process.stdin is not None and process.stdout is not None:
+                process.stdin.close()
+                process.wait(timeout=10)
+                process.stdout.close()
+
+    def _running(self) -> "subprocess.Popen[str]":
+        if self._process is None or self._process.poll() is not None:
+            tools = self.locate()
+            self._process = subprocess.Popen(
+                [tools.node, tools.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            )
+            self._known = set()
+        return self._process
+
+
+def _exchange(process: "subprocess.Popen[str]", line: str) -> str:
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("the simulator has no pipes")
+    try:
+        process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+    except OSError:
+        answer = ""
+    if not answer:
+        raise LocalcloudError(f"the policy simulator ended with exit code {process.wait(timeout=10)}")
+    return answer
+
+
+def _asked(case: Case, documents: dict[str, Document]) -> dict[str, Any]:
+    """A case as the simulator reads it. Its documents are added to `documents` by their names."""
+
+    def name(document: Document | None) -> str | None:
+        if document is None:
+            return None
+        key = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:24]
+        documents[key] = document
+        return key
+
+    policies = case.policies
+    return {
+        "account": case.account, "principal": case.principal, "action": case.need.action,
+        "resource": case.need.resource, "context": dict(case.need.context),
+        "identity": [name(each) for each in policies.identity],
+        "boundary": [name(policies.boundary)] if policies.boundary is not None else None,
+        "session": name(policies.session), "resourcePolicy": name(policies.resource),
+    }  # fmt: skip
