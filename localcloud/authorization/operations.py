@@ -356,14 +356,21 @@ OPERATIONS: dict[str, Rule] = {
     **alike("sagemaker", "UpdateNotebookInstanceLifecycleConfig", LIFECYCLE),
     **alike("sagemaker", "ListNotebookInstanceLifecycleConfigs ListNotebookInstances", "*"),
     # The audit, of the whole account.
-    **alike("iam", "GetAccessKeyLastUsed GetAccountAuthorizationDetails GetAccountSummary GetLoginProfile", "*"),
-    **alike("iam", "ListAccessKeys ListMFADevices ListUsers", "*"),
+    **alike("iam", "GetAccountAuthorizationDetails GetAccountSummary ListUsers", "*"),
+    "iam.GetAccessKeyLastUsed": on("iam:GetAccessKeyLastUsed", arn("iam", "user/*")),
+    **{
+        f"iam.{name}": each_or_all(f"iam:{name}", "UserName", arn("iam", "user/{UserName}"), arn("iam", "user/*"))
+        for name in ("GetLoginProfile", "ListAccessKeys", "ListMFADevices")
+    },
     **alike("s3", "GetBucketAcl GetBucketPolicyStatus", BUCKET),
     # Quotas and prices.
     **alike(
         "service-quotas",
-        "GetServiceQuota ListAWSDefaultServiceQuotas ListServiceQuotas ListRequestedServiceQuotaChangeHistory",
+        "ListAWSDefaultServiceQuotas ListServiceQuotas ListRequestedServiceQuotaChangeHistory",
         "*",
+    ),
+    "service-quotas.GetServiceQuota": on(
+        "servicequotas:GetServiceQuota", arn("servicequotas", "{ServiceCode}/{QuotaCode}")
     ),
     "service-quotas.RequestServiceQuotaIncrease": on(
         "servicequotas:RequestServiceQuotaIncrease", arn("servicequotas", "{ServiceCode}/{QuotaCode}")

@@ -1,4 +1,4 @@
-// Decides requests until stdin ends, one JSON line in, one out. In: {documents: {name: document}, cases: [case]}, where
+// Decides requests until stdin ends, one JSON line in, one out. In: {documents: {name: text}, cases: [case]}, where
 // a document is sent once and stays known by its name, and a case is {account, principal, action, resource, context,
 // identity: [name], boundary: [name] or null, session: name or null, resourcePolicy: name or null}.
 // Out: [{decision: "Allowed" | "ImplicitlyDenied" | "ExplicitlyDenied", by: which policies refuse} or {error}].
@@ -77,7 +77,9 @@ async function decide(asked) {
   const { everything, ignored } = await judge(asked)
   if (everything || asked.action.startsWith('kms:')) return (await runSimulation(simulation(asked), {})).overallResult
   const context = Object.fromEntries(Object.entries(asked.context).filter(([key]) => !ignored.includes(key)))
-  return runUnsafeSimulation(simulation({ ...asked, context }), {})
+  // On everything of a kind: only a right on everything allows it.
+  const resource = asked.resource === '*' ? 'arn:aws:any:any:any:any' : asked.resource
+  return runUnsafeSimulation(simulation({ ...asked, resource, context }), {})
 }
 
 async function answer(asked) {
@@ -101,7 +103,7 @@ async function answer(asked) {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { documents: sent, cases } = JSON.parse(line)
-  for (const [name, document] of Object.entries(sent)) documents.set(name, document)
+  for (const [name, document] of Object.entries(sent)) documents.set(name, JSON.parse(document))
   const answers = []
   for (const each of cases) answers.push(await answer(each))
   process.stdout.write(`${JSON.stringify(answers)}\n`)

@@ -4,30 +4,34 @@ import hashlib
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from localcloud.authorization.needs import Need
 from localcloud.authorization.tools import Tools, install
 from localcloud.errors import LocalcloudError
 
-Document = Mapping[str, Any]
 Decision = Literal["Allowed", "ImplicitlyDenied", "ExplicitlyDenied"]
 Kind = Literal["identity", "boundary", "session", "resource"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policies:
-    """The policies that bear on a request: the caller's, and the resource's own.
+    """The policies that bear on a request, as JSON: the caller's, and the resource's own.
 
     `boundary`: None without a permissions boundary. `session`: the policy that a session was begun with.
     """
 
-    identity: Sequence[Document] = ()
-    boundary: Document | None = None
-    session: Document | None = None
-    resource: Document | None = None
+    identity: tuple[str, ...] = ()
+    boundary: str | None = None
+    session: str | None = None
+    resource: str | None = None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(each for each in (*self.identity, self.boundary, self.session, self.resource) if each is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +70,9 @@ class Simulator:
         """A verdict for each case. Raises LocalcloudError when the simulator cannot be installed or ends."""
         with self._lock:
             process = self._running()
-            documents: dict[str, Document] = {}
-            question = {"cases": [_asked(case, documents) for case in cases]}
-            question["documents"] = {name: held for name, held in documents.items() if name not in self._known}
+            documents = {_name(text): text for case in cases for text in case.policies.all}
+            new = {name: text for name, text in documents.items() if name not in self._known}
+            question = {"documents": new, "cases": [_asked(case) for case in cases]}
             answer = _exchange(process, json.dumps(question))
             self._known |= documents.keys()
         return [Verdict(**each) for each in json.loads(answer)]
@@ -106,21 +110,19 @@ def _exchange(process: "subprocess.Popen[str]", line: str) -> str:
     return answer
 
 
-def _asked(case: Case, documents: dict[str, Document]) -> dict[str, Any]:
-    """A case as the simulator reads it. Its documents are added to `documents` by their names."""
+@lru_cache(maxsize=4096)
+def _name(document: str) -> str:
+    return hashlib.sha256(document.encode()).hexdigest()[:24]
 
-    def name(document: Document | None) -> str | None:
-        if document is None:
-            return None
-        key = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:24]
-        documents[key] = document
-        return key
 
+def _asked(case: Case) -> dict[str, Any]:
+    """A case as the simulator reads it."""
     policies = case.policies
     return {
         "account": case.account, "principal": case.principal, "action": case.need.action,
         "resource": case.need.resource, "context": dict(case.need.context),
-        "identity": [name(each) for each in policies.identity],
-        "boundary": [name(policies.boundary)] if policies.boundary is not None else None,
-        "session": name(policies.session), "resourcePolicy": name(policies.resource),
+        "identity": [_name(each) for each in policies.identity],
+        "boundary": [_name(policies.boundary)] if policies.boundary is not None else None,
+        "session": _name(policies.session) if policies.session is not None else None,
+        "resourcePolicy": _name(policies.resource) if policies.resource is not None else None,
     }  # fmt: skip

@@ -27,14 +27,16 @@ from localcloud.gateway.validation import validate
 
 StartResponse = Callable[..., Any]
 WSGI = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
-_LOCAL = "/_localcloud/"
+Guard = Callable[[Request], Response | None]
+_LOCAL, _MOTO = "/_localcloud/", "/moto-api"
 _POLL = 0.02  # seconds between checks whether to stop; the default of half a second makes stopping slow
 
 
 class Application:
     """The WSGI application. Reads a request, validates it against botocore's model, answers it or passes it to moto.
 
-    `health` returns the answer of GET /_localcloud/health.
+    `health` returns the answer of GET /_localcloud/health. `guard` returns the refusal of a request that its caller may
+    not make; None lets it pass.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Application:
         region: str,
         health: Callable[[], dict[str, Any]],
         moto: WSGI | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
@@ -54,7 +57,7 @@ class Application:
             self._wrappers |= {(service.name, operation): wrapper for operation, wrapper in service.wrappers.items()}
             self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
             self._local += [_local_route(route, handler) for route, handler in service.local.items()]
-        self._region = region
+        self._region, self._guard = region, guard
         self._conditional = threading.Lock()
         self._moto: WSGI = moto or DomainDispatcherApplication(create_backend_app)
 
@@ -65,6 +68,10 @@ class Application:
             return _send(self._web[prefix](_request(environ, rest)), start_response)
         if raw_path.startswith(_LOCAL):
             return _send(self._answer_local(environ["REQUEST_METHOD"], raw_path), start_response)
+        if self._guard is not None and not raw_path.startswith(_MOTO):
+            refusal = self._guard(_asked(environ, raw_path))
+            if refusal is not None:
+                return _send(refusal, start_response)
         headers = _headers(environ)
         query = environ.get("QUERY_STRING", "")
         call = protocol.recognise(method=environ["REQUEST_METHOD"], path=raw_path, query=query, headers=headers)
@@ -161,6 +168,16 @@ def _request(environ: dict[str, Any], path: str) -> Request:
     return Request(
         method=environ["REQUEST_METHOD"], path=path, query=environ.get("QUERY_STRING", ""), headers=_headers(environ),
         body=_take_body(environ), source=environ.get("REMOTE_ADDR", ""),
+    )  # fmt: skip
+
+
+def _asked(environ: dict[str, Any], path: str) -> Request:
+    """The request as a guard reads it. What S3 stores stays unread: no right depends on it."""
+    is_upload = environ["REQUEST_METHOD"] == "PUT" and "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", "")
+    body = b"" if is_upload else _take_body(environ)
+    return Request(
+        method=environ["REQUEST_METHOD"], path=path, query=environ.get("QUERY_STRING", ""), headers=_headers(environ),
+        body=body, source=environ.get("REMOTE_ADDR", ""),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,10 @@ class Simulator:
 
     def allowed(self, policies: Mapping[str, Sequence[Document]], cases: Sequence[Case]) -> list[bool]:
         """Whether each case is allowed. Raises ValueError for an action, ARN or document that does not exist in AWS."""
-        held = {name: Policies(identity=tuple(documents)) for name, documents in policies.items()}
+        held = {
+            name: Policies(identity=tuple(json.dumps(each) for each in documents))
+            for name, documents in policies.items()
+        }
         asked = [
             simulator.Case(principal=ASKS, account=ACCOUNT, need=case.need, policies=held[case.policy])
             for case in cases
