@@ -79,7 +79,7 @@ class MotoAccount:
             role = next((each for each in self._iam.roles.values() if each.arn == arn), None)
             return tags_of(role) if role is not None else {}
         if service == "ecr":
-            tags = ecr_backends[self.account][self.region].tagger.list_tags_for_resource(arn)["Tags"]
+            tags = ecr_backends[self.account][self.region].tagger.list_tags_for_resource(arn).get("Tags", ())
             return {each["Key"]: each["Value"] for each in tags}
         return {key: value for source in self.tag_sources for key, value in source(arn).items()}
 

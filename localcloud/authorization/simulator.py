@@ -77,6 +77,11 @@ class Simulator:
             self._known |= documents.keys()
         return [Verdict(**each) for each in json.loads(answer)]
 
+    @property
+    def pid(self) -> int | None:
+        """The process, while it runs."""
+        return self._process.pid if self._process is not None else None
+
     def close(self) -> None:
         """End the process. Does nothing when it does not run."""
         with self._lock:
