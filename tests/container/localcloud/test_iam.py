@@ -37,7 +37,8 @@ def ask(method, service, path, body=None):
         return [error.code, error.read().decode()]
 """
 READS = f"""{ASK}
-found = {{"own": ask("GET", "s3", "/data/in/1"), "other": ask("GET", "s3", "/secrets/1"), "key": os.environ["AWS_ACCESS_KEY_ID"]}}
+found = {{"own": ask("GET", "s3", "/data/in/1"), "other": ask("GET", "s3", "/secrets/1")}}
+found["key"] = os.environ["AWS_ACCESS_KEY_ID"]
 json.dump(found, open("/opt/ml/output/data/found.json", "w"))
 print("asked")
 """
