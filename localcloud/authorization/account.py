@@ -40,7 +40,7 @@ class MotoAccount:
     def subnets(self, chosen: str | None) -> list[str]:
         if chosen:
             return [chosen]
-        return [str(each.id) for each in self._ec2.get_default_subnets().values()][:1]
+        return [str(each.id) for each in list(self._ec2.get_default_subnets().values())][:1]
 
     def security_groups(self, chosen: list[str]) -> list[str]:
         default = self._ec2.get_default_security_group()
@@ -53,11 +53,11 @@ class MotoAccount:
     # ------------------------------------------------------------------------------------------ roles
 
     def profile_roles(self, profile: str) -> list[str]:
-        found = (each for each in self._iam.instance_profiles.values() if each.name == profile)
+        found = (each for each in list(self._iam.instance_profiles.values()) if each.name == profile)
         return [str(role.name) for each in found for role in each.roles]
 
     def boundary(self, role: str) -> str | None:
-        found = next((each for each in self._iam.roles.values() if each.name == role), None)
+        found = next((each for each in list(self._iam.roles.values()) if each.name == role), None)
         return found.permissions_boundary_arn or None if found is not None else None
 
     def has_linked_role(self, arn: str) -> bool:
@@ -76,7 +76,7 @@ class MotoAccount:
         if service == "ec2":
             return dict(self._ec2.tags.get(name.partition("/")[2], {}))
         if service == "iam" and name.startswith("role/"):
-            role = next((each for each in self._iam.roles.values() if each.arn == arn), None)
+            role = next((each for each in list(self._iam.roles.values()) if each.arn == arn), None)
             return tags_of(role) if role is not None else {}
         if service == "ecr":
             tags = ecr_backends[self.account][self.region].tagger.list_tags_for_resource(arn).get("Tags", ())
@@ -93,6 +93,6 @@ class MotoAccount:
             repository = ecr_backends[self.account][self.region].repositories.get(name.partition("/")[2])
             return repository.policy or None if repository is not None else None
         if action == "sts:AssumeRole":
-            role = next((each for each in self._iam.roles.values() if each.arn == arn), None)
+            role = next((each for each in list(self._iam.roles.values()) if each.arn == arn), None)
             return str(role.assume_role_policy_document) if role is not None else None
         return next((held for source in self.policy_sources if (held := source(arn)) is not None), None)

@@ -1,5 +1,6 @@
 """Stands before every handler: lets a request pass, or answers it with AWS's refusal."""
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,10 @@ class Guard:
             return refusals.response(how, error, signing_name=signing_name, head=request.method == "HEAD")
         except LocalcloudError as error:
             return refusals.response(how, ApiError("InternalFailure", f"localcloud cannot enforce IAM: {error}", 500))
+        except Exception as error:  # a request that cannot be judged is never answered
+            traceback.print_exc()
+            message = f"localcloud has a bug in its judgement of a request: {type(error).__name__}: {error}"
+            return refusals.response(how, ApiError("InternalFailure", message, 500))
         return None
 
     def _check(self, request: Request, key: str, signing_name: str, how: str) -> None:

@@ -52,7 +52,7 @@ class Identities:
             if now >= _aware(session.expiration):
                 raise ExpiredSessionError(key)
             return self._of_session(session)
-        user = next((each for each in self._iam.users.values() if _has_key(each, key)), None)
+        user = next((each for each in list(self._iam.users.values()) if _has_key(each, key)), None)
         if user is None:
             raise UnknownKeyError(key)
         return self._of_user(user)
@@ -63,7 +63,7 @@ class Identities:
 
     def _session(self, key: str) -> Any:
         sessions = sts_backends[self.account]["aws"].assumed_roles
-        return next((each for each in reversed(sessions) if each.access_key_id == key), None)
+        return next((each for each in reversed(list(sessions)) if each.access_key_id == key), None)
 
     def of_role(self, arn: str, session: str) -> Caller:
         """A session of a role, as a service begins one."""
@@ -75,7 +75,7 @@ class Identities:
 
     def _of_role(self, arn: str, session: str, *, policy: str | None) -> Caller:
         """A session of a role that is gone has no rights."""
-        role = next((each for each in self._iam.roles.values() if each.arn == arn), None)
+        role = next((each for each in list(self._iam.roles.values()) if each.arn == arn), None)
         known = {"aws:PrincipalArn": arn, "aws:PrincipalType": "AssumedRole"}
         if role is None:
             return Caller(arn=session, account=self.account, policies=Policies(session=policy), context=known)
@@ -85,7 +85,7 @@ class Identities:
         return Caller(arn=session, account=self.account, policies=policies, context=known | tags)
 
     def _of_user(self, user: Any) -> Caller:
-        groups = [each for each in self._iam.groups.values() if user in each.users]
+        groups = [each for each in list(self._iam.groups.values()) if user in each.users]
         documents = [text for holder in (user, *groups) for text in self._documents(holder)]
         known = {
             "aws:PrincipalArn": user.arn, "aws:userid": user.id, "aws:username": user.name, "aws:PrincipalType": "User",

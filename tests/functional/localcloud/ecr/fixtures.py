@@ -93,7 +93,7 @@ class Fakes:
 
 @contextmanager
 def opened(folder: Path, access: Access | None = None) -> Iterator[Fakes]:
-    """ECR whose registry stores its data in `folder`. `access` says who may do what; by default everybody everything."""
+    """ECR whose registry stores its data in `folder`. `access` says who may do what (default: everybody)."""
     clock = OffsetClock()
     records = Records(account="123456789012", region="us-east-1")
     registry = Registry(folder=folder, records=records, now=clock, access=access)
