@@ -86,7 +86,7 @@ INSIDE: dict[str, dict[str, str]] = {
         "tags": "gateway",
         "cloud": "authorization aws_client cloudwatch containers ecr iam s3 service_quotas tags",
         "applicationautoscaling": "aws_client cloud cloudwatch errors gateway",
-        "awslambda": "cloud cloudwatch containers errors gateway iam threads weighted",
+        "awslambda": "authorization cloud cloudwatch containers errors gateway iam threads weighted",
         "ec2.instances": "aws_client cloud cloudwatch containers ec2.metadata ec2.records ec2.tools errors gateway iam "
         "threads",
         "sagemaker.records": "cloud errors s3",

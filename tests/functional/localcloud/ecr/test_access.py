@@ -1,14 +1,16 @@
 """Who may pull and push: the registry asks for each request of a token's owner, by ECR's own actions."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from localcloud.authorization.access import OpenAccess
 from localcloud.authorization.needs import Need
+from tests.functional.deploy.local_aws import AnyImages
 from tests.functional.localcloud.ecr.fixtures import Fakes, opened
+from tests.unit.localcloud.sagemaker.hosting.fakes import serving_cloud
 
 REPOSITORY = "arn:aws:ecr:us-east-1:123456789012:repository/dogs"
 
@@ -19,6 +21,9 @@ class Allows(OpenAccess):
 
     actions: set[str] = field(default_factory=set)
     asked: list[Need] = field(default_factory=list)
+
+    def refusal(self, role: str, session: str, needs: Sequence[Need]) -> str:
+        return self.refusal_of_key(f"{role} in {session}", needs)
 
     def refusal_of_key(self, key: str, needs: Sequence[Need]) -> str:
         self.asked += needs
@@ -56,3 +61,14 @@ def test_a_push_without_the_right_is_denied_in_ecrs_words(fakes: Fakes) -> None:
     assert status == 403
     assert '"code": "DENIED"' in body
     assert "is not authorized to perform: ecr:InitiateLayerUpload" in body
+
+
+def test_sagemaker_pulls_with_the_role_that_it_is_given(fakes: Fakes, access: Allows) -> None:
+    cloud = replace(serving_cloud(AnyImages()), registry=fakes.registry, access=access)
+    image = f"{fakes.registry.address()}/dogs:v1"
+    layers = {"BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"}
+    access.actions = {"GetAuthorizationToken", *layers}
+    assert cloud.may_pull(image, "role")
+    access.actions -= {"BatchGetImage"}
+    assert not cloud.may_pull(image, "role")
+    assert cloud.may_pull("kennel/serve:1", "role")  # an image of the engine lies in no repository
