@@ -1,7 +1,9 @@
 """With --iam, containers act with their role: real containers are refused what the role may not do, and so are the
 transfers that SageMaker does for a job."""
 
+import io
 import json
+import tarfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,8 +15,8 @@ import docker
 from localcloud import daemon
 from localcloud.daemon import Status
 from tests.container.localcloud.roles import TRUST
-from tests.container.localcloud.sagemaker.hosting_support import build
-from tests.container.localcloud.sagemaker.training_support import Bench, s3_channel
+from tests.container.localcloud.sagemaker.hosting_support import SERVER, build
+from tests.container.localcloud.sagemaker.training_support import Bench, s3_channel, until
 
 pytestmark = pytest.mark.timeout(300)
 ACCOUNT = "123456789012"
@@ -173,3 +175,43 @@ def test_a_function_asks_its_endpoint_and_is_refused_another(cloud: Status, benc
     assert status == 403
     assert f"User: arn:aws:sts::{ACCOUNT}:assumed-role/asker/asks is not authorized" in text
     assert "endpoint/others because no identity-based policy allows the sagemaker:InvokeEndpoint action" in text
+
+
+def packed(name: str, content: bytes) -> bytes:
+    """A tar.gz with one file."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def test_an_endpoint_reads_its_model_with_its_role(cloud: Status, bench: Bench) -> None:
+    client = docker.from_env()
+    try:
+        dockerfile = 'FROM {base}\nCOPY server.py /\nENTRYPOINT ["python3", "/server.py"]\n'
+        image = build(client, "kennel-test/hosting-iam:latest", dockerfile, **{"server.py": SERVER})
+    finally:
+        client.close()
+    bench.s3.put_object(Bucket="data", Key="models/m.tar.gz", Body=packed("weights", b"w"))
+    sagemaker = bench.sagemaker
+
+    def endpoint(name: str, arn: str) -> dict[str, Any]:
+        container = {"Image": image, "ModelDataUrl": "s3://data/models/m.tar.gz"}
+        variant = {
+            "VariantName": "v", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large",
+        }  # fmt: skip
+        sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=arn)
+        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+        until(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "Creating")
+        found: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
+        return found
+
+    assert endpoint("reads-model", role(cloud, "serves", READS_DATA, LOGS))["EndpointStatus"] == "InService"
+    failed = endpoint("reads-no-model", role(cloud, "serves-nothing", LOGS))
+    assert failed["EndpointStatus"] == "Failed"
+    assert "Failed to download model data" in failed["FailureReason"]
+    for name in ("reads-model", "reads-no-model"):
+        sagemaker.delete_endpoint(EndpointName=name)
