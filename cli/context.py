@@ -134,15 +134,16 @@ def _print_build_briefly(line: str) -> None:
         _print_build(f"   {line}")
 
 
-def local_aws(chosen: Settings) -> Status:
-    """The stage's local AWS, started unless it runs. Raises DeployError for a stage of AWS itself."""
+def local_aws(chosen: Settings, *, iam: bool = False) -> Status:
+    """The stage's local AWS, started unless it runs; `iam`: it enforces IAM. Raises DeployError for a stage of AWS
+    itself."""
     from deploy.errors import DeployError
     from localcloud import daemon
 
     port = urlsplit(chosen.stage.endpoint_url).port
     if port is None:
         raise DeployError(f"stage {chosen.stage_name} is on AWS itself: there is no local AWS to start")
-    return daemon.start_background(port=port, state_dir=state_dir(chosen), region=chosen.stage.region)
+    return daemon.start_background(port=port, state_dir=state_dir(chosen), region=chosen.stage.region, iam=iam)
 
 
 def stop_local_aws(chosen: Settings, say: Callable[[str], None] = print) -> None:

@@ -19,10 +19,10 @@ def on(_: Run, stage: str) -> None:
     context.settings()  # raises SettingsError for an unknown stage
 
 
-@command()
-def up(run: Run) -> None:
+@command(help={"iam": "judge every request by its caller's IAM policies, as AWS does"})
+def up(run: Run, iam: bool = False) -> None:
     """Start the local AWS in the background."""
-    print(f"the local AWS listens on {context.local_aws(run.settings).endpoint_url}")
+    print(f"the local AWS listens on {context.local_aws(run.settings, iam=iam).endpoint_url}")
 
 
 @command(

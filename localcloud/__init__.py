@@ -18,11 +18,13 @@ Who answers which service:
     s3, sts and every other service                 moto; s3.py is only a client that jobs use
 
 faults/ lets AWS's own bad days happen on request: what is new is seen late, and requests are throttled.
+With --iam, authorization/ judges every request before anybody answers it.
 
 To add an operation: write a handler, a function of the request's parameters that returns the result's members, in the
 service's package, and add it to the `handlers` of that package's Service (gateway/service.py). It raises ApiError with
 AWS's code and message. tags.py is the smallest example. For a new service, add its Service to services.py and its name
-to gateway.protocol.SERVICES. An operation of S3 belongs to moto: there is no handler to write.
+to gateway.protocol.SERVICES. An operation of S3 belongs to moto: there is no handler to write. Either way
+authorization/ needs a line that says which rights the operation needs.
 
 Imports nothing of Kennel's other packages. tests/unit/test_layers.py says which of its own packages may import which.
 """

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import environment
+from localcloud.authorization.access import OpenAccess
+from localcloud.authorization.account import MotoAccount
+from localcloud.authorization.enforcement import Enforcement
+from localcloud.authorization.guard import Guard
+from localcloud.authorization.identity import ROOT_KEYS
 from localcloud.cloud import Cloud
 from localcloud.cloudwatch.backend import CloudWatch
 from localcloud.cloudwatch.logs import CloudWatchLogs
@@ -48,6 +53,11 @@ def parser() -> argparse.ArgumentParser:
         "--state-dir", type=Path, default=Path(".kennel/localcloud"), help="lock, log and work folders"
     )
     arguments.add_argument("--region", default="us-east-1")
+    arguments.add_argument(
+        "--iam", action="store_true",
+        help=f"judge every request by its caller's IAM policies (also {environment.IAM.name}=1); root's keys are not "
+        f"judged: {', '.join(sorted(ROOT_KEYS))}",
+    )  # fmt: skip
     return arguments
 
 
@@ -62,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LocalcloudError as error:
         return _report(error)
     try:
-        serve(state, port=options.port, region=options.region, stop=stop)
+        is_enforced = options.iam or environment.is_iam_enforced(os.environ)
+        serve(state, port=options.port, region=options.region, stop=stop, is_enforced=is_enforced)
     except LocalcloudError as error:
         return _report(error)
     finally:
@@ -70,8 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> None:
+def serve(state: StateDir, *, port: int, region: str, stop: threading.Event, is_enforced: bool = False) -> None:
     """Remove what an earlier run left, serve until `stop`, then remove all of this instance's containers and networks.
+
+    `is_enforced`: judge every request by its caller's IAM policies.
 
     Raises LocalcloudError.
     """
@@ -85,20 +98,27 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
     # Docker Desktop's gateway is inside its virtual machine. There, containers reach this host by name.
     host = gateway if len(sockets) > 1 else "host.docker.internal"
     endpoint_url = f"http://127.0.0.1:{port}"
+    tags, enforcement = Tags(), _enforcement(region) if is_enforced else None
+    if enforcement is not None:
+        enforcement.add_tags(tags.of)
     cloudwatch = CloudWatch(account=ACCOUNT, region=region, now=lambda: datetime.now(UTC))
     registry = Registry(
-        folder=state.work / "registry", records=Records(account=ACCOUNT, region=region), now=lambda: datetime.now(UTC)
-    )
+        folder=state.work / "registry", records=Records(account=ACCOUNT, region=region),
+        now=lambda: datetime.now(UTC), access=enforcement,
+    )  # fmt: skip
     cloud = Cloud(
         instance=state.instance, account=ACCOUNT, region=region, state_dir=state.path, endpoint_url=endpoint_url,
         container_url=f"http://{host}:{port}", engine=engine, objects=S3Objects(endpoint_url, region),
-        logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
+        logs=CloudWatchLogs(endpoint_url, region), tags=tags, now=lambda: datetime.now(UTC),
         metrics=cloudwatch, alarms=cloudwatch, minute=environment.minute_seconds(os.environ), registry=registry,
         quotas=quotas_of(os.environ), idle=environment.idle_seconds(os.environ), roles=MotoRoles(account=ACCOUNT),
+        access=enforcement or OpenAccess(),
     )  # fmt: skip
     running, gates = services(cloud), faults(region)
     info = _info(cloud, port)
-    listener = Listener(sockets, Application(running, region=region, health=lambda: info, gates=gates))
+    guard = Guard(enforcement=enforcement) if enforcement is not None else None
+    application = Application(running, region=region, health=lambda: info, gates=gates, guard=guard)
+    listener = Listener(sockets, application)
     listener.start()
     state.write_info(info)
     print(f"localcloud {cloud.instance} answers at {endpoint_url} (containers: {cloud.container_url})", flush=True)  # noqa: T201
@@ -107,6 +127,8 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
     finally:
         print("localcloud is stopping: removing its containers and networks", flush=True)  # noqa: T201
         _close(running, listener, engine)
+        if enforcement is not None:
+            enforcement.close()
         state.clear_work()
 
 
@@ -118,6 +140,13 @@ def faults(region: str) -> list[Gate]:
     )  # fmt: skip
     throttle = throttle_of(os.environ)
     return [*([throttle] if throttle.share else []), *([lag] if lag.seconds else [])]
+
+
+def _enforcement(region: str) -> Enforcement:
+    """IAM's judge. Starts the simulator now, so that one that cannot be installed is told at once."""
+    enforcement = Enforcement(account=MotoAccount(account=ACCOUNT, region=region))
+    enforcement.simulator.decide(())
+    return enforcement
 
 
 def _close(running: Sequence[Service], listener: Listener, engine: DockerEngine) -> None:
@@ -139,6 +168,7 @@ def _info(cloud: Cloud, port: int) -> dict[str, Any]:
         "endpoint_url": cloud.endpoint_url,
         "container_url": cloud.container_url,
         "version": f"moto {version('moto')}",
+        "iam": cloud.access.is_enforced,
         "state": "AWS state is in memory: a restart begins empty",
     }
 

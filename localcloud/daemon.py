@@ -16,7 +16,7 @@ from localcloud.containers.engine import DockerEngine, connect
 from localcloud.errors import LocalcloudError
 from localcloud.state import StateDir, process_alive
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0  # with --iam the first start installs the policy simulator
 _STOP_SECONDS = 60.0
 
 
@@ -41,11 +41,11 @@ def status(state_dir: Path) -> Status:
     return Status(running=running, healthy=health is not None, info=health or info)
 
 
-def start_background(*, port: int, state_dir: Path, region: str = "us-east-1") -> Status:
-    """Start a localcloud unless one runs from this folder; return when it is healthy.
+def start_background(*, port: int, state_dir: Path, region: str = "us-east-1", iam: bool = False) -> Status:
+    """Start a localcloud unless one runs from this folder; return when it is healthy. `iam`: it enforces IAM.
 
     Raises LocalcloudError with the end of the server's log when it does not start, or when the running one has another
-    port or region.
+    port or region, or does not enforce IAM.
     """
     now = status(state_dir)
     if now.healthy:
@@ -53,6 +53,10 @@ def start_background(*, port: int, state_dir: Path, region: str = "us-east-1") -
             raise LocalcloudError(
                 f"localcloud already runs at {now.endpoint_url} as {now.info['region']}; "
                 "to change its port or region, stop it first: ./inv down"
+            )
+        if iam and not now.info.get("iam"):
+            raise LocalcloudError(
+                f"localcloud already runs at {now.endpoint_url} and does not enforce IAM; stop it first: ./inv down"
             )
         return now
     state = StateDir(state_dir)
@@ -69,6 +73,7 @@ def start_background(*, port: int, state_dir: Path, region: str = "us-east-1") -
         str(state.path),
         "--region",
         region,
+        *(["--iam"] if iam else []),
     ]
     with state.log.open("ab") as log:
         process = subprocess.Popen(

@@ -54,8 +54,15 @@ THROTTLE = Variable(
     "requests",
     example="0.05:7",
 )
+IAM = Variable(
+    name="KENNEL_LOCALCLOUD_IAM",
+    values="`1` or `0`",
+    default="0",
+    meaning="judges every request by its caller's IAM policies, as `./inv up --iam` does",
+    example="1",
+)
 FOURTEEN_DAYS = 14 * 86400.0
-VARIABLES = (MINUTE, LAG, IDLE, THROTTLE, QUOTAS)
+VARIABLES = (MINUTE, LAG, IDLE, THROTTLE, QUOTAS, IAM)
 
 
 def seconds(environ: Mapping[str, str], variable: str, *, default: float, minimum: float, maximum: float) -> float:
@@ -87,3 +94,11 @@ def lag_seconds(environ: Mapping[str, str]) -> float:
 def idle_seconds(environ: Mapping[str, str]) -> float:
     """How long until an idle version of a function becomes Inactive: 14 days by default. Raises LocalcloudError."""
     return seconds(environ, IDLE.name, default=FOURTEEN_DAYS, minimum=1, maximum=FOURTEEN_DAYS)
+
+
+def is_iam_enforced(environ: Mapping[str, str]) -> bool:
+    """Whether requests are judged by IAM policies: not by default. Raises LocalcloudError for anything but 0 or 1."""
+    text = environ.get(IAM.name, "0")
+    if text not in ("0", "1"):
+        raise LocalcloudError(f"{IAM.name}: {text!r} is neither 0 nor 1")
+    return text == "1"

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from localcloud.aws_client import client
+from localcloud.aws_client import ROOT, Credentials, client
 
 _THREADS = 4
 
@@ -64,14 +65,15 @@ class Objects(Protocol):
 class S3Objects:
     """The real client. `get` returns None for a missing key; the other methods raise botocore's ClientError."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
-        self._client = client("s3", endpoint_url, region)
+    def __init__(self, endpoint_url: str, region: str, credentials: Credentials = ROOT) -> None:
+        self._client = client("s3", endpoint_url, region, credentials)
 
     def bucket_exists(self, bucket: str) -> bool:
+        """Whether a bucket is there, also one that may not be read."""
         try:
             self._client.head_bucket(Bucket=bucket)
-        except ClientError:
-            return False
+        except ClientError as error:
+            return is_denied(error)
         return True
 
     def list(self, where: Location) -> list[S3Object]:
@@ -105,6 +107,17 @@ class S3Objects:
 
     def upload(self, source: Path, where: Location) -> None:
         self._client.upload_file(str(source), where.bucket, where.key)
+
+
+@lru_cache(maxsize=64)
+def objects_as(endpoint_url: str, region: str, credentials: Credentials) -> S3Objects:
+    """S3 for whoever has the credentials."""
+    return S3Objects(endpoint_url, region, credentials)
+
+
+def is_denied(error: ClientError) -> bool:
+    """Whether S3 refuses because a right is missing. The answer to a HEAD has no code but its status."""
+    return error.response["Error"]["Code"] in ("AccessDenied", "403")
 
 
 def in_parallel(work: Callable[[Any], object], things: Iterable[Any]) -> None:

@@ -22,6 +22,11 @@ class Tags:
         with self._lock:
             self._by_arn.pop(arn, None)
 
+    def of(self, arn: str) -> dict[str, str]:
+        """A resource's tags; empty for one that is not here."""
+        with self._lock:
+            return dict(self._by_arn.get(arn, {}))
+
     def service(self) -> Service:
         return Service(
             name="sagemaker", handlers={"AddTags": self._add, "ListTags": self._list, "DeleteTags": self._delete}

@@ -38,6 +38,7 @@ LOCKS: tuple[Lock, ...] = (
     _image("lambda"),
     Lock(source=f"{CLIENTS}.in", output=f"{CLIENTS}.lock", options=HOST),
     Lock(source=f"{IAM}.in", output=f"{IAM}.lock", options=HOST),
+    Lock(source="localcloud/authorization/node.in", output="localcloud/authorization/node.lock", options=HOST),
     Lock(source="localcloud/ec2/machine/aws.in", output="localcloud/ec2/machine/aws.lock", options=IMAGE),
     _image("test", "--constraints=docker/train.lock", "--constraints=docker/serve.lock"),
 )

@@ -110,9 +110,8 @@ def container_spec(
     environment = {
         "AWS_REGION": cloud.region,
         "AWS_DEFAULT_REGION": cloud.region,
-        "AWS_ACCESS_KEY_ID": "localcloud",
-        "AWS_SECRET_ACCESS_KEY": "localcloud",
         "AWS_SESSION_TOKEN": "localcloud",
+        **cloud.credentials(config["Role"], name).environment,
         "AWS_ENDPOINT_URL": cloud.container_url,
         **config.get("Environment", {}).get("Variables", {}),
         "AWS_LAMBDA_FUNCTION_NAME": name,
@@ -234,8 +233,8 @@ class Sandboxes:
             self.sleep(0.02)
         sandbox = Sandbox(container=state.id, http=http, tail=deque(maxlen=200))
         LogForwarder(
-            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, config["LoggingConfig"]["LogGroup"],
-            stream, now=self.cloud.now, on_line=sandbox.add_line,
+            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs_as(config["Role"], config["FunctionName"]),
+            config["LoggingConfig"]["LogGroup"], stream, now=self.cloud.now, on_line=sandbox.add_line,
         ).start()  # fmt: skip
         return sandbox
 

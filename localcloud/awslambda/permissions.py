@@ -29,8 +29,21 @@ class Permissions:
             {"AddPermission": self.add, "RemovePermission": self.remove, "GetPolicy": self.get}
         )
 
+    def document(self, arn: str) -> str | None:
+        """The policy of a function, a version or an alias, by its ARN; None for anything else."""
+        if ":lambda:" not in arn or ":function:" not in arn:
+            return None
+        name, _, qualifier = arn.partition(":function:")[2].partition(":")
+        with self.functions.lock:
+            function = self.functions.functions.get(name)
+        if function is None:
+            return None
+        with function.lock:
+            statements = function.policies.get(qualifier, Policy()).statements
+            return json.dumps({"Version": "2012-10-17", "Statement": statements}) if statements else None
+
     def add(self, params: Params) -> Params:
-        """AddPermission. Function URLs enforce the policy (urls.py); every other call is allowed."""
+        """AddPermission. Function URLs enforce the policy (urls.py); other calls are judged by it with --iam."""
         with self.functions.locked(params) as (function, qualifier):
             if qualifier == "$LATEST":
                 raise invalid("We currently do not support adding policies for $LATEST.")

@@ -28,10 +28,12 @@ def _reap(functions: Functions, pause: Callable[[float], bool]) -> None:
 
 def settings_handlers(functions: Functions) -> Handlers:
     """The operations on a function's permissions, URL configurations, tags, concurrency and aliases."""
+    permissions = Permissions(functions=functions)
+    functions.cloud.access.add_policies(permissions.document)
     quota = functions.cloud.quotas.named("lambda", "Concurrent executions")
     concurrency = Concurrency(functions=functions, limit=int(quota.value) if quota else ACCOUNT_LIMIT)
     return {
-        **Permissions(functions=functions).handlers(),
+        **permissions.handlers(),
         **UrlConfigs(functions=functions).handlers(),
         **FunctionTags(functions=functions).handlers(),
         **concurrency.handlers(),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from localcloud.authorization.needs import Need
 from localcloud.awslambda.configuration import Params
 from localcloud.awslambda.invoke import SYNC_LIMIT, Invoker
 from localcloud.awslambda.records import Function, Policy
@@ -113,6 +114,20 @@ def _applies(statement: Mapping[str, Any], auth: str) -> bool:
     return bool(auth_type == auth and conditions.get("Bool", {}).get("lambda:InvokedViaFunctionUrl", "true") == "true")
 
 
+def url_needs(arn: str) -> list[Need]:
+    """What the signed request of a function's URL needs (rule 70)."""
+    return [
+        Need(action="lambda:InvokeFunctionUrl", resource=arn, context={"lambda:FunctionUrlAuthType": "AWS_IAM"}),
+        Need(action="lambda:InvokeFunction", resource=arn, context={"lambda:InvokedViaFunctionUrl": "true"}),
+    ]
+
+
+def access_key(request: Request) -> str:
+    """The access key of a signature, in the header or in a presigned query."""
+    header = re.search(r"Credential=([^/,]+)/", request.headers.get("authorization", ""))
+    return header[1] if header else dict(parse_qsl(request.query)).get("X-Amz-Credential", "").partition("/")[0]
+
+
 def is_signed(request: Request, now: float) -> bool:
     """Whether a request has a SigV4 signature for Lambda that has not expired.
 
@@ -172,9 +187,14 @@ class FunctionUrls:
             return url_error(403, "Forbidden")
         if auth == "AWS_IAM" and not is_signed(request, self.invoker.functions.cloud.now().timestamp()):
             return url_error(403, "Forbidden")
+        access = self.invoker.functions.cloud.access
+        if auth == "AWS_IAM" and access.is_enforced:
+            arn = f"{function.arn}:{qualifier}" if qualifier else function.arn
+            words = access.refusal_of_key(access_key(request), url_needs(arn))
+            return url_error(403, f"Forbidden. {words}") if words else None
         if allows(statements, auth):
             return None
-        principal = "'*'" if auth == "NONE" else "the account (localcloud has no identity policies)"
+        principal = "'*'" if auth == "NONE" else "the account (without --iam localcloud has no identity policies)"
         return url_error(
             403,
             f"Forbidden. AuthType {auth} needs two AddPermission calls with Principal {principal}: "

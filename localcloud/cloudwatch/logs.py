@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.aws_client import client
+from localcloud.aws_client import ROOT, Credentials, client
 
 _BATCH_LINES = 500
 _BATCH_SECONDS = 1.0
@@ -23,8 +24,8 @@ class LogSink(Protocol):
 class CloudWatchLogs:
     """moto's CloudWatch Logs, reached through localcloud's own port. Drops lines that it cannot write."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
-        self._client = client("logs", endpoint_url, region)
+    def __init__(self, endpoint_url: str, region: str, credentials: Credentials = ROOT) -> None:
+        self._client = client("logs", endpoint_url, region, credentials)
         self._created: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
@@ -61,6 +62,12 @@ class CloudWatchLogs:
             except self._client.exceptions.ResourceAlreadyExistsException:
                 continue
         self._created.add((group, stream))
+
+
+@lru_cache(maxsize=64)
+def logs_as(endpoint_url: str, region: str, credentials: Credentials) -> CloudWatchLogs:
+    """CloudWatch Logs for whoever has the credentials. Lines that they may not write are lost, as on AWS."""
+    return CloudWatchLogs(endpoint_url, region, credentials)
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:

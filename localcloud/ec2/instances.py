@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from localcloud.aws_client import Credentials
 from localcloud.cloud import Cloud
 from localcloud.cloudwatch.logs import LogForwarder
 from localcloud.containers.engine import LABEL, ContainerSpec, Mount
@@ -260,7 +261,9 @@ class Instances:
         """Act as Docker's awslogs driver. `options`: the container, and the driver's group and stream."""
         chunks = self._cloud.engine.logs(options["container"], follow=True)
         stream = options.get("stream", options["container"])
-        forwarder = LogForwarder(chunks, self._cloud.logs, options["group"], stream, now=self._cloud.now)
+        record = machine.record
+        sink = self._cloud.logs_as(self._role(record), record.id) if record.role else self._cloud.logs
+        forwarder = LogForwarder(chunks, sink, options["group"], stream, now=self._cloud.now)
         with self._lock:
             machine.log_forwarders.append(forwarder)
         forwarder.start()
@@ -287,7 +290,17 @@ class Instances:
             tokens_required=record.tokens_required,
             is_spot=record.is_spot,
             interruption=machine.interruption,
+            credentials=self._credentials(record),
         )
+
+    def _credentials(self, record: Record) -> Credentials:
+        """The credentials of an instance's role, in a session that bears the instance's id."""
+        if not record.role or not self._cloud.access.is_enforced:
+            return metadata.EXAMPLE
+        return self._cloud.credentials(self._role(record), record.id)
+
+    def _role(self, record: Record) -> str:
+        return f"arn:aws:iam::{self._cloud.account}:role/{record.role}"
 
     def _machine(self, instance: str) -> Machine:
         with self._lock:

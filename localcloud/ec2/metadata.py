@@ -9,15 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from localcloud.aws_client import Credentials
+
 TOKEN_PATH = "/latest/api/token"  # noqa: S105
 TTL, TOKEN = "x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token"
 NOTICE = timedelta(minutes=2)
 LONGEST_TTL = 21600
 
 
+EXAMPLE = Credentials(key="ASIALOCALCLOUDEC2000", secret="localcloud")  # noqa: S106 (nobody checks it)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What an instance may know about itself. `interruption`: when a spot instance will be ended."""
+    """What an instance may know about itself.
+
+    `credentials` are of its role; `interruption`: when a spot instance will be ended.
+    """
 
     instance_id: str
     instance_type: str
@@ -30,6 +38,7 @@ class Facts:
     user_data: bytes = b""
     tokens_required: bool = False
     is_spot: bool = False
+    credentials: Credentials = EXAMPLE
     interruption: datetime | None = None
 
 
@@ -120,14 +129,14 @@ def _identity(facts: Facts) -> dict[str, str]:
 
 
 def _credentials(facts: Facts, now: datetime) -> dict[str, str]:
-    """Credentials of the role in EC2's form, with an expiry. localcloud does not check credentials."""
+    """Credentials of the role in EC2's form, with an expiry."""
     return {
         "Code": "Success",
         "LastUpdated": _iso(now),
         "Type": "AWS-HMAC",
-        "AccessKeyId": "ASIALOCALCLOUDEC2000",
-        "SecretAccessKey": "localcloud",
-        "Token": facts.instance_id,
+        "AccessKeyId": facts.credentials.key,
+        "SecretAccessKey": facts.credentials.secret,
+        "Token": facts.credentials.token or facts.instance_id,
         "Expiration": _iso(now + timedelta(hours=6)),
     }
 

@@ -10,6 +10,7 @@ from localcloud.ecr.images import EcrImages
 from localcloud.ecr.registry import Registry
 from localcloud.ecr.repositories import Record, mutability, page
 from localcloud.errors import ApiError
+from localcloud.gateway.caller import ACCESS_KEY
 from localcloud.gateway.service import Service
 
 Params = dict[str, Any]
@@ -39,7 +40,7 @@ class Ecr:
 
     def token(self, _: Params) -> Params:
         """GetAuthorizationToken: user AWS and a password, valid for twelve hours (rule 72)."""
-        token, expires = self.registry.tokens.issue()
+        token, expires = self.registry.tokens.issue(ACCESS_KEY.get())
         endpoint = f"http://{self.registry.address()}"
         return {"authorizationData": [{"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": endpoint}]}
 

@@ -40,9 +40,24 @@ class Rules(Protocol):
         """Raise Refusal for a repository that does not exist."""
         ...
 
+    def check_access(self, authorization: str, action: str, repository: str) -> None:
+        """Raise Refusal when the token's owner lacks ECR's right to an action."""
+        ...
+
     def check_tag(self, repository: str, tag: str, manifest: bytes) -> None:
         """Raise Refusal when this manifest may not get the tag."""
         ...
+
+
+def action_of(method: str, what: str, rest: str) -> str:
+    """ECR's action for a request of the registry's protocol. `what` and `rest` are of the path."""
+    if what == "manifests":
+        return {"PUT": "PutImage", "DELETE": "BatchDeleteImage"}.get(method, "BatchGetImage")
+    if what == "tags":
+        return "ListImages"
+    if rest.startswith("uploads"):
+        return {"POST": "InitiateLayerUpload", "PUT": "CompleteLayerUpload"}.get(method, "UploadLayerPart")
+    return "BatchCheckLayerAvailability" if method == "HEAD" else "GetDownloadUrlForLayer"
 
 
 class Proxy(ThreadingHTTPServer):
@@ -99,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         match = _PATH.fullmatch(unquote(self.path.partition("?")[0]))
         if match is None:
             return self._pieces()
+        action = action_of(self.command, match["what"], match["rest"])
+        self.server.rules.check_access(self.headers.get("Authorization", ""), action, match["name"])
         self.server.rules.check_repository(match["name"])
         if match["what"] != "manifests" or self.command != "PUT":
             return self._pieces()

@@ -61,6 +61,11 @@ class Images:
                 "they must be the same.",
             )
 
+    def repository(self, reference: str) -> str | None:
+        """The name of the repository that an image lies in; None for an image of the engine."""
+        is_here = self.registry is not None and self.registry.holds(reference)
+        return _repository(reference) if is_here else None
+
     def find(self, reference: str) -> Image | None:
         """The engine's image, pulled from the registry if necessary. Raises ApiError, EngineError."""
         return self.engine.image(self.ensure_pulled(reference))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from localcloud.authorization.access import Access, OpenAccess
+from localcloud.authorization.needs import Need
 from localcloud.ecr.process import RegistryProcess
 from localcloud.ecr.proxy import Proxy, Refusal
 from localcloud.ecr.repositories import Records, is_immutable
@@ -15,10 +17,16 @@ from localcloud.errors import ApiError
 
 
 class Registry:
-    """The registry whose storage is in `folder`. `records` are ECR's records of the repositories. Thread-safe."""
+    """The registry whose storage is in `folder`. `records` are ECR's records of the repositories. Thread-safe.
 
-    def __init__(self, *, folder: Path, records: Records, now: Callable[[], datetime]) -> None:
+    `access` says who may pull and push.
+    """
+
+    def __init__(
+        self, *, folder: Path, records: Records, now: Callable[[], datetime], access: Access | None = None
+    ) -> None:
         self.records = records
+        self._access = access or OpenAccess()
         self.tokens = Tokens(now=now)
         self.process = RegistryProcess(folder=folder)
         self._proxy: Proxy | None = None
@@ -61,6 +69,13 @@ class Registry:
             self.records.find(repository)
         except ApiError as error:
             raise Refusal(404, "NAME_UNKNOWN", error.message) from None
+
+    def check_access(self, authorization: str, action: str, repository: str) -> None:
+        """Refuse what the token's owner may not do."""
+        arn = f"arn:aws:ecr:{self.records.region}:{self.records.account}:repository/{repository}"
+        need = Need(action=f"ecr:{action}", resource=arn)
+        if words := self._access.refusal_of_key(self.tokens.owner(authorization), [need]):
+            raise Refusal(403, "DENIED", words)
 
     def check_tag(self, repository: str, tag: str, manifest: bytes) -> None:
         """Refuse to move an immutable tag (rule 73). Pushing the tag's own manifest again changes nothing."""

@@ -27,7 +27,8 @@ from localcloud.gateway.requests import AnyCall, Gate, Http, identify
 from localcloud.gateway.service import Handler, PassToMoto, Request, Service, Wrapper
 from localcloud.gateway.validation import validate
 
-_LOCAL = "/_localcloud/"
+Guard = Callable[[Request], Response | None]
+_LOCAL, _MOTO = "/_localcloud/", "/moto-api"
 _POLL = 0.02  # seconds between checks whether to stop; the default of half a second makes stopping slow
 
 
@@ -35,6 +36,7 @@ class Application:
     """The WSGI application. Reads a request, validates it against botocore's model, answers it or passes it to moto.
 
     `health` returns the answer of GET /_localcloud/health. `gates` may refuse the requests of clients, in their order.
+    `guard` returns the refusal of a request that its caller may not make; None lets it pass.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Application:
         health: Callable[[], dict[str, Any]],
         moto: WSGI | None = None,
         gates: Sequence[Gate] = (),
+        guard: Guard | None = None,
     ) -> None:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
@@ -55,7 +58,7 @@ class Application:
             self._wrappers |= {(service.name, operation): wrapper for operation, wrapper in service.wrappers.items()}
             self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
             self._local += [_local_route(route, handler) for route, handler in service.local.items()]
-        self._region, self._gates = region, gates
+        self._region, self._gates, self._guard = region, gates, guard
         self._conditional = threading.Lock()
         self._moto: WSGI = Fallback(moto)
 
@@ -66,6 +69,10 @@ class Application:
             return send(self._web[prefix](_request(environ, rest)), start_response)
         if raw_path.startswith(_LOCAL):
             return send(self._answer_local(environ["REQUEST_METHOD"], raw_path), start_response)
+        if self._guard is not None and not raw_path.startswith(_MOTO):
+            refusal = self._guard(_to_judge(environ, raw_path))
+            if refusal is not None:
+                return send(refusal, start_response)
         return self._past_gates(environ, start_response, raw_path)
 
     def _past_gates(self, environ: dict[str, Any], start_response: StartResponse, raw_path: str) -> Iterable[bytes]:
@@ -185,6 +192,16 @@ def _refusal(environ: dict[str, Any], call: AnyCall, error: ApiError) -> Respons
         return protocol.serialize_error(call.service, error)
     response = error_response(asked(environ), error)
     return replace(response, body=b"") if environ["REQUEST_METHOD"] == "HEAD" else response
+
+
+def _to_judge(environ: dict[str, Any], path: str) -> Request:
+    """The request as a guard reads it. What S3 stores stays unread: no right depends on it."""
+    is_upload = environ["REQUEST_METHOD"] == "PUT" and "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", "")
+    return Request(
+        method=environ["REQUEST_METHOD"], path=path, query=environ.get("QUERY_STRING", ""),
+        headers=request_headers(environ), body=b"" if is_upload else take_body(environ),
+        source=environ.get("REMOTE_ADDR", ""),
+    )  # fmt: skip
 
 
 def _json(status: int, value: Mapping[str, Any]) -> Response:

@@ -30,9 +30,13 @@ PUMP_SECONDS = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class AsyncRequest:
-    """A queued request. `since` and `until` (when it expires) are seconds of the invoker's clock."""
+    """A queued request. `role` is the model's, which reads and writes S3.
+
+    `since` and `until` (when it expires) are seconds of the invoker's clock.
+    """
 
     params: Mapping[str, Any]
+    role: str
     output: Location
     failure: Location | None
     since: float
@@ -80,7 +84,8 @@ class AsyncInvoker:
             raise _invalid("Give exactly one of InputLocation and Body.")
         if "InputLocation" in params:
             s3(params["InputLocation"])
-        request = self._request(params, config["OutputConfig"])
+        role = next((variant.spec.role for variant in endpoint.fleet.variants.values()), "")
+        request = self._request(params, config["OutputConfig"], role)
         with self.lock:
             backlog = self.backlogs.get(endpoint.name)
             if backlog is None or backlog.endpoint is not endpoint:
@@ -93,7 +98,7 @@ class AsyncInvoker:
             "FailureLocation": request.failure.uri if request.failure else None,
         }
 
-    def _request(self, params: Params, output: Mapping[str, Any]) -> AsyncRequest:
+    def _request(self, params: Params, output: Mapping[str, Any], role: str) -> AsyncRequest:
         key = str(uuid.uuid4())
         folder = location(output["S3OutputPath"])
         if "S3OutputPathExtension" in params:
@@ -102,6 +107,7 @@ class AsyncInvoker:
         now = self.clock()
         return AsyncRequest(
             params=params,
+            role=role,
             output=folder / params.get("Filename", f"{key}.out"),
             failure=location(failures) / f"{key}-error.out" if failures else None,
             since=now,
@@ -185,18 +191,18 @@ class AsyncInvoker:
         if not 200 <= reply.status < 300:
             text = reply.body.decode(errors="replace")
             return model_error(self.cloud, variant.spec.group, reply.status, text).message
-        self.cloud.objects.put(request.output, reply.body)
+        self.cloud.objects_as(request.role).put(request.output, reply.body)
         return None
 
     def _input(self, request: AsyncRequest) -> bytes | None:
         if "Body" in request.params:
             return bytes(request.params["Body"])
-        return self.cloud.objects.get(location(request.params["InputLocation"]))
+        return self.cloud.objects_as(request.role).get(location(request.params["InputLocation"]))
 
     def _fail(self, request: AsyncRequest, why: str) -> None:
         """Put the failure into S3. Without S3FailurePath the failure is lost, as in SageMaker."""
         if request.failure is not None:
-            self.cloud.objects.put(request.failure, why.encode())
+            self.cloud.objects_as(request.role).put(request.failure, why.encode())
 
     # ------------------------------------------------------------------------------------------ metrics
 

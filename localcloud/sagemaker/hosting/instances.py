@@ -83,6 +83,11 @@ class InstanceSpec:
         return {}
 
     @property
+    def role(self) -> str:
+        """The role of the model, with which everything around it is done."""
+        return str(self.model.get("ExecutionRoleArn", ""))
+
+    @property
     def startup(self) -> float:
         return float(self.variant.get("ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_SECONDS))
 
@@ -99,9 +104,8 @@ def container_spec(spec: InstanceSpec, cloud: Cloud, mark: str, network: str | N
     environment = {
         "AWS_REGION": cloud.region,
         "AWS_DEFAULT_REGION": cloud.region,
-        "AWS_ACCESS_KEY_ID": "localcloud",
-        "AWS_SECRET_ACCESS_KEY": "localcloud",
         "AWS_ENDPOINT_URL": cloud.container_url,
+        **cloud.credentials(spec.role).environment,
     }
     return ContainerSpec(
         image=cloud.images.ensure_pulled(container["Image"]),
@@ -142,6 +146,10 @@ class Host:
     def prepare(self, spec: InstanceSpec) -> str:
         """Fill the model folder; return the image's reference by digest. Raises StartError."""
         container = model_container(spec.model)
+        if not self.cloud.may_pull(container["Image"], spec.role):
+            raise StartError(
+                f"The role '{spec.role}' does not have BatchGetImage permission for the image: '{container['Image']}'."
+            )
         image = self._image(spec, container["Image"])
         if image is None:
             raise StartError(
@@ -149,7 +157,7 @@ class Host:
                 "longer held by the local Docker engine. Build it again, or docker pull it."
             )
         try:
-            self.fill(container, self.cloud.objects, spec.folder)
+            self.fill(container, self.cloud.objects_as(spec.role), spec.folder)
         except ModelDataError as error:
             raise StartError(str(error)) from None
         return self.cloud.images.resolved(container["Image"], image)
@@ -180,8 +188,9 @@ class Host:
             ) from None
         stream = f"{spec.name}/i-{mark}"
         LogForwarder(
-            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, spec.group, stream, now=self.cloud.now
-        ).start()
+            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs_as(spec.role), spec.group, stream,
+            now=self.cloud.now,
+        ).start()  # fmt: skip
         try:
             http = self._await_ping(spec, state)
         except StartError:

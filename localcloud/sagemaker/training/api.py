@@ -44,14 +44,15 @@ class TrainingJobs:
     def check(self, request: TrainingRequest) -> None:
         """Raise ApiError for a job that cannot begin: its image, its S3 addresses or a quota is in the way."""
         self._cloud.images.check_sagemaker(request.image)
+        self._check_pull(request)
         self._check_s3(request)
         self._check_quotas(request)
 
     def begin(self, request: TrainingRequest, *, tuning: str | None = None) -> TrainingJob:
         """Begin a job; `tuning` is the ARN of the tuning job that launches it. Raises ApiError."""
-        self.check(request)
         name, arn = request.name, self._cloud.arn("sagemaker", f"training-job/{request.name.lower()}")
         require_sagemaker_role(self._cloud.roles, request.role, arn)
+        self.check(request)
         with self._lock:
             if name in self._jobs:
                 raise ApiError(
@@ -64,9 +65,20 @@ class TrainingJobs:
         job.start()
         return job
 
+    def _check_pull(self, request: TrainingRequest) -> None:
+        """SageMaker pulls with the job's role; its words are in the tests of public clients of CreateTrainingJob."""
+        if not self._cloud.may_pull(request.image, request.role):
+            raise invalid(
+                f"Access denied for repository: {self._cloud.images.repository(request.image)} in registry ID: "
+                f"{self._cloud.account}. Please check if your ECR repository and image exist and role {request.role} "
+                "has proper pull permissions for SageMaker: ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, "
+                "ecr:GetDownloadUrlForLayer"
+            )
+
     def _check_s3(self, request: TrainingRequest) -> None:
         for channel in request.channels:
-            locate(channel, self._cloud.objects, region=self._cloud.region, role=request.role)
+            objects = self._cloud.objects_as(request.role)
+            locate(channel, objects, region=self._cloud.region, role=request.role)
         for target in (request.output, request.checkpoints):
             if target is not None and not self._cloud.objects.bucket_exists(target.where.bucket):
                 raise invalid(f"S3 path {target.uri}: The specified bucket does not exist")

@@ -12,6 +12,7 @@ from localcloud.cloud import Cloud
 from localcloud.containers.engine import EngineError, ImageMissing
 from localcloud.containers.work_folder import WorkFolder
 from localcloud.errors import ApiError
+from localcloud.s3 import Objects
 from localcloud.sagemaker.training import data
 from localcloud.sagemaker.training.container import config_files, docker_name
 from localcloud.sagemaker.training.hosts import HostContainers
@@ -68,7 +69,7 @@ class Attempt:
         self.state.begin()
         self.state.enter("Downloading")
         image = self._image()
-        data.download(self._sources(), roots, self.cloud.objects)
+        data.download(self._sources(), roots, self._objects)
         checkpoints = self._checkpoints(roots)
         if checkpoints:
             checkpoints.restore()
@@ -84,19 +85,24 @@ class Attempt:
             self._upload(roots, outcome)
         return outcome
 
+    @property
+    def _objects(self) -> Objects:
+        """S3 as the job's role sees it."""
+        return self.cloud.objects_as(self.request.role)
+
     def _image(self) -> str:
         """The engine's name for the image. Raises ApiError, EngineError when it cannot be pulled."""
         return self.cloud.images.ensure_pulled(self.request.image)
 
     def _sources(self) -> list[data.Source]:
         where = {"region": self.cloud.region, "role": self.request.role}
-        return [data.locate(channel, self.cloud.objects, **where) for channel in self.request.channels]
+        return [data.locate(channel, self._objects, **where) for channel in self.request.channels]
 
     def _checkpoints(self, roots: Sequence[Path]) -> data.Checkpoints | None:
         config = self.request.checkpoints
         if config is None:
             return None
-        return data.Checkpoints(config.where, data.folders_of(roots, "checkpoints"), self.cloud.objects)
+        return data.Checkpoints(config.where, data.folders_of(roots, "checkpoints"), self._objects)
 
     def _train(self, roots: Sequence[Path], image: str, checkpoints: data.Checkpoints | None) -> Outcome:
         """Run the containers to their end, and remove them however this ends."""
@@ -138,7 +144,7 @@ class Attempt:
 
         def upload(files: dict[str, Path], name: str) -> str:
             return data.upload_artifacts(
-                files, where, name=name, compress=output.compress, scratch=self.folder, objects=self.cloud.objects
+                files, where, name=name, compress=output.compress, scratch=self.folder, objects=self._objects
             )
 
         extra = data.merged(data.folders_of(roots, "output", "data"))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from localcloud.aws_client import ROOT, Credentials
 from localcloud.containers.engine import ContainerSpec, Mount
 from localcloud.sagemaker.training.request import CHECKPOINTS, Host, TrainingRequest
 
@@ -101,15 +102,17 @@ def config_files(request: TrainingRequest, host: Host) -> dict[str, str]:
     }
 
 
-def environment(request: TrainingRequest, *, arn: str, region: str, container_url: str) -> dict[str, str]:
-    """The container's environment: the platform's variables, the way back to this localcloud, and the request's."""
+def environment(
+    request: TrainingRequest, *, arn: str, region: str, container_url: str, credentials: Credentials = ROOT
+) -> dict[str, str]:
+    """The container's environment: the platform's variables, the way back to this localcloud, and the request's.
+
+    `credentials` are of the job's role. SageMaker serves them by HTTP at an address of its own; every SDK reads these
+    variables too.
+    """
     variables = {"TRAINING_JOB_NAME": request.name, "TRAINING_JOB_ARN": arn, "AWS_REGION": region}
     if not request.isolated:
-        variables |= {
-            "AWS_ENDPOINT_URL": container_url,
-            "AWS_ACCESS_KEY_ID": "localcloud",
-            "AWS_SECRET_ACCESS_KEY": "localcloud",
-        }
+        variables |= {"AWS_ENDPOINT_URL": container_url, **credentials.environment}
     return variables | dict(request.environment)
 
 

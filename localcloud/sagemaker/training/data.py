@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from botocore.exceptions import ClientError
+
 from localcloud.errors import ApiError
-from localcloud.s3 import Location, Objects, S3Object, in_parallel
+from localcloud.s3 import Location, Objects, S3Object, in_parallel, is_denied
 from localcloud.sagemaker.s3_input import manifest_keys, relative
 from localcloud.sagemaker.training.request import Channel
 
@@ -32,7 +34,7 @@ def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Sou
     problem = None if objects.bucket_exists(where.bucket) else "The specified bucket does not exist"
     if problem is None and channel.data_type == "ManifestFile":
         return _manifest(channel, objects)
-    entries = () if problem else tuple(objects.list(where))
+    entries = () if problem else _entries(where, objects, role=role)
     if entries:
         return Source(channel=channel, entries=entries)
     raise ApiError(
@@ -42,6 +44,21 @@ def locate(channel: Channel, objects: Objects, *, region: str, role: str) -> Sou
         f'and that the role "{role}" has "s3:ListBucket" permissions on bucket "{where.bucket}".'
         + (f" Error message from S3: {problem}" if problem else ""),
     )
+
+
+def _entries(where: Location, objects: Objects, *, role: str) -> tuple[S3Object, ...]:
+    """The objects under a prefix. Raises ApiError when the role may not list them."""
+    try:
+        return tuple(objects.list(where))
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        raise ApiError(
+            "ValidationException",
+            f'Unauthorized to List objects under S3 URL "{where.uri}" given in input data source. Please ensure that '
+            f'the role "{role}" has "s3:ListBucket" permissions on bucket "{where.bucket}". Error message from S3: '
+            f"{error.response['Error'].get('Message', '')}",
+        ) from None
 
 
 def _manifest(channel: Channel, objects: Objects) -> Source:
@@ -84,7 +101,18 @@ def assign(channel: Channel, entries: Sequence[S3Object], host: int, host_count:
 
 
 def _fetch(objects: Objects, bucket: str, paths: dict[str, Path]) -> None:
-    in_parallel(lambda pair: objects.download(Location(bucket=bucket, key=pair[0]), pair[1]), paths.items())
+    def fetch(pair: tuple[str, Path]) -> None:
+        where = Location(bucket=bucket, key=pair[0])
+        try:
+            objects.download(where, pair[1])
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            # SageMaker's words, as aws/amazon-sagemaker-examples#4384 quotes them.
+            message = f"Data download failed:Unable to download object {where.uri} (AccessDenied: Access Denied)"
+            raise ApiError("ClientError", message) from None
+
+    in_parallel(fetch, paths.items())
 
 
 class Checkpoints:

@@ -58,7 +58,13 @@ class HostContainers:
             image=self._image,
             name=self._name(host.name),
             network=self._network,
-            environment=environment(request, arn=self._arn, region=cloud.region, container_url=cloud.container_url),
+            environment=environment(
+                request,
+                arn=self._arn,
+                region=cloud.region,
+                container_url=cloud.container_url,
+                credentials=cloud.credentials(request.role),
+            ),
             # Several hosts share this machine: each gets its part, or they would start too many processes.
             cpus=max(1.0, (os.cpu_count() or 1) / hosts) if hosts > 1 else None,
             gpus=gpus if gpus and cloud.engine.has_gpus() else 0,
@@ -67,7 +73,7 @@ class HostContainers:
 
     def _pump(self, host: str, container: str) -> LogForwarder:
         pump = LogForwarder(
-            self._cloud.engine.logs(container, follow=True), self._cloud.logs, LOG_GROUP,
+            self._cloud.engine.logs(container, follow=True), self._cloud.logs_as(self._request.role), LOG_GROUP,
             f"{self._request.name}/{host}-{self._epoch_ms}", now=self._cloud.now, on_line=self._on_line,
         )  # fmt: skip
         pump.start()

@@ -27,9 +27,13 @@ class ObjectError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Feeder:
-    """Feeds one instance. `stopping` tells whether to send no more; `pause` waits before a request is sent again."""
+    """Feeds one instance. `role` reads and writes S3.
+
+    `stopping` tells whether to send no more; `pause` waits before a request is sent again.
+    """
 
     cloud: Cloud
+    role: str
     request: TransformRequest
     instance: Instance
     stopping: Callable[[], bool]
@@ -66,7 +70,8 @@ class Feeder:
     def _transform(self, path: str, where: Location, batching: Batching) -> None:
         """One object. A record that fails leaves the object without an output, as in SageMaker."""
         source, output = self.request.input, self.request.output
-        content = self.cloud.objects.get(where)
+        objects = self.cloud.objects_as(self.role)
+        content = objects.get(where)
         if content is None:
             raise ObjectError("The object is not there", client=True)
         try:
@@ -75,7 +80,7 @@ class Feeder:
         except (InputError, OSError, EOFError) as error:
             raise ObjectError(str(error), client=True) from None
         answers = [self._answer(body) for body in bodies]
-        self.cloud.objects.put(output.location(path), assemble(answers, with_line=output.with_line))
+        objects.put(output.location(path), assemble(answers, with_line=output.with_line))
 
     def _answer(self, body: bytes) -> bytes:
         """One answer. Faults that may pass are retried: a full queue, a fault of the server, no answer."""
@@ -105,4 +110,4 @@ class Feeder:
         raise ObjectError(message, client=400 <= reply.status < 500 and reply.status != 429)
 
     def _log(self, text: str) -> None:
-        self.cloud.logs.write(LOG_GROUP, f"{self.instance.stream}/data-log", [(self.cloud.now(), text)])
+        self.cloud.logs_as(self.role).write(LOG_GROUP, f"{self.instance.stream}/data-log", [(self.cloud.now(), text)])

@@ -88,6 +88,10 @@ class TransformJob:
         return self.request.name
 
     @property
+    def _role(self) -> str:
+        return str(self._model.get("ExecutionRoleArn", ""))
+
+    @property
     def record(self) -> TransformRecord:
         """The job's progress so far."""
         with self._lock:
@@ -168,6 +172,7 @@ class TransformJob:
     def _feeder(self, instance: Instance) -> Feeder:
         return Feeder(
             cloud=self._cloud,
+            role=self._role,
             request=self.request,
             instance=instance,
             stopping=lambda: self._stopping.is_set() or self._host.closing.is_set(),
@@ -176,11 +181,11 @@ class TransformJob:
 
     def _objects(self) -> dict[str, Location]:
         """Every input object: its path below the prefix → where it lies."""
-        where = self.request.input.where
+        where, objects = self.request.input.where, self._cloud.objects_as(self._role)
         if not self.request.input.is_manifest:
-            keys = [entry.key for entry in self._cloud.objects.list(where)]
+            keys = [entry.key for entry in objects.list(where)]
             return {relative(where.key, key): Location(bucket=where.bucket, key=key) for key in keys}
-        text = self._cloud.objects.get(where)
+        text = objects.get(where)
         if text is None:
             raise StartError(f"No manifest at {where.uri}.")
         prefix, names = manifest_keys(text, "TransformInput")

@@ -45,6 +45,8 @@ def test_up_is_healthy_and_a_second_up_finds_it(state_dir: Path) -> None:
     assert again.info["pid"] == first.info["pid"]
     with pytest.raises(LocalcloudError, match="already runs"):
         daemon.start_background(port=0, state_dir=state_dir, region="eu-west-1")
+    with pytest.raises(LocalcloudError, match="does not enforce IAM"):
+        daemon.start_background(port=0, state_dir=state_dir, iam=True)
 
 
 def test_down_removes_what_runs_and_down_again_is_harmless(state_dir: Path, base_image: str) -> None:

@@ -18,6 +18,7 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "KENNEL_LOCALCLOUD_IDLE_S": environment.idle_seconds,
     "KENNEL_LOCALCLOUD_THROTTLE": throttle_of,
     "KENNEL_LOCALCLOUD_QUOTAS": quotas_of,
+    "KENNEL_LOCALCLOUD_IAM": environment.is_iam_enforced,
 }
 
 
@@ -48,3 +49,9 @@ def test_another_value_is_refused_with_its_name_and_limits(name: str, texts: lis
 def test_the_example_in_the_table_is_a_value_that_is_taken(variable: environment.Variable) -> None:
     READERS[variable.name]({variable.name: variable.example})
     assert re.search(r"\w", variable.meaning)
+
+
+def test_iam_is_enforced_only_when_asked() -> None:
+    assert [environment.is_iam_enforced(each) for each in ({}, {"KENNEL_LOCALCLOUD_IAM": "0"})] == [False, False]
+    with pytest.raises(LocalcloudError, match="KENNEL_LOCALCLOUD_IAM: 'yes' is neither 0 nor 1"):
+        environment.is_iam_enforced({"KENNEL_LOCALCLOUD_IAM": "yes"})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from deploy.config.settings import Settings, choose, parse
+from localcloud.authorization import simulator as localcloud_simulator
 from tests.functional.deploy.iam.simulator import Simulator
 from tests.functional.deploy.iam.tools import Tools, install
 from tests.unit.deploy.conftest import TOML
@@ -16,8 +19,10 @@ def tools() -> Tools:
 
 
 @pytest.fixture(scope="session")
-def simulator(tools: Tools) -> Simulator:
-    return Simulator(tools)
+def simulator() -> Iterator[Simulator]:
+    process = localcloud_simulator.Simulator()
+    yield Simulator(process)
+    process.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.functional.deploy.iam.rules import arn
-from tests.functional.deploy.iam.simulator import Need
+from localcloud.authorization.needs import Need, arn
 
 BUCKET = "arn:aws:s3:::kennel-local-123456789012-us-east-1"
 OTHER_BUCKET = "arn:aws:s3:::kennel-prod-123456789012-us-east-1"

@@ -13,9 +13,9 @@ import botocore.session
 
 from deploy.aws import requests
 from deploy.config.training import Ec2
-from tests.functional.deploy.iam.authorization import OPERATIONS
-from tests.functional.deploy.iam.rules import arn
-from tests.functional.deploy.iam.simulator import Need
+from localcloud.authorization.needs import Need, arn
+from localcloud.authorization.operations import OPERATIONS
+from tests.functional.deploy.iam.account import StageAccount
 from tests.unit.deploy.golden.requests import FOLDER
 
 DEPLOY = Path(__file__).resolve().parents[4] / "deploy"
@@ -112,7 +112,7 @@ class Call:
 
     @property
     def needs(self) -> list[Need]:
-        return list(OPERATIONS[self.operation](self.params))
+        return list(OPERATIONS[self.operation](self.params, StageAccount()))
 
     @property
     def is_for_administrators(self) -> bool:

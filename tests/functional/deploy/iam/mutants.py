@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deploy.iam.document import Document, Statement, statements_of
-from tests.functional.deploy.iam.rules import REGION
-from tests.functional.deploy.iam.simulator import Case, Need, Simulator
+from localcloud.authorization.needs import REGION, Need
+from tests.functional.deploy.iam.simulator import Case, Simulator
 
 TELLING = 3  # of a statement's actions: what its resources and conditions let in, each of them tells
 

@@ -6,10 +6,11 @@ import re
 
 from deploy.config.settings import Settings
 from deploy.iam.policies import auditor
+from localcloud.authorization.needs import Need
 from tests.functional.deploy.iam import mutants
 from tests.functional.deploy.iam.golden_calls import examples
 from tests.functional.deploy.iam.mutants import unseen
-from tests.functional.deploy.iam.simulator import Need, Simulator
+from tests.functional.deploy.iam.simulator import Simulator
 
 
 def needs() -> list[Need]:

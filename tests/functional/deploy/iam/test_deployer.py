@@ -6,16 +6,16 @@ from deploy.config.general import Iam
 from deploy.config.settings import Settings
 from deploy.iam.document import Document
 from deploy.iam.policies import deployer
+from localcloud.authorization.needs import Need, arn
+from localcloud.authorization.operations import OPERATIONS
 from tests.functional.deploy.iam import mutants
-from tests.functional.deploy.iam.authorization import OPERATIONS
 from tests.functional.deploy.iam.containers import BUCKET, OTHER_BUCKET, wants
 from tests.functional.deploy.iam.golden_calls import ADMINISTRATOR, Call, examples, golden, named_in_code
 from tests.functional.deploy.iam.mutants import few, neighbours, unseen
-from tests.functional.deploy.iam.rules import arn
-from tests.functional.deploy.iam.simulator import Need, Simulator
+from tests.functional.deploy.iam.simulator import Simulator
 
 WHERE_TO_ALLOW = "allow it in deploy/iam/policies/deployer.py"
-WHERE_TO_TELL = "say what it needs in tests/functional/deploy/iam/authorization.py"
+WHERE_TO_TELL = "say what it needs in localcloud/authorization/operations.py"
 KNOWN = {*OPERATIONS, *ADMINISTRATOR}
 # What `docker push` and `docker pull` ask with the token that the product gets for them.
 BY_DOCKER = wants(

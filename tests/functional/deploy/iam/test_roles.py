@@ -9,10 +9,11 @@ import pytest
 from deploy.config.settings import Settings
 from deploy.iam.document import Document
 from deploy.iam.policies import ec2, endpoint, function, notebook, training
+from localcloud.authorization.needs import Need
 from tests.functional.deploy.iam import mutants
 from tests.functional.deploy.iam.containers import BUCKET, NEVER, USES, Use, trains, wants
 from tests.functional.deploy.iam.mutants import neighbours, unseen
-from tests.functional.deploy.iam.simulator import Need, Simulator
+from tests.functional.deploy.iam.simulator import Simulator
 
 POLICIES: dict[str, Callable[[Settings], Document]] = {
     "training": training.policy,

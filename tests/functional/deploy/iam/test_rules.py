@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from deploy.iam.document import allow, document
-from tests.functional.deploy.iam.authorization import OPERATIONS
+from localcloud.authorization.needs import Need, Rule, arn, nothing, on
+from localcloud.authorization.operations import OPERATIONS
+from tests.functional.deploy.iam.account import StageAccount
 from tests.functional.deploy.iam.golden_calls import ANY
-from tests.functional.deploy.iam.rules import EVERYTHING, arn, nothing, on
-from tests.functional.deploy.iam.simulator import Need, Simulator
+from tests.functional.deploy.iam.simulator import Simulator
 
-ALL = arn("ecr", f"repository/{EVERYTHING}")
+HERE = StageAccount()
+ALL = arn("ecr", "repository/*")
 
 
 @pytest.mark.parametrize(
@@ -24,12 +26,12 @@ ALL = arn("ecr", f"repository/{EVERYTHING}")
 def test_a_listing_without_names_needs_the_right_on_everything(
     params: dict[str, list[str]], resources: list[str]
 ) -> None:
-    needs = list(OPERATIONS["ecr.DescribeRepositories"](params))
+    needs = list(OPERATIONS["ecr.DescribeRepositories"](params, HERE))
     assert needs == [Need(action="ecr:DescribeRepositories", resource=resource) for resource in resources]
 
 
 def test_only_a_right_on_everything_allows_a_listing_without_names(simulator: Simulator) -> None:
-    needs = list(OPERATIONS["ecr.DescribeRepositories"]({}))
+    needs = list(OPERATIONS["ecr.DescribeRepositories"]({}, HERE))
 
     def denied(*names: str) -> bool:
         places = [arn("ecr", f"repository/{name}") for name in names]
@@ -42,17 +44,17 @@ def test_only_a_right_on_everything_allows_a_listing_without_names(simulator: Si
 
 def test_only_a_rule_with_a_condition_may_need_nothing() -> None:
     tagged = on("ecr:TagResource", "arn:{name}", when="tags")
-    assert list(tagged({"name": "a"})) == []
-    assert list(tagged({"tags": [1]})) == [Need(action="ecr:TagResource", resource=f"arn:{EVERYTHING}")]
+    assert list(tagged({"name": "a"}, HERE)) == []
+    assert list(tagged({"tags": [1]}, HERE)) == [Need(action="ecr:TagResource", resource="arn:*")]
 
 
 def test_every_operation_needs_something_however_little_its_request_names() -> None:
     whole = {"ec2.RunInstances", "ec2.CreateSecurityGroup"}  # whose requests cannot be without their parts
     scaled = {"ServiceNamespace": "sagemaker"}
     asked = {name: rule for name, rule in OPERATIONS.items() if rule is not nothing and name not in whole}
-    needless = [
-        name
-        for name, rule in asked.items()
-        if not list(rule(scaled if name.startswith("application") else {})) or not list(rule(ANY[name.split(".")[0]]))
-    ]
-    assert needless == []
+
+    def is_needless(name: str, rule: Rule) -> bool:
+        least = scaled if name.startswith("application") else {}
+        return not list(rule(least, HERE)) or not list(rule(ANY[name.split(".", maxsplit=1)[0]], HERE))
+
+    assert [name for name, rule in asked.items() if is_needless(name, rule)] == []

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from localcloud.authorization.access import Access
 from localcloud.aws_client import client
 from localcloud.ecr.api import service
 from localcloud.ecr.registry import Registry
@@ -91,11 +92,11 @@ class Fakes:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Fakes]:
-    """ECR whose registry stores its data in `folder`."""
+def opened(folder: Path, access: Access | None = None) -> Iterator[Fakes]:
+    """ECR whose registry stores its data in `folder`. `access` says who may do what (default: everybody)."""
     clock = OffsetClock()
     records = Records(account="123456789012", region="us-east-1")
-    registry = Registry(folder=folder, records=records, now=clock)
+    registry = Registry(folder=folder, records=records, now=clock, access=access)
     sockets = bind(0, ["127.0.0.1"])
     listener = Listener(sockets, Application([service(registry)], region="us-east-1", health=dict))
     listener.start()

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.iam.document import actions, allow, delta, document, principal_trust, service_trust, terms
 
-LOCK = Path(__file__).parents[3] / "functional/deploy/iam/package-lock.json"
+LOCK = Path(__file__).parents[4] / "localcloud/authorization/package-lock.json"
 A, B = "arn:aws:s3:::a/*", "arn:aws:s3:::b/*"
 
 

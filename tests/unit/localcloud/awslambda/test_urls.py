@@ -3,15 +3,18 @@
 import base64
 import json
 import re
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from localcloud.authorization.access import OpenAccess
+from localcloud.authorization.needs import Need
 from localcloud.awslambda.urls import FunctionUrls, answer, event
 from localcloud.gateway.service import Request
 from tests.unit.localcloud.awslambda.fakes import Fakes
@@ -112,6 +115,32 @@ def test_an_iam_url_accepts_only_fresh_requests_that_are_signed_for_lambda() -> 
     assert urls.serve(request(headers={"authorization": "AWS4-HMAC-SHA256 Credential=x"})).status == 403
     assert urls.serve(signed("s3")).status == 403
     assert urls.serve(signed(at=datetime.now(UTC) - timedelta(minutes=6))).status == 403
+
+
+@dataclass
+class Refuses(OpenAccess):
+    """An account that enforces IAM and refuses with these words, if any."""
+
+    words: str
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    is_enforced = True
+
+    def refusal_of_key(self, key: str, needs: Sequence[Need]) -> str:
+        self.asked += [(key, need.action) for need in needs]
+        return self.words
+
+
+def test_where_iam_is_enforced_an_iam_url_is_judged_by_its_callers_policies() -> None:
+    fakes, urls = iam_fakes()
+    refuses = Refuses("User: ann is not authorized to perform: lambda:InvokeFunctionUrl")
+    fakes.functions.cloud = replace(fakes.functions.cloud, access=refuses)
+    answer = urls.serve(signed())
+    assert (answer.status, json.loads(cast("bytes", answer.body))) == (403, {"Message": f"Forbidden. {refuses.words}"})
+    key = refuses.asked[0][0]
+    assert refuses.asked == [(key, "lambda:InvokeFunctionUrl"), (key, "lambda:InvokeFunction")]
+    assert key
+    fakes.functions.cloud = replace(fakes.functions.cloud, access=Refuses(""))
+    assert urls.serve(signed()).status == 200
 
 
 def test_a_presigned_iam_url_works_until_it_expires() -> None:

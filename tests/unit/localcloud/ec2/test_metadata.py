@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from localcloud.aws_client import Credentials
 from localcloud.ec2.metadata import TOKEN, TTL, Facts, Tokens, answer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -52,6 +53,13 @@ def test_the_role_is_listed_and_its_credentials_have_ec2s_shape() -> None:
     credentials = json.loads(get("/latest/meta-data/iam/security-credentials/trainer")[1])
     assert set(credentials) == {"Code", "LastUpdated", "Type", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"}
     assert get("/latest/meta-data/iam/security-credentials/", facts=replace(FACTS, role=""))[0] == 404
+
+
+def test_the_credentials_are_those_of_the_roles_session() -> None:
+    session = Credentials(key="ASIAROLE", secret="secret", token="token")
+    path = "/latest/meta-data/iam/security-credentials/trainer"
+    found = json.loads(get(path, facts=replace(FACTS, credentials=session))[1])
+    assert (found["AccessKeyId"], found["SecretAccessKey"], found["Token"]) == ("ASIAROLE", "secret", "token")
 
 
 def test_a_spot_notice_exists_only_after_an_interruption() -> None:

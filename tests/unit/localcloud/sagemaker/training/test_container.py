@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.aws_client import Credentials
 from localcloud.containers.engine import ContainerSpec, Mount
 from localcloud.sagemaker.training.container import config_files, container_spec, environment, gpu_count
 from localcloud.sagemaker.training.request import parse
@@ -79,6 +80,16 @@ def test_the_environment_holds_the_job_and_the_requests_own_wins() -> None:
     assert variables["TRAINING_JOB_ARN"] == "arn:x"
     assert variables["AWS_ENDPOINT_URL"] == "http://gw:1"
     assert (variables["AWS_REGION"], variables["A"]) == ("eu-west-1", "b")
+
+
+def test_the_environment_holds_the_credentials_of_the_jobs_role() -> None:
+    credentials = Credentials(key="ASIAROLE", secret="secret", token="token")
+    variables = environment(
+        parse(training_request()), arn="arn:x", region="us-east-1", container_url="http://gw:1", credentials=credentials
+    )
+    assert {name: variables[name] for name in credentials.environment} == {
+        "AWS_ACCESS_KEY_ID": "ASIAROLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"
+    }  # fmt: skip
 
 
 def test_an_isolated_job_is_given_no_way_to_aws() -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.functional.deploy.iam.rules import REGION, Params, Rule, arn, both, nothing, on
-from tests.functional.deploy.iam.simulator import Need
+from localcloud.authorization.needs import REGION, Account, Need, Params, Rule, arn, both, fill, nothing, on
 
 BUCKET, OBJECT = "arn:aws:s3:::{Bucket}", "arn:aws:s3:::{Bucket}/{Key}"
 REPOSITORY = arn("ecr", "repository/{repositoryName}")
@@ -24,12 +23,11 @@ TUNING = arn("sagemaker", "hyper-parameter-tuning-job/{HyperParameterTuningJobNa
 NOTEBOOK = arn("sagemaker", "notebook-instance/{NotebookInstanceName}")
 LIFECYCLE = arn("sagemaker", "notebook-instance-lifecycle-config/{NotebookInstanceLifecycleConfigName}")
 FUNCTION = arn("lambda", "function:{FunctionName}")
-TARGET = arn("application-autoscaling", "scalable-target/0123456789")
+TARGET = arn("application-autoscaling", "scalable-target/*")
 ALARMS = arn("cloudwatch", "alarm:{AlarmNames}")
 GROUP = arn("logs", "log-group:{logGroupName}")
 STREAM = arn("logs", "log-group:{logGroupName}:log-stream:{logStreamName}")
 SECURITY_GROUP, INSTANCE = arn("ec2", "security-group/{GroupId}"), arn("ec2", "instance/{InstanceIds}")
-OURS = {"aws:ResourceTag/kennel:project": "kennel", "aws:ResourceTag/kennel:stage": "local"}
 NAMESPACE = {"application-autoscaling:service-namespace": "{ServiceNamespace}"}
 
 
@@ -48,58 +46,108 @@ def of_function(*actions: str) -> Rule:
     """On a function, or on the version or alias that the request names."""
     names = " ".join(f"lambda:{action}" for action in actions)
 
-    def needs(params: Params) -> Iterator[Need]:
-        yield from on(names, f"{FUNCTION}:{{Qualifier}}" if "Qualifier" in params else FUNCTION)(params)
+    def needs(params: Params, account: Account) -> Iterator[Need]:
+        name = str(params["FunctionName"])
+        if name.startswith("arn:"):
+            template = "{FunctionName}"
+        else:
+            template = FUNCTION.replace("function:{FunctionName}", f"function:{name.removeprefix('function:')}")
+        yield from on(names, f"{template}:{{Qualifier}}" if "Qualifier" in params else template)(params, account)
 
     return needs
 
 
-def run_instances(params: Params) -> Iterator[Need]:
+def tagged(action: str, template: str) -> Rule:
+    """On a thing of EC2 that is there, under its tags."""
+
+    def needs(params: Params, account: Account) -> Iterator[Need]:
+        for resource in fill(template, params):
+            yield Need(action=action, resource=resource, context=resource_tags(account, resource))
+
+    return needs
+
+
+def resource_tags(account: Account, resource: str) -> dict[str, str]:
+    """The condition keys of a resource's tags."""
+    return {f"aws:ResourceTag/{key}": value for key, value in account.tags(resource).items()}
+
+
+def run_instances(params: Params, account: Account) -> Iterator[Need]:
     """Each thing that an instance is made of is asked for by itself; what is tagged at birth may be tagged."""
     tags = {each["ResourceType"]: each["Tags"] for each in params.get("TagSpecifications", ())}
     for kind in ("instance", "volume"):
         request_tags = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags.get(kind, ())}
-        yield Need(action="ec2:RunInstances", resource=arn("ec2", f"{kind}/new-1"), context=request_tags)
+        yield Need(action="ec2:RunInstances", resource=arn("ec2", f"{kind}/*"), context=request_tags)
         if request_tags:
             yield from _tagging(kind, request_tags, "RunInstances")
-    image = f"arn:aws:ec2:{REGION}::image/{params['ImageId']}"
-    around = ["network-interface/eni-1", "subnet/subnet-1"]
-    if "KeyName" in params:
-        around.append(f"key-pair/{params['KeyName']}")
-    for place in (image, *(arn("ec2", each) for each in around)):
-        yield Need(action="ec2:RunInstances", resource=place)
-    yield Need(action="ec2:RunInstances", resource=arn("ec2", "security-group/sg-1"), context=OURS)
-    role = params["IamInstanceProfile"]["Name"]
-    passed = {"iam:PassedToService": "ec2.amazonaws.com"}
-    yield Need(action="iam:PassRole", resource=arn("iam", f"role/{role}"), context=passed)
+    yield Need(action="ec2:RunInstances", resource=f"arn:aws:ec2:{REGION}::image/{params['ImageId']}")
+    for place in _around(params, account):
+        yield Need(action="ec2:RunInstances", resource=place, context=resource_tags(account, place))
+    for role in _roles(params, account):
+        passed = {"iam:PassedToService": "ec2.amazonaws.com"}
+        yield Need(action="iam:PassRole", resource=arn("iam", f"role/{role}"), context=passed)
     if "InstanceMarketOptions" in params:
-        yield from linked("spot", "AWSServiceRoleForEC2Spot")
+        yield from linked(account, "spot", "AWSServiceRoleForEC2Spot")
 
 
-def create_security_group(params: Params) -> Iterator[Need]:
+def _around(params: Params, account: Account) -> Iterator[str]:
+    """Network interface, subnet, key and security groups of a new instance."""
+    interfaces = params.get("NetworkInterfaces", ())
+    subnet = params.get("SubnetId") or next((each["SubnetId"] for each in interfaces if "SubnetId" in each), None)
+    groups = [*params.get("SecurityGroupIds", ()), *(group for each in interfaces for group in each.get("Groups", ()))]
+    yield arn("ec2", "network-interface/*")
+    yield from (arn("ec2", f"subnet/{each}") for each in account.subnets(subnet))
+    if "KeyName" in params:
+        yield arn("ec2", f"key-pair/{params['KeyName']}")
+    yield from (arn("ec2", f"security-group/{each}") for each in account.security_groups(groups))
+
+
+def _roles(params: Params, account: Account) -> list[str]:
+    profile = params.get("IamInstanceProfile", {})
+    name = profile.get("Name") or str(profile.get("Arn", "")).rpartition("/")[2]
+    return account.profile_roles(name) if name else []
+
+
+def create_security_group(params: Params, account: Account) -> Iterator[Need]:
     """In a VPC, tagged at birth."""
-    request_tags = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in params["TagSpecifications"][0]["Tags"]}
-    yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", "security-group/new-1"), context=request_tags)
-    yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", "vpc/vpc-1"))
-    yield from _tagging("security-group", request_tags, "CreateSecurityGroup")
+    tags = [tag for each in params.get("TagSpecifications", ()) for tag in each["Tags"]]
+    request_tags = {f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags}
+    yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", "security-group/*"), context=request_tags)
+    yield Need(action="ec2:CreateSecurityGroup", resource=arn("ec2", f"vpc/{account.vpc(params.get('VpcId'))}"))
+    if request_tags:
+        yield from _tagging("security-group", request_tags, "CreateSecurityGroup")
 
 
 def _tagging(kind: str, request_tags: dict[str, str], by: str) -> Iterator[Need]:
     known = {**request_tags, "ec2:CreateAction": by}
-    yield Need(action="ec2:CreateTags", resource=arn("ec2", f"{kind}/new-1"), context=known)
+    yield Need(action="ec2:CreateTags", resource=arn("ec2", f"{kind}/*"), context=known)
 
 
-def linked(service: str, name: str) -> Iterator[Need]:
+def linked(account: Account, service: str, name: str) -> Iterator[Need]:
     """The role that a service makes for itself, the first time (rule 96)."""
     host = f"{service}.amazonaws.com"
     role = arn("iam", f"role/aws-service-role/{host}/{name}")
-    yield Need(action="iam:CreateServiceLinkedRole", resource=role, context={"iam:AWSServiceName": host})
+    if not account.has_linked_role(role):
+        yield Need(action="iam:CreateServiceLinkedRole", resource=role, context={"iam:AWSServiceName": host})
 
 
-def scaling_role(params: Params) -> Iterator[Need]:
+def scaling_role(params: Params, account: Account) -> Iterator[Need]:
     host = f"{params['ServiceNamespace']}.application-autoscaling"
     names = {"sagemaker": "SageMakerEndpoint", "lambda": "LambdaConcurrency"}
-    yield from linked(host, f"AWSServiceRoleForApplicationAutoScaling_{names[params['ServiceNamespace']]}")
+    if name := names.get(params["ServiceNamespace"]):
+        yield from linked(account, host, f"AWSServiceRoleForApplicationAutoScaling_{name}")
+
+
+def under_boundary(action: str) -> Rule:
+    """To change a role, under the boundary that it has."""
+
+    def needs(params: Params, account: Account) -> Iterator[Need]:
+        boundary = account.boundary(params["RoleName"])
+        context = {"iam:PermissionsBoundary": boundary} if boundary else {}
+        for resource in fill(ROLE, params):
+            yield Need(action=action, resource=resource, context=context)
+
+    return needs
 
 
 def scaling(action: str, alarms: str = "") -> Rule:
@@ -139,7 +187,6 @@ OPERATIONS: dict[str, Rule] = {
         "s3",
         BUCKET,
         HeadBucket="ListBucket",
-        ListObjectsV2="ListBucket",
         ListObjectVersions="ListBucketVersions",
         ListMultipartUploads="ListBucketMultipartUploads",
         GetBucketEncryption="GetEncryptionConfiguration",
@@ -149,6 +196,10 @@ OPERATIONS: dict[str, Rule] = {
         GetBucketLifecycleConfiguration="GetLifecycleConfiguration",
         PutBucketLifecycleConfiguration="PutLifecycleConfiguration",
     ),
+    **{
+        f"s3.{name}": on("s3:ListBucket", BUCKET, context={"s3:prefix": "{Prefix}", "s3:delimiter": "{Delimiter}"})
+        for name in ("ListObjects", "ListObjectsV2")
+    },
     **alike("s3", "AbortMultipartUpload GetObject PutObject", OBJECT),
     **renamed(
         "s3",
@@ -184,9 +235,15 @@ OPERATIONS: dict[str, Rule] = {
         on("iam:TagRole", ROLE, when="Tags"),
     ),
     **alike(
-        "iam", "DeleteRole DeleteRolePermissionsBoundary DeleteRolePolicy GetRole GetRolePolicy ListRoleTags", ROLE
+        "iam", "DeleteRole GetRole GetRolePolicy ListRoleTags ListAttachedRolePolicies UpdateAssumeRolePolicy", ROLE
     ),
-    **alike("iam", "ListAttachedRolePolicies PutRolePermissionsBoundary PutRolePolicy UpdateAssumeRolePolicy", ROLE),
+    **{
+        f"iam.{name}": under_boundary(f"iam:{name}")
+        for name in ("DeleteRolePermissionsBoundary", "DeleteRolePolicy", "PutRolePolicy")
+    },
+    "iam.PutRolePermissionsBoundary": on(
+        "iam:PutRolePermissionsBoundary", ROLE, context={"iam:PermissionsBoundary": "{PermissionsBoundary}"}
+    ),
     **alike("iam", "ListInstanceProfiles ListPolicies ListRoles", "*"),
     **alike("iam", "GetPolicy GetPolicyVersion ListPolicyTags", "{PolicyArn}"),
     **alike("iam", "DeleteInstanceProfile GetInstanceProfile RemoveRoleFromInstanceProfile", PROFILE),
@@ -264,10 +321,10 @@ OPERATIONS: dict[str, Rule] = {
     # EC2.
     "ec2.RunInstances": run_instances,
     "ec2.CreateSecurityGroup": create_security_group,
-    "ec2.TerminateInstances": on("ec2:TerminateInstances", INSTANCE, context=OURS),
-    "ec2.GetConsoleOutput": on("ec2:GetConsoleOutput", arn("ec2", "instance/{InstanceId}"), context=OURS),
+    "ec2.TerminateInstances": tagged("ec2:TerminateInstances", INSTANCE),
+    "ec2.GetConsoleOutput": tagged("ec2:GetConsoleOutput", arn("ec2", "instance/{InstanceId}")),
     **{
-        f"ec2.{name}": on(f"ec2:{name}", SECURITY_GROUP, context=OURS)
+        f"ec2.{name}": tagged(f"ec2:{name}", SECURITY_GROUP)
         for name in ("AuthorizeSecurityGroupIngress", "DeleteSecurityGroup", "RevokeSecurityGroupIngress")
     },
     **alike("ec2", "DescribeImages DescribeInstances DescribeSecurityGroups DescribeSubnets", "*"),
@@ -286,18 +343,25 @@ OPERATIONS: dict[str, Rule] = {
     **alike("sagemaker", "UpdateNotebookInstanceLifecycleConfig", LIFECYCLE),
     **alike("sagemaker", "ListNotebookInstanceLifecycleConfigs ListNotebookInstances", "*"),
     # The audit, of the whole account.
-    **alike("iam", "GetAccessKeyLastUsed GetAccountAuthorizationDetails GetAccountSummary GetLoginProfile", "*"),
-    **alike("iam", "ListAccessKeys ListMFADevices ListUsers", "*"),
+    **alike("iam", "GetAccountAuthorizationDetails GetAccountSummary ListUsers", "*"),
+    "iam.GetAccessKeyLastUsed": on("iam:GetAccessKeyLastUsed", arn("iam", "user/*")),
+    **{
+        f"iam.{name}": on(f"iam:{name}", arn("iam", "user/{UserName}"))
+        for name in ("GetLoginProfile", "ListAccessKeys", "ListMFADevices")
+    },
     **alike("s3", "GetBucketAcl GetBucketPolicyStatus", BUCKET),
     # Quotas and prices.
     **alike(
         "service-quotas",
-        "GetServiceQuota ListAWSDefaultServiceQuotas ListServiceQuotas ListRequestedServiceQuotaChangeHistory",
+        "ListAWSDefaultServiceQuotas ListServiceQuotas ListRequestedServiceQuotaChangeHistory",
         "*",
+    ),
+    "service-quotas.GetServiceQuota": on(
+        "servicequotas:GetServiceQuota", arn("servicequotas", "{ServiceCode}/{QuotaCode}")
     ),
     "service-quotas.RequestServiceQuotaIncrease": both(
         on("servicequotas:RequestServiceQuotaIncrease", arn("servicequotas", "{ServiceCode}/{QuotaCode}")),
-        lambda _: linked("servicequotas", "AWSServiceRoleForServiceQuotas"),
+        lambda _, account: linked(account, "servicequotas", "AWSServiceRoleForServiceQuotas"),
     ),
     **alike("pricing", "GetProducts", "*"),
 }
