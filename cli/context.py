@@ -76,12 +76,13 @@ def session(
             built[kind] = builder.build(kind)  # type: ignore[arg-type]  # raises ImageError for an unknown kind
         return built[kind]
 
-    client = connect(chosen, log=log)
+    screen = Screen(out=sys.stderr if aside else sys.stdout)
+    client = connect(chosen, log=log, say=lambda text: screen.say(f"   {text}"))
     return Session(
         settings=chosen,
         call=client,
         build=build,
-        screen=Screen(out=sys.stderr if aside else sys.stdout),
+        screen=screen,
         check_account=client.check_account,
         facts_of=look,
         holder=Holder(who=getpass.getuser(), host=socket.gethostname(), pid=os.getpid()),

@@ -1,4 +1,5 @@
-"""Writes docs/reference/ from the code: commands, deploy.toml, hyperparameters, error codes, the artifact's format.
+"""Writes docs/reference/ from the code: commands, deploy.toml, hyperparameters, error codes, the artifact's format,
+localcloud's settings.
 
 `python -m cli.reference` writes the files; a test fails when they are not what the code says.
 """
@@ -42,6 +43,7 @@ def pages() -> dict[str, str]:
         "hyperparameters.md": hyperparameters(),
         "errors.md": errors(),
         "artifact.md": artifact(),
+        "localcloud.md": localcloud(),
     }
 
 
@@ -272,6 +274,31 @@ def _keys(prefix: str, kind: Any) -> Iterator[str]:
         yield f"| `{prefix}{each.name}` | {_cell(kind_words(inner))} | {default} |"
         if is_dataclass(inner):
             yield from (row for row in _keys(f"{prefix}{each.name}.", inner) if row)
+
+
+# ---------------------------------------------------------------------------------------------- localcloud
+
+
+def localcloud() -> str:
+    """localcloud's environment variables, and what is seen late with a lag."""
+    from localcloud.environment import LAG, VARIABLES
+    from localcloud.faults.late import KINDS
+
+    intro = "`./inv up` and `python -m localcloud` read these variables when they start.\n"
+    lines = [MADE, "# localcloud's settings\n", intro, "| variable | values | default | meaning |\n|---|---|---|---|"]
+    lines += [
+        f"| `{each.name}` | {_cell(each.values)} | {each.default} | {_cell(each.meaning)} |" for each in VARIABLES
+    ]
+    lines += [
+        f"\n## What {LAG.name} makes late\n",
+        "Get, Describe, Head and List see a new resource at once; so does every operation that is not named here.\n",
+        "| new | seen late by | AWS's answer until then | seen on AWS in |\n|---|---|---|---|",
+    ]
+    for kind in KINDS:
+        for late in kind.late:
+            operations = ", ".join(f"`{each}`" for each in late.operations)
+            lines.append(f"| {kind.name} | {operations} | {late.code}: {_cell(late.message)} | {late.source} |")
+    return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:

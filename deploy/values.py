@@ -74,8 +74,9 @@ class EmptyBucket:
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Send `request` once and compare its answer with `expect`: dotted places and the value that each must hold (None:
-    nothing). A mismatch ends the plan before the acts that come after.
+    """Send `request` and compare its answer with `expect`: dotted places and the value that each must hold (None:
+    nothing). A mismatch ends the plan before the acts that come after. `busy` are dotted places with the values that
+    say "not now": such an answer is asked for again for a while.
 
     `body` names the field of the answer that is a stream of JSON; it is parsed before the comparison. The error begins
     with `problem` and ends with `fix`. Between them is the first of `reasons` whose places the answer has, or else the
@@ -88,6 +89,7 @@ class Check:
     problem: str = ""
     reasons: tuple[str, ...] = ()
     fix: str = ""
+    busy: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 Act = Request | Wait | EmptyBucket | Check

@@ -17,6 +17,8 @@ Who answers which service:
     iam                                             moto; iam.py says whether a service can assume a role
     s3, sts and every other service                 moto; s3.py is only a client that jobs use
 
+faults/ lets AWS's own bad days happen on request: what is new is seen late, and requests are throttled.
+
 To add an operation: write a handler, a function of the request's parameters that returns the result's members, in the
 service's package, and add it to the `handlers` of that package's Service (gateway/service.py). It raises ApiError with
 AWS's code and message. tags.py is the smallest example. For a new service, add its Service to services.py and its name

@@ -5,23 +5,27 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from localcloud import environment
 from localcloud.cloud import Cloud
 from localcloud.cloudwatch.backend import CloudWatch
 from localcloud.cloudwatch.logs import CloudWatchLogs
 from localcloud.containers.engine import DockerEngine, connect, gateway_address
 from localcloud.ecr.registry import Registry
 from localcloud.ecr.repositories import Records
-from localcloud.environment import seconds
 from localcloud.errors import LocalcloudError
+from localcloud.faults.lag import Lag
+from localcloud.faults.late import KINDS
+from localcloud.faults.throttle import throttle_of
+from localcloud.gateway.requests import Gate
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
-from localcloud.iam import DELAY_VARIABLE, MotoRoles, role_delay
+from localcloud.iam import MotoRoles
 from localcloud.s3 import S3Objects
 from localcloud.service_quotas.limits import quotas_of
 from localcloud.services import services
@@ -29,15 +33,15 @@ from localcloud.state import StateDir
 from localcloud.tags import Tags
 
 ACCOUNT = "123456789012"
-MINUTE_VARIABLE = "KENNEL_LOCALCLOUD_MINUTE_S"
 
 
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m localcloud",
         description="AWS on one machine: moto keeps the records, Docker runs the jobs, endpoints and functions.",
-        epilog=f"{MINUTE_VARIABLE}=2 makes a minute of CloudWatch's alarms and of autoscaling last 2 seconds. "
-        f"{DELAY_VARIABLE}=5 keeps a new role unknown to services for 5 seconds, as AWS does for some time.",
+        epilog="Environment: "
+        + "; ".join(f"{each.name} ({each.values}): {each.meaning}" for each in environment.VARIABLES)
+        + ".",
     )
     arguments.add_argument("--port", type=int, default=4566, help="the port of all services (0: any free one)")
     arguments.add_argument(
@@ -89,13 +93,12 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         instance=state.instance, account=ACCOUNT, region=region, state_dir=state.path, endpoint_url=endpoint_url,
         container_url=f"http://{host}:{port}", engine=engine, objects=S3Objects(endpoint_url, region),
         logs=CloudWatchLogs(endpoint_url, region), tags=Tags(), now=lambda: datetime.now(UTC),
-        metrics=cloudwatch, alarms=cloudwatch, minute=minute_seconds(os.environ), registry=registry,
-        quotas=quotas_of(os.environ),
-        roles=MotoRoles(account=ACCOUNT, now=lambda: datetime.now(UTC), delay_s=role_delay(os.environ)),
+        metrics=cloudwatch, alarms=cloudwatch, minute=environment.minute_seconds(os.environ), registry=registry,
+        quotas=quotas_of(os.environ), idle=environment.idle_seconds(os.environ), roles=MotoRoles(account=ACCOUNT),
     )  # fmt: skip
-    running = services(cloud)
+    running, gates = services(cloud), faults(region)
     info = _info(cloud, port)
-    listener = Listener(sockets, Application(running, region=region, health=lambda: info))
+    listener = Listener(sockets, Application(running, region=region, health=lambda: info, gates=gates))
     listener.start()
     state.write_info(info)
     print(f"localcloud {cloud.instance} answers at {endpoint_url} (containers: {cloud.container_url})", flush=True)  # noqa: T201
@@ -107,13 +110,14 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
         state.clear_work()
 
 
-def minute_seconds(environ: Mapping[str, str]) -> float:
-    """How many seconds a minute of CloudWatch lasts: KENNEL_LOCALCLOUD_MINUTE_S, 60 by default, at least 0.5.
-
-    Alarm periods, cooldowns and rate() schedules shrink with it, so that tests scale in seconds, not minutes. Raises
-    LocalcloudError.
-    """
-    return seconds(environ, MINUTE_VARIABLE, default=60, minimum=0.5, maximum=60)
+def faults(region: str) -> list[Gate]:
+    """What refuses requests on purpose, in the order in which it is asked. Raises LocalcloudError."""
+    lag = Lag(
+        kinds=KINDS, seconds=environment.lag_seconds(os.environ), now=lambda: datetime.now(UTC), account=ACCOUNT,
+        region=region,
+    )  # fmt: skip
+    throttle = throttle_of(os.environ)
+    return [*([throttle] if throttle.share else []), *([lag] if lag.seconds else [])]
 
 
 def _close(running: Sequence[Service], listener: Listener, engine: DockerEngine) -> None:

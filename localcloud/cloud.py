@@ -11,6 +11,7 @@ from localcloud.cloudwatch.metrics import Metrics
 from localcloud.containers.engine import Engine
 from localcloud.ecr.pull import Images
 from localcloud.ecr.registry import Registry
+from localcloud.environment import FOURTEEN_DAYS
 from localcloud.iam import AllowAnyRole, Roles
 from localcloud.s3 import Objects
 from localcloud.service_quotas.limits import Quotas
@@ -23,6 +24,7 @@ class Cloud:
 
     `endpoint_url`: localcloud's address for this host; `container_url`: the same for containers on any Docker network.
     `minute`: how many seconds a minute of CloudWatch and Application Auto Scaling lasts; tests and demos shorten it.
+    `idle`: after how many seconds without an invocation a function's version becomes Inactive.
     """
 
     instance: str
@@ -40,6 +42,7 @@ class Cloud:
     now: Callable[[], datetime]
     registry: Registry | None = None
     minute: float = 60.0
+    idle: float = FOURTEEN_DAYS
     roles: Roles = field(default_factory=AllowAnyRole)
     quotas: Quotas = field(default_factory=Quotas)
 

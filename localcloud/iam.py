@@ -1,22 +1,14 @@
-"""Whether a service can assume a role: the role must exist, trust the service, and be old enough to be known.
-
-On AWS a new role is unknown to services for an undocumented time (rule 83). KENNEL_LOCALCLOUD_ROLE_S gives localcloud
-such a delay, so that tests see clients wait. moto keeps the roles.
-"""
+"""Whether a service can assume a role: the role must exist and trust the service. moto keeps the roles."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from moto.iam.models import iam_backends
 
-from localcloud.environment import seconds
 from localcloud.errors import ApiError
-
-DELAY_VARIABLE = "KENNEL_LOCALCLOUD_ROLE_S"
 
 
 class Roles(Protocol):
@@ -43,16 +35,14 @@ class AllowAnyRole:
 
 @dataclass(frozen=True, kw_only=True)
 class MotoRoles:
-    """The roles of moto's IAM, in this process. `delay_s`: seconds for which a new role stays unknown."""
+    """The roles of moto's IAM, in this process."""
 
     account: str
-    now: Callable[[], datetime]
-    delay_s: float = 0.0
 
     def can_assume(self, arn: str, service: str, source: str) -> bool:
         roles = iam_backends[self.account]["aws"].roles.values()
         role = next((each for each in roles if each.arn == arn), None)
-        if role is None or not self._is_known(role.create_date):
+        if role is None:
             return False
         context = {"aws:SourceAccount": self.account, "aws:SourceArn": source}
         return trusts(json.loads(role.assume_role_policy_document), service, context)
@@ -60,13 +50,9 @@ class MotoRoles:
     def has_profile(self, name: str) -> bool:
         profiles = iam_backends[self.account]["aws"].instance_profiles.values()
         profile = next((each for each in profiles if each.name == name), None)
-        if profile is None or not self._is_known(profile.create_date):
+        if profile is None:
             return False
         return any(self.can_assume(role.arn, "ec2.amazonaws.com", "") for role in profile.roles)
-
-    def _is_known(self, created: datetime) -> bool:
-        aware = created if created.tzinfo else created.replace(tzinfo=UTC)
-        return (self.now() - aware).total_seconds() >= self.delay_s
 
 
 def trusts(document: Mapping[str, Any], service: str, context: Mapping[str, str]) -> bool:
@@ -131,8 +117,3 @@ def require_instance_profile(roles: Roles, profile: str) -> None:
             f"Value ({profile}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
         )
         raise ApiError("InvalidParameterValue", message)
-
-
-def role_delay(environ: Mapping[str, str]) -> float:
-    """Seconds for which a new role stays unknown: KENNEL_LOCALCLOUD_ROLE_S, 0 by default. Raises LocalcloudError."""
-    return seconds(environ, DELAY_VARIABLE, default=0, minimum=0, maximum=60)

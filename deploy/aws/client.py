@@ -10,25 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.aws.requests import sts
+from deploy.aws.retries import Patience, passing
 from deploy.config.general import Stage
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
 from deploy.values import Params, Request
 
 Log = Callable[[Request], None]
+Say = Callable[[str], None]
 
-# Refusals that pass by themselves: a new role or configuration does not exist everywhere yet (rules 83, 84).
-PASSING = (
-    "Could not assume role",
-    "Could not access model data at",
-    "cannot be assumed by Lambda",
-    "Invalid IAM Instance Profile name",
-    "Could not find endpoint configuration",
-    "A conflicting conditional operation is currently in progress",  # two commands create the same bucket
-)
-# The autoscaler may begin to change an endpoint between a plan and its update (rule 59); instances take minutes.
-BUSY = "Cannot update in-progress endpoint"
-BUSY_S = 1800.0
 DUMMY = "kennel-local"
 PRICE_LIST_REGION = "us-east-1"  # few regions have the price list; it covers all regions
 MISSING = frozenset(
@@ -45,9 +35,15 @@ FIXES = {
     "ExpiredTokenException": "the credentials have expired: log in again",
     "InvalidClientTokenId": "AWS does not know these credentials: check the profile and the stage",
     "UnrecognizedClientException": "AWS does not know these credentials: check the profile and the stage",
-    "ResourceLimitExceeded": "ask for a higher quota for this instance type, or choose another type in deploy.toml",
+    "ResourceLimitExceeded": "ask for a higher quota (./inv quotas --request), or for less in deploy.toml",
     "TooManyRequestsException": "the function is at its concurrency: try again, or raise lambda.reserved_concurrency",
     "ThrottlingException": "AWS limits the rate of requests: try again in a minute",
+}
+# Limits that Service Quotas does not list. Part of a message → what to do.
+LIMITS = {
+    "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008": (
+        "a new account's functions have at most 3008 MB: lower lambda.memory_mb, or ask AWS Support for more"
+    ),
 }
 
 
@@ -62,29 +58,38 @@ class Clock:
 @dataclass(kw_only=True)
 class Client:
     """Sends Requests to the AWS of one stage. `log` gets each request before it is sent. Refusals that pass by
-    themselves are retried for `passing_s` seconds."""
+    themselves (retries.py) are waited for, and `say` gets what is awaited."""
 
     stage: Stage
     session: Any
     log: Log = lambda _: None
+    say: Say = lambda _: None
     clock: Clock = field(default_factory=Clock)
-    passing_s: float = 120.0
     _clients: dict[str, Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, request: Request) -> dict[str, Any]:
         """The answer. Raises AwsError when AWS refuses, DeployError when nothing answers."""
         self.log(request)
-        began, pause = self.clock.now(), 1.0
+        patience = Patience(began=self.clock.now())
         while True:
             try:
                 return self._send(request)
             except AwsError as error:
-                patience = BUSY_S if BUSY in error.message else self.passing_s * may_pass(request, error)
-                if self.clock.now() - began + pause > patience:
-                    raise
+                pause = self._pause(request, error, patience)
             self.clock.sleep(pause)
-            pause = min(2 * pause, 10.0)
+
+    def _pause(self, request: Request, error: AwsError, patience: Patience) -> float:
+        """The seconds to wait before the request is sent again. Raises AwsError when that is of no use."""
+        refusal, now = passing(request, error), self.clock.now()
+        if refusal is None:
+            raise error
+        pause = patience.next_pause(refusal, now)
+        if pause is None:
+            raise patience.in_vain(refusal, error, now) from error
+        if news := patience.news(request, refusal, error):
+            self.say(news)
+        return pause
 
     def check_account(self) -> str:
         """The ARN of these credentials. Raises DeployError when they belong to another account than the stage's."""
@@ -107,7 +112,7 @@ class Client:
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", "Unknown"))
             message = str(error.response.get("Error", {}).get("Message", error))
-            raise AwsError(operation=where, code=code, message=message, fix=FIXES.get(code, "")) from error
+            raise AwsError(operation=where, code=code, message=message, fix=_advice(code, message)) from error
         except EndpointConnectionError as error:
             fix = "run ./inv up" if self.stage.endpoint_url else "check the network and the region"
             raise DeployError(f"{where}: nothing answers at {self.stage.endpoint_url or error}: {fix}") from error
@@ -126,13 +131,9 @@ class Client:
             return self._clients[service]
 
 
-def may_pass(request: Request, error: AwsError) -> bool:
-    """Whether a refusal passes by itself. Only a change waits: to a question "could not find" is the answer."""
-    is_change = request.operation.startswith(("Create", "Update", "RunInstances"))
-    return is_change and any(text in error.message for text in PASSING)
-
-
-def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | None = None) -> Client:
+def connect(
+    settings: Settings, *, log: Log = lambda _: None, say: Say = lambda _: None, clock: Clock | None = None
+) -> Client:
     """A client of the settings' stage. Sends nothing yet. Raises DeployError for a profile that does not exist."""
     import boto3
     from botocore.exceptions import BotoCoreError
@@ -149,7 +150,7 @@ def connect(settings: Settings, *, log: Log = lambda _: None, clock: Clock | Non
     except BotoCoreError as error:
         where = f"stages.{settings.stage_name}.profile"
         raise DeployError(f"{where}: {error}{_fix(error, stage.profile)}") from error
-    return Client(stage=stage, session=session, log=log, clock=clock or Clock())
+    return Client(stage=stage, session=session, log=log, say=say, clock=clock or Clock())
 
 
 def lookup(call: Callable[[Request], dict[str, Any]], request: Request) -> dict[str, Any] | None:
@@ -196,6 +197,11 @@ def pages(
         if not answer.get(token[0]):
             return
         params = {**params, token[1]: answer[token[0]]}
+
+
+def _advice(code: str, message: str) -> str:
+    """What to do about a refusal; "" for an unknown one."""
+    return next((advice for text, advice in LIMITS.items() if text in message), FIXES.get(code, ""))
 
 
 def _fix(error: Exception, profile: str) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy.aws.logs import LogReader
+from deploy.costs import quotas
 from deploy.endpoints.artifacts import trained
 from deploy.endpoints.model import Model, model
 from deploy.endpoints.spec import EndpointSpec, endpoint_spec
@@ -60,6 +61,7 @@ def transform(session: Session, source: str, *, endpoint: str = "", instances: i
     if state is None:
         session.begin_changes()
         machine = spec.section.instance_type
+        quotas.require_all(session.call, [quotas.transforming(machine, instances, why="--instances")])
         request = jobs.create(
             settings, name=job, model=made.name, pictures=pictures, instance_type=machine, instance_count=instances
         )

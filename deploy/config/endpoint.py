@@ -118,6 +118,7 @@ class Endpoint(Section):
     max_concurrency: int = Field(default=5, ge=1, le=200)
     provisioned_concurrency: int = Field(default=0, ge=0, le=200)
     async_concurrency: int = Field(default=4, ge=1, le=1000)  # rule 42
+    detailed_observability: bool = False  # rule 39
     variants: dict[Name, Variant] = Field(default_factory=dict, max_length=10)
     rollout: Rollout = Rollout()
     autoscaling: Autoscaling = Autoscaling()
@@ -143,6 +144,8 @@ class Endpoint(Section):
                 f"provisioned_concurrency: {self.provisioned_concurrency} is more than max_concurrency, "
                 f"{self.max_concurrency}"
             )
+        if self.kind == "serverless" and self.detailed_observability:
+            raise ValueError("detailed_observability: a serverless endpoint has no instances to observe; leave it out")
         if self.variants and (self.job or self.training != "train"):
             raise ValueError("job: an endpoint with variants has none; set training or job in each variant")
         if self.variants and not any(variant.weight for variant in self.variants.values()):

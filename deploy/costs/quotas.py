@@ -10,10 +10,11 @@ from deploy.aws.client import pages
 from deploy.aws.requests import service_quotas
 from deploy.config.settings import Settings
 from deploy.costs.bill import fleets
-from deploy.endpoints.spec import endpoint_specs
+from deploy.endpoints.spec import EndpointSpec, endpoint_specs
 from deploy.errors import AwsError, DeployError
 from deploy.values import Call, Request
 
+SERVERLESS_MB = 3072  # the memory that every account may give a serverless endpoint
 UNRESERVED = 100  # concurrent executions that an account must keep unreserved (rule 67)
 # EC2 counts vCPUs by family: first letters of the type → (on demand, spot).
 VCPU_CODES: Mapping[str, tuple[str, str]] = {
@@ -69,7 +70,15 @@ class Row:
 
 def needs(settings: Settings) -> tuple[Need, ...]:
     """What each command needs, by deploy.toml. Pure."""
-    return (*_training(settings), *_endpoints(settings), *_lambda(settings), _notebook(settings))
+    specs = endpoint_specs(settings)
+    return (
+        *_training(settings),
+        *_endpoints(specs),
+        *_serverless(specs),
+        *_transform(specs),
+        *_lambda(settings),
+        _notebook(settings),
+    )
 
 
 def compare(call: Call, needs: Sequence[Need]) -> tuple[Row, ...]:
@@ -83,10 +92,20 @@ def compare(call: Call, needs: Sequence[Need]) -> tuple[Row, ...]:
 
 def require(call: Call, settings: Settings, command: str) -> None:
     """Raises DeployError when a quota that the command needs is known to be too low (pain 8)."""
-    own = [need for need in needs(settings) if need.command == command]
+    require_all(call, [need for need in needs(settings) if need.command == command])
+
+
+def require_all(call: Call, own: Sequence[Need]) -> None:
+    """Raises DeployError when the quota of a need is known to be too low (pain 8)."""
     short = [row for row in compare(call, own) if row.is_short]
     if short:
         raise DeployError("\n".join([*map(_refusal, short), "./inv quotas --request requests an increase from AWS"]))
+
+
+def transforming(instance_type: str, count: int, *, why: str) -> Need:
+    """What a batch transform on `count` instances needs."""
+    name = f"{instance_type} for transform job usage"
+    return Need(command="transform", service="sagemaker", name=name, amount=count, why=why)
 
 
 def increase(row: Row) -> Request:
@@ -141,11 +160,11 @@ def _vcpus(instance_type: str, *, spot: bool) -> tuple[Need, ...]:
     return (Need(command="train", service="ec2", code=codes[spot], amount=vcpus(instance_type), why=why),)
 
 
-def _endpoints(settings: Settings) -> tuple[Need, ...]:
+def _endpoints(specs: Sequence[EndpointSpec]) -> tuple[Need, ...]:
     """Instances by type over all endpoints at their maximum. An update runs a second fleet beside the first."""
     total: dict[str, int] = {}
     largest: dict[str, int] = {}
-    for spec in endpoint_specs(settings):
+    for spec in specs:
         own: dict[str, int] = {}
         for count, kind in fleets(spec.section):
             own[kind] = own.get(kind, 0) + max(count, spec.section.autoscaling.max)
@@ -162,6 +181,34 @@ def _endpoints(settings: Settings) -> tuple[Need, ...]:
             name = f"{kind} for endpoint usage"
             rows.append(Need(command=command, service="sagemaker", name=name, amount=amount, why=why))
     return tuple(rows)
+
+
+def _serverless(specs: Sequence[EndpointSpec]) -> tuple[Need, ...]:
+    """The concurrency of all serverless endpoints together, and memory beyond what every account has."""
+    sections = [spec.section for spec in specs if spec.is_serverless]
+    if not sections:
+        return ()
+    at_once = Need(
+        command="deploy",
+        service="sagemaker",
+        name="Maximum total concurrency that can be allocated across all serverless endpoints",
+        amount=sum(section.max_concurrency for section in sections),
+        why="max_concurrency of all serverless endpoints",
+    )
+    memory = Need(
+        command="deploy",
+        service="sagemaker",
+        name="Memory size in MB per serverless endpoint",
+        amount=max(section.memory_mb for section in sections),
+        why="memory_mb",
+    )
+    return (at_once, memory) if memory.amount > SERVERLESS_MB else (at_once,)
+
+
+def _transform(specs: Sequence[EndpointSpec]) -> tuple[Need, ...]:
+    """One instance of each type that `./inv transform` would run on."""
+    types = dict.fromkeys(spec.section.instance_type for spec in specs)
+    return tuple(transforming(each, 1, why="instance_type of the endpoint whose model it runs") for each in types)
 
 
 def _lambda(settings: Settings) -> tuple[Need, ...]:

@@ -5,7 +5,7 @@ How traffic moves (canary, linear, all at once) is planned in rollout.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from deploy.values import Act, Call, Change, Request, State, Step, Wait, content
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 BROKEN = ("Failed", "UpdateRollbackFailed")
 ALL_AT_ONCE = "ALL_AT_ONCE"
+OBSERVABILITY = "EnableDetailedObservability"
 KIND_TAG, SHARES_TAG, PROVEN_TAG = "kennel:kind", "kennel:shares", "kennel:golden"
 STARTING_S = 1800.0  # for instances and model data; the time until /ping answers is added
 
@@ -106,7 +107,11 @@ class Endpoint:
         self._require_same_variants(observed)
         past = extended(history(observed.tags), running=key_of(str(observed.fields["config"])), new=key_of(self.config))
         settled = (self._settled(),) if observed.status in BUSY else ()
-        moved = (self._record_past(past, observed), update(self.name, self.config, self.deployment), self._in_service())
+        names, is_serverless = observed.fields.get("shares", ()), self.spec.is_serverless
+        change = update(
+            self.name, self.config, self.deployment, before=names, after=self.serves, is_serverless=is_serverless
+        )
+        moved = (self._record_past(past, observed), change, self._in_service())
         entries = [] if self._has_recorded_shares(observed) else self._share_entries(observed)
         shared = () if self._has_recorded_shares(observed) else self._set_shares(entries, observed)
         return Step(
@@ -115,7 +120,7 @@ class Endpoint:
             reason=f"another version{self._last_try(observed)}",
             acts=(*settled, *moved, *shared),
             changes=(*self._changes(observed), *self._share_changes(entries, observed)),
-            touches=self.movement + self._capacity(observed),
+            touches=self._movement(observed) + self._capacity(observed),
         )
 
     def _last_try(self, observed: State) -> str:
@@ -142,13 +147,29 @@ class Endpoint:
         )
         return (create, self._in_service())
 
+    def _movement(self, observed: State) -> str:
+        """How traffic moves, in words."""
+        running, routing = observed.fields.get("shares", {}), self._routing()
+        if not are_same(running, self.serves):
+            return (
+                "all traffic moves at once when the new instances are healthy; no alarm watches, because the "
+                "variants have other names"
+            )
+        lone = [name for name, share in running.items() if share.get("instances") == 1]
+        if routing == ALL_AT_ONCE or not lone:
+            return self.movement
+        return f"{self.movement}; {', '.join(lone)} has one instance, and AWS does not say what a part of one is"
+
+    def _routing(self) -> str:
+        policy = self.deployment.get("BlueGreenUpdatePolicy", {})
+        return str(policy.get("TrafficRoutingConfiguration", {}).get("Type", ALL_AT_ONCE))
+
     def _require_same_variants(self, observed: State) -> None:
         """Traffic shifts step by step between variants of the same names only (rule 57)."""
-        routing = self.deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-        before, after = set(observed.fields.get("shares", ())), set(self.serves)
-        if routing.get("Type", ALL_AT_ONCE) != ALL_AT_ONCE and before and before != after:
+        routing, before, after = self._routing(), observed.fields.get("shares", ()), self.serves
+        if routing != ALL_AT_ONCE and not are_same(before, after):
             raise DeployError(
-                f"{self.address}: {routing['Type'].lower()} needs the same variants before and after, and "
+                f"{self.address}: {routing.lower()} needs the same variants before and after, and "
                 f"{', '.join(sorted(before))} become {', '.join(sorted(after))}; "
                 'deploy this change once with rollout.how = "all-at-once"'
             )
@@ -202,7 +223,13 @@ class Endpoint:
 
     def _capacity(self, observed: State) -> str:
         running = observed.fields.get("shares", {})
-        kept = ", ".join(f"{name} {share['instances']}" for name, share in running.items() if share.get("instances"))
+        if not stay(running, self.serves):
+            return "; the capacity begins anew"
+        kept = ", ".join(
+            f"{name} {share['instances']}"
+            for name, share in running.items()
+            if share.get("instances") and (name in self.serves or not self.serves)
+        )
         return f"; the capacity stays ({kept})" if kept else "; the capacity stays"
 
     def _has_recorded_shares(self, observed: State) -> bool:
@@ -263,12 +290,34 @@ def record(arn: str, key: str, value: str) -> Request:
     return sagemaker("AddTags", ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
 
 
-def update(name: str, config: str, deployment: Mapping[str, Any]) -> Request:
-    """UpdateEndpoint that keeps scaled-out capacity, which AWS would otherwise reset (rule 53)."""
-    more = {"DeploymentConfig": dict(deployment)} if deployment else {}
-    return sagemaker(
-        "UpdateEndpoint", EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=True, **more
-    )
+def update(
+    name: str,
+    config: str,
+    deployment: Mapping[str, Any],
+    *,
+    before: Collection[str],
+    after: Collection[str],
+    is_serverless: bool,
+) -> Request:
+    """UpdateEndpoint from the variants `before` to those `after`.
+
+    It keeps the capacity of variants that stay, which AWS would otherwise reset (rule 53); a serverless endpoint has
+    none to keep. A blue/green policy asks for the same names before and after (rule 57); without one AWS moves all
+    traffic at once.
+    """
+    keep = {"RetainAllVariantProperties": True} if stay(before, after) and not is_serverless else {}
+    guard = {"DeploymentConfig": dict(deployment)} if deployment and are_same(before, after) else {}
+    return sagemaker("UpdateEndpoint", EndpointName=name, EndpointConfigName=config, **keep, **guard)
+
+
+def are_same(before: Collection[str], after: Collection[str]) -> bool:
+    """Whether two configurations have variants of the same names; so too where those of one are not known."""
+    return not before or not after or set(before) == set(after)
+
+
+def stay(before: Collection[str], after: Collection[str]) -> bool:
+    """Whether a variant keeps its name."""
+    return are_same(before, after) or bool(set(before) & set(after))
 
 
 def in_service(name: str, config: str, *, patience_s: float) -> Wait:
@@ -292,13 +341,17 @@ def served(config: str, call: Call) -> dict[str, dict[str, Any]]:
     variants = {}
     for variant in answer.get("ProductionVariants", ()):
         model = describe_model(variant["ModelName"], call) or {}
-        variants[variant["VariantName"]] = facts(variant, model.get("PrimaryContainer", {}))
+        variants[variant["VariantName"]] = facts(
+            variant, model.get("PrimaryContainer", {}), answer.get("MetricsConfig", {})
+        )
     return variants
 
 
-def facts(variant: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
-    """A variant for people to compare: without names that are hashes and without weights, which change separately."""
+def facts(variant: Mapping[str, Any], container: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A variant for people to compare: without names that are hashes and without weights, which change separately.
+    `metrics` is the MetricsConfig of its configuration."""
     own = {key: value for key, value in identity(variant).items() if key not in ("VariantName", "ModelName")}
+    own[OBSERVABILITY] = metrics.get(OBSERVABILITY)
     return {key: value for key, value in {**container, **own}.items() if value not in ({}, None, "")}
 
 

@@ -24,12 +24,14 @@ LONGEST = 63
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointConfig:
-    """Production variants as CreateEndpointConfig takes them, and what an async endpoint adds (rule 42)."""
+    """Production variants as CreateEndpointConfig takes them, what an async endpoint adds (rule 42), and which metrics
+    the instances publish (rule 39)."""
 
     name: str
     endpoint: str
     variants: tuple[Mapping[str, Any], ...]
     asynchronous: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     tags: Mapping[str, str]
 
@@ -48,7 +50,8 @@ class EndpointConfig:
         if observed is not None:
             require_ours(self.address, observed, self.tags)
             return unchanged(self.address)
-        more = {"AsyncInferenceConfig": dict(self.asynchronous)} if self.asynchronous else {}
+        parts = {"AsyncInferenceConfig": self.asynchronous, "MetricsConfig": self.metrics}
+        more = {name: dict(part) for name, part in parts.items() if part}
         request = sagemaker(
             "CreateEndpointConfig",
             EndpointConfigName=self.name,

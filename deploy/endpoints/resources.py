@@ -14,13 +14,18 @@ from deploy.config import endpoint as config
 from deploy.endpoints import rollout, scaling
 from deploy.endpoints.alarm import Alarm, alarms
 from deploy.endpoints.checks import check_image
-from deploy.endpoints.endpoint import STARTING_S, Endpoint, Share, facts
+from deploy.endpoints.endpoint import OBSERVABILITY, STARTING_S, Endpoint, Share, facts
 from deploy.endpoints.endpoint_config import EndpointConfig, config_name, identity
 from deploy.endpoints.model import Model, model
 from deploy.endpoints.spec import EndpointSpec
 from deploy.images import cuda
 from deploy.images.facts import ImageFacts
 from deploy.planning.resource import Resource
+
+OBSERVED = (
+    "detailed observability: every minute each instance sends its own metrics and those of /metrics to CloudWatch, "
+    "which bills them by the GB"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +98,23 @@ def asynchronous(spec: EndpointSpec) -> dict[str, Any]:
     }
 
 
+def metrics(spec: EndpointSpec) -> dict[str, Any]:
+    """The MetricsConfig of an endpoint with instances; {} for a serverless one. AWS turns detailed observability on
+    where a request leaves it out (rule 39)."""
+    return {} if spec.is_serverless else {OBSERVABILITY: spec.section.detailed_observability}
+
+
 def _config(spec: EndpointSpec, variants: tuple[dict[str, Any], ...], image: ImageFacts) -> EndpointConfig:
-    more = asynchronous(spec)
-    notes = (cuda.note(each.get("InstanceType", ""), cuda=image.cuda) for each in variants)
+    more, observed = asynchronous(spec), metrics(spec)
+    notes = [cuda.note(each.get("InstanceType", ""), cuda=image.cuda) for each in variants]
+    notes += [OBSERVED] if observed.get(OBSERVABILITY) else []
+    content = ([identity(variant) for variant in variants], more, *([observed] if observed else []))
     return EndpointConfig(
-        name=config_name(spec.name, [identity(variant) for variant in variants], more),
+        name=config_name(spec.name, *content),
         endpoint=spec.name,
         variants=variants,
         asynchronous=more,
+        metrics=observed,
         note="; ".join(dict.fromkeys(note for note in notes if note)),
         tags=spec.tags,
     )
@@ -114,7 +128,8 @@ def _endpoint(
         spec=spec,
         config=configuration.name,
         serves={
-            each["VariantName"]: facts(each, models[each["VariantName"]].container) for each in configuration.variants
+            each["VariantName"]: facts(each, models[each["VariantName"]].container, configuration.metrics)
+            for each in configuration.variants
         },
         shares={} if spec.is_serverless else _shares(section),
         deployment={} if spec.is_serverless else rollout.deployment(section.rollout, names),

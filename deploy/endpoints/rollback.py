@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.config.endpoint import Rollout
-from deploy.endpoints.endpoint import address_of, in_service, update
+from deploy.endpoints.endpoint import address_of, in_service, stay, update
 from deploy.endpoints.endpoint_config import key_of, named
 from deploy.endpoints.history import history, previous
 from deploy.endpoints.rollout import deployment
@@ -54,11 +54,14 @@ def step(
         raise DeployError(f"{spec.name}: the configuration {config} no longer exists; ./inv deploy deploys deploy.toml")
     is_serverless = any("ServerlessConfig" in variant for variant in serves.values())  # of that time, not of now
     guard = {} if is_serverless else deployment(Rollout(), ())
+    before = observed.fields.get("shares", {})
+    capacity = "stays" if stay(before, serves) else "begins anew"
+    change = update(spec.name, config, guard, before=before, after=serves, is_serverless=is_serverless)
     return Step(
         action="update",
         address=address,
         reason=reason,
-        acts=(update(spec.name, config, guard), in_service(spec.name, config, patience_s=PATIENCE_S)),
+        acts=(change, in_service(spec.name, config, patience_s=PATIENCE_S)),
         changes=(Change(field="config", before=observed.fields["config"], after=config),),
-        touches="all traffic moves at once when its instances are healthy; the capacity stays",
+        touches=f"all traffic moves at once when its instances are healthy; the capacity {capacity}",
     )

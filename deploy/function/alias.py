@@ -16,7 +16,14 @@ from typing import Any
 from deploy.aws.client import is_missing, lookup, pages
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
-from deploy.function.function import FunctionConfig, fields_of, function_config, function_request, is_active, is_updated
+from deploy.function.function import (
+    FunctionConfig,
+    fields_of,
+    function_config,
+    function_request,
+    is_settled,
+    is_updated,
+)
 from deploy.function.health_check import answers
 from deploy.planning.resource import unchanged
 from deploy.values import Act, Call, Change, Ref, Request, State, Step, Wait, differences
@@ -139,7 +146,8 @@ class Alias:
         )
 
     def _healthy(self, version: str | Ref) -> tuple[Act, ...]:
-        return (is_active(self.function, version), answers(self.function, version))
+        """The health check; it also wakes a version that was idle for weeks (rule 93)."""
+        return (is_settled(self.function, version), answers(self.function, version))
 
     def _point(self, version: str | Ref, fields: Mapping[str, Any]) -> tuple[Act, ...]:
         current, warm = fields.get("version"), fields.get("warm", "")

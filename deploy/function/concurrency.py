@@ -3,7 +3,8 @@
 Provisioned concurrency may never exceed reserved concurrency, which decides the order of changes (rule 67;
 aws/serverless-application-model#1425). The reservation changes first, unless the new one is below what is provisioned
 now: then the provisioned concurrency is lowered first. A scalable target that is no longer desired is deregistered
-before either, because scaling would undo the change.
+before either, because scaling would undo the change. An alias whose version was idle for weeks is woken first: Lambda
+keeps nothing warm that is not Active (rule 93).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from deploy.aws.requests import autoscaling, lambda_
 from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.function.alias import is_warm
-from deploy.function.function import function_request
+from deploy.function.function import INACTIVE, function_request
+from deploy.function.health_check import wake
 from deploy.planning.resource import is_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
@@ -60,15 +62,18 @@ class Concurrency:
 
     def read(self, call: Call) -> State | None:
         """Fields besides those of `desired`: status (of provisioned concurrency), limit and unreserved (of the
-        account), scales (by a target of ours)."""
+        account), scales (by a target of ours), state (of the alias's version, where it is to be kept warm)."""
         reserved = lookup(call, self._request("GetFunctionConcurrency")) or {}
         listed = lookup(call, self._request("ListProvisionedConcurrencyConfigs")) or {}
         configs = listed.get("ProvisionedConcurrencyConfigs", ())
         warm: Mapping[str, Any] = next((each for each in configs if each["FunctionArn"].endswith(f":{self.alias}")), {})
         account = call(lambda_("GetAccountSettings"))["AccountLimit"]
         target = describe(self.scaled, call)
+        look = self._request("GetFunctionConfiguration", Qualifier=self.alias)
+        version = lookup(call, look) if self.provisioned else None
         return State(
             fields={
+                "state": (version or {}).get("State", ""),
                 "scales": target is not None and is_ours(tags_at(target["ScalableTargetARN"], call), self.tags),
                 "reserved": reserved.get("ReservedConcurrentExecutions"),
                 "provisioned": warm.get("RequestedProvisionedConcurrentExecutions", 0),
@@ -132,7 +137,8 @@ class Concurrency:
         put = self._request(
             "PutProvisionedConcurrencyConfig", Qualifier=self.alias, ProvisionedConcurrentExecutions=count
         )
-        return (put, warmed)
+        woken = (wake(self.function, self.alias),) if fields.get("state") == INACTIVE else ()
+        return (*woken, put, warmed)
 
     def _check(self, fields: Mapping[str, Any], desired: Mapping[str, Any]) -> None:
         """Checks before anything is sent that the account keeps enough concurrency unreserved (rule 67)."""

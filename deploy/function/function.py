@@ -12,6 +12,7 @@ from deploy.config.settings import Settings
 from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
 from deploy.values import Act, Call, Ref, Request, State, Step, Wait, differences
 
+ACTIVE, INACTIVE = "Active", "Inactive"
 UNDONE = "UpdateFailed"  # the status of a function that still runs as before its last update
 
 
@@ -66,7 +67,7 @@ class Function:
             return Step(action="replace", address=self.address, reason="its last creation failed", acts=acts)
         changes = differences(observed.fields, self.desired())
         if observed.status == "Pending" and not changes:
-            waiting = (is_active(self.name),)
+            waiting = (is_settled(self.name),)
             return Step(action="update", address=self.address, reason="is still Pending", acts=waiting)
         if not changes and observed.status != UNDONE:
             return unchanged(self.address)
@@ -86,7 +87,7 @@ class Function:
     def _settle(self, names: set[str], status: str) -> tuple[Act, ...]:
         """Updates the code, then the configuration, each after the update before it is done (rule 66). A function that
         nobody invoked for weeks is Inactive, which does not keep it from being updated."""
-        acts: list[Act] = [is_active(self.name)] if status == "Pending" else []
+        acts: list[Act] = [is_settled(self.name)] if status == "Pending" else []
         acts += [is_updated(self.name)] if status != UNDONE else []
         if "image" in names:
             acts += [self._lambda("UpdateFunctionCode", ImageUri=self.config.image), is_updated(self.name)]
@@ -134,9 +135,15 @@ def fields_of(answer: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def is_active(name: str, version: str | Ref | None = None) -> Wait:
-    """Until a function, or a version of it, can be invoked: FunctionActiveV2, PublishedVersionActive (rule 66)."""
-    return _settles(name, "State", "Active", {} if version is None else {"Qualifier": version})
+def is_active(name: str) -> Wait:
+    """Until a new function can be invoked: FunctionActiveV2 (rule 66)."""
+    return _settles(name, "State", ACTIVE, {})
+
+
+def is_settled(name: str, version: str | Ref | None = None) -> Wait:
+    """Until a function, or a version of it, is no longer Pending (rule 66). It may be Inactive then: nobody invoked it
+    for weeks, and only a call makes it Active again (rule 93). So whoever needs it Active invokes it next."""
+    return _settles(name, "State", (ACTIVE, INACTIVE), {} if version is None else {"Qualifier": version})
 
 
 def is_updated(name: str) -> Wait:
@@ -144,7 +151,7 @@ def is_updated(name: str) -> Wait:
     return _settles(name, "LastUpdateStatus", "Successful", {})
 
 
-def _settles(name: str, status: str, good: str, qualifier: Mapping[str, Any]) -> Wait:
+def _settles(name: str, status: str, good: str | tuple[str, ...], qualifier: Mapping[str, Any]) -> Wait:
     return Wait(
         request=function_request(name, "GetFunctionConfiguration", gives=None, **qualifier),
         path=status,

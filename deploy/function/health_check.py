@@ -8,17 +8,18 @@ import struct
 import zlib
 
 from deploy.function.function import function_request
-from deploy.values import Check, Ref
+from deploy.values import Check, Ref, Request
 
 SIDE = 32  # pixels
 
 
 def answers(function: str, version: str | Ref) -> Check:
-    """That a version answers the picture with statusCode 200."""
+    """That a version answers the picture with statusCode 200. It answers 429 or 503 while its endpoint is busy."""
     return Check(
-        request=function_request(function, "Invoke", Qualifier=version, Payload=event()),
+        request=wake(function, version),
         body="Payload",
         expect={"FunctionError": None, "Payload.statusCode": 200},
+        busy={"Payload.statusCode": (429, 503)},
         problem="version {ExecutedVersion} is not healthy",
         reasons=(
             "{Payload.errorType}: {Payload.errorMessage}",
@@ -26,6 +27,12 @@ def answers(function: str, version: str | Ref) -> Check:
         ),
         fix=f"the alias stays where it is; ./inv logs {function} shows what the version wrote",
     )
+
+
+def wake(function: str, qualifier: str | Ref) -> Request:
+    """Asks a version or an alias for the picture. One that was idle for weeks refuses the call and gets ready; the
+    client repeats the call until it is answered (rule 93)."""
+    return function_request(function, "Invoke", Qualifier=qualifier, Payload=event())
 
 
 def event() -> bytes:

@@ -34,6 +34,11 @@ CA_VARIABLES = ("KENNEL_CA_BUNDLE", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BU
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "PIP_INDEX_URL")
 
 
+def _is_terminal() -> bool:
+    """Whether stderr is a terminal now; it may be another stream than when this module was imported."""
+    return sys.stderr.isatty()
+
+
 def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
@@ -47,7 +52,7 @@ class ImageBuilder:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     say: Callable[[str], None] = _print
     run: engine.Run = engine.execute
-    progress: bool = field(default_factory=sys.stderr.isatty)
+    progress: bool = field(default_factory=_is_terminal)
 
     @property
     def builder(self) -> engine.Builder:

@@ -161,9 +161,12 @@ class Ec2Backend:
         self.session.settle(
             (bucket(settings), ec2_role(settings), instance_profile(settings), group, ec2_group(settings))
         )
-        state = group.read(self.call)
-        if state is None:
-            raise JobError(f"{group.address}: does not exist yet; try again")
+        clock = self.session.clock
+        deadline = clock.now() + VISIBLE_WITHIN_S
+        while (state := group.read(self.call)) is None:  # EC2 does not list a new group at once
+            if clock.now() >= deadline:
+                raise JobError(f"{group.address}: EC2 does not list it after {VISIBLE_WITHIN_S:.0f} s; try again")
+            clock.sleep(2.0)
         return state.attributes["id"]
 
     def _launch(self, request: Request) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from deploy.values import Check
@@ -26,17 +27,38 @@ def dig(answer: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def mismatch(check: Check, answer: Mapping[str, Any]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """The answer of a Check's request. `text` is its body as it came; `content` is the answer with the body parsed."""
+
+    content: Mapping[str, Any]
+    text: bytes = b""
+
+
+def read(check: Check, answer: Mapping[str, Any]) -> Read:
+    """Reads the body, which is a stream: it can be read once."""
+    if not check.body:
+        return Read(content=answer)
+    text = answer[check.body].read()
+    return Read(content={**answer, check.body: _json(text)}, text=text)
+
+
+def is_busy(check: Check, answer: Read) -> bool:
+    """Whether an answer says that it is only too early to ask."""
+    return any(dig(answer.content, path) in values for path, values in check.busy.items())
+
+
+def mismatch(check: Check, answer: Read) -> str:
     """How an answer differs from what `check` expects, in words for people; "" when it does not."""
-    text = answer[check.body].read() if check.body else b""
-    parsed = {**answer, check.body: _json(text)} if check.body else answer
     for path, expected in check.expect.items():
-        value = dig(parsed, path)
+        value = dig(answer.content, path)
         if value != expected:
             difference = f"{path} is {'missing' if value is None else value}"
             difference += "" if expected is None else f", not {expected}"
-            problem = f"{filled(check.problem, parsed)}: " if check.problem else ""
-            reason = _reason(check, parsed) or text[:SHOWN].decode("utf-8", "replace") or "no reason given"
+            problem = f"{filled(check.problem, answer.content)}: " if check.problem else ""
+            reason = (
+                _reason(check, answer.content) or answer.text[:SHOWN].decode("utf-8", "replace") or "no reason given"
+            )
             return f"{problem}{difference}: {reason}" + (f"\n{check.fix}" if check.fix else "")
     return ""
 

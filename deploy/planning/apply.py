@@ -9,10 +9,11 @@ from typing import Any
 from deploy.aws.client import Clock, is_made, is_missing, is_removed
 from deploy.aws.s3_empty import empty_bucket
 from deploy.errors import AwsError, DeployError
-from deploy.planning.answer import dig, mismatch
+from deploy.planning.answer import dig, is_busy, mismatch, read
 from deploy.values import Act, Call, Check, EmptyBucket, Plan, Ref, Request, Step, Wait
 
 Say = Callable[[Step, str], None]
+BUSY_PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds
 
 
 def silent(step: Step, status: str) -> None:
@@ -87,7 +88,7 @@ class _Run:
                 filled = replace(act, request=self._filled(act.request))
                 wait(filled, self.call, clock=self.clock, report=lambda status: self.say(step, status))
             elif isinstance(act, Check):
-                if problem := mismatch(act, self._send(act.request, step)):
+                if problem := self._mismatch(act, step):
                     raise DeployError(problem)
             elif isinstance(act, EmptyBucket):
                 empty_bucket(act.bucket, self.call)
@@ -98,6 +99,16 @@ class _Run:
             raise _named(error, step) from error
         except DeployError as error:
             raise DeployError(f"{step.address}: {error}") from error
+
+    def _mismatch(self, check: Check, step: Step) -> str:
+        """How the answer differs from what is expected; "" when it does not. A busy answer is asked for again."""
+        answer = read(check, self._send(check.request, step))
+        for pause in BUSY_PAUSES:
+            if not is_busy(check, answer):
+                break
+            self.clock.sleep(pause)
+            answer = read(check, self._send(check.request, step))
+        return mismatch(check, answer)
 
     def _send(self, request: Request, step: Step) -> dict[str, Any]:
         """The answer; {} when AWS refuses because the request's effect is there already."""

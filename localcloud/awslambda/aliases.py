@@ -6,13 +6,15 @@ environments, then removes the weight. The weight stays when the environments do
 """
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from localcloud.awslambda.concurrency import Concurrency
-from localcloud.awslambda.configuration import REVISION, Params, conflict, invalid, missing
-from localcloud.awslambda.functions import Function, Functions, page
-from localcloud.errors import ApiError
+from localcloud.awslambda.configuration import Params
+from localcloud.awslambda.functions import Functions, Handlers
+from localcloud.awslambda.listing import page
+from localcloud.awslambda.records import Function
+from localcloud.awslambda.refusals import conflict, invalid, invalid_untyped, missing, no_function, outdated
 
 
 @dataclass(kw_only=True)
@@ -22,64 +24,51 @@ class Aliases:
     functions: Functions
     concurrency: Concurrency
 
-    def handlers(self) -> dict[str, Callable[[Params], Params]]:
+    def handlers(self) -> Handlers:
         """Operation → handler."""
-        return {
+        return self.functions.reachable({
             "CreateAlias": self.create,
             "UpdateAlias": self.update,
             "GetAlias": self.get,
             "ListAliases": self.list,
             "DeleteAlias": self.delete,
-        }
+        })  # fmt: skip
 
     def create(self, params: Params) -> Params:
-        name = params["Name"]
-        with self.functions.locked(params) as (function, _):
-            function.at(params["FunctionVersion"])
+        name, version = params["Name"], params["FunctionVersion"]
+        with self.functions.locked(params, lambda wanted: no_function(f"{wanted.arn}:{version}")) as (function, _):
+            arn = f"{function.arn}:{name}"
+            alias = _changed({"AliasArn": arn, "Name": name, "Description": ""}, params)
+            _check(function, alias)
             if name in function.aliases:
-                raise conflict(f"Alias already exists: {function.arn}:{name}")
-            function.aliases[name] = {"AliasArn": f"{function.arn}:{name}", "Name": name, "Description": ""}
-            return self._set(function, params)
+                raise conflict(f"Alias already exists: {arn}")
+            function.aliases[name] = alias
+            return dict(alias)
 
     def update(self, params: Params) -> Params:
         """UpdateAlias. The alias's provisioned concurrency moves with it to the new version."""
+        name = params["Name"]
         with self.functions.locked(params) as (function, _):
-            alias = self._find(function, params["Name"])
-            if params.get("RevisionId") not in (None, alias["RevisionId"]):
-                raise ApiError("PreconditionFailedException", REVISION, 412)
-            old = str(alias["FunctionVersion"])
-            new = str(params.get("FunctionVersion", old))
-            function.at(new)
-            _check_weights(alias, params, new)
-            entry = function.provisioned.get(params["Name"])
-            if entry is None or old == new:
-                return self._set(function, params)
+            old = _find(function, name, "Alias not found: ")
+            if params.get("RevisionId") not in (None, old["RevisionId"]):
+                raise outdated()
+            alias = _changed(old, params)
+            _check(function, alias)
+            entry = function.provisioned.get(name)
+            if entry is None or alias["FunctionVersion"] == old["FunctionVersion"]:
+                function.aliases[name] = alias
+                return dict(alias)
             if entry["Status"] == "IN_PROGRESS":
                 raise conflict("A conflicting deployment is in progress.")
-            answer = self._set(function, params)
             if params.get("RoutingConfig") is None:
-                answer["RoutingConfig"] = alias["RoutingConfig"] = {"AdditionalVersionWeights": {old: 1.0}}
-            self.concurrency.move(function, params["Name"], old)
-            return answer
-
-    def _set(self, function: Function, params: Params) -> Params:
-        changes = {key: params[key] for key in ("FunctionVersion", "Description", "RoutingConfig") if key in params}
-        for version in changes.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}):
-            function.at(version)
-        alias = function.aliases[params["Name"]]
-        alias |= changes | {"RevisionId": str(uuid.uuid4())}
-        if not alias.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
-            alias.pop("RoutingConfig", None)
-        return dict(alias)
-
-    def _find(self, function: Function, name: str) -> Params:
-        if name not in function.aliases:
-            raise missing(f"Cannot find alias arn: {function.arn}:{name}")
-        return function.aliases[name]
+                alias["RoutingConfig"] = {"AdditionalVersionWeights": {old["FunctionVersion"]: 1.0}}
+            function.aliases[name] = alias
+            self.concurrency.move(function, name, old["FunctionVersion"])
+            return dict(alias)
 
     def get(self, params: Params) -> Params:
         with self.functions.locked(params) as (function, _):
-            return dict(self._find(function, params["Name"]))
+            return dict(_find(function, params["Name"], "Cannot find alias arn: "))
 
     def list(self, params: Params) -> Params:
         version = params.get("FunctionVersion")
@@ -92,16 +81,42 @@ class Aliases:
         name = params["Name"]
         with self.functions.locked(params) as (function, _):
             self.concurrency.drop(function, name)
-            function.urls.pop(name, None)
-            function.policies.pop(name, None)
-            function.aliases.pop(name, None)
+            for of_alias in (function.urls, function.policies, function.aliases):
+                of_alias.pop(name, None)
         return {}
 
 
-def _check_weights(alias: Params, params: Params, new: str) -> None:
-    """Refuse a routing configuration that names the version the alias points to. Raises ApiError."""
-    routing: Params = params["RoutingConfig"] if "RoutingConfig" in params else alias.get("RoutingConfig", {})
-    if new in routing.get("AdditionalVersionWeights", {}):
+def _find(function: Function, name: str, prefix: str) -> Params:
+    if name not in function.aliases:
+        raise missing(f"{prefix}{function.arn}:{name}")
+    return function.aliases[name]
+
+
+def _weights(alias: Params) -> dict[str, Any]:
+    return dict(alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}))
+
+
+def _changed(alias: Params, params: Params) -> Params:
+    """An alias with the settings of a request, as a new revision."""
+    changes = {key: params[key] for key in ("FunctionVersion", "Description", "RoutingConfig") if key in params}
+    changed = alias | changes | {"RevisionId": str(uuid.uuid4())}
+    if not _weights(changed):
+        changed.pop("RoutingConfig", None)
+    return changed
+
+
+def _check(function: Function, alias: Params) -> None:
+    """Refuse an alias that Lambda refuses. Raises ApiError."""
+    version, weights = alias["FunctionVersion"], _weights(alias)
+    if len(weights) > 1:
+        raise invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")
+    if version in weights:
         raise invalid(
-            f"Invalid function version {new}. Function version {new} is already included in routing configuration."
+            f"Invalid function version {version}. Function version {version} is already included in routing "
+            "configuration."
         )
+    if version == "$LATEST" and weights:
+        raise invalid_untyped("$LATEST is not supported for an alias pointing to more than 1 version")
+    for each in (version, *weights):
+        if each != "$LATEST" and each not in function.versions:
+            raise no_function(f"{function.arn}:{each}")

@@ -1,12 +1,28 @@
 """Lambda's operations on reserved and provisioned concurrency, and the account's limit (rule 67)."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from localcloud.awslambda.configuration import Params, conflict, invalid, stamp
+from localcloud.awslambda.configuration import Params, stamp
 from localcloud.awslambda.environments import ACCOUNT_LIMIT, MUST_STAY_UNRESERVED
-from localcloud.awslambda.functions import Function, Functions, page
+from localcloud.awslambda.functions import Functions, Handlers
+from localcloud.awslambda.listing import page
+from localcloud.awslambda.names import Named, named
+from localcloud.awslambda.records import Function, Release
+from localcloud.awslambda.refusals import (
+    FUNCTIONS_ONLY,
+    conflict,
+    invalid,
+    invalid_untyped,
+    no_function,
+    no_target,
+)
 from localcloud.errors import ApiError
+
+UNPUBLISHED = "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
+NO_LATEST = "The function resource provided must be an alias or a published version."
 
 
 @dataclass(kw_only=True)
@@ -16,9 +32,9 @@ class Concurrency:
     functions: Functions
     limit: int = ACCOUNT_LIMIT
 
-    def handlers(self) -> dict[str, Callable[[Params], Params]]:
+    def handlers(self) -> Handlers:
         """Operation → handler."""
-        return {
+        return self.functions.reachable({
             "PutFunctionConcurrency": self.reserve,
             "GetFunctionConcurrency": self.reserved,
             "DeleteFunctionConcurrency": self.unreserve,
@@ -27,7 +43,7 @@ class Concurrency:
             "ListProvisionedConcurrencyConfigs": self.list,
             "DeleteProvisionedConcurrencyConfig": self.delete,
             "GetAccountSettings": self.account,
-        }
+        })  # fmt: skip
 
     @property
     def floor(self) -> int:
@@ -39,13 +55,15 @@ class Concurrency:
     def reserve(self, params: Params) -> Params:
         """PutFunctionConcurrency. 0 stops the function."""
         count = params["ReservedConcurrentExecutions"]
-        with self.functions.lock, self.functions.locked(params) as (function, _):
+        if named(params, self.functions.cloud).qualifier:
+            raise invalid(FUNCTIONS_ONLY)
+        with self.functions.lock, self.functions.locked(params, _no_latest) as (function, _):
             provisioned = _requested(function)
             if self._unreserved(without=function) - count < self.floor:
                 raise self._too_much("ReservedConcurrentExecutions")
             if count < provisioned:
-                raise invalid(
-                    f"ReservedConcurrentExecutions  {count} should not be lower than function's total provisioned "
+                raise invalid_untyped(
+                    f" ReservedConcurrentExecutions  {count} should not be lower than function's total provisioned "
                     f"concurrency [{provisioned}]."
                 )
             function.limit.reserved = count
@@ -83,7 +101,7 @@ class Concurrency:
         return self.limit - sum(_claimed(each) for each in self.functions.all() if each is not without)
 
     def _too_much(self, setting: str) -> ApiError:
-        return invalid(
+        return invalid_untyped(
             f"Specified {setting} for function decreases account's UnreservedConcurrentExecution below its minimum "
             f"value of [{self.floor}]."
         )
@@ -93,8 +111,8 @@ class Concurrency:
     def put(self, params: Params) -> Params:
         """PutProvisionedConcurrencyConfig: keep environments of a version or alias warm. IN_PROGRESS until they run."""
         count = params["ProvisionedConcurrentExecutions"]
-        with self.functions.lock, self.functions.locked(params) as (function, qualifier):
-            self._check(function, str(qualifier or "$LATEST"), count)
+        with self.functions.lock, self._locked(params, latest=UNPUBLISHED) as (function, qualifier):
+            release = self._check(function, qualifier, count)
             entry = {
                 "RequestedProvisionedConcurrentExecutions": count,
                 "AllocatedProvisionedConcurrentExecutions": 0,
@@ -102,28 +120,50 @@ class Concurrency:
                 "Status": "IN_PROGRESS",
                 "LastModified": stamp(self.functions.cloud.now()),
             }
-            function.provisioned[str(qualifier)] = entry
+            function.provisioned[qualifier] = entry
             answer = dict(entry)
-        self.functions.spawn(self._provision, function, str(qualifier), entry)
+        self.functions.spawn(self._provision, function, qualifier, entry, release)
         return answer
 
-    def _check(self, function: Function, qualifier: str, count: int) -> None:
-        """Refuse provisioned concurrency that Lambda refuses. The caller holds both locks. Raises ApiError."""
+    @contextmanager
+    def _locked(self, params: Params, latest: str) -> Iterator[tuple[Function, str]]:
+        """The function and the version or alias of a request, locked; `latest` is the refusal of $LATEST."""
+        with self.functions.locked(params, _no_target) as (function, given):
+            qualifier = str(given or "$LATEST")
+            if qualifier == "$LATEST":
+                raise invalid(latest)
+            if qualifier not in function.aliases and qualifier not in function.versions:
+                raise no_target(function.arn, qualifier)
+            yield function, qualifier
+
+    def _check(self, function: Function, qualifier: str, count: int) -> Release:
+        """The release to provision. Raises ApiError where Lambda refuses. The caller holds both locks."""
         release = function.at(qualifier)
         if release is function.latest:
-            raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+            raise invalid(UNPUBLISHED)
         if function.aliases.get(qualifier, {}).get("RoutingConfig", {}).get("AdditionalVersionWeights"):
             raise invalid("Alias with weights can not be used with Provisioned Concurrency")
         _check_overlap(function, qualifier, str(release.config["Version"]))
         others = sum(_count(entry) for name, entry in function.provisioned.items() if name != qualifier)
         if function.limit.reserved is None:
-            if self._unreserved(without=function) - others - count < self.floor:
-                raise self._too_much("ConcurrentExecutions")
+            self._check_account(function, others + count)
         elif others + count > function.limit.reserved:
             raise invalid(
                 "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution "
                 "for function"
             )
+        return release
+
+    def _check_account(self, function: Function, count: int) -> None:
+        """Refuse more provisioned concurrency than the account has left. Raises ApiError."""
+        unreserved = self._unreserved(without=function)
+        if count > unreserved:
+            raise invalid_untyped(
+                "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency "
+                f"[{unreserved}]."
+            )
+        if unreserved - count < self.floor:
+            raise self._too_much("ConcurrentExecutions")
 
     def move(self, function: Function, alias: str, old: str) -> None:
         """Start the environments of a moved alias's new version, then end those of version `old`.
@@ -133,40 +173,51 @@ class Concurrency:
         entry = function.provisioned[alias]
         entry |= {"Status": "IN_PROGRESS", "AvailableProvisionedConcurrentExecutions": 0}
         entry.pop("StatusReason", None)
-        self.functions.spawn(self._provision, function, alias, entry, old)
+        self.functions.spawn(self._provision, function, alias, entry, function.at(alias), old)
 
-    def _provision(self, function: Function, qualifier: str, entry: Params, old: str | None = None) -> None:
+    def _provision(
+        self, function: Function, qualifier: str, entry: Params, release: Release, old: str | None = None
+    ) -> None:
+        """Start a configuration's environments, unless it has been replaced or deleted, and tell how that ended."""
         with function.lock:
-            count, release = _count(entry), function.at(qualifier)
+            if function.provisioned.get(qualifier) is not entry:
+                return
+            count = _count(entry)
+            release.pool.keep(count)  # under the lock: whoever deletes the configuration later lowers it again
         try:
-            release.pool.warm(count)
+            release.pool.fill()
         except ApiError as error:
-            release.pool.lower(0)
-            with function.lock:
-                entry |= {"Status": "FAILED", "StatusReason": f"FUNCTION_ERROR_INIT_FAILURE: {error.message}"}
+            self._failed(function, qualifier, entry, release, error)
             return
         with function.lock:
-            if function.provisioned.get(qualifier) is not entry:  # a client has replaced or deleted it
+            if function.provisioned.get(qualifier) is not entry:
                 return
-            if old is not None:
-                if function.aliases[qualifier].get("RoutingConfig") == {"AdditionalVersionWeights": {old: 1.0}}:
-                    del function.aliases[qualifier]["RoutingConfig"]
-                function.at(old).pool.lower(0)
-            release.pool.lower(count)
+            if function.aliases.get(qualifier, {}).get("RoutingConfig") == {"AdditionalVersionWeights": {old: 1.0}}:
+                del function.aliases[qualifier]["RoutingConfig"]
             entry |= {
                 "Status": "READY",
                 "AllocatedProvisionedConcurrentExecutions": count,
                 "AvailableProvisionedConcurrentExecutions": count,
             }
+            _release_others(function)
+            release.pool.lower(count)
+
+    def _failed(self, function: Function, qualifier: str, entry: Params, release: Release, error: ApiError) -> None:
+        with function.lock:
+            if function.provisioned.get(qualifier) is not entry:
+                return
+            entry |= {"Status": "FAILED", "StatusReason": "FUNCTION_ERROR_INIT_FAILURE"}
+            release.pool.lower(0)
+        logging.getLogger(__name__).warning("provisioned concurrency of %s: %s", function.name, error.message)
 
     def get(self, params: Params) -> Params:
-        with self.functions.locked(params) as (function, qualifier):
+        with self._locked(params, latest=NO_LATEST) as (function, qualifier):
             if qualifier not in function.provisioned:
                 raise ApiError(
                     "ProvisionedConcurrencyConfigNotFoundException",
                     "No Provisioned Concurrency Config found for this function", 404, Type="User",
                 )  # fmt: skip
-            return dict(function.provisioned[str(qualifier)])
+            return dict(function.provisioned[qualifier])
 
     def list(self, params: Params) -> Params:
         with self.functions.locked(params) as (function, _):
@@ -174,14 +225,37 @@ class Concurrency:
         return page(rows, params, "ProvisionedConcurrencyConfigs")
 
     def delete(self, params: Params) -> Params:
-        with self.functions.locked(params) as (function, qualifier):
-            self.drop(function, str(qualifier))
+        with self._locked(params, latest=NO_LATEST) as (function, qualifier):
+            self.drop(function, qualifier)
         return {}
 
     def drop(self, function: Function, qualifier: str) -> None:
         """Remove the provisioned concurrency of a version or alias, if any. The caller holds the function's lock."""
         if function.provisioned.pop(qualifier, None) is not None:
-            function.at(qualifier).pool.lower(0)
+            _release_others(function)
+
+
+def _no_latest(wanted: Named) -> ApiError:
+    return no_function(f"{wanted.arn}:$LATEST")
+
+
+def _no_target(wanted: Named) -> ApiError:
+    return no_target(wanted.arn, wanted.qualifier or "$LATEST")
+
+
+def _release_others(function: Function) -> None:
+    """End the warm environments of every version that no provisioned concurrency needs.
+
+    A moving alias still needs those of its old version. The caller holds the function's lock.
+    """
+    needed = set(function.provisioned)
+    for name in function.provisioned:
+        alias = function.aliases.get(name, {})
+        weights = alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        needed |= {str(alias.get("FunctionVersion")), *weights}
+    for version, release in function.versions.items():
+        if version not in needed:
+            release.pool.lower(0)
 
 
 def _check_overlap(function: Function, qualifier: str, version: str) -> None:

@@ -103,6 +103,7 @@ def container_spec(
 ) -> ContainerSpec:
     """The container of an execution environment: unprivileged, limited, read-only except /tmp (rules 62, 65)."""
     name, version, memory = config["FunctionName"], config["Version"], int(config["MemorySize"])
+    logging = config["LoggingConfig"]
     override = config.get("ImageConfigResponse", {}).get("ImageConfig", {})
     entrypoint = tuple(override.get("EntryPoint") or image.entrypoint)
     command = tuple(override.get("Command") or image.command)
@@ -118,7 +119,8 @@ def container_spec(
         "AWS_LAMBDA_FUNCTION_VERSION": version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory),
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(config["Timeout"]),
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": logging["LogGroup"],
+        **_log_format(logging),
     }
     return ContainerSpec(
         image=image.id,
@@ -132,8 +134,16 @@ def container_spec(
         memory=memory * 1024 * 1024,
         read_only=True,
         user=USER,
+        working_directory=override.get("WorkingDirectory"),
         labels={"kennel.function": name, "kennel.version": version},
     )
+
+
+def _log_format(logging: Mapping[str, str]) -> dict[str, str]:
+    """What tells Lambda's runtimes to write JSON, and from which level on."""
+    if logging["LogFormat"] != "JSON":
+        return {}
+    return {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": logging["ApplicationLogLevel"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +234,7 @@ class Sandboxes:
             self.sleep(0.02)
         sandbox = Sandbox(container=state.id, http=http, tail=deque(maxlen=200))
         LogForwarder(
-            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, f"/aws/lambda/{config['FunctionName']}",
+            self.cloud.engine.logs(state.id, follow=True), self.cloud.logs, config["LoggingConfig"]["LogGroup"],
             stream, now=self.cloud.now, on_line=sandbox.add_line,
         ).start()  # fmt: skip
         return sandbox

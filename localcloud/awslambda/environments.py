@@ -1,8 +1,10 @@
 """How many invocations of a function run at once, and the pool of execution environments that run them."""
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from localcloud.errors import ApiError
@@ -30,11 +32,14 @@ def throttled(reason: str) -> ApiError:
 
 
 class ConcurrencyLimit:
-    """Limits a function's running invocations over all its versions. Thread-safe."""
+    """Limits a function's running invocations over all its versions. Thread-safe.
+
+    Provisioned concurrency takes its part of the reservation for its own version; what is left is for all versions.
+    """
 
     def __init__(self, *, reserved: int | None = None) -> None:
         self._reserved = reserved
-        self._running = 0
+        self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @property
@@ -48,18 +53,24 @@ class ConcurrencyLimit:
         with self._lock:
             self._reserved = count
 
-    def enter(self) -> None:
-        """Begin an invocation. Raises ApiError 429 beyond the reserved concurrency; 0 refuses every invocation."""
-        with self._lock:
-            if self._reserved is None and self._running >= LOCAL_CAP:
-                raise throttled("ConcurrentInvocationLimitExceeded")
-            if self._reserved is not None and self._running >= self._reserved:
-                raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
-            self._running += 1
+    def enter(self, version: str = "$LATEST", provisioned: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Begin an invocation of a version. `provisioned`: the provisioned concurrency of each version that has some.
 
-    def leave(self) -> None:
+        Raises ApiError 429 beyond the reserved concurrency; 0 refuses every invocation.
+        """
         with self._lock:
-            self._running -= 1
+            running = self._running + Counter({version: 1})
+            if self._reserved is None and running.total() > LOCAL_CAP:
+                raise throttled("ConcurrentInvocationLimitExceeded")
+            if self._reserved is not None and running[version] > provisioned.get(version, 0):
+                shared = sum((running - Counter(provisioned)).values())  # a Counter keeps what is above zero
+                if shared > self._reserved - sum(provisioned.values()):
+                    raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+            self._running = running
+
+    def leave(self, version: str = "$LATEST") -> None:
+        with self._lock:
+            self._running[version] -= 1
 
 
 @dataclass(kw_only=True)
@@ -101,22 +112,33 @@ class Pool(Generic[Environment]):
         if not keep:
             self.end(environment)
 
-    def warm(self, count: int) -> None:
-        """Keep at least `count` environments from now on, and start the missing ones. Raises the errors of `start`."""
+    def keep(self, count: int) -> None:
+        """Keep at least `count` environments from now on. `fill` starts the missing ones."""
         with self.lock:
             self.floor = count
-        while True:
-            with self.lock:
-                if self.closed or len(self.idle) + len(self.busy) >= count:
-                    return
+
+    def fill(self) -> None:
+        """Start environments until the pool has those that it keeps. Raises the errors of `start`.
+
+        Ends one that is not needed any more once it runs, because the pool was lowered or closed meanwhile.
+        """
+        while self._lacks():
             environment = self.start()
             environment.idle_since = self.clock()
             with self.lock:
-                closed = self.closed
-                if not closed:
+                is_needed = self._lacks_now()
+                if is_needed:
                     self.idle.append(environment)
-            if closed:
+            if not is_needed:
                 self.end(environment)
+
+    def _lacks(self) -> bool:
+        with self.lock:
+            return self._lacks_now()
+
+    def _lacks_now(self) -> bool:
+        """Whether environments are missing. The caller holds the lock."""
+        return not self.closed and len(self.idle) + len(self.busy) < self.floor
 
     def lower(self, count: int) -> None:
         """Keep only `count` environments warm from now on, and end idle ones beyond them."""

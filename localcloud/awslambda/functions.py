@@ -2,85 +2,44 @@
 
 import builtins
 import logging
-import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from localcloud.awslambda import idleness
 from localcloud.awslambda.configuration import (
-    CONFIGURABLE,
-    REVISION,
     Params,
+    changed,
+    check_name,
     check_settings,
-    conflict,
+    check_tags,
+    content,
     initial_config,
-    invalid,
-    missing,
-    nested,
-    not_now,
-    same,
     settle,
-    stamp,
+    updated_config,
+    version_config,
 )
 from localcloud.awslambda.emulator import ARCHITECTURES, Sandbox, Sandboxes
-from localcloud.awslambda.environments import ConcurrencyLimit, Pool
+from localcloud.awslambda.environments import Pool
+from localcloud.awslambda.listing import listed, page
+from localcloud.awslambda.names import Named, check_reach, named
+from localcloud.awslambda.records import Function, Release
+from localcloud.awslambda.refusals import ALIAS, conflict, invalid, no_function, not_now, outdated, updating
 from localcloud.cloud import Cloud
 from localcloud.containers.engine import EngineError, Image
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.iam import require_lambda_role
 
-NAME = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]+:)?(?:\d{12}:)?function:)?([A-Za-z0-9-_]+)(?::([$A-Za-z0-9-_]+))?")
+Handlers = dict[str, Callable[[Params], Params]]
 
 
-@dataclass(kw_only=True, eq=False)
-class Release:
-    """One version of a function, or $LATEST: its FunctionConfiguration, its image, its environments.
-
-    Only the states and the revision in `config` change, under the function's lock.
-    """
-
-    config: Params
-    reference: str
-    image: Image
-    pool: Pool[Sandbox]
-
-
-@dataclass(kw_only=True, eq=False)
-class Function:
-    """A function with its versions and settings. `lock` guards every member."""
-
-    name: str
-    arn: str
-    latest: Release
-    versions: dict[str, Release] = field(default_factory=dict)
-    aliases: dict[str, Params] = field(default_factory=dict)
-    limit: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
-    provisioned: dict[str, Params] = field(default_factory=dict)
-    policies: dict[str, list[Params]] = field(default_factory=dict)
-    urls: dict[str, Params] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    published: int = 0
-    lock: threading.RLock = field(default_factory=threading.RLock)
-
-    def releases(self) -> list[Release]:
-        with self.lock:
-            return [self.latest, *self.versions.values()]
-
-    def at(self, qualifier: str | None) -> Release:
-        """The release of $LATEST, of a version, or of the version that an alias points to. Raises ApiError."""
-        with self.lock:
-            if qualifier in (None, "", "$LATEST"):
-                return self.latest
-            version = self.aliases[qualifier]["FunctionVersion"] if qualifier in self.aliases else qualifier
-            if version == "$LATEST":
-                return self.latest
-            if version not in self.versions:
-                raise missing(f"Function not found: {self.arn}:{qualifier}")
-            return self.versions[str(version)]
+def _absent(wanted: Named) -> ApiError:
+    return no_function(wanted.qualified)
 
 
 @dataclass(kw_only=True)
@@ -97,9 +56,9 @@ class Functions:
     functions: dict[str, Function] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def handlers(self) -> dict[str, Callable[[Params], Params]]:
+    def handlers(self) -> Handlers:
         """Operation → handler."""
-        return {
+        return self.reachable({
             "CreateFunction": self.create,
             "GetFunction": self.get,
             "GetFunctionConfiguration": self.get_configuration,
@@ -109,23 +68,41 @@ class Functions:
             "ListVersionsByFunction": self.list_versions,
             "ListFunctions": self.list,
             "DeleteFunction": self.delete,
-        }
+        })  # fmt: skip
 
-    def find(self, params: Mapping[str, Any]) -> tuple[Function, str | None]:
-        """The function and the qualifier that a request names, by name or ARN. Raises ApiError."""
-        match = NAME.fullmatch(params["FunctionName"])
-        name, suffix = (match.group(1), match.group(2)) if match else (params["FunctionName"], None)
+    def reachable(self, handlers: Handlers) -> Handlers:
+        """The handlers, which now refuse the ARN of another Region or account before they look at anything else."""
+        return {operation: partial(self._answer, operation, handler) for operation, handler in handlers.items()}
+
+    def _answer(self, operation: str, handler: Callable[[Params], Params], params: Params) -> Params:
+        check_reach(operation, str(params.get("FunctionName", params.get("Resource", ""))), self.cloud)
+        return handler(params)
+
+    def find(
+        self, params: Mapping[str, Any], absent: Callable[[Named], ApiError] = _absent
+    ) -> tuple[Function, str | None]:
+        """The function and the qualifier that a request names. Raises ApiError: `absent`'s, where there is none."""
+        wanted = named(params, self.cloud)
         with self.lock:
-            if name not in self.functions:
-                raise missing(f"Function not found: {self.cloud.arn('lambda', f'function:{name}')}")
-            return self.functions[name], params.get("Qualifier") or suffix
+            if wanted.name not in self.functions:
+                raise absent(wanted)
+            return self.functions[wanted.name], wanted.qualifier
 
     @contextmanager
-    def locked(self, params: Mapping[str, Any]) -> Iterator[tuple[Function, str | None]]:
+    def locked(
+        self, params: Mapping[str, Any], absent: Callable[[Named], ApiError] = _absent
+    ) -> Iterator[tuple[Function, str | None]]:
         """Like `find`, with the function's lock held until the block ends."""
-        function, qualifier = self.find(params)
+        function, qualifier = self.find(params, absent)
         with function.lock:
+            if function.deleted:
+                raise absent(named(params, self.cloud))
+            idleness.rest(function.releases(), now=self.clock(), after=self.cloud.idle)
             yield function, qualifier
+
+    def use(self, function: Function, release: Release) -> None:
+        """Begin an invocation; the caller holds the function's lock. Raises ApiError unless the release is Active."""
+        idleness.use(release, now=self.clock(), restore=lambda: self.spawn(self._activate, function, release))
 
     def all(self) -> "builtins.list[Function]":
         with self.lock:
@@ -139,25 +116,28 @@ class Functions:
         if params.get("PackageType", "Zip") != "Image" or "ImageUri" not in code:
             raise invalid("localcloud runs container images only: PackageType=Image and Code.ImageUri.")
         check_settings(params)
-        name = NAME.fullmatch(params["FunctionName"])
-        bare = name.group(1) if name else params["FunctionName"]
+        check_tags(params.get("Tags", {}))
+        wanted = named(params, self.cloud)
+        check_name(wanted.name)
         image = self._image(code["ImageUri"], (params.get("Architectures") or ["x86_64"])[0])
-        arn = self.cloud.arn("lambda", f"function:{bare}")
-        require_lambda_role(self.cloud.roles, params["Role"], arn)
-        config = initial_config(params, name=bare, arn=arn, image=image, now=self.cloud.now())
+        require_lambda_role(self.cloud.roles, params["Role"], wanted.arn)
+        config = initial_config(params, name=wanted.name, arn=wanted.arn, image=image, now=self.cloud.now())
+        release = self._release(config, code["ImageUri"], image)
+        tags = dict(params.get("Tags", {}))
+        function = Function(name=wanted.name, arn=wanted.arn, latest=release, tags=tags)
         with self.lock:
-            if bare in self.functions:
-                raise conflict(f"Function already exist: {bare}")
-            release = self._release(config, code["ImageUri"], image)
-            function = Function(name=bare, arn=arn, latest=release, tags=params.get("Tags", {}))
-            self.functions[bare] = function
-        answer = dict(config)
-        self.spawn(self._activate, function, release, params.get("Publish", False))
+            if wanted.name in self.functions:
+                raise conflict(f"Function already exist: {wanted.name}")
+            answer = dict(config)
+            if params.get("Publish"):
+                answer["Version"] = self._publish(function).config["Version"]
+            self.functions[wanted.name] = function
+        self.spawn(self._activate, function, *function.releases())
         return answer
 
     def _release(self, config: Params, reference: str, image: Image) -> Release:
         pool = Pool[Sandbox](start=lambda: self._start(config, image), end=self.sandboxes.end, clock=self.clock)
-        return Release(config=config, reference=reference, image=image, pool=pool)
+        return Release(config=config, reference=reference, image=image, pool=pool, used_at=self.clock())
 
     def _start(self, config: Params, image: Image) -> Sandbox:
         try:
@@ -176,8 +156,11 @@ class Functions:
             )
         return image
 
-    def _activate(self, function: Function, release: Release, publish: bool = False) -> None:
-        """End a release's Pending or InProgress: fetch the emulator, check the image's architecture."""
+    def _activate(self, function: Function, release: Release, *versions: Release) -> None:
+        """End a release's Pending or InProgress, and that of the versions published with it.
+
+        Fetches the emulator and checks the image's architecture.
+        """
         reason = ""
         architecture = release.config["Architectures"][0]
         try:
@@ -190,23 +173,32 @@ class Functions:
             logging.getLogger(__name__).exception("cannot activate function %s", function.name)
             reason = f"localcloud has a bug: {type(error).__name__}: {error}"
         with function.lock:
-            settle(release.config, reason)
-            if publish and not reason:
-                self._publish(function, {})
+            for each in (release, *versions):
+                settle(each.config, reason)
+                each.used_at = self.clock()
 
     def delete(self, params: Params) -> Params:
-        """DeleteFunction, of a function or of one version. Busy environments end with their invocation."""
-        with self.lock, self.locked(params) as (function, qualifier):
-            if qualifier and qualifier in function.aliases:
-                raise invalid("Use DeleteAlias to delete an alias.")
-            if qualifier and qualifier != "$LATEST":
-                released = [_delete_version(function, qualifier)]
-            else:
-                del self.functions[function.name]
-                released = function.releases()
+        """DeleteFunction, of a function or of one version. Busy environments end with their invocation.
+
+        A version that is not there counts as deleted.
+        """
+        qualifier = named(params, self.cloud).qualifier or ""
+        if qualifier == "$LATEST":
+            raise invalid("$LATEST version cannot be deleted without deleting the function.")
+        if ALIAS.fullmatch(qualifier):
+            raise invalid("Deletion of aliases is not currently supported.")
+        with self.lock, self.locked(params, lambda wanted: no_function(wanted.arn)) as (function, _):
+            released = _delete_version(function, qualifier) if qualifier else self._delete(function)
         for release in released:
             release.pool.close()
-        return {}
+        return {"StatusCode": 204}
+
+    def _delete(self, function: Function) -> "builtins.list[Release]":
+        """Forget a function. The caller holds both locks."""
+        del self.functions[function.name]
+        function.deleted = True
+        function.provisioned.clear()
+        return function.releases()
 
     # ------------------------------------------------------------------------------------------ change
 
@@ -215,29 +207,25 @@ class Functions:
         config = function.latest.config
         if config["State"] == "Pending":
             raise not_now(config)
-        if config["LastUpdateStatus"] == "InProgress":
-            raise conflict(
-                "The operation cannot be performed at this time. An update is in progress for resource: "
-                f"{config['FunctionArn']}"
-            )
+        if config.get("LastUpdateStatus") == "InProgress":
+            raise updating(config)
         if params.get("RevisionId") not in (None, config["RevisionId"]):
-            raise ApiError("PreconditionFailedException", REVISION, 412)
+            raise outdated()
 
     def update_code(self, params: Params) -> Params:
         """UpdateFunctionCode: a new image for $LATEST."""
         if "ImageUri" not in params:
-            raise invalid("localcloud runs container images only: give ImageUri.")
+            raise invalid("Please provide ImageUri when updating a function with packageType Image.")
         with self.locked(params) as (function, _):
             architectures = params.get("Architectures") or function.latest.config["Architectures"]
         image = self._image(params["ImageUri"], architectures[0])  # may pull the image, so without the lock
-        changes = {"CodeSha256": image.id.removeprefix("sha256:"), "CodeSize": 0}
-        if "Architectures" in params:
-            changes["Architectures"] = params["Architectures"]
-        with function.lock:
+        with self.locked(params) as (function, _):
+            config = function.latest.config | {"CodeSha256": image.id.removeprefix("sha256:"), "CodeSize": 0}
+            config["Architectures"] = params.get("Architectures") or config["Architectures"]
             if params.get("DryRun"):
-                return function.latest.config | changes
+                return config
             self._begin(function, params)
-            return self._replace(function, changes, params["ImageUri"], image, publish=params.get("Publish", False))
+            return self._replace(function, config, params["ImageUri"], image, publish=params.get("Publish", False))
 
     def update_configuration(self, params: Params) -> Params:
         """UpdateFunctionConfiguration."""
@@ -245,22 +233,23 @@ class Functions:
         check_settings(params)
         if "Role" in params:
             require_lambda_role(self.cloud.roles, params["Role"], function.arn)
-        changes = {key: params[key] for key in CONFIGURABLE if key in params} | nested(params)
-        with function.lock:
+        with self.locked(params) as (function, _):
             self._begin(function, params)
             latest = function.latest
-            return self._replace(function, changes, latest.reference, latest.image, publish=False)
+            config = changed(latest.config, params)
+            return self._replace(function, config, latest.reference, latest.image, publish=False)
 
-    def _replace(self, function: Function, changes: Params, reference: str, image: Image, *, publish: bool) -> Params:
-        """Replace $LATEST by a changed one, which is InProgress at first. Ends the old one's environments."""
-        config = {
-            **function.latest.config, **changes,
-            "RevisionId": str(uuid.uuid4()), "LastModified": stamp(self.cloud.now()), "LastUpdateStatus": "InProgress",
-        }  # fmt: skip
-        old, function.latest = function.latest, self._release(config, reference, image)
+    def _replace(self, function: Function, config: Params, reference: str, image: Image, *, publish: bool) -> Params:
+        """Replace $LATEST by a changed one, which is InProgress at first. Ends the old one's environments.
+
+        Returns the new version's configuration when one is published.
+        """
+        latest = self._release(updated_config(config, now=self.cloud.now()), reference, image)
+        old, function.latest = function.latest, latest
         old.pool.close()
-        self.spawn(self._activate, function, function.latest, publish)
-        return dict(config)
+        versions = [self._publish(function)] if publish else []
+        self.spawn(self._activate, function, latest, *versions)
+        return dict((versions or [latest])[0].config)
 
     def publish(self, params: Params) -> Params:
         """PublishVersion. Returns the last version when $LATEST has not changed since."""
@@ -272,24 +261,22 @@ class Functions:
                     f"CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST ({code}). Please try again "
                     "with the CodeSHA256 in $LATEST."
                 )
-            return self._publish(function, params)
+            return dict(self._publish(function, params.get("Description")).config)
 
-    def _publish(self, function: Function, params: Params) -> Params:
-        last = function.versions.get(str(function.published))
-        if last is not None and same(last.config, function.latest.config):
-            return dict(last.config)
-        function.published += 1
-        version = str(function.published)
-        config = {
-            **function.latest.config,
-            "Version": version, "FunctionArn": f"{function.arn}:{version}", "RevisionId": str(uuid.uuid4()),
-            "Description": params.get("Description", function.latest.config["Description"]),
-            "State": "Pending", "StateReason": "The function is being created.", "StateReasonCode": "Creating",
-        }  # fmt: skip
-        release = self._release(config, function.latest.reference, function.latest.image)
+    def _publish(self, function: Function, description: str | None = None) -> Release:
+        """A new version of $LATEST, or the last one where nothing has changed. A new one changes $LATEST's revision."""
+        last, latest = function.versions.get(str(function.published)), function.latest
+        if last is not None and function.published_content == content(latest.config):
+            return last
+        version = str(function.published + 1)
+        config = version_config(latest.config, version=version, description=description)
+        if config.get("StateReasonCode") == idleness.IDLE["StateReasonCode"]:
+            config = idleness.awake(config)
+        release = self._release(config, latest.reference, latest.image)
         function.versions[version] = release
-        self.spawn(self._activate, function, release)
-        return dict(config)
+        function.published, function.published_content = function.published + 1, content(latest.config)
+        latest.config["RevisionId"] = str(uuid.uuid4())
+        return release
 
     # ------------------------------------------------------------------------------------------ read
 
@@ -297,7 +284,7 @@ class Functions:
         """GetFunction."""
         with self.locked(params) as (function, qualifier):
             release, tags, reserved = function.at(qualifier), dict(function.tags), function.limit.reserved
-            config = dict(release.config)
+            config = function.described(qualifier)
         code = {
             "RepositoryType": "ECR",
             "ImageUri": release.reference,
@@ -312,50 +299,41 @@ class Functions:
 
     def get_configuration(self, params: Params) -> Params:
         with self.locked(params) as (function, qualifier):
-            return dict(function.at(qualifier).config)
+            return function.described(qualifier)
 
     def list(self, params: Params) -> Params:
         """ListFunctions. FunctionVersion=ALL lists the versions too."""
         rows: list[Params] = []
         for function in sorted(self.all(), key=lambda entry: entry.name):
-            with function.lock:
-                releases = function.releases() if params.get("FunctionVersion") == "ALL" else [function.latest]
-                rows += [_listed(release.config) for release in releases]
+            all_versions = params.get("FunctionVersion") == "ALL"
+            rows += _versions(function) if all_versions else [listed(function.described(None))]
         return page(rows, params, "Functions")
 
     def list_versions(self, params: Params) -> Params:
         with self.locked(params) as (function, _):
-            return page([_listed(release.config) for release in function.releases()], params, "Versions")
+            return page(_versions(function), params, "Versions")
 
 
-def _delete_version(function: Function, version: str) -> Release:
-    """Remove a version that no alias uses. Raises ApiError."""
+def _versions(function: Function) -> list[Params]:
+    """$LATEST and all versions, as the List operations return them: $LATEST under its qualified ARN."""
+    with function.lock:
+        return [listed(function.described(qualifier)) for qualifier in ("$LATEST", *function.versions)]
+
+
+def _delete_version(function: Function, version: str) -> list[Release]:
+    """Remove a version that no alias uses, if it is there. Raises ApiError."""
     users = [alias["AliasArn"] for alias in function.aliases.values() if _uses(alias, version)]
     if users:
         raise conflict(
             f"Function was unable to be deleted due to being referenced in the following alias(es): {', '.join(users)}"
         )
-    release = function.at(version)
-    function.provisioned.pop(version, None)
-    del function.versions[version]
-    return release
+    if version not in function.versions:
+        return []
+    for of_version in (function.provisioned, function.policies):
+        of_version.pop(version, None)
+    return [function.versions.pop(version)]
 
 
 def _uses(alias: Params, version: str) -> bool:
     """Whether an alias sends traffic to a version."""
     return version in {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
-
-
-def _listed(config: Params) -> Params:
-    """A configuration as the List operations return it: without its state."""
-    return {key: value for key, value in config.items() if not key.startswith(("State", "LastUpdateStatus"))}
-
-
-def page(rows: Iterable[Params], params: Mapping[str, Any], out: str) -> Params:
-    """One page of a listing: MaxItems rows, 50 at most. The marker is an offset."""
-    all_rows = list(rows)
-    start, size = int(params.get("Marker") or 0), min(int(params.get("MaxItems") or 50), 50)
-    answer: Params = {out: all_rows[start : start + size]}
-    if start + size < len(all_rows):
-        answer["NextMarker"] = str(start + size)
-    return answer

@@ -7,10 +7,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from localcloud.awslambda.configuration import Params, not_now
+from localcloud.awslambda.configuration import Params
 from localcloud.awslambda.emulator import Outcome
-from localcloud.awslambda.functions import Function, Functions, Release
+from localcloud.awslambda.functions import Functions, Handlers
 from localcloud.awslambda.metrics import FunctionMetrics
+from localcloud.awslambda.names import Named
+from localcloud.awslambda.records import Function, Release
+from localcloud.awslambda.refusals import no_function
 from localcloud.errors import ApiError
 from localcloud.weighted import choose_variant
 
@@ -31,20 +34,21 @@ class Invoker:
     point: Callable[[], float] = random.random
     metrics: FunctionMetrics = field(default_factory=FunctionMetrics)
 
-    def handlers(self) -> dict[str, Callable[[Params], Params]]:
-        return {"Invoke": self.invoke, "InvokeWithResponseStream": _no_streams, "InvokeAsync": _no_streams}
+    def handlers(self) -> Handlers:
+        return self.functions.reachable(
+            {"Invoke": self.invoke, "InvokeWithResponseStream": _no_streams, "InvokeAsync": _no_streams}
+        )
 
     def invoke(self, params: Params) -> Params:
         """Invoke: RequestResponse, Event or DryRun."""
-        with self.functions.locked(params) as (function, qualifier):
+        with self.functions.locked(params, _no_release) as (function, qualifier):
             release = self._choose(function, qualifier)
-            if release.config["State"] != "Active":
-                raise not_now(release.config)
+            self.functions.use(function, release)
         kind, payload = params.get("InvocationType", "RequestResponse"), params.get("Payload") or b"{}"
         check_payload(payload, SYNC_LIMIT if kind == "RequestResponse" else ASYNC_LIMIT)
         version = release.config["Version"]
         if kind == "DryRun":
-            return {"StatusCode": 204, "ExecutedVersion": version}
+            return {"StatusCode": 204}
         if kind == "Event":
             self.functions.spawn(self._later, function, release, payload)
             return {"StatusCode": 202}
@@ -76,17 +80,18 @@ class Invoker:
         context: str | None = None,
     ) -> tuple[Outcome, str]:
         """Run one event within the function's concurrency; return its outcome and the log's tail. Raises ApiError."""
+        version = str(release.config["Version"])
         try:
-            function.limit.enter()
+            function.limit.enter(version, function.provisioned_by_version())
         except ApiError:
             self.metrics.throttled(function.name)
             raise
         began = self.metrics.clock()
         try:
-            with self.metrics.running(function.name, str(release.config["Version"])):
+            with self.metrics.running(function.name, version):
                 result, tail = _in_sandbox(release, payload, want_log=want_log, context=context)
         finally:
-            function.limit.leave()
+            function.limit.leave(version)
         outcome = result or killed()
         self.metrics.ended(function.name, self.metrics.clock() - began, is_error=bool(outcome.error))
         return outcome, tail
@@ -132,9 +137,12 @@ def check_payload(payload: bytes, limit: int) -> None:
     try:
         json.loads(payload)
     except ValueError as error:
-        raise ApiError(
-            "InvalidRequestContentException", f"Could not parse request body into json: {error}", 400, Type="User"
-        ) from None
+        message = f"Could not parse request body into json: Could not parse payload into json: {error}"
+        raise ApiError("InvalidRequestContentException", message, 400, Type="User") from None
+
+
+def _no_release(wanted: Named) -> ApiError:
+    return no_function(f"{wanted.arn}:{wanted.qualifier or '$LATEST'}")
 
 
 def killed() -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from localcloud.awslambda.functions import Function
+from localcloud.awslambda.records import Function
 from localcloud.cloudwatch.meter import Meter
 from localcloud.cloudwatch.metrics import Datum, metric, summary
 

@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 from localcloud.awslambda.aliases import Aliases
 from localcloud.awslambda.concurrency import Concurrency
-from localcloud.awslambda.configuration import Params
 from localcloud.awslambda.emulator import Sandboxes
 from localcloud.awslambda.environments import ACCOUNT_LIMIT
-from localcloud.awslambda.functions import Functions
+from localcloud.awslambda.functions import Functions, Handlers
 from localcloud.awslambda.invoke import Invoker
 from localcloud.awslambda.permissions import Permissions
 from localcloud.awslambda.tags import FunctionTags
@@ -27,7 +26,7 @@ def _reap(functions: Functions, pause: Callable[[float], bool]) -> None:
                 release.pool.reap()
 
 
-def settings_handlers(functions: Functions) -> dict[str, Callable[[Params], Params]]:
+def settings_handlers(functions: Functions) -> Handlers:
     """The operations on a function's permissions, URL configurations, tags, concurrency and aliases."""
     quota = functions.cloud.quotas.named("lambda", "Concurrent executions")
     concurrency = Concurrency(functions=functions, limit=int(quota.value) if quota else ACCOUNT_LIMIT)

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from localcloud.awslambda.configuration import Params
-from localcloud.awslambda.functions import Function
 from localcloud.awslambda.invoke import SYNC_LIMIT, Invoker
+from localcloud.awslambda.records import Function, Policy
 from localcloud.errors import ApiError
 from localcloud.gateway.protocol import Response
 from localcloud.gateway.service import Request
@@ -167,7 +167,7 @@ class FunctionUrls:
     def _refusal(self, function: Function, qualifier: str, request: Request) -> Response | None:
         with function.lock:
             auth = str(function.urls.get(qualifier, {}).get("AuthType", ""))
-            statements = list(function.policies.get(qualifier, []))
+            statements = list(function.policies.get(qualifier, Policy()).statements)
         if not auth:
             return url_error(403, "Forbidden")
         if auth == "AWS_IAM" and not is_signed(request, self.invoker.functions.cloud.now().timestamp()):

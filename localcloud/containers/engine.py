@@ -58,6 +58,7 @@ class ContainerSpec:
     shm_size: int | None = None
     read_only: bool = False
     user: str | None = None
+    working_directory: str | None = None
     gpus: int = 0
     capabilities: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -188,6 +189,7 @@ class DockerEngine:
             "shm_size": spec.shm_size,
             "read_only": spec.read_only,
             "user": spec.user,
+            "working_dir": spec.working_directory,
             "device_requests": [DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])] if spec.gpus else None,
             "cap_add": list(spec.capabilities) or None,
             "labels": {**spec.labels, LABEL: self.instance},

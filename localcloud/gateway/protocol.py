@@ -90,13 +90,41 @@ def recognise(*, method: str, path: str, query: str, headers: Mapping[str, str])
             if prefix == model(service).metadata["targetPrefix"] and operation in model(service).operation_names:
                 return Call(service=service, operation=operation, region=region, labels={})
             continue
-        query_pairs = set(parse_qsl(query, keep_blank_values=True))
-        for pattern, required_pairs, command, operation in _uris(service):
-            match = pattern.fullmatch(path)
-            if match and command == method and required_pairs <= query_pairs:
-                labels = {name: unquote(value) for name, value in match.groupdict().items()}
-                return Call(service=service, operation=operation, region=region, labels=labels)
+        operation, labels = rest_operation(service, method=method, path=path, query=query, headers=headers)
+        if operation:
+            return Call(service=service, operation=operation, region=region, labels=labels)
     return None
+
+
+def rest_operation(
+    service: str, *, method: str, path: str, query: str, headers: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
+    """(operation, labels in the path) of a request to a REST service; ("", {}) for none.
+
+    S3 has operations that differ only in what the query or the headers hold: PutObject, CopyObject, UploadPart. The one
+    that requires the most of what is there is meant.
+    """
+    pairs = parse_qsl(query, keep_blank_values=True)
+    given = {name for name, _ in pairs} | set(headers)
+    fits = [
+        (entry[:2], match, entry[3], _required(service, entry[3]))
+        for entry in _uris(service)
+        if (match := entry[0].fullmatch(path)) and entry[2] == method and entry[1] <= set(pairs)
+    ]
+    if not fits:
+        return "", {}
+    alike = [fit for fit in fits if fit[0] == fits[0][0]]
+    _, match, operation, _ = max(alike, key=lambda fit: len(fit[3]) if fit[3] <= given else -1)
+    return operation, {name: unquote(value) for name, value in match.groupdict().items()}
+
+
+@cache
+def _required(service: str, operation: str) -> frozenset[str]:
+    """The names of the query parameters and headers (in lower case) that an operation requires."""
+    shape = model(service).operation_model(operation).input_shape
+    members = [shape.members[name].serialization for name in shape.required_members] if shape is not None else []
+    headers = {each["name"].lower() for each in members if each.get("location") == "header"}
+    return frozenset(headers | {each["name"] for each in members if each.get("location") == "querystring"})
 
 
 @cache
@@ -145,11 +173,11 @@ def parse(call: Call, *, query: str, headers: Mapping[str, str], body: bytes) ->
     elif body:
         params[payload] = body if shape.members[payload].type_name == "blob" else body.decode()
     if model(call.service).metadata["protocol"] == "rest-json":
-        params |= _located(shape, call.labels, query, headers)
+        params |= located(shape, call.labels, query, headers)
     return params
 
 
-def _located(shape: Shape, labels: Mapping[str, str], query: str, headers: Mapping[str, str]) -> dict[str, Any]:
+def located(shape: Shape, labels: Mapping[str, str], query: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """Members in the path, the query string and the headers."""
     members: dict[str, Any] = {}
     query_values: dict[str, list[str]] = {}
@@ -216,6 +244,8 @@ def _read_scalar(value: Any, shape: Shape) -> Any:
             return parse_to_aware_datetime(value)  # type: ignore[arg-type]  # takes numbers too
         except ValueError:
             return value
+    if shape.type_name in ("float", "double") and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)  # JSON writes 2 for 2.0
     if shape.type_name == "blob" and isinstance(value, str):
         try:
             return base64.b64decode(value, validate=True)
@@ -256,6 +286,8 @@ def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Respon
             headers |= {member.serialization.get("name", "") + key: str(inner) for key, inner in value.items()}
         else:
             body[name] = value
+    if status == 204:  # which HTTP forbids to have a body
+        return Response(status=status, headers=headers, body=b"")
     return Response(
         status=status, headers=headers | _content_type(headers, described), body=_body(body, shape, payload)
     )

@@ -11,22 +11,22 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from http import HTTPStatus
-from io import BytesIO
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.gateway import protocol
+from localcloud.gateway.fallback import Fallback, asked, error_response
+from localcloud.gateway.http import WSGI, StartResponse, request_headers, send, take_body
 from localcloud.gateway.protocol import Call, Response
+from localcloud.gateway.requests import AnyCall, Gate, Http, identify
 from localcloud.gateway.service import Handler, PassToMoto, Request, Service, Wrapper
 from localcloud.gateway.validation import validate
 
-StartResponse = Callable[..., Any]
-WSGI = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 _LOCAL = "/_localcloud/"
 _POLL = 0.02  # seconds between checks whether to stop; the default of half a second makes stopping slow
 
@@ -34,7 +34,7 @@ _POLL = 0.02  # seconds between checks whether to stop; the default of half a se
 class Application:
     """The WSGI application. Reads a request, validates it against botocore's model, answers it or passes it to moto.
 
-    `health` returns the answer of GET /_localcloud/health.
+    `health` returns the answer of GET /_localcloud/health. `gates` may refuse the requests of clients, in their order.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Application:
         region: str,
         health: Callable[[], dict[str, Any]],
         moto: WSGI | None = None,
+        gates: Sequence[Gate] = (),
     ) -> None:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._local: list[tuple[str, re.Pattern[str], Handler]] = [("GET", re.compile("health"), lambda _: health())]
@@ -54,25 +55,48 @@ class Application:
             self._wrappers |= {(service.name, operation): wrapper for operation, wrapper in service.wrappers.items()}
             self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
             self._local += [_local_route(route, handler) for route, handler in service.local.items()]
-        self._region = region
+        self._region, self._gates = region, gates
         self._conditional = threading.Lock()
-        self._moto: WSGI = moto or DomainDispatcherApplication(create_backend_app)
+        self._moto: WSGI = Fallback(moto)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         raw_path = str(environ.get("REQUEST_URI") or environ["PATH_INFO"]).partition("?")[0]
         prefix, _, rest = raw_path.removeprefix(_LOCAL).partition("/")
         if raw_path.startswith(_LOCAL) and prefix in self._web:
-            return _send(self._web[prefix](_request(environ, rest)), start_response)
+            return send(self._web[prefix](_request(environ, rest)), start_response)
         if raw_path.startswith(_LOCAL):
-            return _send(self._answer_local(environ["REQUEST_METHOD"], raw_path), start_response)
-        headers = _headers(environ)
+            return send(self._answer_local(environ["REQUEST_METHOD"], raw_path), start_response)
+        return self._past_gates(environ, start_response, raw_path)
+
+    def _past_gates(self, environ: dict[str, Any], start_response: StartResponse, raw_path: str) -> Iterable[bytes]:
+        """The answer of AWS, unless a gate refuses the request. Gates do not see what localcloud itself sends."""
+        http = Http(
+            method=environ["REQUEST_METHOD"], path=raw_path, query=environ.get("QUERY_STRING", ""),
+            headers=request_headers(environ), body=lambda: take_body(environ),
+        )  # fmt: skip
+        call = identify(http) if self._gates else None
+        if call is None or call.is_internal:
+            return self._dispatch(environ, start_response, raw_path)
+        refused = next(filter(None, (gate.refuse(call) for gate in self._gates)), None)
+        if refused is not None:
+            return send(_refusal(environ, call, refused), start_response)
+
+        def answered(status: str, *rest: Any) -> Any:
+            for gate in self._gates:
+                gate.answered(call, int(status.split(maxsplit=1)[0]))
+            return start_response(status, *rest)
+
+        return self._dispatch(environ, answered, raw_path)
+
+    def _dispatch(self, environ: dict[str, Any], start_response: StartResponse, raw_path: str) -> Iterable[bytes]:
+        headers = request_headers(environ)
         query = environ.get("QUERY_STRING", "")
         call = protocol.recognise(method=environ["REQUEST_METHOD"], path=raw_path, query=query, headers=headers)
         if call is None:
             return self._pass_to_moto(environ, start_response, headers)
-        body = _take_body(environ)
+        body = take_body(environ)
         response = self._answer(call, query=query, headers=headers, body=body)
-        return self._moto(environ, start_response) if response is None else _send(response, start_response)
+        return self._moto(environ, start_response) if response is None else send(response, start_response)
 
     def _answer(self, call: Call, *, query: str, headers: Mapping[str, str], body: bytes) -> Response | None:
         """The response, or None when moto must answer."""
@@ -108,7 +132,7 @@ class Application:
         service, _ = protocol.credential_scope(headers, environ.get("QUERY_STRING", "")) or ("", "")
         if not any(service == name for name, _ in self._wrappers):
             return self._moto(environ, start_response)
-        form = dict(parse_qsl(_take_body(environ).decode(errors="replace"), keep_blank_values=True))
+        form = dict(parse_qsl(take_body(environ).decode(errors="replace"), keep_blank_values=True))
         wrapper = self._wrappers.get((service, form.get("Action", "")))
         if wrapper is None:
             return self._moto(environ, start_response)
@@ -116,7 +140,7 @@ class Application:
             response = wrapper(form, lambda: self._ask_moto(environ))
         except ApiError as error:
             response = protocol.query_error(error)
-        return _send(response, start_response)
+        return send(response, start_response)
 
     def _ask_moto(self, environ: dict[str, Any]) -> Response:
         started: dict[str, Any] = {}
@@ -147,50 +171,24 @@ def _local_route(route: str, handler: Handler) -> tuple[str, re.Pattern[str], Ha
     return method, re.compile(pattern), handler
 
 
-def _headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    headers = {
-        key[5:].replace("_", "-").lower(): str(value) for key, value in environ.items() if key.startswith("HTTP_")
-    }
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(key):
-            headers[key.replace("_", "-").lower()] = str(environ[key])
-    return headers
-
-
 def _request(environ: dict[str, Any], path: str) -> Request:
     return Request(
-        method=environ["REQUEST_METHOD"], path=path, query=environ.get("QUERY_STRING", ""), headers=_headers(environ),
-        body=_take_body(environ), source=environ.get("REMOTE_ADDR", ""),
+        method=environ["REQUEST_METHOD"], path=path, query=environ.get("QUERY_STRING", ""),
+        headers=request_headers(environ), body=take_body(environ), source=environ.get("REMOTE_ADDR", ""),
     )  # fmt: skip
 
 
-def _take_body(environ: dict[str, Any]) -> bytes:
-    """The whole body. It stays readable in `environ`, so that moto can read it too."""
-    length = environ.get("CONTENT_LENGTH")
-    stream = environ["wsgi.input"]
-    if length:
-        body: bytes = stream.read(int(length))
-    else:
-        body = stream.read() if environ.get("wsgi.input_terminated") else b""
-        environ["CONTENT_LENGTH"] = str(len(body))
-    environ["wsgi.input"] = BytesIO(body)
-    return body
+def _refusal(environ: dict[str, Any], call: AnyCall, error: ApiError) -> Response:
+    """A gate's error as the call's service sends it. It reads the body, so that the connection can be used again."""
+    take_body(environ)
+    if call.service in protocol.SERVICES:
+        return protocol.serialize_error(call.service, error)
+    response = error_response(asked(environ), error)
+    return replace(response, body=b"") if environ["REQUEST_METHOD"] == "HEAD" else response
 
 
 def _json(status: int, value: Mapping[str, Any]) -> Response:
     return Response(status=status, headers={"Content-Type": "application/json"}, body=json.dumps(value).encode())
-
-
-def _send(response: Response, start_response: StartResponse) -> Iterable[bytes]:
-    headers = list(response.headers.items())
-    if isinstance(response.body, bytes):
-        headers.append(("Content-Length", str(len(response.body))))
-    try:
-        reason = HTTPStatus(response.status).phrase
-    except ValueError:
-        reason = "Unknown"
-    start_response(f"{response.status} {reason}", headers)
-    return [response.body] if isinstance(response.body, bytes) else response.body
 
 
 class _RequestHandler(MotoRequestHandler):

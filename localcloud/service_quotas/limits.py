@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from localcloud.environment import QUOTAS
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.gateway.protocol import model
 
-VARIABLE = "KENNEL_LOCALCLOUD_QUOTAS"
 NEW_ACCOUNT = "new-account"
 GENEROUS = 1000.0
 # Use → the enum of botocore's model that lists its instance types, and a new account's quota of a CPU type (accounts
@@ -104,7 +104,7 @@ def quotas_of(environ: Mapping[str, str]) -> Quotas:
     Unset: no limits. `new-account`: a new account's. Otherwise the path of a JSON file, quota name → value, for the
     quotas that differ from a new account's. Raises LocalcloudError for an invalid file.
     """
-    text = environ.get(VARIABLE, "")
+    text = environ.get(QUOTAS.name, "")
     if text in ("", NEW_ACCOUNT):
         return Quotas(limited=bool(text))
     try:
@@ -112,9 +112,11 @@ def quotas_of(environ: Mapping[str, str]) -> Quotas:
         codes = {quota.name: quota.code for quota in catalogue()}
         return Quotas(limited=True, values={codes[name]: float(value) for name, value in table.items()})
     except KeyError as error:
-        raise LocalcloudError(f"{VARIABLE}: {text}: unknown quota {error}; ListServiceQuotas lists the names") from None
+        raise LocalcloudError(
+            f"{QUOTAS.name}: {text}: unknown quota {error}; ListServiceQuotas lists the names"
+        ) from None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise LocalcloudError(f'{VARIABLE}: {text}: not a JSON object {{"quota name": number}}: {error}') from None
+        raise LocalcloudError(f'{QUOTAS.name}: {text}: not a JSON object {{"quota name": number}}: {error}') from None
 
 
 def endpoint_use(fleets: Iterable[Any]) -> Counter[str]:

@@ -46,3 +46,9 @@ def test_every_key_of_deploy_toml_is_there_with_its_meaning() -> None:
 def test_every_hyperparameter_and_every_error_code_is_there() -> None:
     assert [name for name in TABLE if f"| `{name}` |" not in PAGES["hyperparameters.md"]] == []
     assert [code for code in (*SERVER, *LAMBDA) if f"| `{code}` |" not in PAGES["errors.md"]] == []
+
+
+def test_every_environment_variable_of_localcloud_is_there() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (reference.REPOSITORY / "localcloud").rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r"KENNEL_LOCALCLOUD_[A-Z_]*[A-Z]", text)}
+    assert [name for name in named if f"| `{name}` |" not in PAGES["localcloud.md"]] == []

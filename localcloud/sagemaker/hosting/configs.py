@@ -15,6 +15,8 @@ UNSUPPORTED_CONFIG = {
     "ShadowProductionVariants": "shadow variants",
     "ExplainerConfig": "online explainability",
 }
+# What AWS fills in where a request does not say otherwise (rule 39).
+METRICS = {"EnableEnhancedMetrics": False, "EnableDetailedObservability": True, "MetricPublishFrequencyInSeconds": 60}
 
 
 @dataclass(kw_only=True)
@@ -85,7 +87,10 @@ class Catalogue:
             self.models.get(variant["ModelName"])
         variants = [{"InitialVariantWeight": 1.0, **variant} for variant in params["ProductionVariants"]]
         tags = params.pop("Tags", [])
-        arn = self.configs.add(params["EndpointConfigName"], {**params, "ProductionVariants": variants})
+        record = {**params, "ProductionVariants": variants}
+        if not any("ServerlessConfig" in variant for variant in variants):
+            record["MetricsConfig"] = {**METRICS, **params.get("MetricsConfig", {})}
+        arn = self.configs.add(params["EndpointConfigName"], record)
         self.cloud.tags.put(arn, tags)
         return {"EndpointConfigArn": arn}
 

@@ -14,8 +14,11 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 
 import tasks as project
+from cli import context
 from cli.command import Run, command, on_interrupt
 from cli.program import Inv, version
+from deploy.aws.client import Client
+from deploy.config.settings import load
 from deploy.errors import DeployError
 
 OPTIONS = {task.name: dict(task.help) for task in project.TASKS}
@@ -146,3 +149,17 @@ def test_ctrl_c_ends_a_command_with_130_after_it_has_cleaned_up(capsys: pytest.C
         wait(Context())
     assert ended.value.code == 130
     assert capsys.readouterr().out == "stopped\n"
+
+
+@pytest.mark.parametrize("aside", [False, True])
+def test_what_the_aws_client_waits_for_is_told_where_the_command_prints(
+    aside: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load(context.HERE / "deploy.toml", environ={"KENNEL_STAGE": "local"})
+    made = context.session(settings, aside=aside)
+    assert isinstance(made.call, Client)
+    made.call.say("CreateModel: waiting up to 2 minutes until SageMaker may use the role")
+    told = capsys.readouterr()
+    assert (told.err if aside else told.out) == (
+        "   CreateModel: waiting up to 2 minutes until SageMaker may use the role\n"
+    )

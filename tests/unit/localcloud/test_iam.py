@@ -9,15 +9,8 @@ import pytest
 from deploy.config.settings import Settings, choose, parse
 from deploy.iam.document import Document
 from deploy.iam.policies import endpoint, function, training
-from localcloud.errors import ApiError, LocalcloudError
-from localcloud.iam import (
-    DELAY_VARIABLE,
-    require_instance_profile,
-    require_lambda_role,
-    require_sagemaker_role,
-    role_delay,
-    trusts,
-)
+from localcloud.errors import ApiError
+from localcloud.iam import require_instance_profile, require_lambda_role, require_sagemaker_role, trusts
 from tests.unit.deploy.conftest import TOML
 
 SAGEMAKER, LAMBDA = "sagemaker.amazonaws.com", "lambda.amazonaws.com"
@@ -90,11 +83,3 @@ def test_a_role_that_cannot_be_assumed_is_refused_in_the_words_of_the_service() 
     with pytest.raises(ApiError, match=r"Value \(p\) for .* is invalid\. Invalid IAM Instance Profile name") as refused:
         require_instance_profile(NoRole(), "p")
     assert refused.value.code == "InvalidParameterValue"
-
-
-def test_the_delay_of_new_roles_is_a_number_of_seconds() -> None:
-    assert role_delay({}) == 0
-    assert role_delay({DELAY_VARIABLE: "2.5"}) == 2.5
-    for wrong in ("soon", "-1", "61"):
-        with pytest.raises(LocalcloudError, match=DELAY_VARIABLE):
-            role_delay({DELAY_VARIABLE: wrong})

@@ -80,7 +80,7 @@ def test_an_asynchronous_endpoint_is_deployed_asked_and_changed_by_no_second_dep
     broken.write_bytes(b"this is no picture")
     answer = invoke_endpoint(session, "bulk", picture)
     assert 0 < answer["predictions"][0]["probability"] <= 1
-    assert "waits in its queue" in output.getvalue()
+    assert "will be written to s3://" in output.getvalue()
     with pytest.raises(DeployError, match="Received client error \\(422\\)"):
         invoke_endpoint(session, "bulk", broken)
     assert deploy(stage.session()) == ()

@@ -206,16 +206,18 @@ def test_docker_save_gives_the_same_image_when_the_engines_store_is_unreadable(d
 
 def test_a_killed_push_leaves_no_tag_and_the_next_one_succeeds(desk: Desk, url: str) -> None:
     script = (
-        "import sys, pathlib\n"
+        "import itertools, sys, pathlib\n"
+        "from deploy.console import Screen\n"
         "from tests.container.deploy.images.test_push import Desk\n"
         "desk = Desk(sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]))\n"
-        "desk.session.screen.out = sys.stdout\n"
+        "minutes = itertools.count(0.0, 60.0).__next__\n"  # so that the first progress prints a line
+        "desk.session.screen = Screen(out=sys.stdout, now=minutes)\n"
         "desk.push('serve')\n"
     )
     command = [sys.executable, "-c", script, url, desk.settings.project.name, str(desk.folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
-            if "serve MB" in line:
+            if "serve MB:" in line:
                 os.kill(process.pid, signal.SIGKILL)
                 break
     assert process.returncode == -signal.SIGKILL

@@ -172,6 +172,34 @@ def test_versions_aliases_and_provisioned_concurrency(user: User, cloud: Running
     assert cloud.containers(kennel__function="versions") == []
 
 
+@pytest.mark.parametrize("gone", ["function", "configuration"])
+def test_what_is_deleted_while_its_environments_start_leaves_no_container(
+    user: User, cloud: Running, gone: str
+) -> None:
+    name = f"short-lived-{gone}"
+    user.function(name)
+    version = user.api.publish_version(FunctionName=name)["Version"]
+    warm = {"FunctionName": name, "Qualifier": version}
+    for pause in (0.0, 0.3):
+        user.api.put_provisioned_concurrency_config(**warm, ProvisionedConcurrentExecutions=3)
+        time.sleep(pause)
+        if gone == "configuration":
+            user.api.delete_provisioned_concurrency_config(**warm)
+    if gone == "function":
+        user.api.delete_function(FunctionName=name)
+    time.sleep(4)  # longer than three environments take to start
+    assert cloud.containers(kennel__function=name) == []
+
+
+def test_an_image_configuration_sets_the_working_directory(user: User) -> None:
+    user.function("placed", ImageConfig={"WorkingDirectory": "/tmp"})
+    assert user.call("placed")[0]["cwd"] == "/tmp"
+    user.api.update_function_configuration(FunctionName="placed", ImageConfig={})
+    user.updated("placed")
+    assert user.call("placed")[0]["cwd"] == "/"
+    user.api.delete_function(FunctionName="placed")
+
+
 def test_a_function_url_serves_the_function_over_plain_http(user: User, cloud: Running) -> None:
     user.function("web")
     url = user.api.create_function_url_config(FunctionName="web", AuthType="NONE")["FunctionUrl"]

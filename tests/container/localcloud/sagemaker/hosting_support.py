@@ -106,6 +106,7 @@ while True:
     open("/tmp/written", "w").close()
     post("/invocation/" + request + "/response", {
         "event": event, "calls": calls, "uid": os.getuid(), "writable": writable, "argv": sys.argv[1:],
+        "cwd": os.getcwd(),
         "env": {k: v for k, v in os.environ.items() if k.startswith(("AWS_", "MY_"))}, "host": os.uname().nodename})
 """
 

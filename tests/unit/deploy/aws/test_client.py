@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from deploy.aws.client import Client, is_missing
 from deploy.config.settings import Settings
-from deploy.errors import DeployError
+from deploy.errors import AwsError, DeployError
 from deploy.values import Request
 from tests.unit.deploy.fakes import FakeTime, refusal
 
@@ -39,6 +40,9 @@ class Session:
     def create_function(self, **_: Any) -> dict[str, str]:
         return self.get_caller_identity()
 
+    def update_endpoint(self, **_: Any) -> dict[str, str]:
+        return self.get_caller_identity()
+
     def describe_endpoint_config(self, **_: Any) -> dict[str, str]:
         return self.get_caller_identity()
 
@@ -63,25 +67,35 @@ WHO = Request(service="sts", operation="GetCallerIdentity")
 NEW = Request(service="lambda", operation="CreateFunction")
 
 
-def test_a_refusal_that_passes_by_itself_is_retried(settings: Settings) -> None:
-    time = FakeTime()
-    session = Session(*[client_error("ValidationException", "Could not assume role arn:x")] * 3)
-    assert client(settings, session, time)(NEW)["Account"] == "210987654321"
+def unknown_role() -> Exception:
+    message = "The role defined for the function cannot be assumed by Lambda."
+    return client_error("InvalidParameterValueException", message)
+
+
+def test_a_refusal_that_passes_by_itself_is_retried_and_people_are_told_what_is_awaited(settings: Settings) -> None:
+    time, said = FakeTime(), list[str]()
+    session = Session(*[unknown_role()] * 3)
+    asking = replace(client(settings, session, time), say=said.append)
+    assert asking(NEW)["Account"] == "210987654321"
     assert time.slept == [1, 2, 4]
+    assert [line.partition(",")[0] for line in said] == [
+        "CreateFunction: waiting up to 2 minutes until Lambda may use the role"
+    ]
 
 
-def test_retries_of_a_refusal_are_bounded(settings: Settings) -> None:
+def test_retries_of_a_refusal_are_bounded_and_the_error_says_how_long_it_was_awaited(settings: Settings) -> None:
     time = FakeTime()
-    session = Session(*[client_error("ValidationException", "Could not assume role arn:x")] * 1000)
-    with pytest.raises(DeployError, match="Could not assume role"):
+    session = Session(*[unknown_role()] * 1000)
+    with pytest.raises(AwsError, match=r"(?s)cannot be assumed by Lambda.*tried again for 11\d s") as caught:
         client(settings, session, time)(NEW)
+    assert caught.value.code == "InvalidParameterValueException"
     assert 100 < time.time <= 120
 
 
 def test_an_update_waits_while_the_autoscaler_changes_the_endpoint(settings: Settings) -> None:
     time = FakeTime()
     session = Session(*[client_error("ValidationException", 'Cannot update in-progress endpoint "arn:x".')] * 50)
-    client(settings, session, time)(NEW)
+    client(settings, session, time)(Request(service="sagemaker", operation="UpdateEndpoint"))
     assert 120 < time.time < 600
 
 
@@ -98,6 +112,13 @@ def test_any_other_refusal_is_raised_at_once_with_its_fix(settings: Settings) ->
     with pytest.raises(DeployError, match=r"(?s)sts.GetCallerIdentity: ExpiredToken: .*log in again"):
         client(settings, session, FakeTime())(WHO)
     assert session.calls == 1
+
+
+def test_a_new_accounts_limit_of_memory_is_explained(settings: Settings) -> None:
+    words = "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to 3008"
+    session = Session(client_error("InvalidParameterValueException", words))
+    with pytest.raises(AwsError, match=r"at most 3008 MB: lower lambda\.memory_mb, or ask AWS Support"):
+        client(settings, session, FakeTime())(NEW)
 
 
 def test_credentials_of_another_account_are_refused(settings: Settings) -> None:

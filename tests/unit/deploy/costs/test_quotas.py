@@ -15,7 +15,18 @@ from deploy.config.section import Section
 from deploy.config.settings import Settings
 from deploy.config.training import Ec2, Training, Tuning
 from deploy.console import Screen
-from deploy.costs.quotas import Need, Quota, Row, compare, increase, needs, require, vcpus
+from deploy.costs.quotas import (
+    Need,
+    Quota,
+    Row,
+    compare,
+    increase,
+    needs,
+    require,
+    require_all,
+    transforming,
+    vcpus,
+)
 from deploy.errors import DeployError
 from deploy.session import Session
 from tests.unit.deploy.conftest import Golden
@@ -78,7 +89,34 @@ def test_endpoints_need_their_largest_and_an_update_a_second_fleet(plain: Settin
     main = Endpoint(variants=variants)
     assert needed(chosen, "deploy", endpoint=main) == [(ENDPOINT, 7)]
     assert needed(chosen, "update", endpoint=main) == [(ENDPOINT, 11)]
-    assert needed(plain, "deploy", endpoint=Endpoint(kind="serverless")) == []
+
+
+CONCURRENCY = "Maximum total concurrency that can be allocated across all serverless endpoints"
+MEMORY = "Memory size in MB per serverless endpoint"
+
+
+def test_serverless_endpoints_need_concurrency_together_and_memory_beyond_what_every_account_has(
+    plain: Settings,
+) -> None:
+    small, large = Endpoint(kind="serverless", max_concurrency=8), Endpoint(kind="serverless", memory_mb=6144)
+    assert needed(plain, "deploy", endpoint=small) == [(CONCURRENCY, 8)]
+    both = plain.model_copy(update={"endpoints": {"large": large}})
+    assert needed(both, "deploy", endpoint=small) == [(CONCURRENCY, 13), (MEMORY, 6144)]
+    with pytest.raises(DeployError, match=f"{MEMORY}: is 3072, and 6144 is needed"):
+        require(account({MEMORY: 3072.0, CONCURRENCY: 10.0}), plain.model_copy(update={"endpoint": large}), "deploy")
+
+
+def test_a_transform_needs_an_instance_of_its_endpoints_type(plain: Settings) -> None:
+    further = Endpoint(instance_type="ml.g5.xlarge")
+    chosen = plain.model_copy(update={"endpoints": {"one": further, "two": further}})
+    assert needed(chosen, "transform") == [
+        ("ml.m5.large for transform job usage", 1),
+        ("ml.g5.xlarge for transform job usage", 1),
+    ]
+    with pytest.raises(DeployError, match=r"for transform job usage: is 0, and 3 is needed \(--instances\)"):
+        require_all(
+            account({"ml.m5.large for transform job usage": 0.0}), [transforming("ml.m5.large", 3, why="--instances")]
+        )
 
 
 def test_reserved_concurrency_leaves_a_hundred_unreserved(plain: Settings) -> None:

@@ -92,7 +92,7 @@ def test_a_plan_says_field_by_field_what_changes_and_how_traffic_moves() -> None
     assert step.touches == (
         "10 % of the traffic moves when the new instances are healthy, the rest after 300 s; the old version stays "
         "60 s longer; AWS rolls back when an alarm goes off (kennel-local-main-errors, kennel-local-main-latency); "
-        "the capacity stays (main 1)"
+        "main has one instance, and AWS does not say what a part of one is; the capacity stays (main 1)"
     )
 
 
@@ -115,6 +115,54 @@ def test_traffic_does_not_shift_step_by_step_between_variants_of_other_names() -
     text = '[endpoint.rollout]\nhow = "canary"\n'
     with pytest.raises(DeployError, match=r"canary needs the same variants .*main become a, b; .*all-at-once"):
         endpoint_of(text + PAIR).plan(running(endpoint_of(text)))
+
+
+ONE = PAIR.split("[endpoint.variants.b]", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "retains", "capacity"),
+    [
+        ("", "", True, "the capacity stays (main 1)"),
+        ("", PAIR, None, "the capacity begins anew"),
+        (PAIR, ONE, True, "the capacity stays (a 1)"),
+    ],
+)
+def test_variants_of_other_names_change_without_a_blue_green_policy_and_the_plan_says_so(
+    before: str, after: str, retains: bool | None, capacity: str
+) -> None:
+    guard = "[endpoint.rollout]\nmax_error_percent = 1\nkeep_old_seconds = 60\n"
+    step = endpoint_of(guard + after, image="kennel/serve:2").plan(running(endpoint_of(guard + before)))
+    update = next(each for each in requests(step) if each.operation == "UpdateEndpoint")
+    is_same = before == after
+    assert update.params.get("RetainAllVariantProperties") is retains
+    assert ("DeploymentConfig" in update.params) is is_same
+    assert ("no alarm watches, because the variants have other names" in step.touches) is not is_same
+    assert step.touches.endswith(capacity)
+
+
+def test_a_serverless_endpoint_has_no_capacity_to_retain(golden: Golden) -> None:
+    text = '[endpoints.small]\nkind = "serverless"\n'
+    before = running(endpoint_of(text, "kennel-local-small"))
+    step = endpoint_of(f"{text}memory_mb = 2048", "kennel-local-small").plan(before)
+    update = next(each for each in requests(step) if each.operation == "UpdateEndpoint")
+    assert update.params.keys() == {"EndpointName", "EndpointConfigName"}
+    golden("update-serverless", update)
+
+
+def test_two_instances_have_parts_to_shift() -> None:
+    two = "[endpoint]\ninstance_count = 2\n" + CANARY
+    step = endpoint_of(two, image="kennel/serve:2").plan(running(endpoint_of(two)))
+    assert "a part of one" not in step.touches
+
+
+def test_an_endpoint_made_before_detailed_observability_had_a_key_is_moved_and_the_plan_says_why() -> None:
+    desired, before = endpoint_of(""), running(endpoint_of(""))
+    was = {name: {**each, "EnableDetailedObservability": True} for name, each in desired.serves.items()}
+    step = desired.plan(replace(before, fields={**before.fields, "config": "kennel-local-old", "serves": was}))
+    changed = {change.field: (change.before, change.after) for change in step.changes}
+    assert changed.keys() == {"config", "main.EnableDetailedObservability"}
+    assert changed["main.EnableDetailedObservability"] == (True, False)
 
 
 def test_an_endpoint_that_failed_says_why_and_what_to_look_at() -> None:
@@ -150,6 +198,7 @@ def test_a_running_endpoint_is_read_variant_by_variant() -> None:
                 "ProductionVariants": [{
                     "VariantName": "main", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1,
                 }],
+                "MetricsConfig": {"EnableDetailedObservability": True, "MetricPublishFrequencyInSeconds": 60},
             },
             "DescribeModel": {"PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": artifact("train-1")}},
             "ListTags": {"Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()]},
@@ -159,7 +208,12 @@ def test_a_running_endpoint_is_read_variant_by_variant() -> None:
     assert observed is not None
     assert observed.fields["shares"] == {"main": {"weight": 1.0, "instances": 3}}
     assert observed.fields["serves"] == {
-        "main": {"Image": IMAGE, "ModelDataUrl": artifact("train-1"), "InstanceType": "ml.m5.large"}
+        "main": {
+            "Image": IMAGE,
+            "ModelDataUrl": artifact("train-1"),
+            "InstanceType": "ml.m5.large",
+            "EnableDetailedObservability": True,
+        }
     }
     assert (
         read("e", FakeAws({"DescribeEndpoint": refusal("ValidationException", "Could not find endpoint e.")})) is None

@@ -32,11 +32,12 @@ instance_type = "ml.c5.xlarge"
 instance_count = 2
 """
 TABLES = {
-    "real-time": ("", "kennel-local", (29,)),
-    "variants": (TWO, "kennel-local", (29,)),
-    "gpu": ('[endpoint]\ninstance_type = "ml.g5.xlarge"', "kennel-local", (29, 40)),
+    "real-time": ("", "kennel-local", (29, 39)),
+    "observed": ("[endpoint]\ndetailed_observability = true", "kennel-local", (29, 39)),
+    "variants": (TWO, "kennel-local", (29, 39)),
+    "gpu": ('[endpoint]\ninstance_type = "ml.g5.xlarge"', "kennel-local", (29, 39, 40)),
     "serverless": ('[endpoints.small]\nkind = "serverless"\nprovisioned_concurrency = 2', "kennel-local-small", (45,)),
-    "async": ('[endpoints.later]\nkind = "async"', "kennel-local-later", (29, 42)),
+    "async": ('[endpoints.later]\nkind = "async"', "kennel-local-later", (29, 39, 42)),
 }
 
 
@@ -99,6 +100,20 @@ def test_a_long_endpoint_name_leaves_room_for_the_hash() -> None:
 def test_a_plan_warns_of_a_gpu_that_the_image_does_not_use() -> None:
     step = config_of('[endpoint]\ninstance_type = "ml.g5.xlarge"').plan(None)
     assert step.touches == "ml.g5.xlarge is billed with its GPU, which the serving image (CPU only) does not use"
+
+
+def test_detailed_observability_is_off_unless_asked_for_and_the_plan_says_that_it_is_billed() -> None:
+    off, on = config_of(""), config_of("[endpoint]\ndetailed_observability = true")
+    assert [each.metrics for each in (off, on)] == [
+        {"EnableDetailedObservability": False},
+        {"EnableDetailedObservability": True},
+    ]
+    assert off.name != on.name
+    assert off.plan(None).touches == ""
+    assert on.plan(None).touches.startswith("detailed observability: every minute each instance sends its own metrics")
+    assert config_of('[endpoints.s]\nkind = "serverless"', "kennel-local-s").metrics == {}
+    with pytest.raises(SettingsError, match="detailed_observability: a serverless endpoint has no instances"):
+        spec_of('[endpoint]\nkind = "serverless"\ndetailed_observability = true')
 
 
 def test_without_golden_pictures_any_answer_will_do() -> None:

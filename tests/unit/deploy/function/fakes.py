@@ -6,6 +6,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
 from deploy.errors import AwsError
 from deploy.planning.apply import apply
 from deploy.planning.plan import plan
@@ -48,6 +51,48 @@ class LambdaCalls:
         return [each.operation for each in self.sent if not each.operation.startswith(looks)]
 
 
+class ThroughClient:
+    """A boto3 session whose calls go to LambdaCalls: deploy's own client in front of localcloud's handlers. `idle` are
+    versions that nobody invoked for weeks: the first call is refused, and they get ready in three looks (rule 93)."""
+
+    def __init__(self, calls: LambdaCalls, idle: dict[str, str]) -> None:
+        self.calls, self.idle, self.looks = calls, idle, 0
+
+    def client(self, service: str, **_: Any) -> Any:
+        self.service = service
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        operation = next(each for each in self.calls.fakes.handlers() if xform_name(each) == name)
+        return lambda **params: self._send(operation, params)
+
+    def _send(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        version = str(params.get("Qualifier", ""))
+        state = self.idle.get(version, "Active")
+        if operation == "Invoke" and state != "Active":
+            self._wake(version, state)
+        try:
+            answer = self.calls(Request(service="lambda", operation=operation, params=params))
+        except AwsError as error:
+            raise _refused(operation, error.code, error.message) from error
+        return (
+            {**answer, "State": state} if operation == "GetFunctionConfiguration" and version in self.idle else answer
+        )
+
+    def _wake(self, version: str, state: str) -> None:
+        self.looks += 1
+        self.idle[version] = "Pending" if self.looks < 3 else "Active"
+        if state == "Inactive":
+            message = "Lambda is initializing your function. It will be ready to invoke shortly."
+            raise _refused("Invoke", "CodeArtifactUserPendingException", message)
+        told = "The operation cannot be performed at this time. The function is currently in the following state:"
+        raise _refused("Invoke", "ResourceConflictException", f"{told} {state}")
+
+
+def _refused(operation: str, code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
 ROLE = State(attributes={"arn": "arn:aws:iam::123456789012:role/kennel-local-lambda"})
 
 
@@ -70,7 +115,8 @@ def shown(acts: Sequence[Act]) -> list[str]:
 
 def _shown(act: Act) -> str:
     if isinstance(act, Wait):
-        return f"wait {act.until or 'empty'}"
+        until = act.until if isinstance(act.until, str) else " or ".join(act.until)
+        return f"wait {until or 'empty'}"
     if isinstance(act, Request):
         for key in ("ReservedConcurrentExecutions", "ProvisionedConcurrentExecutions", "FunctionVersion"):
             if key in act.params:

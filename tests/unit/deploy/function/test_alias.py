@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+from deploy.aws.client import Client
+from deploy.config.settings import Settings
 from deploy.errors import DeployError
 from deploy.function.alias import Alias, before
 from deploy.function.concurrency import Concurrency
 from deploy.function.function import Function, FunctionConfig
+from deploy.planning.apply import apply
 from deploy.values import Check, Plan, Ref, State
 from localcloud.containers.engine import Image
 from tests.unit.deploy.conftest import Golden
-from tests.unit.deploy.function.fakes import LambdaCalls, applied, deploy, requests, shown
+from tests.unit.deploy.fakes import FakeTime
+from tests.unit.deploy.function.fakes import LambdaCalls, ThroughClient, applied, deploy, requests, shown
 from tests.unit.localcloud.awslambda.fakes import Fakes
 
 TAGS = {"kennel:project": "kennel", "kennel:stage": "local"}
@@ -140,6 +144,36 @@ def test_rollback_returns_to_the_version_before_and_the_next_deploy_goes_forward
     assert lambda_.versions() == ["$LATEST", "1", "2"]
 
 
+def waking(lambda_: LambdaFixture, settings: Settings, idle: dict[str, str], said: list[str]) -> Client:
+    boto = ThroughClient(lambda_.calls, idle)
+    return Client(stage=settings.stage, session=boto, say=said.append, clock=FakeTime().clock())
+
+
+def test_rollback_to_a_version_that_was_idle_for_weeks_wakes_it_and_says_so(
+    lambda_: LambdaFixture, settings: Settings
+) -> None:
+    lambda_.deploy()
+    lambda_.deploy(image="fn:2")
+    todo, said = lambda_.alias.back(lambda_.alias.read(lambda_.calls)), list[str]()
+    idle = {"1": "Inactive"}
+    apply(Plan(steps=(todo,)), waking(lambda_, settings, idle, said), clock=FakeTime().clock())
+    assert lambda_.live() == ("1", "fn:1")
+    assert idle == {"1": "Active"}
+    assert len(said) == 1
+    assert said[0].startswith("Invoke: waiting up to 5 minutes until Lambda has made the function ready: it was idle")
+
+
+def test_a_version_that_stays_pending_keeps_the_alias_where_it_is(lambda_: LambdaFixture, settings: Settings) -> None:
+    lambda_.deploy()
+    lambda_.deploy(image="fn:2")
+    todo = lambda_.alias.back(lambda_.alias.read(lambda_.calls))
+    client = waking(lambda_, settings, {"1": "Inactive"}, [])
+    client.session.looks = -1000
+    with pytest.raises(DeployError, match=r"(?s)following state: Pending.*tried again for 29\d s"):
+        apply(Plan(steps=(todo,)), client, clock=FakeTime().clock())
+    assert lambda_.live() == ("2", "fn:2")
+
+
 def test_there_is_nothing_to_return_to_after_the_first_deploy(lambda_: LambdaFixture) -> None:
     lambda_.deploy()
     with pytest.raises(DeployError, match="no earlier version"):
@@ -238,7 +272,7 @@ def test_lambda_accepts_every_change_of_an_alias(golden: Golden) -> None:
     stale = {"old": alias._removal("old", lambda _: {"FunctionUrl": "x"}, {"old": "READY"})}
     observed = {**FOUND, "image": "fn:0", "versions": {}, "weights": {"0": 1.0}, "ours": ["0"], "stale": stale}
     step = alias.plan(State(fields=observed))
-    rules = {"PublishVersion": (66,), "Invoke": (65, 66)}
+    rules = {"PublishVersion": (66,), "Invoke": (65, 66, 93)}
     checks = [act.request for act in step.acts if isinstance(act, Check)]
     for request in (*requests(step), *checks):
         golden("alias", request, rules=rules.get(request.operation, ()))

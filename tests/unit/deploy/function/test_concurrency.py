@@ -77,6 +77,25 @@ def test_the_step_follows_from_the_status_of_provisioned_concurrency(status: str
     assert shown(desired(5, 3).plan(observed(5, 3, status)).acts) == acts
 
 
+def test_an_alias_that_was_idle_for_weeks_is_woken_before_it_is_kept_warm(golden: Golden) -> None:
+    state = observed(5, 0, "")
+    step = desired(5, 3).plan(State(fields={**state.fields, "state": "Inactive"}))
+    assert shown(step.acts) == ["Invoke", f"{PUT} 3", READY]
+    golden("concurrency", requests(step)[0], rules=(93,))
+    warm = observed(5, 3)
+    assert desired(5, 3).plan(State(fields={**warm.fields, "state": "Inactive"})).action == "none"
+
+
+def test_the_state_of_the_version_is_read_where_it_is_to_be_kept_warm() -> None:
+    fakes = Fakes()
+    fakes.active()
+    fakes.do("PublishVersion")
+    fakes.later.run()
+    fakes.do("CreateAlias", Name="live", FunctionVersion="1")
+    read = [desired(5, count).read(LambdaCalls(fakes)) for count in (0, 3)]
+    assert [state.fields["state"] for state in read if state] == ["", "Active"]
+
+
 @pytest.mark.parametrize(("now", "stays"), [(0, 2), (1, 1), (4, 4), (9, 5)])
 def test_the_value_that_scaling_reached_is_kept_within_its_bounds(now: int, stays: int) -> None:
     assert desired(10, 2, least=1, most=5).desired(now)["provisioned"] == stays

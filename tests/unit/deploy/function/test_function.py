@@ -6,7 +6,7 @@ import pytest
 
 from deploy.config.settings import Settings
 from deploy.function import function as functions
-from deploy.function.function import KIND, Function, is_active, is_updated
+from deploy.function.function import KIND, Function, is_active, is_settled, is_updated
 from deploy.values import State
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.fakes import FakeAws
@@ -31,7 +31,7 @@ def other(function: Function, status: str) -> State:
     [
         ("Active", []),
         ("Inactive", []),  # of weeks without a call: waiting for Active would be waiting for ever
-        ("Pending", ["wait Active"]),
+        ("Pending", ["wait Active or Inactive"]),
     ],
 )
 def test_an_update_waits_for_one_in_progress_and_each_part_for_the_part_before(
@@ -44,7 +44,7 @@ def test_an_update_waits_for_one_in_progress_and_each_part_for_the_part_before(
 
 def test_a_function_that_is_still_pending_is_waited_for(function: Function) -> None:
     step = function.plan(State(fields=function.desired(), tags=TAGS, status="Pending"))
-    assert (shown(step.acts), step.reason) == (["wait Active"], "is still Pending")
+    assert (shown(step.acts), step.reason) == (["wait Active or Inactive"], "is still Pending")
 
 
 def test_an_update_that_failed_is_sent_again_though_nothing_differs(function: Function) -> None:
@@ -95,7 +95,7 @@ def test_lambda_accepts_every_request(function: Function, golden: Golden) -> Non
     updates = requests(function.plan(other(function, "Active")))
     for request in (*new, *updates, *requests(function.remove())):
         golden("function", request, rules=(65,))
-    waits = {"active": is_active("f"), "published": is_active("f", "3"), "updated": is_updated("f")}
+    waits = {"active": is_active("f"), "published": is_settled("f", "3"), "updated": is_updated("f")}
     for name, wait in waits.items():
         golden(name, wait.request, rules=(66,))
 

@@ -10,6 +10,7 @@ import pytest
 from deploy.config.settings import Settings
 from deploy.function.function_url import Access, FunctionUrl, function_url
 from deploy.values import State
+from localcloud.awslambda.records import Policy
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.function.fakes import LambdaCalls, deploy, requests, shown
 from tests.unit.localcloud.awslambda.fakes import Fakes
@@ -55,7 +56,7 @@ def test_lambda_accepts_every_transition_and_a_second_deploy_does_nothing() -> N
         deploy([url(now)], calls)
         deploy([url(after)], calls)
         assert deploy([url(after)], calls) == (), (now, after)
-        statements = fakes.functions.functions["f"].policies.get("live", [])
+        statements = fakes.functions.functions["f"].policies.get("live", Policy()).statements
         assert len(statements) == (0 if after == "none" else 2), (now, after)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.function import health_check
-from deploy.planning.answer import mismatch
+from deploy.planning.answer import is_busy, mismatch, read
 from lambda_container.picture import media_type
 
 
@@ -52,6 +52,13 @@ def test_the_event_carries_a_picture_that_the_function_takes() -> None:
 def test_an_answer_other_than_200_fails_the_check_with_its_reason(
     payload: bytes, more: dict[str, Any], problem: str
 ) -> None:
-    message = mismatch(health_check.answers("f", "7"), answer(payload, **more, ExecutedVersion="7"))
+    check = health_check.answers("f", "7")
+    message = mismatch(check, read(check, answer(payload, **more, ExecutedVersion="7")))
     fix = "the alias stays where it is; ./inv logs f shows what the version wrote"
     assert message == (f"version 7 is not healthy: {problem}\n{fix}" if problem else "")
+
+
+@pytest.mark.parametrize(("status", "busy"), [(200, False), (424, False), (429, True), (502, False), (503, True)])
+def test_a_function_whose_endpoint_is_throttled_is_only_busy(status: int, busy: bool) -> None:
+    check = health_check.answers("f", "7")
+    assert is_busy(check, read(check, answer(json.dumps({"statusCode": status}).encode()))) is busy

@@ -90,7 +90,7 @@ def test_the_requests_for_the_newest_image_and_its_disk_are_as_the_golden_files_
 def test_the_security_group_is_created_in_the_vpc_of_the_subnet(settings: Settings, golden: Golden) -> None:
     subnets = {"Subnets": [{"VpcId": "vpc-0a"}]}
     aws = FakeAws({**answers(), "DescribeSubnets": subnets, "DescribeSecurityGroups": {"SecurityGroups": []}})
-    with pytest.raises(JobError, match="does not exist yet"):
+    with pytest.raises(JobError, match="EC2 does not list it after 60 s"):
         Ec2Backend(session=session(with_ec2(settings, subnet="subnet-0a"), aws)).start(job(settings))
     sent = {request.operation: request for request in aws.sent}
     golden("of-a-subnet", sent["DescribeSubnets"])
@@ -205,6 +205,17 @@ def test_start_waits_until_ec2_lists_the_new_instance(settings: Settings) -> Non
     aws = FakeAws({**answers(), "DescribeInstances": [{"Reservations": []}, {"Reservations": []}, listed]})
     Ec2Backend(session=session(settings, aws)).start(job(settings))
     assert aws.operations[-4:] == ["RunInstances", *["DescribeInstances"] * 3]
+
+
+def test_start_waits_until_ec2_lists_the_new_security_group(settings: Settings) -> None:
+    groups = answers()["DescribeSecurityGroups"]
+    unlisted: dict[str, Any] = {"SecurityGroups": []}
+    alive = {"Reservations": [{"Instances": [{"InstanceId": "i-0"}]}]}
+    listed = [unlisted, unlisted, unlisted, groups]  # planned, planned again under the lock, made, listed
+    aws = FakeAws({**answers(), "DescribeSecurityGroups": listed, "DescribeInstances": alive})
+    Ec2Backend(session=session(settings, aws)).start(job(settings))
+    run = next(each for each in aws.sent if each.operation == "RunInstances")
+    assert run.params["SecurityGroupIds"] == ["sg-0def"]
 
 
 def test_after_the_longest_wait_a_spot_instance_is_given_up(settings: Settings) -> None:

@@ -113,6 +113,19 @@ def test_a_check_that_fails_ends_the_plan_before_the_next_act() -> None:
     assert aws.sent[1].params == {"Qualifier": "4"}
 
 
+def test_a_busy_answer_is_asked_for_again_and_a_lasting_one_ends_the_plan() -> None:
+    invoke = Request(service="lambda", operation="Invoke")
+    check = Check(request=invoke, expect={"status": 200}, busy={"status": (429, 503)})
+    time = FakeTime()
+    busy: list[Reply] = [{"status": 429}, {"status": 503}, {"status": 200}]
+    aws = FakeAws({"Invoke": busy})
+    apply(Plan(steps=(step(check),)), aws, clock=time.clock())
+    assert (aws.operations, time.slept) == (["Invoke"] * 3, [1, 2])
+    with pytest.raises(DeployError, match="status is 429, not 200"):
+        apply(Plan(steps=(step(check),)), FakeAws({"Invoke": {"status": 429}}), clock=time.clock())
+    assert time.slept[2:] == [1, 2, 4, 8]
+
+
 def test_a_wait_fills_in_refs_and_ends_when_nothing_is_at_its_path() -> None:
     alias = Request(service="lambda", operation="GetAlias", params={"Name": Ref(address="a", attribute="version")})
     give = Request(service="lambda", operation="PublishVersion", gives={"a.version": "Version"})

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.errors import ApiError
 from localcloud.gateway.service import PassToMoto
 from tests.unit.localcloud.applicationautoscaling.fakes import TARGET, Fakes
 
@@ -44,6 +45,27 @@ def test_a_target_is_changed_in_part_and_keeps_the_rest() -> None:
     fakes.do("UntagResource", ResourceARN=arn, TagKeys=["a"])
     assert fakes.do("ListTagsForResource", ResourceARN=arn) == {"Tags": {"c": "d"}}
     assert fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker", ResourceIds=["x"])["ScalableTargets"] == []
+
+
+def test_a_refused_change_of_a_target_changes_nothing() -> None:
+    fakes = Fakes()
+    fakes.register(1, 4)
+    request = {"MinCapacity": 2, "MaxCapacity": 3, "SuspendedState": {"DynamicScalingInSuspended": True}}
+    refusal = fakes.refused("RegisterScalableTarget", **TARGET, **request, Tags={"a": "b"})
+    assert "use TagResource" in refusal.message
+    (target,) = fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 4)
+    assert set(target["SuspendedState"].values()) == {False}
+
+
+def test_a_policy_keeps_its_alarms_when_new_ones_cannot_be_made() -> None:
+    fakes = Fakes()
+    fakes.register()
+    before = [alarm["AlarmName"] for alarm in fakes.track()["Alarms"]]
+    fakes.alarms.refusal = ApiError("LimitExceeded", "Too many alarms.")
+    with pytest.raises(ApiError, match="Too many alarms"):
+        fakes.track(target=50)
+    assert list(fakes.alarms.kept) == before
 
 
 def test_deregistering_deletes_policies_alarms_and_scheduled_actions() -> None:

@@ -12,8 +12,11 @@ from localcloud.awslambda.emulator import PATH, Sandboxes
 from localcloud.awslambda.functions import Functions
 from localcloud.awslambda.invoke import Invoker
 from localcloud.awslambda.service import settings_handlers
-from localcloud.containers.http import BrokenError, Response
+from localcloud.containers.http import BrokenError
+from localcloud.containers.http import Response as ContainerResponse
 from localcloud.errors import ApiError
+from localcloud.gateway.protocol import Response, serialize, serialize_error
+from localcloud.gateway.validation import validate
 from localcloud.service_quotas.limits import Quotas
 from tests.unit.localcloud.sagemaker.hosting.fakes import Clock, Later, Served, ServingEngine, serving_cloud
 
@@ -23,21 +26,21 @@ ROLE = "arn:aws:iam::123456789012:role/kennel"
 IMAGES = tuple(f"{prefix}fn:{name}" for name in ("1", "2", "3", "bad") for prefix in ("", "sha256:"))
 
 
-def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
+def emulator(container: Served, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> ContainerResponse:
     """A response as the emulator sends it. The event says which one."""
     event = json.loads(body) if path == PATH else {}
     if isinstance(event, dict) and event.get("die"):
         raise BrokenError("reset")
     if isinstance(event, dict) and "image" in event and container.spec.image.endswith("bad"):
         answer = {"statusCode": 424, "error": {"code": "endpoint-refused", "message": "no such endpoint"}}
-        return Response(status=200, headers={}, body=json.dumps(answer).encode())
+        return ContainerResponse(status=200, headers={}, body=json.dumps(answer).encode())
     result = {
         **({"statusCode": 200} if isinstance(event, dict) and "image" in event else {}),
         "event": event,
         "container": container.id,
         "version": container.spec.environment["AWS_LAMBDA_FUNCTION_VERSION"],
     }
-    return Response(status=200 if path == PATH else 404, headers={}, body=json.dumps(result).encode())
+    return ContainerResponse(status=200 if path == PATH else 404, headers={}, body=json.dumps(result).encode())
 
 
 @dataclass
@@ -64,6 +67,14 @@ class Fakes:
 
     def do(self, operation: str, **params: Any) -> dict[str, Any]:
         return self.handlers()[operation]({"FunctionName": "f", **params})
+
+    def answer(self, operation: str, **params: Any) -> Response:
+        """The HTTP response of a whole request: checked against the model, answered, written as Lambda writes it."""
+        try:
+            validate("lambda", operation, params)
+            return serialize("lambda", operation, self.handlers()[operation](params))
+        except ApiError as error:
+            return serialize_error("lambda", error)
 
     def create(self, **params: Any) -> dict[str, Any]:
         request = {"PackageType": "Image", "Code": {"ImageUri": "fn:1"}, "Role": ROLE}

@@ -1,9 +1,12 @@
 """Reserved and provisioned concurrency, and aliases with provisioned concurrency that move to a new version."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from localcloud.awslambda.environments import ConcurrencyLimit
+from localcloud.errors import ApiError
 from localcloud.service_quotas.limits import Quotas
 from tests.unit.localcloud.awslambda.fakes import Fakes
 
@@ -74,7 +77,7 @@ def test_traffic_stays_with_the_old_version_when_the_new_one_does_not_start(fake
     fakes.do("UpdateAlias", Name="live", FunctionVersion="2")
     fakes.later.run()
     assert status(fakes)["Status"] == "FAILED"
-    assert "FUNCTION_ERROR_INIT_FAILURE" in status(fakes)["StatusReason"]
+    assert status(fakes)["StatusReason"] == "FUNCTION_ERROR_INIT_FAILURE"
     assert fakes.do("GetAlias", Name="live")["RoutingConfig"] == {"AdditionalVersionWeights": {"1": 1.0}}
     fakes.do("UpdateAlias", Name="live", FunctionVersion="2", RoutingConfig={"AdditionalVersionWeights": {}})
     assert "RoutingConfig" not in fakes.do("GetAlias", Name="live")
@@ -93,7 +96,10 @@ def test_a_version_and_its_alias_cannot_both_have_provisioned_concurrency(fakes:
 
 def test_provisioned_concurrency_stays_within_reserved_concurrency(fakes: Fakes) -> None:
     refusal = fakes.refused("PutFunctionConcurrency", ReservedConcurrentExecutions=1)
-    assert "should not be lower than function's total provisioned concurrency [2]" in refusal.message
+    assert refusal.message == (
+        " ReservedConcurrentExecutions  1 should not be lower than function's total provisioned concurrency [2]."
+    )
+    assert refusal.members == {}
     fakes.do("PutFunctionConcurrency", ReservedConcurrentExecutions=3)
     assert (
         "greater than the reserved" in fakes.refused(PUT, Qualifier="live", ProvisionedConcurrentExecutions=4).message
@@ -124,6 +130,79 @@ def test_deleting_an_alias_deletes_its_environments_and_url(fakes: Fakes) -> Non
     assert fakes.engine.running() == []
     assert fakes.do("ListProvisionedConcurrencyConfigs")["ProvisionedConcurrencyConfigs"] == []
     assert fakes.do("ListFunctionUrlConfigs")["FunctionUrlConfigs"] == []
+
+
+Change = Callable[[Fakes], object]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fakes: fakes.do("DeleteFunction"),
+        lambda fakes: fakes.do("DeleteProvisionedConcurrencyConfig", Qualifier="2"),
+    ],
+)
+@pytest.mark.parametrize("moment", ["before", "while"])
+def test_no_environment_outlives_its_provisioned_concurrency(fakes: Fakes, change: Change, moment: str) -> None:
+    fakes.do("DeleteAlias", Name="live")
+    fakes.do(PUT, Qualifier="2", ProvisionedConcurrentExecutions=3)
+    if moment == "before":
+        change(fakes)
+    else:
+        fakes.engine.on_run = lambda: change(fakes)
+    fakes.later.run()
+    assert fakes.engine.running() == []
+
+
+def test_a_smaller_configuration_stops_the_start_of_the_larger_one(fakes: Fakes) -> None:
+    fakes.do("DeleteAlias", Name="live")
+    fakes.do(PUT, Qualifier="2", ProvisionedConcurrentExecutions=5)
+    fakes.engine.on_run = lambda: fakes.do(PUT, Qualifier="2", ProvisionedConcurrentExecutions=1)
+    fakes.later.run()
+    assert len(fakes.engine.running()) == 1
+    config = fakes.do("GetProvisionedConcurrencyConfig", Qualifier="2")
+    assert (config["Status"], config["AvailableProvisionedConcurrentExecutions"]) == ("READY", 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fakes: fakes.do("DeleteProvisionedConcurrencyConfig", Qualifier="live"),
+        lambda fakes: fakes.do("DeleteAlias", Name="live"),
+    ],
+)
+@pytest.mark.parametrize("moment", ["before", "while"])
+def test_a_moving_alias_leaves_no_environment_of_either_version(fakes: Fakes, change: Change, moment: str) -> None:
+    fakes.do("UpdateAlias", Name="live", FunctionVersion="2")
+    if moment == "before":
+        change(fakes)
+    else:
+        fakes.engine.on_run = lambda: change(fakes)
+    fakes.later.run()
+    assert fakes.engine.running() == []
+
+
+def test_what_is_provisioned_is_not_there_for_other_versions(fakes: Fakes) -> None:
+    """Recorded from AWS: localstack/localstack, tests/aws/services/lambda_/test_lambda.snapshot.json,
+    test_lambda_concurrency_block and test_reserved_provisioned_overlap."""
+    fakes.do("PutFunctionConcurrency", ReservedConcurrentExecutions=2)
+    refusal = fakes.refused("Invoke")
+    assert (refusal.code, refusal.status) == ("TooManyRequestsException", 429)
+    assert refusal.members["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert fakes.call(Qualifier="live")["ExecutedVersion"] == "1"
+    fakes.do("PutFunctionConcurrency", ReservedConcurrentExecutions=3)
+    assert fakes.call()["ExecutedVersion"] == "$LATEST"
+
+
+def test_a_version_takes_from_the_shared_part_when_its_own_is_busy() -> None:
+    limit = ConcurrencyLimit(reserved=3)
+    for _ in range(3):
+        limit.enter("1", {"1": 2})
+    for version in ("1", "2"):
+        with pytest.raises(ApiError, match="Rate Exceeded"):
+            limit.enter(version, {"1": 2})
+    limit.leave("1")
+    limit.enter("2", {"1": 2})
 
 
 def test_publish_refuses_another_revision_or_other_code_than_the_request_names() -> None:

@@ -62,6 +62,7 @@ def test_a_sandbox_is_unprivileged_read_only_limited_and_has_lambdas_environment
     ("params", "message"),
     [
         ({"PackageType": "Zip"}, "container images only"),
+        ({"Tags": {str(number): "" for number in range(51)}}, "Number of tags exceeds resource tag limit."),
         ({"Code": {"ImageUri": "none:1"}}, "does not exist"),
         ({"Runtime": "python3.13"}, "Runtime"),
         ({"Timeout": 901}, "900"),
@@ -88,8 +89,10 @@ def test_an_image_for_another_architecture_fails_the_function() -> None:
 def test_a_function_is_found_by_name_partial_and_whole_arn() -> None:
     fakes = Fakes()
     fakes.active()
-    for name in ("f", "123456789012:function:f", ARN, f"{ARN}:$LATEST", "f:$LATEST", "function:f"):
+    for name in ("f", "123456789012:function:f", ARN, "function:f", "us-east-1:123456789012:function:f"):
         assert fakes.do("GetFunctionConfiguration", FunctionName=name)["FunctionArn"] == ARN
+        latest = fakes.do("GetFunctionConfiguration", FunctionName=f"{name}:$LATEST")
+        assert (latest["FunctionArn"], latest["Version"]) == (f"{ARN}:$LATEST", "$LATEST")
     refusal = fakes.refused("GetFunction", FunctionName="g")
     assert (refusal.status, refusal.message) == (404, f"Function not found: {ARN[:-1]}g")
     with pytest.raises(ApiError, match="already exist"):
@@ -172,7 +175,7 @@ def test_payloads_are_limited_and_must_be_json() -> None:
     assert fakes.refused("Invoke", Payload=large, InvocationType="Event").status == 413
     assert fakes.refused("Invoke", Payload=b'"' + b"x" * 6_291_455 + b'"').code == "RequestTooLargeException"
     assert fakes.refused("Invoke", Payload=b"{").code == "InvalidRequestContentException"
-    assert fakes.do("Invoke", InvocationType="DryRun") == {"StatusCode": 204, "ExecutedVersion": "$LATEST"}
+    assert fakes.do("Invoke", InvocationType="DryRun") == {"StatusCode": 204}
 
 
 def test_an_asynchronous_event_is_tried_three_times_and_waits_while_throttled() -> None:
@@ -226,7 +229,8 @@ class Environment:
 def test_idle_environments_are_reaped_down_to_the_floor() -> None:
     clock, ended = Clock(), list[Environment]()
     pool = Pool[Environment](start=Environment, end=ended.append, clock=clock)
-    pool.warm(2)
+    pool.keep(2)
+    pool.fill()
     taken = [pool.take() for _ in range(3)]
     for environment in taken:
         pool.give_back(environment)
@@ -257,7 +261,8 @@ def test_an_environment_that_starts_after_its_pool_was_closed_is_ended() -> None
         return Environment()
 
     pool = Pool[Environment](start=start, end=ended.append, clock=Clock())
-    pool.warm(1)
+    pool.keep(1)
+    pool.fill()
     assert len(ended) == 1
     assert pool.idle == []
 

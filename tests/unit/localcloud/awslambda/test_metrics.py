@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
-from localcloud.awslambda.functions import Function
 from localcloud.awslambda.metrics import FunctionMetrics
+from localcloud.awslambda.records import Function
 from localcloud.cloudwatch.metrics import Datum
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from localcloud.environment import QUOTAS
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.sagemaker.training.api import TrainingJobs
 from localcloud.service_quotas.api import ServiceQuotas
-from localcloud.service_quotas.limits import VARIABLE, Quotas, quotas_of
+from localcloud.service_quotas.limits import Quotas, quotas_of
 from tests.unit.localcloud.fakes import FakeObjects, cloud, training_request
 from tests.unit.localcloud.sagemaker.hosting.fixtures import Fakes, one
 
@@ -24,11 +25,11 @@ def test_without_quotas_no_request_is_refused() -> None:
 
 def test_a_new_account_is_refused_an_instance_with_a_gpu_in_aws_words() -> None:
     with pytest.raises(ApiError, match=r"'ml.g5.xlarge for endpoint usage' is 0 Instances, with current "):
-        quotas_of({VARIABLE: "new-account"}).require("ml.g5.xlarge", "endpoint usage", count=1)
+        quotas_of({QUOTAS.name: "new-account"}).require("ml.g5.xlarge", "endpoint usage", count=1)
 
 
 def test_running_instances_count() -> None:
-    quotas = quotas_of({VARIABLE: "new-account"})
+    quotas = quotas_of({QUOTAS.name: "new-account"})
     quotas.require("ml.m5.large", "endpoint usage", count=2, used=2)
     with pytest.raises(ApiError, match="utilization of 3 Instances and a request delta of 2"):
         quotas.require("ml.m5.large", "endpoint usage", count=2, used=3)
@@ -37,7 +38,7 @@ def test_running_instances_count() -> None:
 @pytest.mark.parametrize("text", ["/nowhere.json", "new_account"])
 def test_a_missing_file_of_quotas_is_named(text: str) -> None:
     with pytest.raises(LocalcloudError, match=text):
-        quotas_of({VARIABLE: text})
+        quotas_of({QUOTAS.name: text})
 
 
 def test_an_approved_request_raises_the_quota() -> None:

@@ -32,12 +32,16 @@ def healthy(container: Served, method: str, path: str, body: bytes, headers: Map
 
 
 class ServingEngine(FakeEngine):
-    """Docker in memory; `serve` answers for every container, `refused` images do not start."""
+    """Docker in memory; `serve` answers for every container, `refused` images do not start.
+
+    `on_run`: what happens once, while the next container starts.
+    """
 
     def __init__(self, serve: Serve = healthy, *, images: tuple[str, ...] = ("serve:1", "serve:2")) -> None:
         super().__init__(images=images)
         self.serve, self.served = serve, dict[str, Served]()
         self.refused: set[str] = set()
+        self.on_run: Callable[[], object] | None = None
         self.stopped: list[tuple[str, int]] = []
         self._next = itertools.count(1)
 
@@ -55,6 +59,9 @@ class ServingEngine(FakeEngine):
         made = Served(id=f"c{number}", spec=spec, address=f"10.0.0.{number}")
         self.served[made.id] = made
         self.specs.append(spec)
+        on_run, self.on_run = self.on_run, None
+        if on_run is not None:
+            on_run()
         return self.stand(made)
 
     def stand(self, made: Served) -> ContainerState:

@@ -59,6 +59,24 @@ def test_a_configuration_that_localcloud_or_sagemaker_cannot_run_is_refused(
     assert message in error.message
 
 
+def test_instances_publish_detailed_metrics_unless_the_request_says_no() -> None:
+    fakes = Fakes()
+    fakes.model()
+    serverless = {
+        "VariantName": "A",
+        "ModelName": "m",
+        "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1},
+    }
+    for name, more in (
+        ("silent", {"ProductionVariants": [one()]}),
+        ("off", {"ProductionVariants": [one()], "MetricsConfig": {"EnableDetailedObservability": False}}),
+        ("serverless", {"ProductionVariants": [serverless]}),
+    ):
+        fakes.do("CreateEndpointConfig", EndpointConfigName=name, **more)
+    told = [fakes.do("DescribeEndpointConfig", EndpointConfigName=name) for name in ("silent", "off", "serverless")]
+    assert [each.get("MetricsConfig", {}).get("EnableDetailedObservability") for each in told] == [True, False, None]
+
+
 def test_lists_filter_sort_and_page() -> None:
     fakes = Fakes()
     for name in ("red-1", "blue", "red-2", "red-3"):
