@@ -8,7 +8,7 @@ import re
 import botocore.session
 import pytest
 
-from cli import operations
+from cli import localcloud_operations as operations
 from localcloud.errors import ApiError
 from localcloud.gateway.service import PassToMoto
 from tests.functional.localcloud.recorded import CASES
@@ -22,7 +22,7 @@ PLACE = re.compile(r"[\w-]+/[\w-]+: tests/[\w/]+\.py::(\w+::)?test_\w+")
 
 def test_the_page_is_what_the_code_says() -> None:
     page = operations.PAGE.read_text(encoding="utf-8")
-    assert page == operations.page(), "run .venv/bin/python -m cli.operations"
+    assert page == operations.page(), "run .venv/bin/python -m cli.localcloud_operations"
 
 
 def test_every_operation_that_kennel_calls_or_localcloud_answers_is_a_line_and_nothing_else_is() -> None:
