@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from deploy.aws.client import Clock
+from deploy.aws.client import Clock, is_denied
 from deploy.aws.lock import Holder, Lock
 from deploy.config.settings import Settings
 from deploy.console import Screen
-from deploy.errors import DeployError
+from deploy.errors import AwsError, DeployError
 from deploy.images import pushed
 from deploy.images.facts import ImageFacts
 from deploy.images.recipe import kind_named
@@ -18,8 +18,8 @@ from deploy.planning.apply import apply
 from deploy.planning.observe import observe
 from deploy.planning.plan import plan
 from deploy.planning.resource import Resource
-from deploy.storage.bucket import bucket
-from deploy.values import Call, Plan, Step
+from deploy.storage.bucket import Bucket, bucket
+from deploy.values import Call, Plan, State, Step
 
 Build = Callable[[str], str]
 
@@ -93,10 +93,11 @@ class Session:
     @contextmanager
     def changing(self, *, make_bucket: bool = True) -> Iterator[None]:
         """Holds the stage's lock: a second command that changes the stage waits. The lock is an object in the stage's
-        bucket. A missing bucket is made first; without `make_bucket` there is then nothing to lock."""
+        bucket. A missing bucket is made first; without `make_bucket` there is then nothing to lock, nor where somebody
+        else has the bucket of that name."""
         self.begin_changes()
         ours = bucket(self.settings)
-        observed = None if self._is_locked else ours.read(self.call)
+        observed = None if self._is_locked else self._read(ours, or_none=not make_bucket)
         if self._is_locked or (observed is None and not make_bucket):
             yield
             return
@@ -108,6 +109,16 @@ class Session:
                 yield
             finally:
                 self._is_locked = False
+
+    def _read(self, ours: Bucket, *, or_none: bool) -> State | None:
+        """The bucket's state; with `or_none` None, and a line, where these credentials may not read it."""
+        try:
+            return ours.read(self.call)
+        except AwsError as error:
+            if not or_none or not is_denied(error):
+                raise
+            self.screen.say(f"   {ours.address}: may not be read, so other commands do not wait for this one")
+            return None
 
     def image(self, kind: str) -> Image:
         """The image of a kind (train, serve or lambda) as this stage's AWS refers to it. Raises DeployError."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from deploy.audit.finding import Finding
+from deploy.aws.client import is_denied
 from deploy.errors import AwsError
 
-DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 ACTIONS = {  # whose IAM action has another name than the operation
     "s3.ListBuckets": "s3:ListAllMyBuckets",
     "s3.GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
@@ -19,7 +19,7 @@ def unless_denied(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[
     try:
         yield from look()
     except AwsError as error:
-        if error.code not in DENIED:
+        if not is_denied(error):
             raise
         action = ACTIONS.get(error.operation) or error.operation.replace(".", ":")
         fix = f"request the permission {action} (AWS's policy SecurityAudit has all that a review needs)"

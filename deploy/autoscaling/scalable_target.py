@@ -235,7 +235,7 @@ def _names(settings: Settings, call: Call) -> Iterable[str]:
     for namespace, separator in (("sagemaker", "/"), ("lambda", ":")):
         for each in targets(namespace, call):
             name = str(each["ResourceId"]).split(separator)[1]
-            if name == settings.prefix or name.startswith(f"{settings.prefix}-"):
+            if settings.may_own(name):
                 yield str(each["ResourceId"])
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.aws.requests import sts
-from deploy.aws.retries import Patience, passing
+from deploy.aws.retries import THROTTLED, Patience, passing
 from deploy.config.general import Stage
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
@@ -21,16 +21,32 @@ Say = Callable[[str], None]
 
 DUMMY = "kennel-local"
 PRICE_LIST_REGION = "us-east-1"  # few regions have the price list; it covers all regions
+# Each service has codes of its own for "is not there". EC2 has one for each kind of thing: InvalidGroup.NotFound.
 MISSING = frozenset(
     {"404", "NoSuchBucket", "NoSuchKey", "NoSuchEntity", "ResourceNotFoundException", "ResourceNotFound", "NotFound"}
-    | {"ObjectNotFoundException"}
+    | {"NoSuchResourceException", "NoSuchUpload", "NotFoundException", "ObjectNotFoundException"}
     | {"RepositoryNotFoundException", "RepositoryPolicyNotFoundException", "LifecyclePolicyNotFoundException"}
+    | {"ImageNotFoundException", "UploadNotFoundException"}
+    | {"ParameterNotFound", "ParameterVersionNotFound", "ProvisionedConcurrencyConfigNotFoundException"}
 )
+# "403" is S3's answer to a HEAD request, which has no body and so no words.
+DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
+    | {"DependencyAccessDeniedException"}
+)
+# Requests about many things that AWS answers with 200 even where it refuses some of them (rule 95): where the refusals
+# are in the answer, and the names of a refusal's code and reason.
+PARTLY_REFUSED = {
+    "s3.DeleteObjects": ("Errors", "Code", "Message"),
+    "ecr.BatchDeleteImage": ("failures", "failureCode", "failureReason"),
+}
+DONE_ALREADY = ("ImageNotFound", "NoSuchKey", "NoSuchVersion")
 # SageMaker's answers when the notebook instance or job to be stopped does not run.
 STOPPED = re.compile(r"Unable to transition to \(Stopping\)|rejected because the .*job is in status")
 FIXES = {
-    "AccessDenied": "ask for this permission, or use other credentials",
-    "AccessDeniedException": "ask for this permission, or use other credentials",
+    **dict.fromkeys(DENIED, "ask for this permission, or use other credentials"),
+    "VPCIdNotSpecified": "this region has no default VPC: set training.ec2.subnet to a subnet of yours, or make a "
+    "default VPC (aws ec2 create-default-vpc)",
     "ExpiredToken": "the credentials have expired: log in again",
     "ExpiredTokenException": "the credentials have expired: log in again",
     "InvalidClientTokenId": "AWS does not know these credentials: check the profile and the stage",
@@ -118,6 +134,7 @@ class Client:
             raise DeployError(f"{where}: nothing answers at {self.stage.endpoint_url or error}: {fix}") from error
         except BotoCoreError as error:
             raise DeployError(f"{where}: {error}{_fix(error, self.stage.profile)}") from error
+        _require_whole(where, answer)
         return answer
 
     def _client(self, service: str) -> Any:
@@ -129,6 +146,17 @@ class Client:
                     service, endpoint_url=local, config=_config(), region_name=elsewhere
                 )
             return self._clients[service]
+
+
+def _require_whole(operation: str, answer: Mapping[str, Any]) -> None:
+    """Raises AwsError for the first thing that an answer says was refused, and that is not gone already."""
+    place, code, reason = PARTLY_REFUSED.get(operation, ("", "", ""))
+    refused = [each for each in answer.get(place, ()) if each.get(code) not in DONE_ALREADY]
+    if refused:
+        first = refused[0]
+        which = first.get("Key") or first.get("imageId", {}).get("imageDigest", "")
+        message = f"{which}: {first.get(reason, 'no reason given')} ({len(refused)} refused in all)"
+        raise AwsError(operation=operation, code=str(first[code]), message=message, fix=FIXES.get(first[code], ""))
 
 
 def connect(
@@ -165,11 +193,21 @@ def lookup(call: Callable[[Request], dict[str, Any]], request: Request) -> dict[
 
 def is_missing(error: AwsError) -> bool:
     """Whether AWS says that a resource does not exist. SageMaker says so in the message of a ValidationException."""
-    if error.code in MISSING:
+    if error.code in MISSING or error.code.endswith(".NotFound"):
         return True
     return error.code in ("ValidationException", "ResourceNotFound") and any(
         text in error.message for text in ("Could not find", "does not exist", "not found", "RecordNotFound")
     )
+
+
+def is_denied(error: AwsError) -> bool:
+    """Whether these credentials may not do this. AWS says so before it says whether the resource exists."""
+    return error.code in DENIED
+
+
+def is_throttled(error: AwsError) -> bool:
+    """Whether AWS limits the rate of requests: the same request is answered later."""
+    return error.code in THROTTLED
 
 
 def is_made(error: AwsError) -> bool:

@@ -12,7 +12,9 @@ from deploy.aws.requests import logs
 from deploy.errors import AwsError
 from deploy.values import Call
 
-TRAINING_JOBS = "/aws/sagemaker/TrainingJobs"
+# Groups that the account's projects share.
+TRAINING_JOBS, TRANSFORM_JOBS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TransformJobs"
+NOTEBOOKS = "/aws/sagemaker/NotebookInstances"
 LATE_MS = 120_000  # the lines of one host may arrive this much later than those of another
 
 

@@ -17,6 +17,12 @@ WAKING_S = 300.0
 UPDATING_S = 1800.0  # instances take minutes
 
 
+THROTTLED = frozenset(
+    {"ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded"}
+    | {"ServiceUnavailable", "ServiceUnavailableException", "SlowDown"}
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
     """A refusal that passes by itself.
@@ -47,8 +53,17 @@ class Refusal:
 
 
 def passing(request: Request, error: AwsError) -> Refusal | None:
-    """The line of the table that says that this refusal passes; None for one that stays."""
+    """The line of the table that says that this refusal passes; None for one that stays.
+
+    Any throttled request is sent again. Only a call of the function is not: its callers decide how long it is at its
+    concurrency.
+    """
+    if error.code in THROTTLED:
+        return None if request.operation == "Invoke" else TOO_FAST
     return next((each for each in REFUSALS if each.matches(request, error)), None)
+
+
+TOO_FAST = Refusal(operations=frozenset(), awaited="until AWS takes more requests")
 
 
 @dataclass(kw_only=True)

@@ -94,7 +94,7 @@ def autoscale(session: Session) -> Report:
         check_scaling(spec)
     _require_deployed(settings, call)
     targets = all_targets(settings)
-    session.settle((*targets, *_obsolete(settings, call, [each.address for each in targets])))
+    session.settle((*targets, *_obsolete(session, [each.address for each in targets])))
     return report(settings, call)
 
 
@@ -117,10 +117,10 @@ def _require_deployed(settings: Settings, call: Call) -> None:
             raise DeployError(f"{target.resource}: does not exist yet; ./inv deploy creates it and its scaling")
 
 
-def _obsolete(settings: Settings, call: Call, addresses: Iterable[str]) -> Iterator[Obsolete]:
-    kind = BY_NAME["scalable-target"]
+def _obsolete(session: Session, addresses: Iterable[str]) -> Iterator[Obsolete]:
+    settings, kind = session.settings, BY_NAME["scalable-target"]
     kept = set(addresses)
-    for address, state in inventory(settings, call, [kind]).items():
+    for address, state in inventory(settings, session.call, [kind], say=session.screen.say).items():
         if address not in kept:
             step = kind.remove(address.partition("/")[2], settings)
             yield Obsolete(address=address, reason="should not scale any more", step=step, state=state)

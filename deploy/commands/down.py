@@ -26,7 +26,7 @@ def down(session: Session, confirm: Callable[[Plan], bool], *, also: Collection[
 
     Raises DeployError when it is not confirmed, or when a resource is left.
     """
-    existing = inventory(session.settings, session.call)
+    existing = inventory(session.settings, session.call, say=session.screen.say)
     kept = tuple(address for address in existing if _is_kept(address, also))
     todo = teardown(session.settings, {key: existing[key] for key in existing if key not in kept}, BY_NAME)
     if not todo.steps:
@@ -34,7 +34,8 @@ def down(session: Session, confirm: Callable[[Plan], bool], *, also: Collection[
     if not confirm(todo):
         raise DeployError(f"{session.settings.prefix}: nothing was deleted")
     session.apply(todo)
-    left = [address for address in inventory(session.settings, session.call) if not _is_kept(address, also)]
+    after = inventory(session.settings, session.call, say=lambda _: None)  # what may not be read is told already
+    left = [address for address in after if not _is_kept(address, also)]
     if left:
         raise DeployError(f"not deleted: {', '.join(left)}; run ./inv down again")
     return Down(gone=todo.changes, kept=kept)

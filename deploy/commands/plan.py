@@ -49,7 +49,8 @@ def desired(session: Session) -> Desired:
     )
     resources = (*foundation(settings), *_serving(session, specs, models))
     kept = [*(each.address for each in resources), *(step.address for step in untrained)]
-    return Desired(resources=resources, obsolete=tuple(obsolete(settings, call, kept)), untrained=untrained)
+    gone = obsolete(settings, call, kept, say=session.screen.say)
+    return Desired(resources=resources, obsolete=gone, untrained=untrained)
 
 
 def _serving(session: Session, specs: Sequence[EndpointSpec], models: Trained) -> tuple[Resource, ...]:

@@ -66,7 +66,7 @@ def prune(
 
     Raises DeployError when it is not confirmed.
     """
-    live = referenced(session.call)
+    live = referenced(session.settings, session.call)
     lists = {kind: _listed(session, kind) for kind in KINDS}
     steps = [_deletion(session, kind, lists[kind], current[kind], live) for kind in KINDS if pushed]
     remote = Plan(steps=tuple(step for step in steps if step.acts))

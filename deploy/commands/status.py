@@ -20,7 +20,7 @@ def status(session: Session) -> tuple[list[Row], str]:
     settings, call = session.settings, session.call
     ledger = Ledger(settings=settings, call=call, prices=Prices(call=call, region=settings.stage.region))
     rows = []
-    for address in reversed(list(inventory(settings, call))):
+    for address in reversed(list(inventory(settings, call, say=session.screen.say))):
         kind, _, name = address.partition("/")
         if kind in running_job.NAMES:
             continue  # the ledger lists all jobs, also ended ones

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from contract import metrics
+from deploy.aws.client import pages
 from deploy.aws.logs import Line
 from deploy.aws.s3_upload import upload
 from deploy.commands.data import WEIGHTS, data_prefix
@@ -23,6 +24,7 @@ from deploy.jobs import records
 from deploy.jobs import request as jobs
 from deploy.jobs.backend import Backend, InterruptedJobError, Reader, follow
 from deploy.jobs.ec2 import Ec2Backend
+from deploy.jobs.latest import is_of
 from deploy.jobs.lifecycle import reused
 from deploy.jobs.local import LocalBackend
 from deploy.jobs.progress import Progress
@@ -216,11 +218,12 @@ def stop(session: Session, *, purpose: str = "train") -> str:
     """Stops the newest running job of a training, on SageMaker or EC2; returns its name. Raises JobError."""
     settings, call = session.settings, session.call
     prefix = f"{settings.prefix}-{purpose}-"
-    listed = call(newest_first(prefix, "InProgress"))["TrainingJobSummaries"]
+    running = pages(call, newest_first(prefix, "InProgress"), items="TrainingJobSummaries")
+    listed = next((name for each in running if is_of(prefix, name := str(each["TrainingJobName"]))), "")
     recorded = records.newest(settings.bucket, prefix, call, status="InProgress")
     if listed:
         backend: Backend = SageMakerBackend(call=call)
-        name = str(listed[0]["TrainingJobName"])
+        name = listed
     elif recorded:
         backend, name = Ec2Backend(session=session), recorded.name
     else:

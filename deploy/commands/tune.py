@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from contract import metrics
+from deploy.aws.client import pages
 from deploy.aws.logs import Line
 from deploy.commands.train import LocalPaths, job_request, local_request, register, train, with_role
 from deploy.config.section import unknown
@@ -110,11 +111,12 @@ def tune_on_sagemaker(session: Session, data: str) -> Search:
 
 def stop(session: Session) -> str:
     """Stops the newest running tuning job; returns its name. Raises JobError."""
-    listed = session.call(tuning.running(session.settings)).get("HyperParameterTuningJobSummaries", ())
-    if not listed:
+    running = pages(session.call, tuning.running(session.settings), items="HyperParameterTuningJobSummaries")
+    names = (str(each[tuning.NAME]) for each in running)
+    name = next((name for name in names if session.settings.may_own(name)), "")
+    if not name:
         raise JobError(f"{session.settings.prefix}: no tuning job is running")
     session.begin_changes()
-    name = str(listed[0][tuning.NAME])
     session.call(tuning.stop(name))
     return name
 

@@ -75,6 +75,11 @@ class Settings(BaseModel):
     def bucket(self) -> str:
         return f"{self.prefix}-{self.stage.account}-{self.stage.region}"
 
+    def may_own(self, name: str) -> bool:
+        """Whether a name is one that the stage's resources may have. The deployer may ask about those only; AWS's own
+        filters (NameContains) also find the prefix in the middle of a name."""
+        return name == self.prefix or name.startswith((f"{self.prefix}-", f"{self.prefix}/"))
+
     @property
     def endpoint_name(self) -> str:
         """The name of the main endpoint, which the function invokes."""

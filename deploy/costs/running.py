@@ -71,6 +71,8 @@ class Ledger:
             listing = sagemaker(f"List{word}s", **params)
             for each in pages(self.call, listing, items=items):
                 name, status = each[f"{word}Name"], each[f"{word}Status"]
+                if not self.settings.may_own(name):
+                    continue
                 more = self._job(name) if kind == "job" and status in RUNNING else Running()
                 yield Row(kind=kind, name=name, state=status, detail=more.detail, usd=more.usd, since=more.since)
 
@@ -79,9 +81,9 @@ class Ledger:
 
     def _endpoint(self, name: str) -> Running:
         endpoint = self._ask("sagemaker", "DescribeEndpoint", EndpointName=name)
-        config = self._ask(
-            "sagemaker", "DescribeEndpointConfig", EndpointConfigName=endpoint.get("EndpointConfigName", "-")
-        )
+        if not endpoint:  # it went since it was listed
+            return Running()
+        config = self._ask("sagemaker", "DescribeEndpointConfig", EndpointConfigName=endpoint["EndpointConfigName"])
         types = {each["VariantName"]: each.get("InstanceType", "") for each in config.get("ProductionVariants", ())}
         bounds = self._bounds(name)
         details, costs = [], []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from deploy.aws.client import lookup, pages
 from deploy.aws.requests import ecr
 from deploy.aws.tags import tag_list, tags_of
 from deploy.config.settings import Settings
-from deploy.images.recipe import ImageKind
-from deploy.planning.resource import ResourceKind, delete, listing, require_ours, unchanged
+from deploy.images.recipe import KINDS, ImageKind
+from deploy.planning.resource import ResourceKind, delete, require_ours, unchanged
 from deploy.values import Act, Call, Request, State, Step, differences
 
 UNTAGGED_DAYS = 14
@@ -33,6 +33,11 @@ LIFECYCLE = {
     ]
 }
 ENCRYPTION = "AES256"
+LAMBDAS_OWN = "LambdaECRImageRetrievalPolicy"
+LAMBDAS_ACTIONS = frozenset(
+    {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+    | {"ecr:DeleteRepositoryPolicy", "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +70,7 @@ class Repository:
                 "tag_mutability": described.get("imageTagMutability"),
                 "scan_on_push": described.get("imageScanningConfiguration", {}).get("scanOnPush"),
                 "lifecycle": _document(lifecycle.get("lifecyclePolicyText")),
-                "policy": _document(policy.get("policyText")),
+                "policy": _without_lambdas_own(_document(policy.get("policyText"))),
             },
             attributes={"uri": str(described["repositoryUri"])},
             tags=tags_of(tags["tags"]),
@@ -141,9 +146,37 @@ def _document(text: str | None) -> Any:
     return json.loads(text) if text else None
 
 
+def _without_lambdas_own(policy: Any) -> Any:
+    """A policy without the statement that Lambda adds when a function is created (rule 97); None when no other is
+    left."""
+    if policy is None:
+        return None
+    statements = [each for each in policy["Statement"] if not _is_lambdas_own(each)]
+    return {**policy, "Statement": statements} if statements else None
+
+
+def _is_lambdas_own(statement: Mapping[str, Any]) -> bool:
+    """Only as Lambda writes it: a statement of that name which lets anybody else in is drift."""
+    actions = statement.get("Action", ())
+    return (
+        statement.get("Sid") == LAMBDAS_OWN
+        and statement.get("Effect") == "Allow"
+        and statement.get("Principal") == {"Service": "lambda.amazonaws.com"}
+        and LAMBDAS_ACTIONS.issuperset([actions] if isinstance(actions, str) else actions)
+    )
+
+
 def _tags(name: str, settings: Settings, call: Call) -> dict[str, str]:
     request = ecr("ListTagsForResource", resourceArn=_arn(settings, name))
     return tags_of((lookup(call, request) or {}).get("tags", ()))
+
+
+def _names(settings: Settings, call: Call) -> Iterator[str]:
+    """The stage's repositories, asked for one by one: a listing without names would need the right on all of the
+    account's (rule 99)."""
+    for name in map(settings.repository_name, KINDS):
+        if lookup(call, ecr("DescribeRepositories", repositoryNames=[name])) is not None:
+            yield name
 
 
 def _remove(name: str, settings: Settings) -> Step:
@@ -158,7 +191,7 @@ def _state(name: str, _: Settings, call: Call) -> str:
 
 KIND = ResourceKind(
     name="repository",
-    names=listing("ecr", "DescribeRepositories", "repositories", "repositoryName", token=("nextToken", "nextToken")),
+    names=_names,
     tags=_tags,
     remove=_remove,
     state=_state,

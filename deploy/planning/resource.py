@@ -58,13 +58,11 @@ def listing(
     """Lists names that start with the stage's prefix, by one list operation. "{prefix}" in `params` is filled in."""
 
     def names(settings: Settings, call: Call) -> Iterator[str]:
-        prefix = settings.prefix
-        filled = {name: value.format(prefix=prefix) for name, value in params.items()}
+        filled = {name: value.format(prefix=settings.prefix) for name, value in params.items()}
         request = Request(service=service, operation=operation, params=filled)
         for item in pages(call, request, items=items, token=token):
-            name = str(item[key])
-            if name == prefix or name.startswith((f"{prefix}-", f"{prefix}/")):
-                yield name
+            if settings.may_own(str(item[key])):
+                yield str(item[key])
 
     return names
 

@@ -24,9 +24,9 @@ KINDS: tuple[ResourceKind, ...] = (
     ec2_instance.KIND,
     instance_profile.KIND,
     security_group.KIND,
-    log_group.KIND,
     repository.KIND,
     role.KIND,
+    log_group.KIND,  # after the roles: services write last lines late, and would make the group again with their rights
     bucket.KIND,
     deployer_role.KIND,
     managed_policy.KIND,

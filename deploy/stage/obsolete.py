@@ -10,7 +10,7 @@ from deploy.autoscaling.variants import describe_config
 from deploy.config.settings import Settings
 from deploy.endpoints.endpoint_config import ENDPOINT_TAG, named
 from deploy.endpoints.history import history
-from deploy.stage.inventory import inventory
+from deploy.stage.inventory import Say, inventory
 from deploy.stage.kinds import BY_NAME, KINDS
 from deploy.values import Call, State, Step
 
@@ -34,10 +34,11 @@ class Obsolete:
         return replace(self.step, reason=self.reason)
 
 
-def obsolete(settings: Settings, call: Call, desired: Collection[str]) -> tuple[Obsolete, ...]:
-    """Finds the resources that are ours, not `desired` (addresses), and not needed for a rollback."""
+def obsolete(settings: Settings, call: Call, desired: Collection[str], *, say: Say) -> tuple[Obsolete, ...]:
+    """Finds the resources that are ours, not `desired` (addresses), and not needed for a rollback. `say` as in
+    `inventory`."""
     kinds = [kind for kind in KINDS if kind.name in JUDGED]
-    ours = inventory(settings, call, kinds)
+    ours = inventory(settings, call, kinds, say=say)
     kept = {*desired, *kept_configs(settings, ours)}
     names = [address.partition("/")[2] for address in kept if address.startswith("endpoint-config/")]
     kept |= {f"model/{model}" for name in names for model in models_of(name, call)}

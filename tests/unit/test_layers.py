@@ -59,7 +59,7 @@ INSIDE: dict[str, dict[str, str]] = {
         "endpoints": "autoscaling aws config errors images jobs planning values",
         "costs": "aws config endpoints errors jobs session values",
         "diagnosis": "aws config costs endpoints errors images jobs values",
-        "stage": "autoscaling config endpoints function iam images jobs notebook planning storage values",
+        "stage": "autoscaling aws config endpoints errors function iam images jobs notebook planning storage values",
         "commands": "*",
     },
     "localcloud": {

@@ -22,11 +22,13 @@ ASSUMED_BY: Mapping[str, str] = {
     "lambda": "lambda.amazonaws.com",
     "ec2": "ec2.amazonaws.com",
 }
-# The roles that services create for themselves, by the service that assumes them: scaling (rule 52) and spot.
+# The roles that services create for themselves, by the service that assumes them (rule 96): scaling (rule 52), spot
+# instances, requests for quotas.
 LINKED: Mapping[str, str] = {
     "sagemaker.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint",
     "lambda.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_LambdaConcurrency",
     "spot.amazonaws.com": "AWSServiceRoleForEC2Spot",
+    "servicequotas.amazonaws.com": "AWSServiceRoleForServiceQuotas",
 }
 
 
@@ -129,7 +131,7 @@ def _jobs(settings: Settings) -> list[Statement]:
     names = (
         "AddTags CreateHyperParameterTuningJob CreateTrainingJob CreateTransformJob DescribeHyperParameterTuningJob "
     )
-    names += "DescribeTrainingJob DescribeTransformJob ListTrainingJobsForHyperParameterTuningJob "
+    names += "DescribeTrainingJob DescribeTransformJob ListTags ListTrainingJobsForHyperParameterTuningJob "
     names += "StopHyperParameterTuningJob StopTrainingJob StopTransformJob"
     places = _sagemaker(settings, "training-job", "hyper-parameter-tuning-job", "transform-job")
     key = settings.training.kms_key

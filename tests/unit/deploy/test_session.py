@@ -12,7 +12,7 @@ from deploy.console import Screen
 from deploy.errors import DeployError
 from deploy.session import Session
 from deploy.values import Call, Plan, Request, State, Step
-from tests.unit.deploy.fakes import FakeAws, FakeTime
+from tests.unit.deploy.fakes import FakeAws, FakeTime, refusal
 
 LOCK = {"PutObject": {"ETag": "e"}}
 CREATE = Request(service="iam", operation="CreateRole")
@@ -92,6 +92,16 @@ def test_a_change_inside_a_change_does_not_wait_for_its_own_lock(fixture: Sessio
     with fixture.session.changing():
         fixture.session.apply(Plan(steps=(step,)))
     assert fixture.aws.operations.count("DeleteObject") == 1
+
+
+def test_what_only_deletes_goes_on_where_the_buckets_name_is_somebody_elses(fixture: SessionFixture) -> None:
+    fixture.aws.replies = {"HeadBucket": refusal("403", "Forbidden")}
+    step = FakeResource([None]).plan(None)
+    fixture.session.apply(Plan(steps=(step,)))
+    assert fixture.aws.operations == ["HeadBucket", "CreateRole"]
+    assert "may not be read, so other commands do not wait for this one" in fixture.said
+    with pytest.raises(DeployError, match="Forbidden"):
+        fixture.session.settle([FakeResource([None])])
 
 
 def test_where_a_command_acts_is_printed_once(fixture: SessionFixture) -> None:

@@ -104,7 +104,7 @@ def test_scaling_is_set_once_works_survives_a_redeploy_and_goes_with_down(stage:
     assert stage.changes() == []
 
     kinds = [kind for kind in KINDS if kind.name == "scalable-target"]
-    gone = teardown(larger, inventory(larger, connect(larger), kinds), BY_NAME)
+    gone = teardown(larger, inventory(larger, connect(larger), kinds, say=print), BY_NAME)
     apply(gone, connect(larger))
     assert report(larger, connect(larger)).states[0].target == "does not scale"
 

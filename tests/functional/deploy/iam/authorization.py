@@ -35,7 +35,8 @@ NAMESPACE = {"application-autoscaling:service-namespace": "{ServiceNamespace}"}
 
 def passing(place: str, service: str) -> Rule:
     """To hand a role to a service."""
-    return on("iam:PassRole", f"{{{place}}}", context={"iam:PassedToService": f"{service}.amazonaws.com"})
+    passed = {"iam:PassedToService": f"{service}.amazonaws.com"}
+    return on("iam:PassRole", f"{{{place}}}", when=place, context=passed)
 
 
 def made(action: str, template: str, *more: Rule) -> Rule:
@@ -89,7 +90,7 @@ def _tagging(kind: str, request_tags: dict[str, str], by: str) -> Iterator[Need]
 
 
 def linked(service: str, name: str) -> Iterator[Need]:
-    """The role that a service makes for itself, the first time (rule 52)."""
+    """The role that a service makes for itself, the first time (rule 96)."""
     host = f"{service}.amazonaws.com"
     role = arn("iam", f"role/aws-service-role/{host}/{name}")
     yield Need(action="iam:CreateServiceLinkedRole", resource=role, context={"iam:AWSServiceName": host})
@@ -294,8 +295,9 @@ OPERATIONS: dict[str, Rule] = {
         "GetServiceQuota ListAWSDefaultServiceQuotas ListServiceQuotas ListRequestedServiceQuotaChangeHistory",
         "*",
     ),
-    "service-quotas.RequestServiceQuotaIncrease": on(
-        "servicequotas:RequestServiceQuotaIncrease", arn("servicequotas", "{ServiceCode}/{QuotaCode}")
+    "service-quotas.RequestServiceQuotaIncrease": both(
+        on("servicequotas:RequestServiceQuotaIncrease", arn("servicequotas", "{ServiceCode}/{QuotaCode}")),
+        lambda _: linked("servicequotas", "AWSServiceRoleForServiceQuotas"),
     ),
     **alike("pricing", "GetProducts", "*"),
 }

@@ -11,14 +11,19 @@ from typing import Any
 from tests.functional.deploy.iam.simulator import ACCOUNT, Need
 
 REGION = "us-east-1"
+# What a request that names nothing asks about. AWS writes `*` there and compares it as it stands. The simulator would
+# take a `*` for "some of them", which every policy allows; so it gets a name that only a right on everything covers.
+EVERYTHING = "everything-that-there-is"
 Params = Mapping[str, Any]
 Rule = Callable[[Params], Iterator[Need]]
 
 
 def on(actions: str, *templates: str, when: str = "", context: Mapping[str, str] | None = None) -> Rule:
-    """Needs `actions` (words) on each resource that the templates name; a template whose place is empty names none.
+    """Needs `actions` (words) on each resource that the templates name. A request that leaves a place of a template
+    empty asks about everything there, so it needs the right on all of it (rule 99).
 
-    With `when`, only for requests that have a value at that place. `context`: condition keys, each with a template.
+    With `when`, only for requests that have a value at that place. `context`: condition keys, each with a template; a
+    key whose place is empty is absent.
     """
 
     def needs(params: Params) -> Iterator[Need]:
@@ -26,7 +31,7 @@ def on(actions: str, *templates: str, when: str = "", context: Mapping[str, str]
             return
         known = {key: filled for key, held in (context or {}).items() for filled in fill(held, params)}
         for action, template in itertools.product(actions.split(), templates):
-            for resource in fill(template, params):
+            for resource in fill(template, params, otherwise=EVERYTHING):
                 yield Need(action=action, resource=resource, context=known)
 
     return needs
@@ -48,10 +53,12 @@ def arn(service: str, resource: str) -> str:
     return f"arn:aws:{service}:{region}:{ACCOUNT}:{resource}"
 
 
-def fill(template: str, params: Params) -> Iterator[str]:
-    """The template with its places filled in, once for each combination of their values."""
+def fill(template: str, params: Params, *, otherwise: str = "") -> Iterator[str]:
+    """The template with its places filled in, once for each combination of their values. A place without a value is
+    filled with `otherwise`; without that there is no text."""
     places = re.findall(r"{([^}]+)}", template)
-    for chosen in itertools.product(*(list(values(params, place)) for place in places)):
+    found = (list(values(params, place)) or [otherwise] * bool(otherwise) for place in places)
+    for chosen in itertools.product(*found):
         text = template
         for place, value in zip(places, chosen, strict=True):
             text = text.replace(f"{{{place}}}", value)

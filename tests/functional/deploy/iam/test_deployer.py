@@ -32,8 +32,8 @@ def documents(settings: Settings) -> list[Document]:
 def calls() -> list[Call]:
     """All that the deployer calls."""
     known = [call for call in golden() if call.operation in OPERATIONS and not call.is_for_administrators]
-    # Tags are asked of many kinds of things, and a bucket is emptied of versions: one golden file does not show all.
-    held = {call.operation for call in known} - {"sagemaker.ListTags", "s3.DeleteObjects"}
+    # A bucket is emptied of versions, which no golden file shows.
+    held = {call.operation for call in known} - {"s3.DeleteObjects"}
     return [*known, *examples(held, of="deployer")]
 
 

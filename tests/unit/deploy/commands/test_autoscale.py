@@ -11,6 +11,7 @@ import pytest
 
 from deploy.commands.autoscale import autoscale, report
 from deploy.config.endpoint import Endpoint
+from deploy.config.function import Function
 from deploy.config.settings import Settings
 from deploy.console import Screen
 from deploy.errors import DeployError
@@ -113,6 +114,18 @@ def test_where_deploy_must_run_first_the_error_says_so_and_nothing_changes(
     with pytest.raises(DeployError, match=message):
         autoscale(session(scaled(settings, **endpoint), aws))
     assert changes(aws) == []
+
+
+def test_a_function_that_nothing_keeps_warm_is_reported_as_such(settings: Settings) -> None:
+    warm = Function.model_validate({"provisioned_concurrency": 1, "autoscaling": {"max": 3}})
+    aws = Fakes(
+        registered=True,
+        GetProvisionedConcurrencyConfig=refusal("ProvisionedConcurrencyConfigNotFoundException"),
+    )
+    states = report(settings.model_copy(update={"function": warm}), aws).states
+    assert [state.row for state in states[1:]] == [
+        ("function:kennel-local-classify:live", "–", "–", "–", "–", "does not scale")
+    ]
 
 
 def test_what_cannot_scale_is_refused_before_the_first_call(settings: Settings) -> None:

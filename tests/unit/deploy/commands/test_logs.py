@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.commands.logs import logs, milliseconds, readers
+from deploy.commands.logs import ended, logs, milliseconds, readers_of
 from deploy.config.settings import Settings
 from deploy.console import Screen
 from deploy.errors import AwsError, DeployError
@@ -67,16 +67,73 @@ def test_following_slows_down_when_throttled_and_loses_no_line(desk: Callable[..
     assert made.time.slept == [2.0, 4.0, 8.0, 2.0]
 
 
+def test_throttling_does_not_end_it_without_follow_either(desk: Callable[..., Desk]) -> None:
+    slow = refusal("ThrottlingException", "Rate exceeded")
+    made = desk([slow, slow, ["one"]])
+    logs(made.session, "lambda")
+    assert made.out.getvalue().endswith("one\n")
+    with pytest.raises(AwsError, match="ThrottlingException"):
+        logs(desk([slow] * 10).session, "lambda")
+
+
 def test_another_error_ends_it(desk: Callable[..., Desk]) -> None:
-    with pytest.raises(AwsError, match="AccessDenied"):
-        logs(desk([refusal("AccessDeniedException")]).session, "lambda", follow=True)
+    with pytest.raises(AwsError, match="ExpiredToken"):
+        logs(desk([refusal("ExpiredTokenException")]).session, "lambda", follow=True)
 
 
-def test_a_job_that_has_ended_is_followed_to_its_last_line(desk: Callable[..., Desk]) -> None:
-    statuses = [{"TrainingJobStatus": "InProgress"}, {"TrainingJobStatus": "Completed"}]
-    made = desk([["one"], ["last"]], {"DescribeTrainingJob": statuses})
-    logs(made.session, "lambda", follow=True)
+def test_a_log_that_may_not_be_read_is_told_once_and_left_out(desk: Callable[..., Desk]) -> None:
+    made = desk([refusal("AccessDeniedException"), ["never"]])
+    with pytest.raises(DeployError, match="lambda: no log"):
+        logs(made.session, "lambda")
+    assert made.out.getvalue() == f"   {GROUP}: may not be read (test.Test: AccessDeniedException)\n"
+
+
+def test_following_ends_when_nothing_may_be_read(settings: Settings) -> None:
+    made = Desk(settings, [])
+    made.aws.replies = {**made.aws.replies, "FilterLogEvents": refusal("AccessDeniedException")}
+    with pytest.raises(DeployError, match="no log"):
+        logs(made.session, "kennel-local-x", follow=True)
+    assert made.out.getvalue().count("may not be read") == 5
+
+
+JOB = "kennel-local-train-0123456789"
+
+
+def test_a_job_that_has_ended_is_followed_to_its_last_line(settings: Settings) -> None:
+    made = Desk(
+        settings, [], {"DescribeTrainingJob": [{"TrainingJobStatus": "InProgress"}, {"TrainingJobStatus": "Completed"}]}
+    )
+    event = {"logStreamName": f"{JOB}/algo-1-1", "timestamp": 1_000_000}
+    reads = [{"events": [{"message": text, "eventId": text, **event}]} for text in ("one", "last")]
+    made.aws.replies = {
+        **made.aws.replies,
+        "FilterLogEvents": lambda params: reads.pop(0) if params["logGroupName"].endswith("/TrainingJobs") else {},
+    }
+    logs(made.session, JOB, follow=True)
     assert made.out.getvalue().endswith("last\n")
+
+
+def test_a_job_that_may_not_be_described_is_followed_until_ctrl_c(settings: Settings) -> None:
+    denied = refusal("AccessDeniedException")
+    made = Desk(settings, [], {"DescribeTrainingJob": denied, "DescribeTransformJob": denied})
+    reads = [{}, KeyboardInterrupt()]
+
+    def events(params: Any) -> Any:
+        read = reads.pop(0) if params["logGroupName"].endswith("/TrainingJobs") else {}
+        if isinstance(read, BaseException):
+            raise read
+        return read
+
+    made.aws.replies = {**made.aws.replies, "FilterLogEvents": events}
+    logs(made.session, JOB, follow=True)
+    assert "DescribeTransformJob" in made.aws.operations
+
+
+@pytest.mark.parametrize("name", ["main", "lambda", "other-job", "kennel-prod-train-0123456789", "kennel-local"])
+def test_only_a_name_that_a_job_of_the_stage_may_have_is_described(settings: Settings, name: str) -> None:
+    aws = FakeAws()
+    assert not ended(settings, name, aws)
+    assert aws.sent == []
 
 
 def test_a_name_without_a_log_is_an_error_that_names_the_time_span(desk: Callable[..., Desk]) -> None:
@@ -96,17 +153,37 @@ def test_since_is_read_as_people_write_it(desk: Callable[..., Desk]) -> None:
         assert made.aws.sent == []
 
 
-def test_a_name_may_be_a_job_an_endpoint_the_function_a_run_or_the_notebook(settings: Settings, golden: Golden) -> None:
+SHARED = ["/aws/sagemaker/TrainingJobs", "/aws/sagemaker/TransformJobs", "/kennel/kennel-local/ec2",
+          "/aws/sagemaker/NotebookInstances"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("main", "/aws/sagemaker/Endpoints/kennel-local"),
+        ("kennel-local", "/aws/sagemaker/Endpoints/kennel-local"),
+        ("kennel-local-old", "/aws/sagemaker/Endpoints/kennel-local-old"),
+        ("lambda", GROUP),
+        ("other", ""),
+        ("kennel-prod-classify", ""),
+        ("kennel-locally", ""),
+    ],
+)
+def test_only_groups_that_the_name_can_mean_are_asked_for(settings: Settings, name: str, group: str) -> None:
+    readers = readers_of(settings, FakeAws(), name, since=5)
+    assert [(each.group, each.prefix, each.since) for each in readers] == [
+        *((shared, f"{name}/", 5) for shared in SHARED), *([(group, "", 5)] if group else []),
+    ]  # fmt: skip
+
+
+def test_the_functions_own_name_may_be_an_endpoints_too(settings: Settings) -> None:
+    readers = readers_of(settings, FakeAws(), "kennel-local-classify")
+    assert [each.group for each in readers[4:]] == ["/aws/sagemaker/Endpoints/kennel-local-classify", GROUP]
+
+
+def test_cloudwatch_accepts_every_request(settings: Settings, golden: Golden) -> None:
     aws = FakeAws({"FilterLogEvents": {"events": []}})
-    sources = readers(settings, aws, "main", since=5)
-    assert [(each.group, each.prefix, each.since) for each in sources] == [
-        ("/aws/sagemaker/TrainingJobs", "main/", 5),
-        ("/aws/sagemaker/TransformJobs", "main/", 5),
-        ("/aws/sagemaker/Endpoints/kennel-local", "", 5),
-        ("/aws/lambda/main", "", 5),
-        ("/kennel/kennel-local/ec2", "main/", 5),
-        ("/aws/sagemaker/NotebookInstances", "main/", 5),
-    ]
-    assert readers(settings, aws, "lambda")[3].group == GROUP
-    list(sources[2].read())
-    golden("endpoint", aws.sent[0])
+    for reader in (*readers_of(settings, aws, "main"), readers_of(settings, aws, "lambda")[-1]):
+        list(reader.read())
+    for request in aws.sent:
+        golden(f"logs-of-{request.params['logGroupName'].strip('/').replace('/', '-').lower()}", request)

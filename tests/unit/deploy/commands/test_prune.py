@@ -50,25 +50,48 @@ def test_a_repaired_image_stays_with_its_content() -> None:
     assert old_digests(there, "now", ()) == ["sha256:2"]
 
 
-def test_images_in_use_are_those_of_models_functions_of_any_version_and_running_jobs(golden: Golden) -> None:
+def names(*held: str) -> list[str]:
+    """`held` beside the names of neighbours, which AWS lists too."""
+    return [*held, "other", "kennel-prod-1", "kennel-locally-1", "x-kennel-local-1"]
+
+
+def test_images_in_use_are_those_of_our_models_function_of_any_version_and_running_jobs(
+    settings: Settings, golden: Golden
+) -> None:
     aws = FakeAws(
         {
-            "ListModels": {"Models": [{"ModelName": "one"}, {"ModelName": "two"}]},
+            "ListModels": {"Models": [{"ModelName": name} for name in names("kennel-local-1", "kennel-local-2")]},
             "DescribeModel": [{"PrimaryContainer": {"Image": "a@sha256:1"}}, {"Containers": [{"Image": "b"}, {}]}],
-            "ListFunctions": {
-                "Functions": [
-                    {"FunctionName": "f", "Version": "7", "PackageType": "Image"},
-                    {"FunctionName": "z", "Version": "1", "PackageType": "Zip"},
-                ]
+            "ListVersionsByFunction": {
+                "Versions": [{"Version": "7", "PackageType": "Image"}, {"Version": "1", "PackageType": "Zip"}]
             },
             "GetFunction": {"Code": {"ImageUri": "c:tag", "ResolvedImageUri": "c@sha256:3"}},
-            "ListTrainingJobs": {"TrainingJobSummaries": [{"TrainingJobName": "j"}]},
+            "ListTrainingJobs": {
+                "TrainingJobSummaries": [{"TrainingJobName": name} for name in names("kennel-local-train-1")]
+            },
             "DescribeTrainingJob": {"AlgorithmSpecification": {"TrainingImage": "d@sha256:4"}},
         }
     )
-    assert referenced(aws) == {"a@sha256:1", "b", "c:tag", "c@sha256:3", "d@sha256:4"}
+    assert referenced(settings, aws) == {"a@sha256:1", "b", "c:tag", "c@sha256:3", "d@sha256:4"}
     for request in aws.sent:
-        golden("referenced-two" if request.params == {"ModelName": "two"} else "referenced", request)
+        is_second = request.params == {"ModelName": "kennel-local-2"}
+        golden("referenced-two" if is_second else "referenced", request)
+    asked = [next(iter(request.params.values())) for request in aws.sent if request.operation.startswith("Describe")]
+    assert asked == ["kennel-local-1", "kennel-local-2", "kennel-local-train-1"]
+
+
+def test_what_goes_between_the_list_and_the_look_uses_nothing(settings: Settings) -> None:
+    gone = refusal("ValidationException", "Could not find model")
+    aws = FakeAws(
+        {
+            "ListModels": {"Models": [{"ModelName": "kennel-local-1"}]},
+            "DescribeModel": gone,
+            "ListVersionsByFunction": refusal("ResourceNotFoundException"),
+            "ListTrainingJobs": {"TrainingJobSummaries": [{"TrainingJobName": "kennel-local-train-1"}]},
+            "DescribeTrainingJob": gone,
+        }
+    )
+    assert referenced(settings, aws) <= {""}
 
 
 class Docker:
@@ -91,7 +114,7 @@ def desk(settings: Settings, aws: FakeAws) -> Session:
 def replies(there: Any) -> dict[str, Any]:
     return {
         "ListModels": {"Models": []},
-        "ListFunctions": {"Functions": []},
+        "ListVersionsByFunction": refusal("ResourceNotFoundException"),
         "ListTrainingJobs": {"TrainingJobSummaries": []},
         "DescribeImages": there,
         "HeadBucket": refusal("404"),

@@ -11,9 +11,9 @@ import pytest
 from deploy.commands.status import bill, table
 from deploy.config.settings import Settings
 from deploy.costs.prices import Prices
-from deploy.costs.running import Ledger, Row
+from deploy.costs.running import Ledger, Row, Running
 from tests.unit.deploy.conftest import Golden
-from tests.unit.deploy.fakes import FakeAws
+from tests.unit.deploy.fakes import FakeAws, refusal
 
 T = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
 SERVERLESS = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, "ProvisionedConcurrency": 1}
@@ -47,6 +47,12 @@ def test_an_endpoint_lists_each_variant_with_its_actual_and_desired_count(settin
     assert running.detail == "a 1 of 3 × ml.m5.large, weight 0.9, scales 1–4; b 2 × ml.c5.large, weight 0.1"
     assert running.usd == pytest.approx(0.115 + 2 * 0.102)
     assert running.since == T
+
+
+def test_of_an_endpoint_that_went_since_it_was_listed_nothing_more_is_asked(settings: Settings) -> None:
+    aws = FakeAws({"DescribeEndpoint": refusal("ValidationException", "Could not find endpoint")})
+    shown = Ledger(settings=settings, call=aws, prices=Prices(call=aws, region="r")).of("endpoint", "e")
+    assert (shown, aws.operations) == (Running(), ["DescribeEndpoint"])
 
 
 def test_a_serverless_endpoint_costs_what_is_provisioned(settings: Settings) -> None:
@@ -90,13 +96,15 @@ def test_what_costs_nothing_by_the_hour_is_not_looked_at(settings: Settings) -> 
 
 
 def test_only_jobs_that_run_cost_and_all_kinds_of_jobs_are_listed(settings: Settings) -> None:
-    jobs = [("new", "InProgress"), ("old", "Completed")]
+    jobs = [("kennel-local-new", "InProgress"), ("kennel-local-old", "Completed"), ("x-kennel-local-1", "InProgress")]
     listed = [{"TrainingJobName": name, "TrainingJobStatus": status} for name, status in jobs]
     replies = {
         "ListTrainingJobs": {"TrainingJobSummaries": listed},
-        "ListTransformJobs": {"TransformJobSummaries": [{"TransformJobName": "t", "TransformJobStatus": "Completed"}]},
+        "ListTransformJobs": {
+            "TransformJobSummaries": [{"TransformJobName": "kennel-local-t", "TransformJobStatus": "Completed"}]
+        },
         "DescribeTrainingJob": {
-            "TrainingJobName": "new",
+            "TrainingJobName": "kennel-local-new",
             "TrainingJobStatus": "InProgress",
             "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
             "TrainingStartTime": T,
@@ -104,9 +112,9 @@ def test_only_jobs_that_run_cost_and_all_kinds_of_jobs_are_listed(settings: Sett
     }
     rows = list(ledger(settings, replies).jobs())
     assert [(row.kind, row.name, row.detail, row.usd) for row in rows] == [
-        ("job", "new", "2 × ml.m5.xlarge", 0.46),
-        ("job", "old", "", None),
-        ("transform", "t", "", None),
+        ("job", "kennel-local-new", "2 × ml.m5.xlarge", 0.46),
+        ("job", "kennel-local-old", "", None),
+        ("transform", "kennel-local-t", "", None),
     ]
 
 

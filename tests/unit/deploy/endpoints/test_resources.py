@@ -16,7 +16,6 @@ from deploy.endpoints.spec import endpoint_specs
 from deploy.errors import DeployError, SettingsError
 from deploy.images.facts import ImageFacts, look, parse
 from deploy.session import Session
-from deploy.stage.kinds import BY_NAME as KINDS
 from deploy.values import Request
 from tests.unit.deploy.conftest import Golden
 from tests.unit.deploy.endpoints.fixtures import config_of, requests, resources, settings_of, spec_of
@@ -67,17 +66,6 @@ def test_deleting_and_describing_are_requests_that_aws_takes(golden: Golden) -> 
     ):
         request = Request(service="sagemaker", operation=f"Describe{operation}", params={key: f"kennel-local{suffix}"})
         golden("look", request)
-
-
-def test_the_inventory_sends_requests_that_aws_takes(golden: Golden) -> None:
-    aws = FakeAws()
-    for kind in (KINDS["endpoint"], KINDS["endpoint-config"], KINDS["model"]):
-        assert list(kind.names(settings_of(""), aws)) == []
-        kind.tags("kennel-local", settings_of(""), aws)
-    for request in aws.sent:
-        golden(
-            f"inventory-{request.params.get('ResourceArn', '').rpartition(':')[2].partition('/')[0] or 'all'}", request
-        )
 
 
 def test_variants_of_one_model_share_it_and_weights_do_not_make_another_configuration() -> None:

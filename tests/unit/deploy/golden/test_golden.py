@@ -14,14 +14,9 @@ from botocore import xform_name
 
 from deploy.config.settings import Settings
 from deploy.function.alias import is_warm
-from deploy.iam.deployer_role import KIND as DEPLOYER
 from deploy.iam.deployer_role import deployer_role
-from deploy.iam.instance_profile import KIND as PROFILE
-from deploy.iam.managed_policy import KIND as POLICY
-from deploy.iam.role import KIND as ROLE
 from deploy.iam.role import training_role
 from deploy.notebook.resource import notebook
-from deploy.planning.resource import ResourceKind
 from deploy.values import Request
 from tests.unit.deploy.autoscaling.test_scalable_target import TARGET, observed
 from tests.unit.deploy.conftest import Golden
@@ -95,7 +90,7 @@ def test_aws_accepts_the_requests_that_read_resources_and_lists(settings: Settin
 
 
 def questions(settings: Settings) -> Iterator[tuple[str, Request]]:
-    """What is asked about roles, policies, profiles and the notebook, and what takes scaling by hand away."""
+    """What is asked about roles, policies and the notebook, and what takes scaling by hand away."""
     aws = FakeAws(REPLIES)
     iam = settings.iam.model_copy(update={"deployer_principal": "arn:aws:iam::123456789012:role/ci"})
     for resource in (
@@ -104,18 +99,7 @@ def questions(settings: Settings) -> Iterator[tuple[str, Request]]:
         notebook(settings)[0],
     ):
         resource.read(aws)
-    names = {ROLE: "training", POLICY: "deployer-storage", PROFILE: "ec2", DEPLOYER: "deployer"}
-    for kind, name in names.items():
-        yield from listed(kind, settings.role_name(name), settings)
     yield from (("read", request) for request in aws.sent if "Tags" not in request.operation)
     yield "warm", is_warm("kennel-local-classify", "live").request
     undone = TARGET.plan(observed(others=["by-hand"], schedules={"old": {}, **TARGET.desired()["schedules"]}))
     yield from (("by-hand", act) for act in undone.acts if isinstance(act, Request))
-
-
-def listed(kind: ResourceKind, name: str, settings: Settings) -> Iterator[tuple[str, Request]]:
-    """What `down` asks to find a kind of resource and to know whose it is."""
-    aws = FakeAws()
-    list(kind.names(settings, aws))
-    kind.tags(name, settings, aws)
-    yield from ((f"inventory-{kind.name}", request) for request in aws.sent)

@@ -113,6 +113,56 @@ def test_a_repository_is_read_with_its_policies_which_may_be_missing(settings: S
     assert desired.read(FakeAws({"DescribeRepositories": GONE})) is None
 
 
+LAMBDAS_OWN: dict[str, Any] = {
+    "Sid": "LambdaECRImageRetrievalPolicy",
+    "Effect": "Allow",
+    "Principal": {"Service": "lambda.amazonaws.com"},
+    "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+    "Condition": {"StringLike": {"aws:sourceArn": "arn:aws:lambda:us-east-1:123456789012:function:*"}},
+}
+
+
+def read_with(desired: Repository, *statements: dict[str, Any]) -> State:
+    """The state of a repository whose policy has these statements."""
+    observed = desired.read(
+        FakeAws(
+            {
+                "DescribeRepositories": {
+                    "repositories": [{
+                        "repositoryUri": "there", "imageTagMutability": "IMMUTABLE",
+                        "imageScanningConfiguration": {"scanOnPush": True},
+                    }]
+                },
+                "GetLifecyclePolicy": {"lifecyclePolicyText": json.dumps(LIFECYCLE)},
+                "GetRepositoryPolicy": {"policyText": json.dumps({"Version": "2012-10-17", "Statement": statements})},
+                "ListTagsForResource": {"tags": [{"Key": key, "Value": value} for key, value in desired.tags.items()]},
+            }
+        )
+    )  # fmt: skip
+    assert observed is not None
+    return observed
+
+
+def test_the_statement_that_lambda_adds_itself_is_no_drift(settings: Settings) -> None:
+    desired = repository(settings, "lambda")
+    ours = desired.desired()["policy"]["Statement"]
+    assert desired.plan(read_with(desired, *ours)).action == "none"
+    assert desired.plan(read_with(desired, *ours, LAMBDAS_OWN)).action == "none"
+    assert desired.plan(read_with(desired, *ours, {**LAMBDAS_OWN, "Action": "ecr:BatchGetImage"})).action == "none"
+    assert [change.field for change in desired.plan(read_with(desired, LAMBDAS_OWN)).changes] == ["policy"]
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [{"Principal": "*"}, {"Action": ["ecr:*"]}, {"Action": "ecr:PutImage"}, {"Sid": "other"}, {"Effect": "Deny"}],
+)
+def test_any_other_statement_is_drift_whatever_its_name(settings: Settings, wider: dict[str, Any]) -> None:
+    desired = repository(settings, "lambda")
+    ours = desired.desired()["policy"]["Statement"]
+    step = desired.plan(read_with(desired, *ours, {**LAMBDAS_OWN, **wider}))
+    assert [change.field for change in step.changes] == ["policy"]
+
+
 def test_down_deletes_a_repository_with_its_images_only_with_the_option(settings: Settings, golden: Golden) -> None:
     assert KIND.keep == "images"
     step = KIND.remove("kennel-local/serve", settings)

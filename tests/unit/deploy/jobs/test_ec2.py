@@ -263,6 +263,13 @@ def test_a_stopped_job_is_ended_and_its_record_says_so(settings: Settings) -> No
     assert json.loads(aws.sent[-1].params["Body"])["TrainingJobStatus"] == "Stopped"
 
 
+def test_a_parameter_that_names_no_ami_is_told_with_its_key(settings: Settings) -> None:
+    aws = FakeAws({**answers(), "GetParameter": refusal("ParameterNotFound")})
+    with pytest.raises(JobError, match=r"training\.ec2\.ami_parameter: .*: no such parameter in us-east-1"):
+        Ec2Backend(session=session(settings, aws)).start(job(settings))
+    assert "RunInstances" not in aws.operations
+
+
 def test_a_record_is_read_back_as_it_was_written(golden: Golden) -> None:
     written = TrainingJob(name="j", status="Completed", created=CREATED)
     request = records.put("b", written)

@@ -231,7 +231,8 @@ def test_without_pictures_nothing_starts(settings: Settings) -> None:
 
 
 def test_the_newest_running_search_is_stopped(settings: Settings) -> None:
-    listed = {"HyperParameterTuningJobSummaries": [{"HyperParameterTuningJobName": NAME}]}
+    names = (f"x-{NAME}", NAME)  # AWS finds the prefix in the middle of a name too
+    listed = {"HyperParameterTuningJobSummaries": [{"HyperParameterTuningJobName": name} for name in names]}
     followed = Followed(settings, "InProgress", ListHyperParameterTuningJobs=listed)
     assert command.stop(followed.session) == NAME
     assert followed.sent("StopHyperParameterTuningJob") == [{"HyperParameterTuningJobName": NAME}]

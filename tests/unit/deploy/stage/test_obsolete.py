@@ -67,7 +67,7 @@ def test_an_obsolete_resource_goes_before_the_ones_that_it_uses_and_says_why() -
             ]},
         }
     )  # fmt: skip
-    steps = [each.plan(each.read(aws)) for each in obsolete(SETTINGS, aws, ())]
+    steps = [each.plan(each.read(aws)) for each in obsolete(SETTINGS, aws, (), say=lambda _: None)]
     assert [step.address for step in steps] == [
         "scalable-target/endpoint/kennel-local-old/variant/main",
         "endpoint/kennel-local-old",
