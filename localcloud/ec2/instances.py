@@ -61,6 +61,7 @@ class Instances:
         self._answers: dict[str, tuple[Mapping[str, str], Response]] = {}
         self._lock = threading.RLock()
         self._threads = Threads()
+        self._began = cloud.now()
 
     def services(self) -> list[Service]:
         changes = {name: self.change for name in ("TerminateInstances", "StopInstances", "StartInstances")}
@@ -80,7 +81,7 @@ class Instances:
             raise PassToMoto
         arn = f"arn:aws:ssm:{self._cloud.region}::parameter{params['Name']}"
         parameter = {"Name": params["Name"], "Type": "String", "Value": self._records.image(), "Version": 1, "ARN": arn}
-        return {"Parameter": parameter | {"DataType": "aws:ec2:image"}}
+        return {"Parameter": parameter | {"DataType": "aws:ec2:image", "LastModifiedDate": self._began}}
 
     # ---------------------------------------------------------------------------------------------- operations
 
