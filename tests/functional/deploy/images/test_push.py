@@ -89,7 +89,7 @@ class Fakes:
 
     def ask(self) -> Login:
         self.tokens += 1
-        user, _, password = base64.b64decode(self.served.tokens.issue()[0]).decode().partition(":")
+        user, _, password = base64.b64decode(self.served.tokens.issue("local")[0]).decode().partition(":")
         return Login(url=self.at or f"http://{self.served.address()}", user=user, password=password, left=12 * 3600)
 
     def registry(self) -> Registry:
