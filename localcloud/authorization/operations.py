@@ -61,7 +61,7 @@ def tagged(action: str, template: str) -> Rule:
     """On a thing of EC2 that is there, under its tags."""
 
     def needs(params: Params, account: Account) -> Iterator[Need]:
-        for resource in fill(template, params):
+        for resource in fill(template, params, otherwise="*"):
             yield Need(action=action, resource=resource, context=resource_tags(account, resource))
 
     return needs
@@ -144,7 +144,7 @@ def under_boundary(action: str) -> Rule:
     def needs(params: Params, account: Account) -> Iterator[Need]:
         boundary = account.boundary(params["RoleName"])
         context = {"iam:PermissionsBoundary": boundary} if boundary else {}
-        for resource in fill(ROLE, params):
+        for resource in fill(ROLE, params, otherwise="*"):
             yield Need(action=action, resource=resource, context=context)
 
     return needs

@@ -291,6 +291,7 @@ def test_every_action_of_the_table_exists_in_aws(server: Enforced) -> None:
         "UserName": "u", "GroupName": "g", "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p", "logGroupName": "g",
         "logStreamName": "s", "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/r", "repositoryName": "r", "ImageId": "ami-1",
         "ServiceNamespace": "lambda", "ResourceId": "function:f:a", "EndpointName": "e", "InstanceIds": ["i-1"],
+        "Name": "/p",
     }  # fmt: skip
     role = f"arn:aws:iam::{ACCOUNT}:role/r"
 
