@@ -216,6 +216,8 @@ def _read_scalar(value: Any, shape: Shape) -> Any:
             return parse_to_aware_datetime(value)  # type: ignore[arg-type]  # takes numbers too
         except ValueError:
             return value
+    if shape.type_name in ("float", "double") and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)  # JSON writes 2 for 2.0
     if shape.type_name == "blob" and isinstance(value, str):
         try:
             return base64.b64decode(value, validate=True)
@@ -256,6 +258,8 @@ def serialize(service: str, operation: str, result: Mapping[str, Any]) -> Respon
             headers |= {member.serialization.get("name", "") + key: str(inner) for key, inner in value.items()}
         else:
             body[name] = value
+    if status == 204:  # which HTTP forbids to have a body
+        return Response(status=status, headers=headers, body=b"")
     return Response(
         status=status, headers=headers | _content_type(headers, described), body=_body(body, shape, payload)
     )

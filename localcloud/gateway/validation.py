@@ -15,7 +15,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,), "map": (dict,), "list": (list,),
 }  # fmt: skip
 
-_CODES = {"sagemaker-runtime": "ValidationError", "ecr": "InvalidParameterException"}
+_CONTAINERS = ("structure", "list", "map")
+
+_CODES = {"sagemaker-runtime": "ValidationError"}
 
 
 def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:
@@ -27,17 +29,29 @@ def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:
     faults = list(_faults(params, shape, "")) if shape is not None else []
     if not faults:
         return
+    if service == "ecr":
+        raise ApiError("InvalidParameterException", _in_ecrs_words(faults[0]), 400)
     number = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: "
     code = _CODES.get(service, "ValidationException")
     raise ApiError(code, number + "; ".join(faults), 400)
+
+
+def _in_ecrs_words(fault: str) -> str:
+    """A fault as ECR tells it: the first one only, without the value (rule 123)."""
+    value_and_path, _, rule = fault.partition("' failed to satisfy constraint: ")
+    value, _, path = value_and_path.rpartition(" at '")
+    if not value.startswith("Value '["):  # a list's constraints keep the usual words
+        like = re.fullmatch("Member must satisfy regular expression pattern: (.*)", rule)
+        rule = f"must satisfy regular expression '{like.group(1)}'" if like else rule
+        rule = rule.replace("Member must have length", "must have length")
+    return f"Invalid parameter at '{path}' failed to satisfy constraint: '{rule}'"
 
 
 def _faults(value: Any, shape: Shape, path: str) -> Iterable[str]:
     kind: str = shape.type_name
     if kind == "structure" and getattr(shape, "is_document_type", False):
         return
-    fits: bool = isinstance(value, _TYPES[kind])  # a variable, because mypy would narrow `value` to object
-    if not fits or (isinstance(value, bool) and kind != "boolean"):
+    if not _fits(value, shape):
         yield f"Value {_shown(value)} at '{path}' failed to satisfy constraint: Member must be a {kind}"
         return
     yield from (
@@ -46,12 +60,39 @@ def _faults(value: Any, shape: Shape, path: str) -> Iterable[str]:
     if kind == "structure":
         yield from _structure_faults(value, shape, path)
     elif kind == "list":
+        yield from _members_faults(value, shape.member, value, path, "Member")
         for number, inner in enumerate(value, start=1):
-            yield from _faults(inner, shape.member, f"{path}.{number}.member")
+            yield from _nested_faults(inner, shape.member, f"{path}.{number}.member")
     elif kind == "map":
+        yield from _members_faults(value, shape.key, value, path, "Map keys")
+        yield from _members_faults(value.values(), shape.value, value, path, "Map value")
         for key, inner in value.items():
-            yield from _faults(key, shape.key, f"{path}.{key}.key")
-            yield from _faults(inner, shape.value, f"{path}.{key}.value")
+            yield from _nested_faults(inner, shape.value, f"{path}.{key}.value")
+
+
+def _fits(value: Any, shape: Shape) -> bool:
+    """Whether a value has the shape's type; to Python True is an int too."""
+    is_of_type: bool = isinstance(value, _TYPES[shape.type_name])
+    return is_of_type and not (isinstance(value, bool) and shape.type_name != "boolean")
+
+
+def _nested_faults(value: Any, shape: Shape, path: str) -> Iterable[str]:
+    """The faults of one member of a list or map; _members_faults reports those of scalars of the right type."""
+    if shape.type_name in _CONTAINERS or not _fits(value, shape):
+        yield from _faults(value, shape, path)
+
+
+def _members_faults(members: Iterable[Any], shape: Shape, whole: Any, path: str, what: str) -> Iterable[str]:
+    """The one fault that AWS reports of a list's or map's scalars: the whole value, and all that each must satisfy."""
+    if shape.type_name in _CONTAINERS:
+        return
+    if not any(_fits(member, shape) and list(_violations(member, shape)) for member in members):
+        return
+    rules = [*_constraints(shape), *(["Member must not be null"] if what != "Map keys" else [])]
+    yield (
+        f"Value {_shown(whole)} at '{path}' failed to satisfy constraint: {what} must satisfy constraint: "
+        f"[{', '.join(rules)}]"
+    )
 
 
 def _structure_faults(value: Mapping[str, Any], shape: Shape, path: str) -> Iterable[str]:
@@ -73,21 +114,17 @@ def _structure_faults(value: Mapping[str, Any], shape: Shape, path: str) -> Iter
 
 
 def _violations(value: Any, shape: Shape) -> Iterable[str]:
-    rules = shape.metadata
-    if shape.type_name in ("string", "list", "map", "blob"):
-        size, what = len(value), "length"
-    elif shape.type_name in ("integer", "long", "float", "double"):
-        size, what = value, "value"
-    else:
-        return
-    if "min" in rules and size < rules["min"]:
-        yield f"Member must have {what} greater than or equal to {rules['min']}"
-    if "max" in rules and size > rules["max"]:
-        yield f"Member must have {what} less than or equal to {rules['max']}"
+    """The constraints that a value does not satisfy."""
+    rules, what = shape.metadata, _measure(shape)
+    size = value if what == "value" else len(value) if what else 0
+    if what and "min" in rules and size < rules["min"]:
+        yield _minimum(what, rules["min"])
+    if what and "max" in rules and size > rules["max"]:
+        yield _maximum(what, rules["max"])
     if shape.type_name != "string":
         return
     if "enum" in rules and value not in rules["enum"]:
-        yield f"Member must satisfy enum value set: [{', '.join(rules['enum'])}]"
+        yield _one_of(rules["enum"])
     pattern = _pattern(rules["pattern"]) if "pattern" in rules else None
     # localcloud's extension: a channel may be a folder on this machine.
     if (
@@ -95,7 +132,43 @@ def _violations(value: Any, shape: Shape) -> Iterable[str]:
         and not pattern.fullmatch(value)
         and not (shape.name == "S3Uri" and value.startswith("file:///"))
     ):
-        yield f"Member must satisfy regular expression pattern: {rules['pattern']}"
+        yield _like(rules["pattern"])
+
+
+def _constraints(shape: Shape) -> Iterable[str]:
+    """All constraints of a shape, in the order in which AWS lists those of a list's members."""
+    rules, what = shape.metadata, _measure(shape)
+    if what and "max" in rules:
+        yield _maximum(what, rules["max"])
+    if what and "min" in rules:
+        yield _minimum(what, rules["min"])
+    if "pattern" in rules:
+        yield _like(rules["pattern"])
+    if "enum" in rules:
+        yield _one_of(rules["enum"])
+
+
+def _measure(shape: Shape) -> str:
+    """What a shape's minimum and maximum limit; empty where they limit nothing."""
+    if shape.type_name in ("string", "list", "map", "blob"):
+        return "length"
+    return "value" if shape.type_name in ("integer", "long", "float", "double") else ""
+
+
+def _minimum(what: str, limit: Any) -> str:
+    return f"Member must have {what} greater than or equal to {limit}"
+
+
+def _maximum(what: str, limit: Any) -> str:
+    return f"Member must have {what} less than or equal to {limit}"
+
+
+def _one_of(values: Iterable[str]) -> str:
+    return f"Member must satisfy enum value set: [{', '.join(values)}]"
+
+
+def _like(pattern: str) -> str:
+    return f"Member must satisfy regular expression pattern: {pattern}"
 
 
 @cache
@@ -116,5 +189,16 @@ def _camel(name: str) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
-    text = str(value) if not isinstance(value, bytes) else f"<{len(value)} bytes>"
+    text = _java(value)
     return f"'{text}'" if len(text) <= 1000 else f"'{text[:1000]}...'"
+
+
+def _java(value: Any) -> str:
+    """A value as Java prints it: [a, b], {a=1}, true."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}={_java(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_java, value))}]"
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else str(value).lower()
+    return f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
