@@ -21,7 +21,7 @@ from localcloud.environment import seconds
 from localcloud.errors import LocalcloudError
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
-from localcloud.iam import DELAY_VARIABLE, MotoRoles, role_delay
+from localcloud.iam import DELAY_VARIABLE, MotoRoles, know_managed_policies, role_delay
 from localcloud.s3 import S3Objects
 from localcloud.service_quotas.limits import quotas_of
 from localcloud.services import services
@@ -71,6 +71,7 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event) -> 
 
     Raises LocalcloudError.
     """
+    know_managed_policies()
     client = connect()
     engine = DockerEngine(state.instance, client)
     engine.cleanup()
