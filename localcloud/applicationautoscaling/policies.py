@@ -74,11 +74,11 @@ class Policies:
             if known is None and len(target.policies) >= MAX_POLICIES:
                 raise ApiError("LimitExceededException", f"A scalable target takes {MAX_POLICIES} policies.", 400)
             arn = known.arn if known else self._policy_arn(target, name)
-            self.alarms.delete_alarms(alarm for alarm, _ in (known.alarms if known else ()))
             alarms = self._create_alarms(config, target, arn) if policy_type == "TargetTrackingScaling" else ()
             created = known.created if known else self.records.now()
             policy = Policy(name=name, policy_type=policy_type, config=config, arn=arn, created=created, alarms=alarms)
             target.policies[name] = policy
+            self.alarms.delete_alarms(alarm for alarm, _ in (known.alarms if known else ()))
         return {"PolicyARN": policy.arn, "Alarms": _alarms(policy)}
 
     def _policy_arn(self, target: Target, name: str) -> str:

@@ -48,16 +48,15 @@ class Targets:
         with self.records.lock:
             known = self.records.find(params)
             minimum, maximum = _bounds(params, known)
+        if known is not None and params.get("Tags"):
+            raise invalid("Tags can only be given when a scalable target is registered: use TagResource.")
         registration = Registration(resource=params["ResourceId"], minimum=minimum, is_new=known is None)
         scalable.check(registration)  # calls the service, so without the lock
         with self.records.lock:
             target = self.records.find(params) or self._new(params, minimum, maximum)
             target.minimum, target.maximum = minimum, maximum
             target.suspended = {**target.suspended, **params.get("SuspendedState", {})}
-            if known is None:
-                target.tags.update(params.get("Tags", {}))
-            elif params.get("Tags"):
-                raise invalid("Tags can only be given when a scalable target is registered: use TagResource.")
+            target.tags.update(params.get("Tags", {}))
         return {"ScalableTargetARN": target.arn}
 
     def _scalable(self, params: Params) -> Scalable:

@@ -14,6 +14,7 @@ from localcloud.cloud import Cloud
 from localcloud.cloudwatch.alarms import Alarm, State
 from localcloud.cloudwatch.metrics import Store
 from localcloud.containers.engine import ContainerSpec, ContainerState, EngineError, Image, ImageMissing
+from localcloud.errors import ApiError
 from localcloud.s3 import Location, S3Object
 from localcloud.tags import Tags
 
@@ -182,11 +183,12 @@ class FakeObjects:
 
 
 class FakeAlarms:
-    """Alarms in memory: name → alarm, and the reasons of their state changes."""
+    """Alarms in memory: name → alarm, and the reasons of their state changes. `broken`: no new alarms."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Alarm] = {}
         self.reasons: list[str] = []
+        self.broken = False
 
     def alarms(self) -> list[Alarm]:
         return list(self.kept.values())
@@ -196,6 +198,8 @@ class FakeAlarms:
         self.reasons.append(f"{name}: {reason}")
 
     def put_alarm(self, alarm: Alarm, *, description: str) -> str:
+        if self.broken:
+            raise ApiError("LimitExceeded", "no alarms today")
         self.kept[alarm.name] = alarm
         return f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{alarm.name}"
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.errors import ApiError
 from localcloud.gateway.service import PassToMoto
 from tests.unit.localcloud.applicationautoscaling.fakes import TARGET, Fakes
 
@@ -44,6 +45,28 @@ def test_a_target_is_changed_in_part_and_keeps_the_rest() -> None:
     fakes.do("UntagResource", ResourceARN=arn, TagKeys=["a"])
     assert fakes.do("ListTagsForResource", ResourceARN=arn) == {"Tags": {"c": "d"}}
     assert fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker", ResourceIds=["x"])["ScalableTargets"] == []
+
+
+def test_a_refused_request_changes_nothing() -> None:
+    fakes = Fakes()
+    fakes.register(1, 4, Tags={"a": "b"})
+    before = fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker")
+    error = fakes.refused("RegisterScalableTarget", **TARGET, MaxCapacity=9, Tags={"c": "d"})
+    assert "use TagResource" in error.message
+    assert fakes.do("DescribeScalableTargets", ServiceNamespace="sagemaker") == before
+
+
+def test_a_policy_whose_new_alarms_fail_keeps_its_old_ones() -> None:
+    fakes = Fakes()
+    fakes.register()
+    fakes.track(100)
+    before = dict(fakes.alarms.kept)
+    fakes.alarms.broken = True
+    with pytest.raises(ApiError, match="no alarms today"):
+        fakes.track(50)
+    assert fakes.alarms.kept == before
+    (policy,) = fakes.do("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 100
 
 
 def test_deregistering_deletes_policies_alarms_and_scheduled_actions() -> None:
