@@ -17,7 +17,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 _CONTAINERS = ("structure", "list", "map")
 
-_CODES = {"sagemaker-runtime": "ValidationError"}
+_CODES = {"sagemaker-runtime": "ValidationError", "logs": "InvalidParameterException"}
 
 
 def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:

@@ -78,7 +78,7 @@ INSIDE: dict[str, dict[str, str]] = {
         "sagemaker.defaults": "",
         "sagemaker.s3_input": "errors s3",
         "state": "errors",
-        "cloudwatch": "aws_client gateway threads",
+        "cloudwatch": "aws_client errors gateway threads",
         "daemon": "containers errors state",
         "ec2.tools": "containers errors",
         "ecr": "containers errors gateway",
