@@ -92,7 +92,7 @@ class Tunings:
         return {
             **summary,
             "HyperParameterTuningJobConfig": filled(described["HyperParameterTuningJobConfig"], TUNING),
-            "TrainingJobDefinition": _definition(described["TrainingJobDefinition"], objective),
+            "TrainingJobDefinition": _definition(job.request),
             "BestTrainingJob": _trial(best, objective) if best else None,
             "OverallBestTrainingJob": self._overall_best(job),
             "ConsumedResources": {"RuntimeInSeconds": record.seconds()},
@@ -155,10 +155,12 @@ def service(cloud: Cloud, trainer: Trainer) -> Service:
     return Service(name="sagemaker", handlers=tunings.handlers(), close=threads.close)
 
 
-def _definition(definition: Params, objective: Objective) -> Params:
-    """TrainingJobDefinition with its defaults and the hyperparameter that SageMaker adds (rule 19)."""
-    static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE: objective.metric}
-    return filled(definition, DEFINITION) | {"StaticHyperParameters": static}
+def _definition(request: TuningRequest) -> Params:
+    """TrainingJobDefinition with its defaults, its ResourceConfig, and the hyperparameter that SageMaker adds."""
+    definition: Params = request.described["TrainingJobDefinition"]
+    static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE: request.objective.metric}
+    resources = request.template["ResourceConfig"]
+    return {**filled(definition, DEFINITION), "ResourceConfig": resources, "StaticHyperParameters": static}
 
 
 def _summary(job: TuningJob) -> Params:

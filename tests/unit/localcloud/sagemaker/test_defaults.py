@@ -12,6 +12,7 @@ from localcloud.sagemaker.training.describe import describe
 from localcloud.sagemaker.training.job import TrainingJob
 from localcloud.sagemaker.training.request import parse
 from localcloud.sagemaker.tuning.api import Tunings
+from localcloud.sagemaker.tuning.request import RESOURCES
 from tests.unit.localcloud.fakes import IMAGE, FakeEngine, FakeObjects, channel, cloud, training_request
 from tests.unit.localcloud.sagemaker.tuning.fakes import FakeTrainer, tuning_request
 
@@ -60,6 +61,14 @@ def test_a_tuning_job_has_what_aws_fills_in(tmp_path: Path) -> None:
     assert definition["StaticHyperParameters"] == {"epochs": "3", "_tuning_objective_metric": "score"}
     assert definition["OutputDataConfig"]["KmsKeyId"] == ""
     assert answer["ConsumedResources"] == {"RuntimeInSeconds": 0}
+
+
+def test_a_tuning_job_tells_the_resources_of_its_training_jobs_however_they_were_given(tmp_path: Path) -> None:
+    made = tunings(tmp_path)
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
+    made.create(tuning_request(definition={"ResourceConfig": None, RESOURCES: resources}))
+    definition = made.describe({"HyperParameterTuningJobName": "tune-1"})["TrainingJobDefinition"]
+    assert (definition["ResourceConfig"], definition[RESOURCES]) == (resources, resources)
 
 
 def test_the_best_of_a_family_is_told_with_the_job_that_found_it(tmp_path: Path) -> None:
