@@ -297,9 +297,13 @@ def served(config: str, call: Call) -> dict[str, dict[str, Any]]:
 
 
 def facts(variant: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
-    """A variant for people to compare: without names that are hashes and without weights, which change separately."""
+    """A variant for people to compare: without names that are hashes and without weights, which change separately.
+
+    Of the container only what Kennel sends: AWS shows defaults beside it (rule 120).
+    """
+    sent = {key: container.get(key) for key in ("Image", "ModelDataUrl", "Environment")}
     own = {key: value for key, value in identity(variant).items() if key not in ("VariantName", "ModelName")}
-    return {key: value for key, value in {**container, **own}.items() if value not in ({}, None, "")}
+    return {key: value for key, value in {**sent, **own}.items() if value not in ({}, None, "")}
 
 
 def _delete(name: str) -> Request:
