@@ -90,7 +90,8 @@ INSIDE: dict[str, dict[str, str]] = {
         "ec2.instances": "cloud cloudwatch containers ec2.metadata ec2.records ec2.tools errors gateway iam threads",
         "sagemaker.records": "cloud errors s3",
         "sagemaker.notebooks": "cloud gateway iam sagemaker.records threads",
-        "sagemaker.training": "cloud cloudwatch containers errors gateway iam s3 sagemaker.defaults sagemaker.records sagemaker.s3_input",
+        "sagemaker.training": "cloud cloudwatch containers errors gateway iam s3 sagemaker.defaults sagemaker.records "
+        "sagemaker.s3_input",
         "sagemaker.hosting": "aws_client cloud cloudwatch containers errors iam s3 sagemaker service_quotas weighted",
         "sagemaker.tuning": "cloud errors gateway iam sagemaker.defaults sagemaker.records sagemaker.training threads",
         "sagemaker.transform": "cloud containers errors gateway s3 sagemaker",

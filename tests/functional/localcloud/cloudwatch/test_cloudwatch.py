@@ -41,7 +41,7 @@ def test_clients_read_what_is_measured_and_alarms_read_what_clients_put(aws: Any
     aws.put_metric_data(
         Namespace="Mine",
         MetricData=[
-            {"MetricName": "Depth", "Value": 5.0},
+            {"MetricName": "Depth", "Value": 5.0, "Timestamp": start},
             {"MetricName": "Depth", "Value": 7.0, "Timestamp": start + timedelta(minutes=1)},
         ],
     )
