@@ -13,7 +13,7 @@ Who answers which service:
     ecr                                             ecr/, with a real registry; moto for policies, tags, lifecycle
     ec2 (instances), ssm (names of AMIs)            ec2/ runs containers; moto keeps all records
     service-quotas, pricing                         service_quotas/
-    cloudwatch, logs                                moto; cloudwatch/ measures and evaluates the alarms
+    cloudwatch, logs                                moto; cloudwatch/ measures, evaluates the alarms, checks requests
     iam                                             moto; iam.py says whether a service can assume a role
     s3, sts and every other service                 moto; s3.py is only a client that jobs use
 

@@ -30,7 +30,7 @@ from localcloud.faults.throttle import throttle_of
 from localcloud.gateway.requests import Gate
 from localcloud.gateway.server import Application, Listener, bind
 from localcloud.gateway.service import Service
-from localcloud.iam import MotoRoles
+from localcloud.iam import MotoRoles, know_managed_policies
 from localcloud.s3 import S3Objects
 from localcloud.service_quotas.limits import quotas_of
 from localcloud.services import services
@@ -88,6 +88,7 @@ def serve(state: StateDir, *, port: int, region: str, stop: threading.Event, is_
 
     Raises LocalcloudError.
     """
+    know_managed_policies()
     client = connect()
     engine = DockerEngine(state.instance, client)
     engine.cleanup()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
+from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
 
 from localcloud.errors import ApiError
@@ -53,6 +54,11 @@ class MotoRoles:
         if profile is None:
             return False
         return any(self.can_assume(role.arn, "ec2.amazonaws.com", "") for role in profile.roles)
+
+
+def know_managed_policies() -> None:
+    """Let moto's IAM have the policies that AWS manages. Call it before the first request: it takes 0.1 s and 1 MB."""
+    default_user_config["iam"] = {"load_aws_managed_policies": True}
 
 
 def trusts(document: Mapping[str, Any], service: str, context: Mapping[str, str]) -> bool:

@@ -3,7 +3,7 @@
 from localcloud.applicationautoscaling import service as autoscaling
 from localcloud.awslambda import service as lambda_service
 from localcloud.cloud import Cloud
-from localcloud.cloudwatch import monitor
+from localcloud.cloudwatch import log_rules, monitor
 from localcloud.ec2 import instances
 from localcloud.ecr import api as ecr
 from localcloud.gateway.service import Service
@@ -21,6 +21,7 @@ def services(cloud: Cloud) -> list[Service]:
     jobs = TrainingJobs(cloud)
     return [
         monitor.service(watch, cloud.now),
+        log_rules.service(),
         scaling,
         tuning.service(cloud, jobs),
         jobs.service(),

@@ -349,10 +349,14 @@ def served(config: str, call: Call) -> dict[str, dict[str, Any]]:
 
 def facts(variant: Mapping[str, Any], container: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     """A variant for people to compare: without names that are hashes and without weights, which change separately.
-    `metrics` is the MetricsConfig of its configuration."""
+
+    Of the container only what Kennel sends: AWS shows defaults beside it (rule 103). `metrics` is the MetricsConfig of
+    its configuration.
+    """
+    sent = {key: container.get(key) for key in ("Image", "ModelDataUrl", "Environment")}
     own = {key: value for key, value in identity(variant).items() if key not in ("VariantName", "ModelName")}
     own[OBSERVABILITY] = metrics.get(OBSERVABILITY)
-    return {key: value for key, value in {**container, **own}.items() if value not in ({}, None, "")}
+    return {key: value for key, value in {**sent, **own}.items() if value not in ({}, None, "")}
 
 
 def _delete(name: str) -> Request:

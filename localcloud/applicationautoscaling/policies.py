@@ -79,6 +79,7 @@ class Policies:
             created = known.created if known else self.records.now()
             policy = Policy(name=name, policy_type=policy_type, config=config, arn=arn, created=created, alarms=alarms)
             target.policies[name] = policy
+            self.alarms.delete_alarms(alarm for alarm, _ in (known.alarms if known else ()))
         return {"PolicyARN": policy.arn, "Alarms": _alarms(policy)}
 
     def _policy_arn(self, target: Target, name: str) -> str:

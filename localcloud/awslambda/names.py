@@ -1,6 +1,6 @@
 """FunctionName in all its forms: NAME, NAME:QUALIFIER, a partial ARN, a whole ARN; and what it means. Pure.
 
-Rule 110. botocore's model holds the form, so that a request with another form never comes here.
+Rule 94. botocore's model holds the form, so that a request with another form never comes here.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Lambda's errors, in its own words (rule 110). Pure."""
+"""Lambda's errors, in its own words (rule 94). Pure."""
 
 import re
 from collections.abc import Mapping

@@ -10,6 +10,8 @@ from moto.cloudwatch.models import MetricAggregatedDatum, cloudwatch_backends
 from localcloud.cloudwatch.alarms import Alarm, State
 from localcloud.cloudwatch.metrics import KEPT_SECONDS, Datum, Metric, Source, Store
 
+_UNCHECKED = "Unchecked: Initial alarm creation"
+
 
 class CloudWatch:
     """Metrics and alarms of one account and region, shared with every CloudWatch client. Thread-safe.
@@ -69,6 +71,9 @@ class CloudWatch:
 
     def alarms(self) -> list[Alarm]:
         records = list(self._backend.alarms.values())
+        for record in records:
+            if record.state_reason == _UNCHECKED:  # on AWS a new alarm has seen no data; moto's is OK
+                record.state_value = "INSUFFICIENT_DATA"
         # localcloud does not evaluate composite alarms and metric maths; they keep the state that SetAlarmState gave.
         return [_alarm(record) for record in records if record.rule is None and record.metric_name]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from localcloud.cloudwatch.alarms import Alarm, Alarms, State, verdict
 from localcloud.cloudwatch.metrics import Metrics
+from localcloud.cloudwatch.reasons import reason
 from localcloud.gateway.service import Service
 from localcloud.threads import Threads
 
@@ -49,19 +50,10 @@ class Monitor:
         values = self.metrics.series(alarm.metric, alarm.statistic, period, alarm.evaluation_periods, now)
         state = verdict(alarm, values)
         if state != alarm.state:
-            self.alarms.set_state(alarm.name, state, reason(replace(alarm, state=state), values))
+            last, count = now // period, len(values)
+            starts = [(last - count + place) * period for place in range(count)]
+            self.alarms.set_state(alarm.name, state, reason(replace(alarm, state=state), values, starts))
         self._assigned[alarm.name] = state
-
-
-def reason(alarm: Alarm, values: list[float | None]) -> str:
-    """An alarm's StateReason, nearly in CloudWatch's words."""
-    shown = ", ".join(f"{value:g}" for value in reversed(values) if value is not None)
-    if alarm.state == "INSUFFICIENT_DATA":
-        return f"Insufficient Data: {alarm.evaluation_periods} datapoints were unknown."
-    return (
-        f"Threshold Crossed: of the last {len(values)} datapoints [{shown}] {alarm.datapoints_to_alarm} had to be "
-        f"{alarm.comparison} ({alarm.threshold:g}) for ALARM: {alarm.state}."
-    )
 
 
 def service(monitor: Monitor, now: Callable[[], datetime]) -> Service:

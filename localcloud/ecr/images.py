@@ -8,7 +8,7 @@ from typing import Any
 
 from localcloud.ecr.registry import Registry, immutable
 from localcloud.ecr.repositories import Record, is_immutable, page
-from localcloud.ecr.storage import LISTS, StoredImage, media_type
+from localcloud.ecr.storage import LISTS, OCI_INDEX, OCI_MANIFEST, StoredImage, media_type
 from localcloud.errors import ApiError
 
 Params = dict[str, Any]
@@ -67,9 +67,9 @@ class EcrImages:
         if params.get("imageDigest") not in (None, digest):
             raise ApiError("ImageDigestDoesNotMatchException", f"The digest of the manifest is {digest}")
         self._check_new(record, digest, tag)
-        status, message = self._send("PUT", record.name, tag or digest, text.encode(), _type(params))
+        status, answer = self._send("PUT", record.name, tag or digest, text.encode(), _type(params))
         if status >= 400:
-            raise ApiError("LayersNotFoundException" if "BLOB" in message else "InvalidParameterException", message)
+            raise _refusal(record, answer)
         image = self._find(record, {"imageDigest": digest})
         if image is None:
             raise ApiError("ServerException", f"the registry accepted {digest} and did not store it", 500)
@@ -187,12 +187,42 @@ class EcrImages:
 
 
 def _type(params: Params) -> str:
-    """The manifest's media type: the request's, else the manifest's own. Raises ApiError for invalid JSON."""
+    """The media type by which the registry takes a manifest. Raises ApiError unless it is a JSON object."""
     try:
         manifest = json.loads(params["imageManifest"])
-    except ValueError as error:
-        raise ApiError("InvalidParameterException", f"Invalid parameter at 'ImageManifest': {error}") from None
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise _invalid_manifest("Invalid JSON syntax")
+    if "mediaType" not in manifest:  # the registry takes such a manifest as an OCI one only, whatever its parts are
+        return OCI_INDEX if "manifests" in manifest else OCI_MANIFEST
     return str(params.get("imageManifestMediaType") or media_type(manifest))
+
+
+def _invalid_manifest(reason: str) -> ApiError:
+    message = f"Invalid parameter at 'ImageManifest' failed to satisfy constraint: '{reason}'"
+    return ApiError("InvalidParameterException", message)
+
+
+def _refusal(record: Record, answer: str) -> ApiError:
+    """The registry's refusal of a manifest, in ECR's words (rule 106)."""
+    try:
+        errors: list[Params] = json.loads(answer)["errors"]
+    except (ValueError, KeyError, TypeError):
+        errors = []
+    missing = [str(each.get("detail")) for each in errors if each.get("code") == "MANIFEST_BLOB_UNKNOWN"]
+    if not missing:
+        return _invalid_manifest("; ".join(_reason(each) for each in errors) or "Invalid manifest")
+    return ApiError(
+        "LayersNotFoundException",
+        f"Layers with digests '[{', '.join(missing)}]' required for pushing image into repository with name "
+        f"'{record.name}' in the registry with id '{record.registry_id}' do not exist",
+    )
+
+
+def _reason(error: Params) -> str:
+    detail = error.get("detail")
+    return f"{error.get('message', '')}: {detail}" if isinstance(detail, str) else str(error.get("message", ""))
 
 
 def _image(record: Record, image: StoredImage, tag: str | None) -> Params:

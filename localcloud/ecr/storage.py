@@ -39,8 +39,14 @@ class StoredImage:
 
 
 def media_type(manifest: dict[str, Any]) -> str:
-    """A manifest's media type. An OCI manifest may omit it; then its members show whether it is an index."""
-    return str(manifest.get("mediaType") or (OCI_INDEX if "manifests" in manifest else OCI_MANIFEST))
+    """A manifest's media type. A manifest may omit it; then its members show what it is."""
+    if "mediaType" in manifest:
+        return str(manifest["mediaType"])
+    parts = manifest.get("manifests", [manifest.get("config", {})])
+    docker = any(str(part.get("mediaType", "")).startswith("application/vnd.docker.") for part in parts)
+    if "manifests" in manifest:
+        return DOCKER_LIST if docker else OCI_INDEX
+    return DOCKER_MANIFEST if docker else OCI_MANIFEST
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,13 @@ from localcloud.gateway.http import WSGI, StartResponse, request_headers, send, 
 from localcloud.gateway.protocol import Response
 
 _REST_XML = ("route53", "cloudfront")
+# Sub-resources of S3 that moto does not know. It would take the request for one about the bucket or the object itself:
+# answer with a listing, or delete the bucket.
+S3_UNKNOWN = frozenset({
+    "metadataConfiguration", "metadataTable", "metadataAnnotationTable", "metadataInventoryTable",
+    "metadataJournalTable", "session", "analytics", "intelligent-tiering", "metrics", "abac", "requestPayment",
+    "annotation", "renameObject", "torrent",
+})  # fmt: skip
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -125,6 +132,8 @@ class Fallback:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         about = asked(environ)
         started: list[tuple[Any, ...]] = []
+        if about.protocol == "s3" and _is_unknown_to_s3(environ):
+            return send(error_response(about, _unanswered(about)), start_response)
         try:
             chunks = self._moto(environ, lambda *values: started.append(values))
         except Exception as error:
@@ -144,6 +153,11 @@ def _backend_app(service: Any) -> Flask:
     if service is None:
         raise NotImplementedError
     return create_backend_app(service)
+
+
+def _is_unknown_to_s3(environ: Mapping[str, Any]) -> bool:
+    names = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)).keys()
+    return bool(S3_UNKNOWN & names) or (environ["REQUEST_METHOD"] == "DELETE" and "inventory" in names)
 
 
 def _failure(about: Asked, error: Exception) -> ApiError:

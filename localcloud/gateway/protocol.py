@@ -30,7 +30,7 @@ Shape = Any
 # The services whose requests localcloud reads and validates, whether it or moto answers them.
 SERVICES = (
     "sagemaker", "sagemaker-runtime", "lambda", "application-autoscaling", "ssm", "ecr",
-    "service-quotas", "pricing",
+    "service-quotas", "pricing", "logs",
 )  # fmt: skip
 
 

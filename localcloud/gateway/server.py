@@ -20,6 +20,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from localcloud.errors import ApiError, LocalcloudError
 from localcloud.gateway import protocol
+from localcloud.gateway.conditional_writes import ConditionalWrites
 from localcloud.gateway.fallback import Fallback, asked, error_response
 from localcloud.gateway.http import WSGI, StartResponse, request_headers, send, take_body
 from localcloud.gateway.protocol import Call, Response
@@ -59,8 +60,8 @@ class Application:
             self._handlers |= {(service.name, operation): handler for operation, handler in service.handlers.items()}
             self._local += [_local_route(route, handler) for route, handler in service.local.items()]
         self._region, self._gates, self._guard = region, gates, guard
-        self._conditional = threading.Lock()
         self._moto: WSGI = Fallback(moto)
+        self._s3: WSGI = ConditionalWrites(s3=self._moto)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         raw_path = str(environ.get("REQUEST_URI") or environ["PATH_INFO"]).partition("?")[0]
@@ -133,10 +134,9 @@ class Application:
         self, environ: dict[str, Any], start_response: StartResponse, headers: Mapping[str, str]
     ) -> Iterable[bytes]:
         """moto's response, or the response of the wrapper that a service has for the operation."""
-        if environ["REQUEST_METHOD"] == "PUT" and {"if-match", "if-none-match"} & set(headers):
-            with self._conditional:  # S3 checks and writes atomically; moto does not
-                return self._moto(environ, start_response)
-        service, _ = protocol.credential_scope(headers, environ.get("QUERY_STRING", "")) or ("", "")
+        service, _ = protocol.credential_scope(headers, environ.get("QUERY_STRING", "")) or ("s3", "")
+        if service == "s3":
+            return self._s3(environ, start_response)
         if not any(service == name for name, _ in self._wrappers):
             return self._moto(environ, start_response)
         form = dict(parse_qsl(take_body(environ).decode(errors="replace"), keep_blank_values=True))

@@ -17,7 +17,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 _CONTAINERS = ("structure", "list", "map")
 
-_CODES = {"sagemaker-runtime": "ValidationError", "ecr": "InvalidParameterException"}
+_CODES = {"sagemaker-runtime": "ValidationError", "logs": "InvalidParameterException"}
 
 
 def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:
@@ -29,9 +29,22 @@ def validate(service: str, operation: str, params: Mapping[str, Any]) -> None:
     faults = list(_faults(params, shape, "")) if shape is not None else []
     if not faults:
         return
+    if service == "ecr":
+        raise ApiError("InvalidParameterException", _in_ecrs_words(faults[0]), 400)
     number = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected: "
     code = _CODES.get(service, "ValidationException")
     raise ApiError(code, number + "; ".join(faults), 400)
+
+
+def _in_ecrs_words(fault: str) -> str:
+    """A fault as ECR tells it: the first one only, without the value (rule 106)."""
+    value_and_path, _, rule = fault.partition("' failed to satisfy constraint: ")
+    value, _, path = value_and_path.rpartition(" at '")
+    if not value.startswith("Value '["):  # a list's constraints keep the usual words
+        like = re.fullmatch("Member must satisfy regular expression pattern: (.*)", rule)
+        rule = f"must satisfy regular expression '{like.group(1)}'" if like else rule
+        rule = rule.replace("Member must have length", "must have length")
+    return f"Invalid parameter at '{path}' failed to satisfy constraint: '{rule}'"
 
 
 def _faults(value: Any, shape: Shape, path: str) -> Iterable[str]:

@@ -101,6 +101,10 @@ class Notebooks:
         record = self._instance(params)
         if params.get("VolumeSizeInGB", record["VolumeSizeInGB"]) < record["VolumeSizeInGB"]:
             raise invalid("The volume of a notebook instance can only be made larger.")
+        if config := params.get("LifecycleConfigName"):
+            self._config(config, "update the notebook instance with")
+        if role := params.get("RoleArn"):
+            require_sagemaker_role(self.cloud.roles, role, record["NotebookInstanceArn"])
         self._move(params, "Update", "Stopped")
         renamed = {"LifecycleConfigName": "NotebookInstanceLifecycleConfigName"}
         record |= {renamed.get(key, key): value for key, value in params.items() if not key.startswith("Disassociate")}

@@ -158,13 +158,13 @@ class Endpoints:
         before = {name: variant.spec.variant for name, variant in running.items()}
         require_released(self.scaled(endpoint.name), before, config["ProductionVariants"])
         specs = self._specs(endpoint.name, config)
-        self._begin(endpoint, "Updating")
         shares = updated_shares(
             config["ProductionVariants"],
             {name: variant.share for name, variant in endpoint.fleet.variants.items()} if endpoint.fleet else {},
             retain=params.get("RetainAllVariantProperties", False),
             exclude=[entry["VariantPropertyType"] for entry in params.get("ExcludeRetainedVariantProperties", [])],
         )
+        self._begin(endpoint, "Updating")
         endpoint.pending = {"EndpointConfigName": config["EndpointConfigName"], "StartTime": self.cloud.now()}
         self.spawn(
             self._guarded, endpoint, self._replace_fleet, config["EndpointConfigName"], specs, shares, deployment
@@ -302,7 +302,7 @@ class Endpoints:
 
         def bring(variant: Variant) -> StartError | None:
             try:
-                variant.image = self.host.prepare(variant.spec)
+                variant.image, variant.resolved = self.host.prepare(variant.spec), self.cloud.now()
                 variant.scale(variant.share.count)
             except StartError as error:
                 return error

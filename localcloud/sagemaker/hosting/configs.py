@@ -9,6 +9,7 @@ from typing import Any
 
 from localcloud.cloud import Cloud
 from localcloud.iam import require_sagemaker_role
+from localcloud.sagemaker.defaults import ENDPOINT_CONFIG, MODEL, container, filled
 from localcloud.sagemaker.records import Params, RecordStore, invalid, page, s3
 
 UNSUPPORTED_CONFIG = {
@@ -46,13 +47,13 @@ class Catalogue:
 
     def create_model(self, params: Params) -> Params:
         """Check the container and its model data as SageMaker does, then keep the model (rules 37, 38)."""
-        container = model_container(params)
-        check_environment(container.get("Environment", {}))
-        url = model_data_url(container)
-        self.cloud.images.check_sagemaker(container["Image"])
-        if not self.cloud.images.exists(container["Image"]):
+        only = model_container(params)
+        check_environment(only.get("Environment", {}))
+        url = model_data_url(only)
+        self.cloud.images.check_sagemaker(only["Image"])
+        if not self.cloud.images.exists(only["Image"]):
             raise invalid(
-                f"Requested image {container['Image']} not found: the local Docker engine does not hold it. "
+                f"Requested image {only['Image']} not found: the local Docker engine does not hold it. "
                 "Build it, or docker pull it."
             )
         if url is not None and not self.cloud.objects.list(s3(url)):
@@ -60,13 +61,18 @@ class Catalogue:
         if "ExecutionRoleArn" in params:  # for inference, aws:SourceArn is the whole account (rule 82)
             require_sagemaker_role(self.cloud.roles, params["ExecutionRoleArn"], self.cloud.arn("sagemaker", "*"))
         tags = params.pop("Tags", [])
-        arn = self.models.add(params["ModelName"], {"EnableNetworkIsolation": False, **params})
+        arn = self.models.add(params["ModelName"], params)
         self.cloud.tags.put(arn, tags)
         return {"ModelArn": arn}
 
     def describe_model(self, params: Params) -> Params:
         name = params["ModelName"]
-        return {**self.models.get(name), "ModelArn": self.models.arn(name)}
+        answer = filled(self.models.get(name), MODEL) | {"ModelArn": self.models.arn(name)}
+        if "PrimaryContainer" in answer:
+            answer["PrimaryContainer"] = container(answer["PrimaryContainer"])
+        if "Containers" in answer:
+            answer["Containers"] = [container(each) for each in answer["Containers"]]
+        return answer
 
     def delete_model(self, params: Params) -> Params:
         self.models.remove(params["ModelName"])
@@ -85,10 +91,9 @@ class Catalogue:
         check_config(params)
         for variant in params["ProductionVariants"]:
             self.models.get(variant["ModelName"])
-        variants = [{"InitialVariantWeight": 1.0, **variant} for variant in params["ProductionVariants"]]
         tags = params.pop("Tags", [])
-        record = {**params, "ProductionVariants": variants}
-        if not any("ServerlessConfig" in variant for variant in variants):
+        record = filled(params, ENDPOINT_CONFIG)
+        if not any("ServerlessConfig" in variant for variant in record["ProductionVariants"]):
             record["MetricsConfig"] = {**METRICS, **params.get("MetricsConfig", {})}
         arn = self.configs.add(params["EndpointConfigName"], record)
         self.cloud.tags.put(arn, tags)

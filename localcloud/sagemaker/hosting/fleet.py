@@ -21,6 +21,7 @@ class Variant:
     host: Host
     share: Share
     image: str = ""
+    resolved: datetime | None = None  # when `image` was looked up
     instances: list[Instance] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     changing: threading.Lock = field(default_factory=threading.Lock)  # one change of the instances at a time

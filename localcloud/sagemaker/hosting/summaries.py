@@ -10,7 +10,13 @@ def described(variant: Variant) -> Params:
     container = variant.spec.model.get("PrimaryContainer") or variant.spec.model["Containers"][0]
     summary: Params = {
         "VariantName": variant.spec.name,
-        "DeployedImages": [{"SpecifiedImage": container["Image"], "ResolvedImage": variant.image}],
+        "DeployedImages": [
+            {
+                "SpecifiedImage": container["Image"],
+                "ResolvedImage": variant.image,
+                "ResolutionTime": variant.resolved,
+            }
+        ],
         "CurrentWeight": variant.share.weight,
         "DesiredWeight": variant.share.weight,
     }

@@ -9,6 +9,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.cloud import Cloud
+from localcloud.cloudwatch.metrics import metric, summary
 from localcloud.containers.engine import EngineError, ImageMissing
 from localcloud.containers.work_folder import WorkFolder
 from localcloud.errors import ApiError
@@ -26,6 +27,8 @@ from localcloud.sagemaker.training.status import (
     failure_reason,
 )
 from localcloud.sagemaker.training.supervise import Deadline, supervise
+
+METRICS = "/aws/sagemaker/TrainingJobs"  # the namespace of training metrics in CloudWatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +116,7 @@ class Attempt:
             self.arn,
             image=image,
             epoch_ms=int(self.state.record.created.timestamp() * 1000),
-            on_line=self.state.scan,
+            on_line=self._read_line,
             on_exit=self.state.wake,
         )
         try:
@@ -126,6 +129,13 @@ class Attempt:
             return replace(outcome, trained=time.monotonic() - began)
         finally:
             containers.remove(drain=not self.state.closing)
+
+    def _read_line(self, line: str) -> None:
+        """Publish the line's metrics, as SageMaker does (rule 104)."""
+        values = self.state.scan(line)
+        names = {name: metric(METRICS, name, TrainingJobName=self.request.name) for name in values}
+        if values:
+            self.cloud.metrics.put([summary(names[name], [value]) for name, value in values.items()])
 
     def _deadline(self) -> Deadline:
         limits, record = self.request.limits, self.state.record

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from localcloud.sagemaker.defaults import TRAINING, filled
 from localcloud.sagemaker.training.job import TrainingJob
 from localcloud.sagemaker.training.status import message
 
@@ -20,10 +21,11 @@ _ECHOED = (
 def describe(job: TrainingJob) -> dict[str, Any]:
     """DescribeTrainingJob's answer."""
     record = job.record
-    answer: dict[str, Any] = {name: job.request.described.get(name) for name in _ECHOED}
+    answer = filled({name: job.request.described.get(name) for name in _ECHOED}, TRAINING)
     answer |= {
         "TrainingJobArn": job.arn,
         "TuningJobArn": job.tuning,
+        "ProfilingStatus": "Enabled" if _is_profiled(job.request.described) else "Disabled",
         "ModelArtifacts": {"S3ModelArtifacts": record.artifacts or job.request.artifacts},
         "TrainingJobStatus": record.status,
         "SecondaryStatus": record.secondary,
@@ -45,6 +47,12 @@ def describe(job: TrainingJob) -> dict[str, Any]:
         seconds = max(1, math.ceil((record.ended - record.started).total_seconds()))
         answer |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
     return answer
+
+
+def _is_profiled(request: Mapping[str, Any]) -> bool:
+    """Whether a job asks to be profiled; localcloud profiles nothing, but clients read the status."""
+    config = request.get("ProfilerConfig") or {"DisableProfiler": True}
+    return not config.get("DisableProfiler")
 
 
 def listing(jobs: Iterable[TrainingJob], params: Mapping[str, Any]) -> dict[str, Any]:

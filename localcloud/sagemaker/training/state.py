@@ -122,8 +122,8 @@ class JobState:
             if self._command == "interrupt":
                 self._command = None
 
-    def scan(self, line: str) -> None:
-        """Take the metrics out of a log line."""
+    def scan(self, line: str) -> dict[str, float]:
+        """Take the metrics out of a log line, and return them: name → value."""
         with self._lock:
             now = self._now()
             values = self._scanner.scan(line)
@@ -131,6 +131,7 @@ class JobState:
                 metrics = {name: (name, value, when) for name, value, when in self._record.metrics}
                 metrics |= {name: (name, value, now) for name, value in values.items()}
                 self._record = replace(self._record, metrics=tuple(metrics.values()))
+            return values
 
     def uploaded(self, artifacts: str) -> None:
         """Record the S3 address of the model."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
+from localcloud.sagemaker.defaults import TRANSFORM, filled
 from localcloud.sagemaker.hosting.configs import Catalogue
 from localcloud.sagemaker.hosting.instances import Host
 from localcloud.sagemaker.records import Params, invalid, page
@@ -91,7 +92,7 @@ class Transforms:
         """Answer DescribeTransformJob."""
         job = self._job(params["TransformJobName"])
         record, described = job.record, job.request.described
-        answer = {name: described.get(name) for name in _ECHOED} | {
+        answer = filled({name: described.get(name) for name in _ECHOED}, TRANSFORM) | {
             "TransformJobArn": job.arn,
             "TransformJobStatus": record.status,
             "CreationTime": record.created,

@@ -9,10 +9,11 @@ from localcloud.cloud import Cloud
 from localcloud.errors import ApiError
 from localcloud.gateway.service import Service
 from localcloud.iam import require_sagemaker_role
+from localcloud.sagemaker.defaults import DEFINITION, TUNING, filled
 from localcloud.sagemaker.records import Params, invalid, page
 from localcloud.sagemaker.tuning.job import Trainer, TuningJob
 from localcloud.sagemaker.tuning.record import Trial
-from localcloud.sagemaker.tuning.request import NAME, Objective, TuningRequest, parse
+from localcloud.sagemaker.tuning.request import NAME, OBJECTIVE, Objective, TuningRequest, parse
 from localcloud.sagemaker.tuning.search import Search, search
 from localcloud.threads import Threads
 
@@ -90,12 +91,28 @@ class Tunings:
         summary = {key: value for key, value in _summary(job).items() if key not in ("Strategy", "ResourceLimits")}
         return {
             **summary,
-            "HyperParameterTuningJobConfig": described["HyperParameterTuningJobConfig"],
-            "TrainingJobDefinition": described["TrainingJobDefinition"],
+            "HyperParameterTuningJobConfig": filled(described["HyperParameterTuningJobConfig"], TUNING),
+            "TrainingJobDefinition": _definition(job.request),
             "BestTrainingJob": _trial(best, objective) if best else None,
+            "OverallBestTrainingJob": self._overall_best(job),
+            "ConsumedResources": {"RuntimeInSeconds": record.seconds()},
             "WarmStartConfig": described.get("WarmStartConfig"),
             "FailureReason": record.reason if record.status == "Failed" else None,
         }
+
+    def _overall_best(self, job: TuningJob) -> Params | None:
+        """The best training job of the job and its parents, for a warm start with the same data and algorithm."""
+        if job.request.described.get("WarmStartConfig", {}).get("WarmStartType") != "IdenticalDataAndAlgorithm":
+            return None
+        with self.lock:
+            family = [job, *(self.jobs[name] for name in job.request.parents if name in self.jobs)]
+        objective = job.request.objective
+        found = [(each.name, best) for each in family if (best := each.record.best(objective))]
+        values = {name: best.objective(objective.metric) or 0.0 for name, best in found}
+        if not found:
+            return None
+        name, best = (max if objective.maximise else min)(found, key=lambda pair: values[pair[0]])
+        return {**_trial(best, objective), "TuningJobName": name}
 
     def list(self, params: Params) -> Params:
         """Answer ListHyperParameterTuningJobs with its filters, order and pages."""
@@ -136,6 +153,14 @@ def service(cloud: Cloud, trainer: Trainer) -> Service:
     threads = Threads()
     tunings = Tunings(cloud=cloud, trainer=trainer, spawn=threads.spawn, closing=threads.closing)
     return Service(name="sagemaker", handlers=tunings.handlers(), close=threads.close)
+
+
+def _definition(request: TuningRequest) -> Params:
+    """TrainingJobDefinition with its defaults, its ResourceConfig, and the hyperparameter that SageMaker adds."""
+    definition: Params = request.described["TrainingJobDefinition"]
+    static = {**definition.get("StaticHyperParameters", {}), OBJECTIVE: request.objective.metric}
+    resources = request.template["ResourceConfig"]
+    return {**filled(definition, DEFINITION), "ResourceConfig": resources, "StaticHyperParameters": static}
 
 
 def _summary(job: TuningJob) -> Params:

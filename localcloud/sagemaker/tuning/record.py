@@ -1,5 +1,6 @@
 """A tuning job's progress as values: its trials, their objectives, and how the job stands. Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,6 +83,12 @@ class TuningRecord:
         if not scored:
             return None
         return (max if objective.maximise else min)(scored, key=lambda pair: pair[0])[1]
+
+    def seconds(self) -> int:
+        """How many seconds the trials that ended have trained."""
+        records = [trial.job.record for trial in self.trials]
+        spans = [(each.ended - each.started).total_seconds() for each in records if each.started and each.ended]
+        return math.ceil(sum(spans))
 
     def counters(self) -> dict[str, int]:
         """TrainingJobStatusCounters."""

@@ -19,10 +19,11 @@ ALL_FAILED = (
     "No training job succeeded after {count} attempts. For additional details, please take a look at the training job "
     "failures by listing training jobs for the hyperparameter tuning job."
 )
+RESOURCES = "HyperParameterTuningResourceConfig"
 ATTEMPTS = 5  # a tuning job whose first trials all fail, fails after so many
 NAME = "HyperParameterTuningJobName"
 _COPIED = (
-    "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition",
+    "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig", "StoppingCondition",
     "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining", "CheckpointConfig",
     "RetryStrategy", "Environment",
 )  # fmt: skip
@@ -107,6 +108,7 @@ def parse(params: Mapping[str, Any]) -> TuningRequest:
             "HyperParameters": dict(static),
             "Tags": list(tags),
             **{key: definition[key] for key in _COPIED if key in definition},
+            "ResourceConfig": _resources(definition),
         },
         described=params,
     )
@@ -118,9 +120,22 @@ def _definition(params: Mapping[str, Any]) -> Mapping[str, Any]:
         raise invalid("localcloud tunes one TrainingJobDefinition.")
     if "Autotune" in params:
         raise invalid("localcloud does not choose ranges by itself: leave Autotune out.")
-    if "ResourceConfig" not in definition:
-        raise invalid("TrainingJobDefinition needs a ResourceConfig.")
+    if ("ResourceConfig" in definition) == (RESOURCES in definition):
+        raise invalid(f"TrainingJobDefinition needs either a ResourceConfig or a {RESOURCES}.")
     return definition
+
+
+def _resources(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The ResourceConfig of every training job. Of several InstanceConfigs the first: this machine is never short."""
+    if "ResourceConfig" in definition:
+        return dict(definition["ResourceConfig"])
+    resources = dict(definition[RESOURCES])
+    resources.pop("AllocationStrategy", None)
+    choices = resources.pop("InstanceConfigs", ())
+    single = "InstanceType" in resources or "InstanceCount" in resources
+    if single == bool(choices):
+        raise invalid(f"{RESOURCES} needs either InstanceType and InstanceCount, or InstanceConfigs.")
+    return {**resources, **choices[0]} if choices else resources
 
 
 def _ranges(config: Mapping[str, Any], static: Mapping[str, str]) -> tuple[space.Range, ...]:

@@ -2,7 +2,7 @@
 
 The answers are those that the LocalStack project recorded from AWS (localstack/localstack,
 tests/aws/services/lambda_/test_lambda_api.snapshot.json): the errors' classes, statuses and texts, and the 204s without
-a body. Rule 110.
+a body. Rule 94.
 """
 
 from collections.abc import Iterator

@@ -41,7 +41,7 @@ def test_clients_read_what_is_measured_and_alarms_read_what_clients_put(aws: Any
     aws.put_metric_data(
         Namespace="Mine",
         MetricData=[
-            {"MetricName": "Depth", "Value": 5.0},
+            {"MetricName": "Depth", "Value": 5.0, "Timestamp": start},
             {"MetricName": "Depth", "Value": 7.0, "Timestamp": start + timedelta(minutes=1)},
         ],
     )
@@ -50,6 +50,8 @@ def test_clients_read_what_is_measured_and_alarms_read_what_clients_put(aws: Any
         Threshold=6.0, ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
     )  # fmt: skip
     monitor = Monitor(metrics=cloudwatch, alarms=cloudwatch)
+    assert [alarm.state for alarm in cloudwatch.alarms()] == ["INSUFFICIENT_DATA"]
+    assert state(aws) == "INSUFFICIENT_DATA"
     assert cloudwatch.series(metric("Mine", "Depth"), "Sum", 60, 1, (start + timedelta(minutes=1)).timestamp()) == [5.0]
     now[0] = start + timedelta(minutes=2)
     monitor.tick(now[0].timestamp())

@@ -134,10 +134,36 @@ def test_neither_the_api_nor_a_push_moves_an_immutable_tag(fakes: Fakes, reposit
     assert status == 201  # the same again is no change
 
 
+def test_a_manifest_may_leave_its_media_type_to_the_request(fakes: Fakes, repository: str) -> None:
+    manifest = json.loads(fakes.manifest(repository))
+    del manifest["mediaType"]
+    text = json.dumps(manifest)
+    fakes.ecr.put_image(
+        repositoryName=repository, imageManifest=text, imageManifestMediaType=DOCKER_MANIFEST, imageTag="plain"
+    )
+    [image] = fakes.ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": "plain"}])["images"]
+    assert (image["imageManifest"], image["imageManifestMediaType"]) == (text, DOCKER_MANIFEST)
+
+
 def test_a_manifest_whose_layers_are_missing_is_refused(fakes: Fakes, repository: str) -> None:
-    text = fakes.manifest(repository).replace('"digest": "sha256:', '"digest": "sha256:0000', 1)
-    with pytest.raises(ClientError):
-        fakes.ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="broken")
+    absent = json.loads(fakes.manifest(repository))
+    absent["layers"][0]["digest"] = f"sha256:{'0' * 64}"
+    with pytest.raises(ClientError) as caught:
+        fakes.ecr.put_image(repositoryName=repository, imageManifest=json.dumps(absent), imageTag="broken")
+    assert code(caught) == "LayersNotFoundException"
+    assert caught.value.response["Error"]["Message"] == (
+        f"Layers with digests '[sha256:{'0' * 64}]' required for pushing image into repository with name "
+        f"'{repository}' in the registry with id '123456789012' do not exist"
+    )
+    with pytest.raises(ClientError) as caught:
+        fakes.ecr.put_image(repositoryName=repository, imageManifest='{"mediaType": "text/plain"}', imageTag="broken")
+    assert code(caught) == "InvalidParameterException"
+    assert caught.value.response["Error"]["Message"].startswith("Invalid parameter at 'ImageManifest' failed to")
+    with pytest.raises(ClientError) as caught:
+        fakes.ecr.put_image(repositoryName=repository, imageManifest="{", imageTag="broken")
+    assert caught.value.response["Error"]["Message"] == (
+        "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"
+    )
     assert fakes.ecr.list_images(repositoryName=repository)["imageIds"] == []
 
 

@@ -121,6 +121,23 @@ def test_an_operation_that_nobody_answers_is_a_typed_error_that_says_so(
     assert "localcloud does not answer" in parsed["Error"]["Message"]
 
 
+def test_no_operation_on_a_sub_resource_of_s3_is_taken_for_one_on_the_bucket(app: Application) -> None:
+    model = MODELS.get_service_model("s3")
+    assert _ask(app, "s3", "CreateBucket")[0] == 200
+    taken = []
+    for operation in model.operation_names:
+        query = model.operation_model(operation).http["requestUri"].partition("?")[2]
+        if not query or operation.startswith(("ListObjects", "PutBucketPolicy")):
+            continue  # the policy of such a request would forbid all others
+        chunks, status, _ = run_wsgi_app(app, _environ("s3", operation))
+        if b"<ListBucketResult" in b"".join(chunks):
+            taken.append(f"{operation}: {status}")
+        if _ask(app, "s3", "GetBucketLocation")[0] != 200:
+            taken.append(f"{operation} deleted the bucket")
+            _ask(app, "s3", "CreateBucket")
+    assert taken == []
+
+
 def test_the_protocol_of_every_service_is_read_from_the_request_alone() -> None:
     names = {"rest-xml": "rest-xml", "smithy-rpc-v2-cbor": "cbor", "json": "json-{jsonVersion}"}
     wrong = {}

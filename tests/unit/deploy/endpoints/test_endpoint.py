@@ -200,7 +200,11 @@ def test_a_running_endpoint_is_read_variant_by_variant() -> None:
                 }],
                 "MetricsConfig": {"EnableDetailedObservability": True, "MetricPublishFrequencyInSeconds": 60},
             },
-            "DescribeModel": {"PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": artifact("train-1")}},
+            # AWS adds the members that the request left out (rule 103): they are no change.
+            "DescribeModel": {"PrimaryContainer": {
+                "Image": IMAGE, "ModelDataUrl": artifact("train-1"), "Environment": {}, "Mode": "SingleModel",
+                "ModelDataSource": {"S3DataSource": {"S3Uri": artifact("train-1")}},
+            }},
             "ListTags": {"Tags": [{"Key": key, "Value": value} for key, value in TAGS.items()]},
         }
     )  # fmt: skip

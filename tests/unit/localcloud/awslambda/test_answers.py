@@ -2,7 +2,7 @@
 
 The answers were recorded from AWS by the LocalStack project (localstack/localstack): "recorded-content" of
 tests/aws/services/lambda_/test_lambda_api.snapshot.json (TestLambdaImages, TestLambdaVersions, TestLambdaAlias,
-TestLambdaRevisions, TestLambdaPermissions, TestLambdaUrl, TestLoggingConfig …) and test_lambda.snapshot.json. Rule 110.
+TestLambdaRevisions, TestLambdaPermissions, TestLambdaUrl, TestLoggingConfig …) and test_lambda.snapshot.json. Rule 94.
 """
 
 import json

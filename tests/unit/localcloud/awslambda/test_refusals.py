@@ -1,7 +1,7 @@
 """What Lambda refuses: the code, status, message and members of its answer on AWS. And a refusal stores nothing.
 
 The answers were recorded from AWS by the LocalStack project (localstack/localstack): "recorded-content" of
-tests/aws/services/lambda_/test_lambda_api.snapshot.json and test_lambda.snapshot.json. Rule 110.
+tests/aws/services/lambda_/test_lambda_api.snapshot.json and test_lambda.snapshot.json. Rule 94.
 """
 
 import json

@@ -78,7 +78,7 @@ def test_an_alarm_follows_its_metric_period_by_period() -> None:
     assert fakes.at(606.0, 9.0) == "OK"  # the period with the 9 is not over yet
     assert fakes.at(612.0) == "ALARM"
     assert "a: Threshold Crossed" in fakes.alarms.reasons[-1]
-    assert "[9]" in fakes.alarms.reasons[-1]
+    assert "1 datapoint [9.0 (01/01/70 00:10:06)] was " in fakes.alarms.reasons[-1]
     assert fakes.at(618.0) == "OK"
     assert fakes.ticks == [606.0, 612.0, 618.0]
 

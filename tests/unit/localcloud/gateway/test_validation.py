@@ -127,3 +127,40 @@ def test_java_character_classes_in_patterns_are_understood() -> None:
     tags = [{"Key": "ключ/ä b", "Value": "x"}]
     validate("sagemaker", "CreateTrainingJob", training_request(Tags=tags))
     assert "tags.1.member.key" in refusal(Tags=[{"Key": "a\x00b", "Value": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "message"),
+    [
+        (
+            "CreateRepository",
+            {"repositoryName": "Big"},
+            "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must satisfy regular expression "
+            r"'[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*''",
+        ),
+        (
+            "CreateRepository",
+            {"repositoryName": "a"},
+            "Invalid parameter at 'repositoryName' failed to satisfy constraint: 'must have length greater than or "
+            "equal to 2'",
+        ),
+        (
+            "CreateRepository",
+            {"repositoryName": "ab", "imageTagMutability": "SOMETIMES"},
+            "Invalid parameter at 'imageTagMutability' failed to satisfy constraint: 'Member must satisfy enum value "
+            "set: [MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]'",
+        ),
+        (
+            "BatchGetImage",
+            {"repositoryName": "ab", "imageIds": []},
+            "Invalid parameter at 'imageIds' failed to satisfy constraint: 'Member must have length greater than or "
+            "equal to 1'",
+        ),
+    ],
+)
+def test_ecr_tells_the_first_fault_in_a_dialect_of_its_own(
+    operation: str, params: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        validate("ecr", operation, params)
+    assert (caught.value.code, caught.value.message) == ("InvalidParameterException", message)

@@ -83,6 +83,8 @@ def test_a_stopped_one_is_updated_and_opens_only_in_service() -> None:
     fakes.later.run()
     assert fakes.do("DescribeNotebookInstance")["InstanceType"] == "ml.t3.large"
     assert "only be made larger" in fakes.refused("UpdateNotebookInstance", VolumeSizeInGB=5)
+    assert "does not exist" in fakes.refused("UpdateNotebookInstance", LifecycleConfigName="gone")
+    assert fakes.status() == "Stopped"
 
 
 def test_a_configuration_must_be_there_to_be_named() -> None:

@@ -2,12 +2,14 @@
 
 import json
 import threading
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from localcloud.cloudwatch.metrics import metric
 from localcloud.errors import ApiError
 from localcloud.s3 import Location
 from tests.functional.localcloud.sagemaker.training.support import SPOT, Bench, hosts, obedient, until
@@ -66,6 +68,12 @@ def test_logs_and_metrics_come_from_what_the_hosts_say(tmp_path: Path) -> None:
     assert stream.startswith("/aws/sagemaker/TrainingJobs:job-1/algo-1-")
     assert lines == ["epoch 1 loss=0.5", "epoch 2 loss=0.25"]
     assert [(m["MetricName"], m["Value"]) for m in answer["FinalMetricDataList"]] == [("train:loss", 0.25)]
+    published = metric("/aws/sagemaker/TrainingJobs", "train:loss", TrainingJobName="job-1")
+    now = time.time() + 60  # the period that has just begun counts too
+    series = bench.cloud.metrics.series
+    assert series(published, "SampleCount", 60, 2, now).count(None) < 2
+    assert min(value for value in series(published, "Minimum", 60, 2, now) if value is not None) == 0.25
+    assert max(value for value in series(published, "Maximum", 60, 2, now) if value is not None) == 0.5
 
 
 def test_a_failed_host_ends_the_others_and_its_words_are_the_reason(tmp_path: Path) -> None:

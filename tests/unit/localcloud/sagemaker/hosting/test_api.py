@@ -24,6 +24,7 @@ def test_an_endpoint_goes_from_creating_to_in_service_and_away() -> None:
     described = fakes.describe()
     assert described["EndpointStatus"] == "InService"
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert described["ProductionVariants"][0]["DeployedImages"][0]["ResolutionTime"] is not None
     spec = fakes.engine.specs[0]
     assert spec.command == ("serve",)
     assert spec.mounts[0].target == "/opt/ml/model"

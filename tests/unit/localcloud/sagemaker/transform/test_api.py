@@ -83,6 +83,13 @@ def test_a_bad_object_fails_the_job_and_spares_the_others(content: bytes, whose:
     assert logged[0].startswith("s3://data/in/a: Bad HTTP status received from algorithm")
 
 
+def test_a_described_job_has_what_aws_fills_in() -> None:
+    found = Bench(a=b"one").run()
+    assert (found["TransformInput"]["CompressionType"], found["TransformInput"]["SplitType"]) == ("None", "None")
+    assert (found["TransformOutput"]["AssembleWith"], found["TransformOutput"]["KmsKeyId"]) == ("None", "")
+    assert found["DataProcessing"] == {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"}
+
+
 def test_what_may_pass_is_asked_again() -> None:
     answers = iter([503, 429, 200])
 

@@ -7,7 +7,7 @@ import pytest
 from localcloud.errors import ApiError
 from localcloud.sagemaker.training.request import Limits
 from localcloud.sagemaker.tuning import space
-from localcloud.sagemaker.tuning.request import parse
+from localcloud.sagemaker.tuning.request import RESOURCES, parse
 from localcloud.sagemaker.tuning.search import search
 from tests.unit.localcloud.sagemaker.tuning.fakes import continuous, tuning_request
 
@@ -41,7 +41,9 @@ def integers(**changes: str) -> dict[str, Any]:
         ({"config": {"ParameterRanges": {"ContinuousParameterRanges": [continuous(), continuous()]}}}, "unique"),
         ({"definition": {"StaticHyperParameters": {"rate": "1"}}}, "has a range and a static value"),
         ({"definition": {"StaticHyperParameters": {str(n): "" for n in range(99)}}}, "more than the 100"),
-        ({"definition": {"ResourceConfig": None}}, "needs a ResourceConfig"),
+        ({"definition": {"ResourceConfig": None}}, "either a ResourceConfig or a HyperParameter"),
+        ({"definition": {RESOURCES: {"InstanceType": "ml.m5.large"}}}, "needs either a ResourceConfig"),
+        ({"definition": {"ResourceConfig": None, RESOURCES: {}}}, "either InstanceType and InstanceCount, or Instance"),
         ({"config": {"Strategy": "Hyperband"}}, "no Hyperband"),
         ({"config": {"Strategy": "Grid"}}, "Grid takes categorical ranges only"),
         ({"config": GRID | {"ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1}}},
@@ -141,3 +143,21 @@ def test_a_job_below_the_median_of_running_averages_falls_behind(
     current: list[float], others: list[list[float]], maximise: bool, expected: bool
 ) -> None:
     assert space.falls_behind(current, others, maximise=maximise) is expected
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        {"InstanceConfigs": [{"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
+                             {"InstanceType": "ml.p3.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30}],
+         "AllocationStrategy": "Prioritized"},
+    ],
+)  # fmt: skip
+def test_the_resources_of_a_tuning_job_are_those_of_its_training_jobs(resources: dict[str, Any]) -> None:
+    request = parse(tuning_request(definition={"ResourceConfig": None, RESOURCES: resources}))
+    training = request.training_request(1, {"rate": "0.5"})
+    assert [host.instance_type for host in training.hosts] == ["ml.m5.large"]
+    assert training.described["ResourceConfig"] == {
+        "InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30
+    }  # fmt: skip
