@@ -41,8 +41,10 @@ def down(run: Run, yes: bool = False, data: bool = False, images: bool = False, 
 
     done = Down()
     is_local = bool(run.settings.stage.endpoint_url)
-    options = {"data": data, "images": images, "deployer": deployer}
-    also = {name for name, chosen in options.items() if chosen or is_local}  # a local AWS is deleted whole
+    # A local AWS is deleted whole, but nobody can delete the role that they act with.
+    is_root = is_local and run.settings.stage.credentials == "dummy"
+    options = {"data": data or is_local, "images": images or is_local, "deployer": deployer or is_root}
+    also = {name for name, chosen in options.items() if chosen}
     if not is_local or daemon.status(context.state_dir(run.settings)).healthy:
         confirm = (lambda _: True) if yes else context.confirm_deletion
         done = down(run.session, confirm, also=also)

@@ -11,7 +11,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
 from tests.processes import commands
@@ -66,6 +68,25 @@ class Desk:
     def processes(self) -> list[str]:
         """The command lines of the local AWS's processes."""
         return commands(str(self.state))
+
+    def act_as(self, role: str) -> None:
+        """From now on, commands have the credentials of a role, as on an account."""
+        sts: Any = boto3.client(
+            "sts",
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            region_name="us-east-1",
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        )
+        arn = f"arn:aws:iam::123456789012:role/{role}"
+        begun = sts.assume_role(RoleArn=arn, RoleSessionName="engineer")["Credentials"]
+        settings = Path(self.environment["KENNEL_SETTINGS"])
+        settings.write_text(settings.read_text().replace('credentials = "dummy"', 'credentials = "environment"'))
+        self.environment |= {
+            "AWS_ACCESS_KEY_ID": begun["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": begun["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": begun["SessionToken"],
+        }
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -136,12 +157,25 @@ def desk(tmp_path: Path, pictures: Path) -> Iterator[Desk]:
         made.clean()
 
 
-def test_pictures_become_a_classifier_that_answers_and_down_leaves_nothing(desk: Desk, pictures: Path) -> None:
-    desk.inv("up")
-    assert desk.answers
+def test_a_deployer_with_the_printed_policies_makes_a_classifier_that_answers_and_down_leaves_nothing(
+    tmp_path: Path, pictures: Path
+) -> None:
+    """IAM is enforced. The account's administrator runs one command; the deployer's role does all else."""
+    iam = '[iam]\ndeployer_principal = "arn:aws:iam::123456789012:root"\n'
+    desk = Desk(tmp_path, text=SETTINGS + iam, source=str(pictures), epochs=1)
+    try:
+        desk.inv("up", "--iam")
+        assert desk.answers
+        assert "create deployer/kennel-local-deployer done" in desk.inv("data")
+        desk.act_as("kennel-local-deployer")
+        _walk(desk, pictures)
+    finally:
+        desk.clean()
+
+
+def _walk(desk: Desk, pictures: Path) -> None:
     desk.inv("data")
-    trained = desk.inv("train")
-    assert "Completed" in trained
+    assert "Completed" in desk.inv("train")
     steps = json.loads(desk.inv("plan", "--json"))["steps"]
     assert [step["action"] for step in steps].count("create") == 7
     assert "7 changes made" in desk.inv("deploy")
@@ -149,12 +183,20 @@ def test_pictures_become_a_classifier_that_answers_and_down_leaves_nothing(desk:
     assert json.loads(desk.inv("deploy", "--json")) == {"steps": []}
     again = desk.inv("train", "--quiet")
     assert "not started again" in again
-    answer = json.loads(desk.inv("invoke", str(next((pictures / "test" / "Orange").iterdir()))))
+    picture = str(next((pictures / "test" / "Orange").iterdir()))
+    answer = json.loads(desk.inv("invoke", picture))
     assert answer["statusCode"] == 200
     assert {each["label"] for each in answer["predictions"][0]["top"]} == {"Kaiser", "Orange", "Honeydew-Melon"}
-    assert "InService" in desk.inv("status")
+    status = desk.inv("status")
+    assert "InService" in status
+    assert "denied" not in status
+    assert "REPORT RequestId" in desk.inv("logs", "lambda")
+    assert "does not scale" in desk.inv("autoscale")
+    assert "enough" in desk.inv("quotas")
     assert desk.left
-    assert "none left" in desk.inv("down", "--yes")
+    down = desk.inv("down", "--yes")
+    assert "none left" in down
+    assert "kept: deployer/kennel-local-deployer" in down
     assert desk.left == []
     assert not desk.answers
 
