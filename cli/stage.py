@@ -36,7 +36,7 @@ def up(run: Run, iam: bool = False) -> None:
 )
 def down(run: Run, yes: bool = False, data: bool = False, images: bool = False, deployer: bool = False) -> None:
     """Delete everything of the stage, then verify."""
-    from deploy.commands.down import Down, down
+    from deploy.commands.down import Down, down, option_to_delete
     from localcloud import daemon
 
     done = Down()
@@ -50,7 +50,7 @@ def down(run: Run, yes: bool = False, data: bool = False, images: bool = False, 
         done = down(run.session, confirm, also=also)
         run.say(f"{run.settings.prefix}: {len(done.gone)} resources deleted, none left")
         for address in done.kept:
-            run.say(f"kept: {address} (--data, --images and --deployer delete these too)")
+            run.say(f"kept: {address} (--{option_to_delete(address)} deletes it too)")
     if is_local:
         context.stop_local_aws(run.settings, run.say)
     run.output({"gone": [step.address for step in done.gone], "kept": list(done.kept)}, lambda: None)

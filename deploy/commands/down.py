@@ -41,6 +41,11 @@ def down(session: Session, confirm: Callable[[Plan], bool], *, also: Collection[
     return Down(gone=todo.changes, kept=kept)
 
 
+def option_to_delete(address: str) -> str:
+    """The option of `down` that a resource needs to be deleted; "" when it needs none."""
+    return BY_NAME[address.partition("/")[0]].keep
+
+
 def _is_kept(address: str, also: Collection[str]) -> bool:
-    option = BY_NAME[address.partition("/")[0]].keep
+    option = option_to_delete(address)
     return bool(option) and option not in also

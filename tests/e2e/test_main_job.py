@@ -196,7 +196,7 @@ def _walk(desk: Desk, pictures: Path) -> None:
     assert desk.left
     down = desk.inv("down", "--yes")
     assert "none left" in down
-    assert "kept: deployer/kennel-local-deployer" in down
+    assert "kept: deployer/kennel-local-deployer (--deployer deletes it too)" in down
     assert desk.left == []
     assert not desk.answers
 
