@@ -50,10 +50,10 @@ Every operation that Kennel calls, and every one that localcloud answers itself.
 which keeps the records; `both`, where moto keeps the record and localcloud does the work, or where it depends on the
 resource; `refused`, where localcloud has no such thing and says so.
 
-**Errors** are the codes that localcloud's own code can raise, read from its source. The gateway adds to each operation
-that localcloud reads: ValidationException (in ECR InvalidParameterException, in SageMaker Runtime ValidationError) for
-parameters that botocore's model does not allow, SerializationException for a body that is no JSON, and InternalFailure
-for a bug of localcloud. moto's errors are moto's.
+**Errors** are the codes that localcloud's own code can raise, read from its source. The gateway adds to each
+operation that localcloud reads: ValidationException (in ECR and CloudWatch Logs InvalidParameterException, in
+SageMaker Runtime ValidationError) for parameters that botocore's model does not allow, SerializationException for a
+body that is no JSON, and InternalFailure for a bug of localcloud. moto's errors are moto's.
 
 **Witness**: who says that AWS answers so. `tests/functional/localcloud/recorded` asks localcloud what is recorded, and
 holds each difference beside AWS's answer; `differs` tells it in short. Recordings are below tests/aws/services of
