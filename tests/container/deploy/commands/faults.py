@@ -43,7 +43,8 @@ def name_of(request: Request, fault: Fault) -> str:
 class FaultyClient:
     """A client that fails each call once with `fault`. `file` lists the failed calls, a line each.
 
-    A refusal replaces the call; a timeout and a kill follow the call, after it took effect.
+    A refusal replaces the call; a timeout and a kill follow the call, after it took effect. A throttled call is refused
+    at its first try only, and the client tries it again.
     """
 
     client: Client
@@ -89,23 +90,27 @@ class _Client:
 
     def __init__(self, real: Any, operation: str, fault: Fault) -> None:
         self._real, self._operation, self._fault = real, operation, fault
+        self._is_throttled = fault == "throttled"
 
     def __getattr__(self, name: str) -> Any:
         send = getattr(self._real, name)
         return partial(self._send, send) if name == xform_name(self._operation) else send
 
     def _send(self, send: Callable[..., Any], **params: Any) -> Any:
-        codes = {
-            "denied": ("AccessDeniedException", "is not authorized"),
-            "throttled": ("ThrottlingException", "Rate exceeded"),
-        }
-        if self._fault in codes:
-            code, message = codes[self._fault]
-            raise ClientError({"Error": {"Code": code, "Message": message}}, self._operation)
-        send(**params)
+        if self._fault == "denied":
+            raise self._refusal("AccessDeniedException", "is not authorized")
+        if self._is_throttled:
+            self._is_throttled = False
+            raise self._refusal("ThrottlingException", "Rate exceeded")
+        answer = send(**params)
+        if self._fault == "throttled":
+            return answer
         if self._fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         raise ReadTimeoutError(endpoint_url="the service")
+
+    def _refusal(self, code: str, message: str) -> ClientError:
+        return ClientError({"Error": {"Code": code, "Message": message}}, self._operation)
 
 
 def walk(command: Callable[[Callable[[Client], Any]], None], fault: Fault, file: Path) -> list[str]:

@@ -50,7 +50,7 @@ def deleted(stage: StageFixture, client: Callable[[Client], Any]) -> None:
     down(stage.session(client=client), lambda _: True)
 
 
-@pytest.mark.parametrize("fault", ["denied", "throttled", "timeout", "kill"])
+@pytest.mark.parametrize("fault", ["denied", "timeout", "kill"])
 def test_a_deploy_and_a_down_whose_every_call_fails_once_reach_the_same_end(
     stage: StageFixture, tmp_path: Path, fault: Fault
 ) -> None:
@@ -67,10 +67,24 @@ def test_a_deploy_and_a_down_whose_every_call_fails_once_reach_the_same_end(
         check_advice(fault, text)
 
 
+def test_a_deploy_whose_every_call_is_throttled_once_goes_through_in_one_run(
+    stage: StageFixture, tmp_path: Path
+) -> None:
+    clients: list[FaultyClient] = []
+
+    def throttled(client: Client) -> FaultyClient:
+        clients.append(FaultyClient(client=client, fault="throttled", file=tmp_path / "deploy"))
+        return clients[-1]
+
+    deployed(stage, throttled)
+    assert len(clients[0].failing) > 10
+    assert deploy(stage.session()) == ()
+    down(stage.session(), lambda _: True)
+
+
 def check_advice(fault: Fault, text: str) -> None:
     expected = {
         "denied": "ask for this permission",
-        "throttled": "try again in a minute",
         "timeout": "run the same command again",
         "kill": "killed",
     }
