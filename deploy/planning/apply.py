@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploy.aws.client import Clock, is_made, is_missing, is_removed
+from deploy.aws.client import Clock, is_made, is_missing, is_removed, is_throttled
 from deploy.aws.s3_empty import empty_bucket
 from deploy.errors import AwsError, DeployError
 from deploy.planning.answer import dig, is_busy, mismatch, read
@@ -101,12 +101,18 @@ class _Run:
             raise DeployError(f"{step.address}: {error}") from error
 
     def _mismatch(self, check: Check, step: Step) -> str:
-        """How the answer differs from what is expected; "" when it does not. A busy answer is asked for again."""
-        answer = read(check, self._send(check.request, step))
+        """How the answer differs from what is expected; "" when it does not. Busy or throttled, it is asked again."""
         for pause in BUSY_PAUSES:
-            if not is_busy(check, answer):
-                break
+            try:
+                answer = read(check, self._send(check.request, step))
+            except AwsError as error:
+                if not is_throttled(error):  # callers may use all of the function's concurrency for a while
+                    raise
+            else:
+                if not is_busy(check, answer):
+                    break
             self.clock.sleep(pause)
+        else:
             answer = read(check, self._send(check.request, step))
         return mismatch(check, answer)
 

@@ -126,6 +126,21 @@ def test_a_busy_answer_is_asked_for_again_and_a_lasting_one_ends_the_plan() -> N
     assert time.slept[2:] == [1, 2, 4, 8]
 
 
+def test_a_throttled_check_is_asked_again_and_any_other_refusal_ends_the_plan() -> None:
+    check = Check(request=Request(service="lambda", operation="Invoke"), expect={"status": 200})
+    time = FakeTime()
+    throttled = refusal("TooManyRequestsException", "Rate Exceeded.")
+    aws = FakeAws({"Invoke": [throttled, throttled, {"status": 200}]})
+    apply(Plan(steps=(step(check),)), aws, clock=time.clock())
+    assert (aws.operations, time.slept) == (["Invoke"] * 3, [1, 2])
+    with pytest.raises(DeployError, match="TooManyRequestsException"):
+        apply(Plan(steps=(step(check),)), FakeAws({"Invoke": throttled}), clock=time.clock())
+    denied = FakeAws({"Invoke": refusal("AccessDeniedException", "no")})
+    with pytest.raises(DeployError, match="AccessDeniedException"):
+        apply(Plan(steps=(step(check),)), denied, clock=time.clock())
+    assert denied.operations == ["Invoke"]
+
+
 def test_a_wait_fills_in_refs_and_ends_when_nothing_is_at_its_path() -> None:
     alias = Request(service="lambda", operation="GetAlias", params={"Name": Ref(address="a", attribute="version")})
     give = Request(service="lambda", operation="PublishVersion", gives={"a.version": "Version"})
