@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-ACCESS_KEY = "localcloud-itself"  # tells its requests from a client's: they are never refused on purpose
+OWN_KEY = "localcloud-itself"  # tells its requests from a client's: they are never refused on purpose
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,9 @@ class Credentials:
 
 
 # localcloud itself, which acts as the account's root.
-ROOT = Credentials(key=ACCESS_KEY, secret="localcloud")  # noqa: S106
+ROOT = Credentials(key=OWN_KEY, secret="localcloud")  # noqa: S106
+# Containers, where IAM is not enforced. They are clients: their requests may be late or throttled like any other's.
+CONTAINER = Credentials(key="localcloud", secret="localcloud")  # noqa: S106
 
 
 def client(service: str, endpoint_url: str, region: str, credentials: Credentials = ROOT) -> Any:

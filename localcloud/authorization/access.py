@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from localcloud.authorization.needs import Need
-from localcloud.aws_client import ROOT, Credentials
+from localcloud.aws_client import CONTAINER, Credentials
 
 
 class Access(Protocol):
@@ -42,7 +42,7 @@ class OpenAccess:
     is_enforced = False
 
     def credentials(self, role: str, session: str) -> Credentials:  # noqa: ARG002
-        return ROOT
+        return CONTAINER
 
     def refusal(self, role: str, session: str, needs: Sequence[Need]) -> str:  # noqa: ARG002
         return ""

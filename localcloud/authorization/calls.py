@@ -46,10 +46,8 @@ class Asked:
 
 def signed(request: Request) -> tuple[str, str]:
     """The access key and the signing name of a SigV4 signature; ("", "") without one."""
-    header = request.headers.get("authorization", "")
-    match = re.search(r"Credential=([^,\s]+)", header)
-    parts = (match[1] if match else dict(parse_qsl(request.query)).get("X-Amz-Credential", "")).split("/")
-    return (parts[0], parts[-2]) if len(parts) >= 5 else ("", "")
+    scope = protocol.credential_scope(request.headers, request.query)
+    return (protocol.access_key(request.headers, request.query), scope[0]) if scope else ("", "")
 
 
 def speaks(request: Request, signing_name: str) -> str:

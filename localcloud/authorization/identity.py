@@ -12,10 +12,10 @@ from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from localcloud.authorization.simulator import Policies
-from localcloud.aws_client import ACCESS_KEY
+from localcloud.aws_client import CONTAINER, OWN_KEY
 
 # The keys of the account's root, who is not judged: localcloud's own, and those that clients of a local stage use.
-ROOT_KEYS = frozenset({ACCESS_KEY, "local", "kennel-local", "test"})
+ROOT_KEYS = frozenset({OWN_KEY, CONTAINER.key, "local", "kennel-local", "test"})
 
 
 class UnknownKeyError(Exception):

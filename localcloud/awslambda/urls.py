@@ -15,6 +15,7 @@ from localcloud.awslambda.configuration import Params
 from localcloud.awslambda.invoke import SYNC_LIMIT, Invoker
 from localcloud.awslambda.records import Function, Policy
 from localcloud.errors import ApiError
+from localcloud.gateway import protocol
 from localcloud.gateway.protocol import Response
 from localcloud.gateway.service import Request
 
@@ -122,12 +123,6 @@ def url_needs(arn: str) -> list[Need]:
     ]
 
 
-def access_key(request: Request) -> str:
-    """The access key of a signature, in the header or in a presigned query."""
-    header = re.search(r"Credential=([^/,]+)/", request.headers.get("authorization", ""))
-    return header[1] if header else dict(parse_qsl(request.query)).get("X-Amz-Credential", "").partition("/")[0]
-
-
 def is_signed(request: Request, now: float) -> bool:
     """Whether a request has a SigV4 signature for Lambda that has not expired.
 
@@ -190,7 +185,7 @@ class FunctionUrls:
         access = self.invoker.functions.cloud.access
         if auth == "AWS_IAM" and access.is_enforced:
             arn = f"{function.arn}:{qualifier}" if qualifier else function.arn
-            words = access.refusal_of_key(access_key(request), url_needs(arn))
+            words = access.refusal_of_key(protocol.access_key(request.headers, request.query), url_needs(arn))
             return url_error(403, f"Forbidden. {words}") if words else None
         if allows(statements, auth):
             return None

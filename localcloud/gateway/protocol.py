@@ -64,12 +64,21 @@ def model(service: str) -> ServiceModel:
 
 def credential_scope(headers: Mapping[str, str], query: str) -> tuple[str, str] | None:
     """(service signing name, region) of a SigV4 header or a presigned query; None when the request is unsigned."""
-    match = re.search(r"Credential=([^,\s]+)", headers.get("authorization", ""))
-    credential = match.group(1) if match else dict(parse_qsl(query)).get("X-Amz-Credential", "")
-    parts = credential.split("/")
+    parts = _credential(headers, query).split("/")
     if len(parts) < 5:
         return None
     return parts[-2], parts[-3]
+
+
+def access_key(headers: Mapping[str, str], query: str) -> str:
+    """The access key of a SigV4 header or a presigned query; "" when the request is unsigned."""
+    key, _, scope = _credential(headers, query).partition("/")
+    return key if scope else ""
+
+
+def _credential(headers: Mapping[str, str], query: str) -> str:
+    match = re.search(r"Credential=([^,\s]+)", headers.get("authorization", ""))
+    return match.group(1) if match else dict(parse_qsl(query)).get("X-Amz-Credential", "")
 
 
 def recognise(*, method: str, path: str, query: str, headers: Mapping[str, str]) -> Call | None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from botocore.exceptions import UnknownServiceError
 
-from localcloud.aws_client import ACCESS_KEY
+from localcloud.aws_client import OWN_KEY
 from localcloud.errors import ApiError
 from localcloud.gateway import protocol
 from localcloud.gateway.protocol import Call
@@ -36,7 +36,7 @@ class AnyCall:
     @property
     def is_internal(self) -> bool:
         """Whether localcloud itself sent it."""
-        return self.access_key == ACCESS_KEY
+        return self.access_key == OWN_KEY
 
 
 class Gate(Protocol):
@@ -77,14 +77,8 @@ def identify(http: Http) -> AnyCall | None:
         service=service,
         operation=operation,
         params=params,
-        access_key=access_key(http.headers, http.query),
+        access_key=protocol.access_key(http.headers, http.query),
     )
-
-
-def access_key(headers: Mapping[str, str], query: str) -> str:
-    """The access key that signed a request; "" for none."""
-    match = re.search(r"Credential=([^/,\s]+)/", headers.get("authorization", ""))
-    return match.group(1) if match else dict(parse_qsl(query)).get("X-Amz-Credential", "").partition("/")[0]
 
 
 def _members(call: Call, http: Http) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from localcloud.aws_client import ROOT, Credentials
+from localcloud.aws_client import CONTAINER, Credentials
 from localcloud.containers.engine import ContainerSpec, Mount
 from localcloud.sagemaker.training.request import CHECKPOINTS, Host, TrainingRequest
 
@@ -103,7 +103,7 @@ def config_files(request: TrainingRequest, host: Host) -> dict[str, str]:
 
 
 def environment(
-    request: TrainingRequest, *, arn: str, region: str, container_url: str, credentials: Credentials = ROOT
+    request: TrainingRequest, *, arn: str, region: str, container_url: str, credentials: Credentials = CONTAINER
 ) -> dict[str, str]:
     """The container's environment: the platform's variables, the way back to this localcloud, and the request's.
 

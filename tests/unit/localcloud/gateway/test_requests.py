@@ -9,7 +9,8 @@ from urllib.parse import urlencode, urlsplit
 import botocore.serialize
 import pytest
 
-from localcloud.aws_client import ACCESS_KEY
+from localcloud.authorization.access import OpenAccess
+from localcloud.aws_client import OWN_KEY
 from localcloud.gateway import protocol
 from localcloud.gateway.requests import AnyCall, Http, identify, named
 
@@ -89,10 +90,19 @@ def test_a_bucket_in_the_host_is_found_too() -> None:
 
 
 def test_localclouds_own_requests_are_known_by_their_key() -> None:
-    own = identify(sent("sts", "GetCallerIdentity", {}, key=ACCESS_KEY))
+    own = identify(sent("sts", "GetCallerIdentity", {}, key=OWN_KEY))
     assert own is not None
     assert own.is_internal
     assert not call("sts", "GetCallerIdentity", {}).is_internal
+
+
+def test_a_container_is_a_client_like_any_other() -> None:
+    """Else its requests would never be late or throttled."""
+    container = OpenAccess().credentials("arn:aws:iam::123456789012:role/r", "SageMaker")
+    assert container.key != OWN_KEY
+    asked = identify(sent("sts", "GetCallerIdentity", {}, key=container.key))
+    assert asked is not None
+    assert not asked.is_internal
 
 
 def test_an_unsigned_request_is_nobodys() -> None:
