@@ -53,7 +53,6 @@ FIXES = {
     "UnrecognizedClientException": "AWS does not know these credentials: check the profile and the stage",
     "ResourceLimitExceeded": "ask for a higher quota (./inv quotas --request), or for less in deploy.toml",
     "TooManyRequestsException": "the function is at its concurrency: try again, or raise lambda.reserved_concurrency",
-    "ThrottlingException": "AWS limits the rate of requests: try again in a minute",
 }
 # Limits that Service Quotas does not list. Part of a message → what to do.
 LIMITS = {

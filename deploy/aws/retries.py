@@ -63,7 +63,9 @@ def passing(request: Request, error: AwsError) -> Refusal | None:
     return next((each for each in REFUSALS if each.matches(request, error)), None)
 
 
-TOO_FAST = Refusal(operations=frozenset(), awaited="until AWS takes more requests")
+TOO_FAST = Refusal(
+    operations=frozenset(), awaited="until AWS takes more requests", fix="run the same command again in some minutes"
+)
 
 
 @dataclass(kw_only=True)
@@ -260,7 +262,7 @@ REFUSALS: tuple[Refusal, ...] = (
         awaited="until S3 has done another change of this bucket",
     ),
     # A setting is written whole; the lock is written only where there is none, so that nobody's is replaced. A renewal
-    # of the lock (IfMatch) is not tried again: `down` may have deleted the bucket.
+    # of the lock (IfMatch) is not tried again then: `down` may have deleted the bucket.
     Refusal(
         operations=SETTINGS_OF_A_BUCKET,
         codes=frozenset({"NoSuchBucket"}),

@@ -61,10 +61,9 @@ def upload(call: Call, *, bucket: str, key: str, path: Path, sent: Sent = lambda
     size = path.stat().st_size
     cut = parts(size)
     if not cut:
-        with path.open("rb") as stream:
-            checksum = base64.b64encode(hashlib.file_digest(stream, "sha256").digest()).decode()
-            stream.seek(0)
-            call(_s3("PutObject", bucket, key, Body=stream, ChecksumSHA256=checksum))
+        content = path.read_bytes()  # not a stream, which would be at its end when the request is sent again
+        checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        call(_s3("PutObject", bucket, key, Body=content, ChecksumSHA256=checksum))
         sent(size)
         return
     number, arrived = _resume(call, bucket, key)

@@ -28,7 +28,6 @@ instance_type = "ml.m5.large"
 [lambda]
 reserved_concurrency = 5
 """
-SECRETS = ('kennel-local"', "aws_secret", "AWS_SECRET")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def test_a_deploy_and_a_down_whose_every_call_fails_once_reach_the_same_end(
         check_advice(fault, text)
 
 
-def test_a_deploy_whose_every_call_is_throttled_once_goes_through_in_one_run(
+def test_a_deploy_whose_every_change_is_throttled_once_goes_through_in_one_run(
     stage: StageFixture, tmp_path: Path
 ) -> None:
     clients: list[FaultyClient] = []
@@ -88,8 +87,12 @@ def check_advice(fault: Fault, text: str) -> None:
         "timeout": "run the same command again",
         "kill": "killed",
     }
-    # Releasing the lock may fail: that is only reported, and the next command takes the lock over.
-    assert expected[fault] in text or text.startswith((f"{TOLERATED}s3.DeleteObject", f"{TOLERATED}ecr.BatchGetImage"))
+    if text.startswith(TOLERATED):
+        # Releasing the lock may fail: that is only reported, and the next command takes the lock over.
+        tolerated = {name.partition(":")[0] for name in text.removeprefix(TOLERATED).split()}
+        assert tolerated <= {"s3.DeleteObject", "ecr.BatchGetImage"}
+    else:
+        assert expected[fault] in text
     assert "Traceback" not in text
 
 

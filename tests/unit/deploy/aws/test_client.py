@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.aws.client import Client, is_denied, is_missing, is_throttled
 from deploy.aws.s3_empty import empty_bucket
+from deploy.aws.s3_upload import upload
 from deploy.config.settings import Settings
 from deploy.errors import AwsError, DeployError
 from deploy.values import Request
@@ -200,6 +202,30 @@ def test_an_address_that_does_not_answer_says_how_to_start_localcloud(settings: 
     session = Session(EndpointConnectionError(endpoint_url="http://127.0.0.1:4566"))
     with pytest.raises(DeployError, match=r"nothing answers at http://127.0.0.1:4566: run ./inv up"):
         client(settings, session, FakeTime())(WHO)
+
+
+class BusyBucket:
+    """A boto3 session whose S3 reads what it is sent, and refuses the first request."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    def client(self, service: str, **_: Any) -> Any:
+        return self
+
+    def put_object(self, *, Body: Any, **_: Any) -> dict[str, str]:
+        self.bodies.append(Body if isinstance(Body, bytes) else Body.read())
+        if len(self.bodies) == 1:
+            raise client_error("SlowDown", "Please reduce your request rate.")
+        return {}
+
+
+def test_a_throttled_upload_sends_the_whole_file_again(settings: Settings, tmp_path: Path) -> None:
+    bucket, path = BusyBucket(), tmp_path / "1.jpg"
+    path.write_bytes(b"picture")
+    call = Client(stage=settings.stage, session=bucket, clock=FakeTime().clock())
+    upload(call, bucket="b", key="1.jpg", path=path)
+    assert bucket.bodies == [b"picture"] * 2
 
 
 class Answers:
