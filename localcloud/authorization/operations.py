@@ -257,7 +257,10 @@ OPERATIONS: dict[str, Rule] = {
     # Jobs.
     "sagemaker.CreateTrainingJob": made("sagemaker:CreateTrainingJob", TRAINING, passing("RoleArn", "sagemaker")),
     "sagemaker.CreateHyperParameterTuningJob": made(
-        "sagemaker:CreateHyperParameterTuningJob", TUNING, passing("TrainingJobDefinition.RoleArn", "sagemaker")
+        "sagemaker:CreateHyperParameterTuningJob",
+        TUNING,
+        passing("TrainingJobDefinition.RoleArn", "sagemaker"),
+        passing("TrainingJobDefinitions.RoleArn", "sagemaker"),
     ),
     "sagemaker.CreateTransformJob": made("sagemaker:CreateTransformJob", TRANSFORM),
     **alike("sagemaker", "DeleteTrainingJob DescribeTrainingJob StopTrainingJob UpdateTrainingJob", TRAINING),

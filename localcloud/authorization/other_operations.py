@@ -1,6 +1,7 @@
 """The rights of operations that no command of Kennel's deployer calls: administrators, containers and notebooks do."""
 
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from localcloud.authorization.needs import Account, Need, Params, Rule, arn, both, nothing, on
 from localcloud.authorization.operations import (
@@ -34,7 +35,7 @@ def attaching(action: str, template: str) -> Rule:
 
 def copy(params: Params, account: Account) -> Iterator[Need]:
     """CopyObject and UploadPartCopy: read the source, write the target."""
-    source = str(params["CopySource"]).lstrip("/").partition("?")[0]
+    source = unquote(str(params["CopySource"]).lstrip("/").partition("?")[0])
     yield Need(action="s3:GetObject", resource=f"arn:aws:s3:::{source}")
     yield from on("s3:PutObject", OBJECT)(params, account)
 

@@ -29,7 +29,7 @@ from localcloud.gateway.service import Handler, PassToMoto, Request, Service, Wr
 from localcloud.gateway.validation import validate
 
 Guard = Callable[[Request], Response | None]
-_LOCAL, _MOTO = "/_localcloud/", "/moto-api"
+_LOCAL, _MOTO = "/_localcloud/", "/moto-api/"
 _POLL = 0.02  # seconds between checks whether to stop; the default of half a second makes stopping slow
 
 
@@ -70,7 +70,9 @@ class Application:
             return send(self._web[prefix](_request(environ, rest)), start_response)
         if raw_path.startswith(_LOCAL):
             return send(self._answer_local(environ["REQUEST_METHOD"], raw_path), start_response)
-        if self._guard is not None and not raw_path.startswith(_MOTO):
+        if raw_path.startswith(_MOTO):  # moto's own operations, such as its reset, are not AWS's: nobody judges them
+            return self._moto(environ, start_response)
+        if self._guard is not None:
             refusal = self._guard(_to_judge(environ, raw_path))
             if refusal is not None:
                 return send(refusal, start_response)

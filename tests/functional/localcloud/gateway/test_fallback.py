@@ -15,6 +15,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from localcloud.gateway import fallback, protocol
 from localcloud.gateway.server import Application
+from localcloud.gateway.service import Service
 
 # The services that Kennel and its third-party clients call.
 NAMED = (
@@ -148,3 +149,26 @@ def test_the_protocol_of_every_service_is_read_from_the_request_alone() -> None:
         if read != spoken.format(**model.metadata):
             wrong[service] = read
     assert wrong == {}
+
+
+@pytest.mark.parametrize("path", ["/", "/moto-api/", "/moto-api/reset", "/moto-api", "/moto-api-pictures/1.jpg"])
+def test_no_path_leads_past_the_guard_to_aws(path: str) -> None:
+    """A path of moto's own must not carry a request that a header names to a handler."""
+    reached: list[str] = []
+
+    def list_models(_: object) -> dict[str, list[str]]:
+        reached.append("ListModels")
+        return {"Models": []}
+
+    app = Application(
+        [Service(name="sagemaker", handlers={"ListModels": list_models})],
+        region="us-east-1",
+        health=dict,
+        guard=lambda _: protocol.Response(status=403, headers={}, body=b"no"),
+    )
+    scope = "Credential=k/20261130/us-east-1/sagemaker/aws4_request, SignedHeaders=host, Signature=0"
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 {scope}", "X-Amz-Target": "SageMaker.ListModels"}
+    builder = EnvironBuilder(path=path, method="POST", headers=list(headers.items()), data=b"{}")
+    _, status, _ = run_wsgi_app(app, builder.get_environ())
+    assert reached == []
+    assert status.startswith("403") == (not path.startswith("/moto-api/"))

@@ -213,8 +213,9 @@ class BusyBucket:
     def client(self, service: str, **_: Any) -> Any:
         return self
 
-    def put_object(self, *, Body: Any, **_: Any) -> dict[str, str]:
-        self.bodies.append(Body if isinstance(Body, bytes) else Body.read())
+    def put_object(self, **sent: Any) -> dict[str, str]:
+        body = sent["Body"]
+        self.bodies.append(body if isinstance(body, bytes) else body.read())
         if len(self.bodies) == 1:
             raise client_error("SlowDown", "Please reduce your request rate.")
         return {}

@@ -95,8 +95,8 @@ def test_a_function_by_name_or_arn_is_one_resource(name: str) -> None:
 
 
 def test_a_copy_reads_its_source_and_writes_its_target() -> None:
-    found = needs("s3.CopyObject", Bucket="b", Key="k", CopySource="/other/x?versionId=1")
-    assert found == ["s3:GetObject on s3:::other/x", "s3:PutObject on s3:::b/k"]
+    found = needs("s3.CopyObject", Bucket="b", Key="k", CopySource="/other/x%20y?versionId=1")
+    assert found == ["s3:GetObject on s3:::other/x y", "s3:PutObject on s3:::b/k"]
 
 
 def test_a_need_moves_to_the_callers_account_and_region_and_sagemakers_names_are_lower_case() -> None:
