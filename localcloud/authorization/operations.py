@@ -341,7 +341,9 @@ OPERATIONS: dict[str, Rule] = {
     ),
     **alike("sagemaker", "CreatePresignedNotebookInstanceUrl DeleteNotebookInstance", NOTEBOOK),
     **alike("sagemaker", "DescribeNotebookInstance StartNotebookInstance StopNotebookInstance", NOTEBOOK),
-    **alike("sagemaker", "UpdateNotebookInstance", NOTEBOOK),
+    "sagemaker.UpdateNotebookInstance": both(
+        on("sagemaker:UpdateNotebookInstance", NOTEBOOK), passing("RoleArn", "sagemaker")
+    ),
     **alike("sagemaker", "DeleteNotebookInstanceLifecycleConfig DescribeNotebookInstanceLifecycleConfig", LIFECYCLE),
     **alike("sagemaker", "UpdateNotebookInstanceLifecycleConfig", LIFECYCLE),
     **alike("sagemaker", "ListNotebookInstanceLifecycleConfigs ListNotebookInstances", "*"),

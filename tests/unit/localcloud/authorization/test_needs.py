@@ -99,6 +99,17 @@ def test_a_copy_reads_its_source_and_writes_its_target() -> None:
     assert found == ["s3:GetObject on s3:::other/x y", "s3:PutObject on s3:::b/k"]
 
 
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        ("CreateHyperParameterTuningJob", {"TrainingJobDefinitions": [{"RoleArn": "arn:r"}]}),
+        ("UpdateNotebookInstance", {"NotebookInstanceName": "n", "RoleArn": "arn:r"}),
+    ],
+)
+def test_whoever_gives_a_role_must_be_allowed_to_pass_it(operation: str, params: dict[str, Any]) -> None:
+    assert any(need.startswith("iam:PassRole on arn:r") for need in needs(f"sagemaker.{operation}", **params))
+
+
 def test_a_need_moves_to_the_callers_account_and_region_and_sagemakers_names_are_lower_case() -> None:
     need = Need(action="sagemaker:InvokeEndpoint", resource="arn:aws:sagemaker:us-east-1:123456789012:endpoint/Dogs")
     moved = relocated(need, account="111122223333", region="eu-west-1")
